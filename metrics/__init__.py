@@ -1,0 +1,1 @@
+"""Text and embedding metrics: a library that knows nothing of HTTP, caches or profiles."""

@@ -1,0 +1,135 @@
+"""The wire contract of `POST /score`: what is accepted and what is answered.
+
+Requests are validated strictly (no coercion, unknown fields refused). Answers are built as plain
+dictionaries for speed; the response models below document them in the OpenAPI schema and are checked
+against real answers in the tests.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+Id = Annotated[str, Field(max_length=256)]
+Detail = Literal["reward", "components", "full"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ScoreItem(_Strict):
+    """One candidate report with the reference it is scored against."""
+
+    id: Id | None = Field(None, description="echoed; must be unique in the request")
+    candidate: str = Field(description="generated report; empty is valid and scores the profile's floor")
+    reference: str = Field(description="reference report; an empty one makes this item null")
+    prior: str | None = Field(None, description="earlier report of the same patient, for comparison findings")
+
+
+class ScoreGroup(_Strict):
+    """Rollouts of one study: many candidates, one reference."""
+
+    id: Id | None = Field(None, description="echoed; must be unique in the request")
+    reference: str
+    candidates: list[str]
+    prior: str | None = None
+
+
+class ScoreRequest(_Strict):
+    """Give `items`, `groups` or both."""
+
+    profile: str | None = Field(None, description="an enabled profile; the service's default when left out")
+    fingerprint: str | dict[str, JsonValue] | None = Field(
+        None,
+        description="pin: the fingerprint, or its whole document from /v1/fingerprint; another one served is a 409",
+    )
+    items: list[ScoreItem] = []
+    groups: list[ScoreGroup] = []
+    detail: Detail = Field("components", description="reward: numbers only; full: also judgement and evidence")
+    timeout_s: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False)
+    run_id: Annotated[str, Field(max_length=256)] | None = Field(None, description="echoed and logged")
+    step: Annotated[int, Field(ge=0)] | None = Field(None, description="echoed and logged")
+
+    @model_validator(mode="after")
+    def _something_to_score(self) -> ScoreRequest:
+        if not self.model_fields_set & {"items", "groups"}:
+            raise ValueError("give 'items' or 'groups' (an empty list is fine)")
+        return self
+
+
+class Missing(BaseModel):
+    code: str
+    message: str
+    retryable: bool
+
+
+class EvidenceOut(BaseModel):
+    kind: str
+    finding: str
+    significant: bool
+    candidate: tuple[int, int] | None = Field(description="character offsets into the candidate as sent")
+    reference: tuple[int, int] | None = Field(description="character offsets into the reference as sent")
+    detail: str
+
+
+class JudgementOut(BaseModel):
+    significant: dict[str, float]
+    insignificant: dict[str, float]
+    matched_findings: float
+    scores: dict[str, float]
+    evidence: list[EvidenceOut]
+    details: dict[str, JsonValue]
+
+
+class Result(BaseModel):
+    """One item. `reward` is null exactly when `status` is null, and then `missing` says why."""
+
+    id: str | None
+    reward: float | None
+    status: Literal["ok", "degraded", "null"]
+    components: dict[str, float | None] | None = Field(None, description="raw values; absent with detail=reward")
+    contributions: dict[str, float] | None = Field(None, description="sum to the reward exactly")
+    judgement: JudgementOut | None = Field(None, description="detail=full: of the first component that judges")
+    missing: dict[str, Missing]
+    flags: list[str]
+    cache: Literal["hit", "partial", "miss", "none"]
+
+
+class GroupResult(BaseModel):
+    id: str | None
+    results: list[Result]
+    mean: float | None = Field(description="over rewards that are not null")
+    std: float | None = Field(description="population standard deviation over rewards that are not null")
+    zero_advantage: bool = Field(description="fewer than two distinct rewards: the group teaches nothing")
+
+
+class Timing(BaseModel):
+    total: float
+    queue: float
+    components: dict[str, float]
+
+
+class ScoreResponse(BaseModel):
+    profile: str
+    fingerprint: str
+    signature: str
+    results: list[Result]
+    groups: list[GroupResult]
+    run_id: str | None = None
+    step: int | None = None
+    timing_ms: Timing
+
+
+class ErrorBody(BaseModel):
+    code: str
+    message: str
+    param: str | None
+    request_id: str
+    retryable: bool
+    details: dict[str, JsonValue] = {}
+
+
+class ErrorEnvelope(BaseModel):
+    error: ErrorBody

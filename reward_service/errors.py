@@ -1,0 +1,75 @@
+"""Errors that concern a whole request or the start-up, one flat class per boundary.
+
+What concerns one item or one component is data (`ComponentError`), not an exception that escapes.
+No class knows an HTTP status: `api/errors.py` is the only place that maps these to one. Messages say
+what is wrong and how to fix it, and never contain report text.
+
+    ServiceError
+      InvalidRequest          the body or a parameter cannot be understood
+      UnknownProfile          no such profile, or it is not enabled
+      PinMismatch             the pinned fingerprint is not the one being served
+      TooLarge                more bytes than the service accepts
+      Unauthorized            no API key, or a wrong one
+      Overloaded              the queue is full: come back later
+      ComponentsUnavailable   a component whose policy is `fail` has no score
+      ConfigurationError      the service cannot start as configured
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class ServiceError(Exception):
+    """Base: `code` is stable and machine-readable, `message` says what and how to fix it."""
+
+    code = "internal_error"
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.param = param
+        self.details = details or {}
+
+
+class InvalidRequest(ServiceError):
+    code = "invalid_request"
+
+
+class UnknownProfile(ServiceError):
+    code = "unknown_profile"
+
+
+class PinMismatch(ServiceError):
+    code = "fingerprint_mismatch"
+
+
+class TooLarge(ServiceError):
+    code = "body_too_large"
+
+
+class Unauthorized(ServiceError):
+    code = "unauthorized"
+
+
+class Overloaded(ServiceError):
+    code = "overloaded"
+    retryable = True
+
+
+class ComponentsUnavailable(ServiceError):
+    code = "components_unavailable"
+    retryable = True
+
+
+class ConfigurationError(ServiceError):
+    code = "configuration"

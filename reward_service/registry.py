@@ -1,0 +1,98 @@
+"""The components that profiles can name: one row each. A new metric or judge is one file and one row.
+
+Modules are imported when a component is built, so a profile without BERTScore never imports torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from reward_service.contracts import AsyncJudge, ComponentError, PairMetric
+from reward_service.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a component lives; `settings` is its frozen settings dataclass, `preset` fixes some of its fields."""
+
+    target: str
+    settings: str
+    preset: Mapping[str, object] = field(default_factory=dict)
+    asynchronous: bool = False
+    extra: str | None = None
+
+
+COMPONENTS: dict[str, Row] = {
+    "bleu2": Row("metrics.bleu:Bleu2", "metrics.bleu:Bleu2Settings"),
+    "bleu4": Row("metrics.bleu:Bleu4", "metrics.bleu:Bleu4Settings"),
+    "rouge1": Row("metrics.rouge:Rouge", "metrics.rouge:RougeSettings", {"variant": "rouge1"}),
+    "rouge2": Row("metrics.rouge:Rouge", "metrics.rouge:RougeSettings", {"variant": "rouge2"}),
+    "rougeL": Row("metrics.rouge:Rouge", "metrics.rouge:RougeSettings", {"variant": "rougeL"}),
+    "bertscore": Row("metrics.bertscore:BertScore", "metrics.bertscore:BertScoreSettings", extra="bertscore,offline"),
+    "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:RulesJudgeSettings"),
+    "vllm": Row("judges.vllm.judge:VllmJudge", "judges.vllm.judge:VllmJudgeSettings", asynchronous=True),
+}
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'rougeL'?`` for a near miss, else the list of what there is."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
+    return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(sorted(names))}."
+
+
+def row(name: str) -> Row:
+    """The row of `name`. Raises `ConfigurationError` with a suggestion."""
+    try:
+        return COMPONENTS[name]
+    except KeyError:
+        raise ConfigurationError(
+            f"There is no component '{name}'.{did_you_mean(name, COMPONENTS)}", code="unknown_component"
+        ) from None
+
+
+def build(name: str, settings: Mapping[str, object]) -> PairMetric | AsyncJudge:
+    """Construct a component. Raises `ConfigurationError` that names the wrong setting or the missing extra."""
+    entry = row(name)
+    wanted = {**settings, **entry.preset}
+    settings_class = _load(entry.settings, name, entry)
+    known = {f.name for f in dataclasses.fields(settings_class)}
+    for key in wanted:
+        if key not in known:
+            raise ConfigurationError(f"Component '{name}' has no setting '{key}'.{did_you_mean(key, known)}", param=key)
+    try:
+        parsed = TypeAdapter(settings_class).validate_python(wanted)
+    except (ValidationError, ValueError) as error:
+        raise ConfigurationError(f"Settings of component '{name}': {_reason(error)}") from None
+    try:
+        return cast("PairMetric | AsyncJudge", _load(entry.target, name, entry)(parsed))
+    except (ConfigurationError, ComponentError):
+        raise
+    except Exception as error:
+        message = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+        code = getattr(error, "code", None)
+        raise ConfigurationError(
+            f"Component '{name}' cannot be built: {message}", code=code if isinstance(code, str) else None
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    return str(error)
+
+
+def _load(target: str, name: str, entry: Row) -> Any:
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        extra = f" Install it with: pip install 'reward-service[{entry.extra}]'." if entry.extra else ""
+        raise ConfigurationError(f"Component '{name}' needs '{error.name}'.{extra}", code="missing_extra") from error

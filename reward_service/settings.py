@@ -1,0 +1,120 @@
+"""Every setting of the service, documented once: `--help`, the README's table and `/info` come from here.
+
+Each field is the environment variable ``REWARD_<NAME>`` and the flag ``--<name>`` of ``serve``. Nothing
+here changes a reward unless its description says so; those that do are part of the fingerprint.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Deployment settings. Lists are comma-separated in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="REWARD_", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on; anything but loopback needs API keys")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one and prints it")
+    workers: int = Field(1, ge=1, description="HTTP processes; they share one model worker per device")
+    profiles: Names = Field(("embedded",), description="enabled profiles: shipped names or paths; the first is default")
+    api_keys: Names = Field((), description="accepted keys as name:sha256-hex (make one with `reward-service new-key`)")
+    insecure: bool = Field(False, description="allow a non-loopback address without API keys")
+
+    max_items: int = Field(4096, ge=1, description="candidate/reference pairs in one request")
+    max_text_chars: int = Field(20_000, ge=1, description="characters in one text; a longer one makes its item null")
+    max_body_bytes: int = Field(64 * 2**20, ge=1024, description="bytes in one request body")
+    queue_items: int = Field(8192, ge=1, description="pairs admitted at once; beyond it /score answers 429")
+    timeout_s: float = Field(60.0, gt=0, description="deadline of a native request that names none")
+    hold_timeout_s: float = Field(100.0, gt=0, description="how long trainer routes hold a request before a 503")
+    orphan_grace_s: float = Field(5.0, ge=0, description="how long work that nobody awaits any more is kept")
+    shutdown_grace_s: float = Field(30.0, ge=0, description="how long in-flight requests may finish after SIGTERM")
+    backlog: int = Field(8192, ge=1, description="pending connections of the listening socket")
+
+    cache_url: SecretStr = Field(SecretStr("memory://"), description="memory://, redis://… or rediss://… (after memory)")
+    cache_memory_bytes: int = Field(256 * 2**20, ge=0, description="score cache in memory, per process")
+    cache_ttl_s: float = Field(30 * 86400.0, gt=0, description="lifetime of a score in Redis; LLM verdicts never expire")
+    cache_namespace: str = Field("reward", min_length=1, description="prefix of every Redis key")
+    artefact_bytes: int = Field(256 * 2**20, ge=0, description="tokens and findings kept in memory, per process")
+    embedding_bytes: int = Field(2 * 2**30, ge=0, description="token embeddings kept by a model worker")
+
+    pool_workers: int = Field(1, ge=0, description="processes for the rules judge when there is much work; 0: threads")
+    model_process: bool = Field(False, description="run models in a process of their own even with one HTTP process")
+    torch_threads: int = Field(0, ge=0, description="CPU threads of a model worker; 0: all cores")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N: where a model worker runs")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="BERTScore arithmetic; changes rewards within the declared tolerance, in the fingerprint"
+    )
+    bertscore_model: str = Field("", description="replaces a profile's BERTScore model (hub id or path; changes rewards)")
+    batch_items: int = Field(64, ge=1, description="pairs in one batch of a model worker")
+
+    judge_urls: Names = Field((), description="base URLs of OpenAI-compatible servers for the LLM judge")
+    judge_model: str = Field("", description="model name the judge's servers serve (changes rewards)")
+    judge_revision: str = Field("", description="revision of that model, for the fingerprint (changes rewards)")
+    judge_api_key: SecretStr = Field(SecretStr(""), description="bearer key for the judge's servers")
+    judge_votes: int = Field(1, ge=1, le=15, description="verdicts averaged per pair (changes rewards)")
+    judge_concurrency: int = Field(64, ge=1, description="requests in flight per judge server")
+    judge_timeout_s: float = Field(30.0, gt=0, description="one attempt at the judge")
+    judge_canary_s: float = Field(300.0, ge=0, description="seconds between canary verdicts; 0: only at start")
+
+    references: str = Field("", description="JSONL of references by study id, for trainers that send no label")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    log_format: Literal["json", "console"] = Field("json", description="how a log line is written (to stderr)")
+    otel: bool = Field(False, description="OpenTelemetry traces over OTLP/HTTP (extra `otel`)")
+
+    @field_validator("profiles", "api_keys", "judge_urls", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("profiles")
+    @classmethod
+    def _some_profile(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("enable at least one profile, e.g. REWARD_PROFILES=embedded")
+        return value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_are_hashes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            name, _, digest = entry.partition(":")
+            if not name or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+                raise ValueError("each key is name:sha256-hex; make one with `reward-service new-key NAME`")
+        return value
+
+    def component_overrides(self) -> dict[str, dict[str, object]]:
+        """Settings of this deployment that a component's constructor takes, by registry name."""
+        bertscore: dict[str, object] = {"device": self.device, "precision": self.precision}
+        if self.bertscore_model:
+            bertscore["model"] = self.bertscore_model
+        vllm: dict[str, object] = {
+            "base_urls": self.judge_urls,
+            "model": self.judge_model,
+            "revision": self.judge_revision,
+            "api_key": self.judge_api_key.get_secret_value() or None,
+            "votes": self.judge_votes,
+            "concurrency": self.judge_concurrency,
+            "attempt_timeout_s": self.judge_timeout_s,
+        }
+        return {"bertscore": bertscore, "vllm": vllm}
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """(environment variable, default, description) of every setting, for docs and `/info`."""
+    table = []
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        if isinstance(default, SecretStr):
+            default = default.get_secret_value()
+        if isinstance(default, tuple):
+            default = ",".join(default)
+        table.append((f"REWARD_{name.upper()}", "" if default is None else str(default), field.description or ""))
+    return table

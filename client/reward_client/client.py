@@ -1,0 +1,214 @@
+"""The two clients: httpx carries out what `reward_client.core` decides.
+
+Both keep their connections; the synchronous one runs the requests of a large list in threads, the asynchronous one in
+tasks with one pool for each running event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from reward_client.core import Call, Core, Failure, Reply, Send, Steps, group_scores, item_scores
+from reward_client.types import Group, GroupScore, Item, Options, Score
+
+T = TypeVar("T")
+
+
+class _Client:
+    def __init__(self, options: Options | str, **settings: Any) -> None:
+        """`options`, or the service's URL with the fields of `Options` as keywords."""
+        self.options = Options(options, **settings) if isinstance(options, str) else options
+        self._core = Core(self.options)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Of every reward this client returns; None before the first call when no pin was given."""
+        return self._core.fingerprint
+
+    @property
+    def fingerprint_document(self) -> Mapping[str, Any] | None:
+        """The whole document behind `fingerprint`, to be stored beside the run; None before the first call."""
+        return self._core.document
+
+    def _http_settings(self) -> dict[str, Any]:
+        limits = httpx.Limits(max_connections=self.options.concurrency, max_keepalive_connections=None)
+        return {"base_url": self.options.url.rstrip("/"), "limits": limits}
+
+
+def _timeout(step: Send) -> httpx.Timeout:
+    left = step.time_left()
+    return httpx.Timeout(left, connect=min(10.0, left), pool=None)
+
+
+def _failure(error: httpx.HTTPError) -> Failure:
+    return Failure(f"{type(error).__name__}: {error}")
+
+
+class RewardClient(_Client):
+    """Synchronous client; safe to share between threads, not across a fork.
+
+    The first call waits for the service to be ready and pins its fingerprint. All methods raise `RewardClientError`s.
+    """
+
+    def __init__(self, options: Options | str, **settings: Any) -> None:
+        super().__init__(options, **settings)
+        self._http = httpx.Client(**self._http_settings())
+        self._starting = threading.Lock()
+
+    def score(self, items: Sequence[Item]) -> list[Score]:
+        """One score per item, in order."""
+        calls = self._core.item_calls(items)
+        return [score for call, body in self._run(calls) for score in item_scores(call, body)]
+
+    def score_groups(self, groups: Sequence[Group]) -> list[GroupScore]:
+        """One answer per group, in order, candidates in order within."""
+        calls = self._core.group_calls(groups)
+        return [group for call, body in self._run(calls) for group in group_scores(call, body)]
+
+    def start(self) -> None:
+        """Waits for the service and pins its fingerprint now rather than at the first call."""
+        with self._starting:
+            self._drive(self._core.start(self._core.deadline()))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, calls: Sequence[Call]) -> list[tuple[Call, dict[str, Any]]]:
+        if not calls:
+            return []
+        deadline = self._core.deadline()
+        with self._starting:
+            self._drive(self._core.start(deadline))
+        if len(calls) == 1:
+            return [(calls[0], self._drive(self._core.score(calls[0], deadline)))]
+        with ThreadPoolExecutor(min(self.options.concurrency, len(calls))) as pool:
+            futures = [pool.submit(self._drive, self._core.score(call, deadline)) for call in calls]
+            try:
+                return [(call, future.result()) for call, future in zip(calls, futures, strict=True)]
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _drive(self, steps: Steps[T]) -> T:
+        reply: Reply | Failure | None = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if not isinstance(step, Send):
+                time.sleep(step.seconds)
+                reply = None
+                continue
+            try:
+                answer = self._http.request(
+                    step.method, step.path, content=step.content, headers=step.headers, timeout=_timeout(step)
+                )
+                reply = Reply(answer.status_code, answer.headers, answer.content)
+            except httpx.TransportError as error:
+                reply = _failure(error)
+
+
+class AsyncRewardClient(_Client):
+    """Asynchronous client; usable from several event loops, one after another or at once, in threads of their own.
+
+    Calls made at the same time share `concurrency` connections per loop. All methods raise `RewardClientError`s.
+    """
+
+    def __init__(self, options: Options | str, **settings: Any) -> None:
+        super().__init__(options, **settings)
+        self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
+
+    async def score(self, items: Sequence[Item]) -> list[Score]:
+        """One score per item, in order."""
+        calls = self._core.item_calls(items)
+        return [score for call, body in await self._run(calls) for score in item_scores(call, body)]
+
+    async def score_groups(self, groups: Sequence[Group]) -> list[GroupScore]:
+        """One answer per group, in order, candidates in order within."""
+        calls = self._core.group_calls(groups)
+        return [group for call, body in await self._run(calls) for group in group_scores(call, body)]
+
+    async def start(self) -> None:
+        """Waits for the service and pins its fingerprint now rather than at the first call."""
+        session = self._session()
+        async with session.starting:
+            await session.drive(self._core.start(self._core.deadline()))
+
+    async def aclose(self) -> None:
+        """Closes the running loop's connections (those of loops that are gone went with them)."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session:
+            await session.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _session(self) -> _Session:
+        loop = asyncio.get_running_loop()
+        if loop not in self._sessions:
+            for old in [known for known in self._sessions if known.is_closed()]:
+                self._sessions.pop(old, None)
+            self._sessions[loop] = _Session(httpx.AsyncClient(**self._http_settings()), self.options.concurrency)
+        return self._sessions[loop]
+
+    async def _run(self, calls: Sequence[Call]) -> list[tuple[Call, dict[str, Any]]]:
+        if not calls:
+            return []
+        deadline, session = self._core.deadline(), self._session()
+        if self._core.document is None:
+            async with session.starting:
+                await session.drive(self._core.start(deadline))
+        tasks = [asyncio.ensure_future(session.drive(self._core.score(call, deadline))) for call in calls]
+        try:
+            return list(zip(calls, await asyncio.gather(*tasks), strict=True))
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+class _Session:
+    """One event loop's connections."""
+
+    def __init__(self, http: httpx.AsyncClient, concurrency: int) -> None:
+        self.http = http
+        self.starting = asyncio.Lock()
+        # httpx's own queue for a connection costs time linear in its length; thousands may wait here instead.
+        self.slots = asyncio.Semaphore(concurrency)
+
+    async def drive(self, steps: Steps[T]) -> T:
+        reply: Reply | Failure | None = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if not isinstance(step, Send):
+                await asyncio.sleep(step.seconds)
+                reply = None
+                continue
+            async with self.slots:
+                try:
+                    answer = await self.http.request(
+                        step.method, step.path, content=step.content, headers=step.headers, timeout=_timeout(step)
+                    )
+                    reply = Reply(answer.status_code, answer.headers, answer.content)
+                except httpx.TransportError as error:
+                    reply = _failure(error)

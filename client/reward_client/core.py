@@ -1,0 +1,323 @@
+"""The client without a transport: what to send, when to retry, and whether an answer may be believed.
+
+Every exchange is a generator that yields `Send` and `Wait` and receives `Reply` or `Failure`; the synchronous and the
+asynchronous client only carry these out, so both follow one set of rules.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+import time
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote
+
+from reward_client.errors import AnswerMismatch, ApiError, BudgetSpent, FingerprintChanged
+from reward_client.types import Group, GroupScore, Item, Missing, Options, Score
+
+T = TypeVar("T")
+
+
+class Send(NamedTuple):
+    method: str
+    path: str
+    content: bytes | None
+    headers: Mapping[str, str]
+    timeout_s: float
+    deadline: float
+    """`time.monotonic()` seconds; no attempt outlives it, however late it got a connection."""
+
+    def time_left(self) -> float:
+        return max(0.001, min(self.timeout_s, self.deadline - time.monotonic()))
+
+
+class Wait(NamedTuple):
+    seconds: float
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    """Keys compared without case."""
+    body: bytes
+
+
+class Failure(NamedTuple):
+    """The transport failed: no connection, a broken one, or no answer in time."""
+
+    reason: str
+
+
+Steps = Generator[Send | Wait, Reply | Failure | None, T]
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
+_GRACE_S = 5.0  # the service answers at its own deadline; the transport waits a little longer for that answer
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One POST /score: its body, the ids it must come back with, and the caller's name for each."""
+
+    content: bytes
+    wire_ids: tuple[str, ...]
+    names: tuple[str, ...]
+    sizes: tuple[int, ...] | None = None
+    """Candidates per group; None for a call with items."""
+
+
+class Core:
+    """State shared by the exchanges of one client: options and the fingerprint document."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.document: Mapping[str, Any] | None = None
+        """The service's fingerprint document, as it was when this client started."""
+        self.fingerprint: str | None = options.fingerprint
+        self._headers = {"content-type": "application/json"}
+        if options.api_key:
+            self._headers["authorization"] = f"Bearer {options.api_key}"
+
+    def deadline(self) -> float:
+        return time.monotonic() + self.options.budget_s
+
+    def start(self, deadline: float) -> Steps[None]:
+        """Waits until the service is ready, then takes its fingerprint document and pins it for this client's life.
+
+        Raises `FingerprintChanged` when the document is not the pinned one, `BudgetSpent` when the wait was in vain.
+        """
+        if self.document is not None:
+            return
+        ready_by = min(deadline, time.monotonic() + self.options.ready_s)
+        yield from self._exchange("GET", "/ready", None, ready_by, "waiting for /ready", longest_pause_s=2.0)
+        query = f"?profile={quote(self.options.profile, safe='')}" if self.options.profile else ""
+        path = f"/v1/fingerprint{query}"
+        reply = yield from self._exchange("GET", path, None, deadline, "fetching the fingerprint")
+        document = _json_object(reply.body)
+        self._check_fingerprint(document.get("fingerprint"))
+        self.document = document
+
+    def score(self, call: Call, deadline: float) -> Steps[dict[str, Any]]:
+        """The believed answer to one call: right fingerprint, every id in its place."""
+        doing = f"scoring {_span(call.names)}"
+        try:
+            reply = yield from self._exchange("POST", "/score", call.content, deadline, doing)
+        except ApiError as error:
+            if error.status == 409:
+                raise FingerprintChanged(str(self.fingerprint), "", error.message) from error
+            raise _name_item(error, call.names) from error
+        body = _json_object(reply.body)
+        self._check_fingerprint(body.get("fingerprint"))
+        answered = body.get("results" if call.sizes is None else "groups")
+        ids = [entry.get("id") for entry in answered] if isinstance(answered, list) else None
+        if ids != list(call.wire_ids):
+            raise AnswerMismatch(f"{doing}: the answer's ids are not those asked for, in order; nothing was used")
+        return body
+
+    def _check_fingerprint(self, found: Any) -> None:
+        if not isinstance(found, str) or not found:
+            raise AnswerMismatch("the answer carries no fingerprint; is this a reward service?")
+        if self.fingerprint is None:
+            self.fingerprint = found
+        elif found != self.fingerprint:
+            raise FingerprintChanged(self.fingerprint, found)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        deadline: float,
+        doing: str,
+        longest_pause_s: float = _LONGEST_PAUSE_S,
+    ) -> Steps[Reply]:
+        """Retries transport errors, 408, 429 and 5xx with jittered back-off until the deadline; 4xx is final."""
+        pause, last, began = _FIRST_PAUSE_S, "no attempt was possible", time.monotonic()
+        while time.monotonic() < deadline:
+            reply = yield Send(method, path, content, self._headers, self.options.timeout_s + _GRACE_S, deadline)
+            at_least = 0.0
+            if isinstance(reply, Reply):
+                if reply.status < 300:
+                    return reply
+                error = _api_error(reply)
+                retry = reply.status in (408, 429) or reply.status >= 500
+                # A service that is starting says "not retryable" about nothing: only /score failures may be final.
+                if not retry or (error.retryable is False and method == "POST"):
+                    raise error
+                last, at_least = str(error), _retry_after(reply.headers)
+            else:
+                last = reply.reason if isinstance(reply, Failure) else "no reply"
+            # Full jitter would let a herd of trainers come back at once after zero seconds; keep half of the pause.
+            delay = max(at_least, pause * random.uniform(0.5, 1.0))
+            if time.monotonic() + delay >= deadline:
+                break
+            yield Wait(delay)
+            pause = min(pause * 2, longest_pause_s)
+        raise BudgetSpent(round(deadline - began, 3), doing, last)
+
+    def item_calls(self, items: Sequence[Item]) -> list[Call]:
+        """Requests of at most `request_items` items, in order."""
+        token, size = _token(), self.options.request_items
+        names = [item.id if item.id is not None else str(index) for index, item in enumerate(items)]
+        for item, name in zip(items, names, strict=True):
+            _check_texts(name, (item.candidate,), item.reference, item.prior)
+        calls = []
+        for begin in range(0, len(items), size):
+            part, part_names = items[begin : begin + size], tuple(names[begin : begin + size])
+            ids = tuple(f"{name}#{token}-{begin + index}" for index, name in enumerate(part_names))
+            entries = [
+                {"id": wire_id, "candidate": item.candidate, "reference": item.reference, "prior": item.prior}
+                for wire_id, item in zip(ids, part, strict=True)
+            ]
+            calls.append(Call(self._content(items=entries), ids, part_names))
+        return calls
+
+    def group_calls(self, groups: Sequence[Group]) -> list[Call]:
+        """Requests of at most `request_items` candidates; a group is never divided."""
+        token = _token()
+        calls: list[Call] = []
+        entries: list[dict[str, Any]] = []
+        names: list[str] = []
+        sizes: list[int] = []
+
+        def flush() -> None:
+            if entries:
+                ids = tuple(entry["id"] for entry in entries)
+                calls.append(Call(self._content(groups=entries), ids, tuple(names), tuple(sizes)))
+                for gathered in (entries, names, sizes):
+                    gathered.clear()
+
+        for index, group in enumerate(groups):
+            name = group.id if group.id is not None else str(index)
+            _check_texts(name, group.candidates, group.reference, group.prior)
+            if sum(sizes) + len(group.candidates) > self.options.request_items:
+                flush()
+            entries.append(
+                {
+                    "id": f"{name}#{token}-{index}",
+                    "reference": group.reference,
+                    "candidates": list(group.candidates),
+                    "prior": group.prior,
+                }
+            )
+            names.append(name)
+            sizes.append(len(group.candidates))
+        flush()
+        return calls
+
+    def _content(self, **what: list[dict[str, Any]]) -> bytes:
+        options = self.options
+        body: dict[str, Any] = {**what, "detail": options.detail, "timeout_s": min(options.timeout_s, options.budget_s)}
+        optional = {"profile": options.profile, "fingerprint": self.fingerprint, "run_id": options.run_id}
+        body |= {key: value for key, value in optional.items() if value is not None}
+        return json.dumps(body, allow_nan=False).encode()
+
+
+def item_scores(call: Call, body: Mapping[str, Any]) -> list[Score]:
+    """The answer to an items call, under the caller's names."""
+    return [_score(name, result) for name, result in zip(call.names, body["results"], strict=True)]
+
+
+def group_scores(call: Call, body: Mapping[str, Any]) -> list[GroupScore]:
+    """The answer to a groups call. Raises `AnswerMismatch` when a group has lost or swapped candidates."""
+    answers = []
+    for name, size, group in zip(call.names, call.sizes or (), body["groups"], strict=True):
+        results = group.get("results")
+        if not isinstance(results, list) or len(results) != size:
+            raise AnswerMismatch(f"group {name}: {size} candidates were sent, not as many results came back")
+        expected = [f"{group['id']}/{index}" for index in range(size)]
+        if [result.get("id") for result in results] != expected:
+            raise AnswerMismatch(f"group {name}: the results' ids are not in the order sent; nothing was used")
+        scores = tuple(_score(f"{name}/{index}", result) for index, result in enumerate(results))
+        mean, std = _number(name, group.get("mean")), _number(name, group.get("std"))
+        answers.append(GroupScore(name, scores, mean, std, bool(group.get("zero_advantage"))))
+    return answers
+
+
+def _score(name: str, result: Mapping[str, Any]) -> Score:
+    reward, status = _number(name, result.get("reward")), str(result.get("status"))
+    if (reward is None) != (status == "null"):
+        raise AnswerMismatch(f"item {name}: status {status!r} contradicts its reward")
+    return Score(
+        id=name,
+        reward=reward,
+        status=status,
+        components={key: _number(name, value) for key, value in (result.get("components") or {}).items()},
+        contributions={key: float(value) for key, value in (result.get("contributions") or {}).items()},
+        missing={
+            key: Missing(str(entry.get("code")), str(entry.get("message")))
+            for key, entry in (result.get("missing") or {}).items()
+        },
+        flags=tuple(result.get("flags") or ()),
+        cache=str(result.get("cache") or ""),
+        judgement=result.get("judgement"),
+    )
+
+
+def _number(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise AnswerMismatch(f"item {name}: a score is neither a finite number nor null")
+    return float(value)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise AnswerMismatch("the answer is not a JSON object; is this a reward service?")
+    return value
+
+
+def _api_error(reply: Reply) -> ApiError:
+    try:
+        error = json.loads(reply.body)["error"]
+        return ApiError(
+            reply.status,
+            str(error["code"]),
+            str(error["message"]),
+            error.get("param"),
+            error.get("request_id"),
+            error.get("retryable"),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):  # a proxy's page: its text may be anything, so left out
+        return ApiError(reply.status, "http_error", "the answer carries no error envelope; is a proxy in between?")
+
+
+def _name_item(error: ApiError, names: Sequence[str]) -> ApiError:
+    found = re.match(r"(?:items|groups)\[(\d+)\]", error.param or "")
+    if not found or int(found[1]) >= len(names):
+        return error
+    item = names[int(found[1])]
+    return ApiError(error.status, error.code, error.message, error.param, error.request_id, error.retryable, item)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds; 0 when absent or not a number of seconds (the service never sends the date form)."""
+    try:
+        return max(0.0, float(headers.get("retry-after", 0)))
+    except ValueError:
+        return 0.0
+
+
+def _check_texts(name: str, candidates: Sequence[Any], reference: Any, prior: Any) -> None:
+    if isinstance(candidates, str) or not all(isinstance(text, str) for text in (*candidates, reference)):
+        raise TypeError(f"item {name}: candidate and reference must be strings")
+    if prior is not None and not isinstance(prior, str):
+        raise TypeError(f"item {name}: prior must be a string or None")
+
+
+def _token() -> str:
+    """Makes ids unique across calls, so that an answer to another call is never taken for this one's."""
+    return uuid.uuid4().hex[:12]
+
+
+def _span(names: Sequence[str]) -> str:
+    return f"item {names[0]}" if len(names) == 1 else f"{len(names)} items ({names[0]} .. {names[-1]})"

@@ -124,7 +124,8 @@ class MemoryCache:
 
     def look_up(self, keys: Sequence[CacheKey]) -> list[Outcome | None]:
         """`get_many` without a coroutine."""
-        entries, found = self._entries, []
+        entries = self._entries
+        found: list[Outcome | None] = []
         hits = 0
         for key in keys:
             if (entry := entries.get(key)) is None:

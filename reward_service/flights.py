@@ -149,24 +149,26 @@ class Flights:
 
     async def _launch(self, flights: list[_Flight]) -> None:
         """Compute what this process may claim; wait for the other processes with the rest."""
-        mine = await self._cache.claim([flight.key for flight in flights])
+        try:
+            mine = await self._cache.claim([flight.key for flight in flights])
+        except Exception as error:
+            for flight in flights:
+                self._fail(flight, _component_error(error))
+            raise
         for flight in flights:
             if flight.key not in mine and not flight.future.done():
                 flight.work = self._spawn(self._elsewhere(flight))
         self._submit([flight for flight in flights if flight.key in mine])
 
     async def _elsewhere(self, flight: _Flight) -> None:
-        while True:
-            outcome = await self._cache.wait(flight.key, flight.deadline)
-            if outcome is not None:
-                self._deliver(flight, outcome)
-                return
+        while (outcome := await self._cache.wait(flight.key, flight.deadline)) is None:
             if time.monotonic() >= flight.deadline:
-                self._fail(flight, _late(), claimed=False)
+                self._fail(flight, _late())
                 return
             if await self._cache.claim([flight.key]):  # the other process failed or died
                 self._submit([flight])
                 return
+        self._deliver(flight, outcome)
 
     def _submit(self, flights: list[_Flight]) -> None:
         flights = [flight for flight in flights if not flight.future.done()]
@@ -186,7 +188,8 @@ class Flights:
         def land(work: asyncio.Future[Outcome]) -> None:
             outcome = _settled(work)
             if isinstance(outcome, ComponentError):
-                self._fail(flight, outcome)
+                if not flight.future.done():
+                    self._fail(flight, outcome)
                 return
             self._landed.append((flight, outcome))
             if len(self._landed) == 1:  # one write for all that land in this turn of the event loop
@@ -201,22 +204,23 @@ class Flights:
             part = [(flight, outcome) for flight, outcome in landed if flight.permanent is permanent]
             if not part:
                 continue
-            await self._cache.put_many([(flight.key, outcome) for flight, outcome in part], permanent=permanent)
-            if permanent:  # another process may have been first: its verdict is the value
-                stored = await self._cache.get_many([flight.key for flight, _ in part])
-                part = [(flight, kept or own) for (flight, own), kept in zip(part, stored, strict=True)]
-            for flight, outcome in part:
-                self._deliver(flight, outcome)
+            try:
+                await self._cache.put_many([(flight.key, outcome) for flight, outcome in part], permanent=permanent)
+                if permanent:  # another process may have been first: its verdict is the value
+                    stored = await self._cache.get_many([flight.key for flight, _ in part])
+                    part = [(flight, kept or own) for (flight, own), kept in zip(part, stored, strict=True)]
+            finally:
+                for flight, outcome in part:
+                    self._deliver(flight, outcome)
 
     def _deliver(self, flight: _Flight, outcome: Outcome) -> None:
         self._forget(flight)
         if not flight.future.done():
             flight.future.set_result(outcome)
 
-    def _fail(self, flight: _Flight, error: ComponentError, *, claimed: bool = True) -> None:
+    def _fail(self, flight: _Flight, error: ComponentError) -> None:
         self._forget(flight)
-        if claimed:
-            self._spawn(self._cache.release([flight.key]))
+        self._spawn(self._cache.release([flight.key]))  # a claim that is not ours is left alone
         if not flight.future.done():
             flight.future.set_exception(error)
             flight.future.exception()  # retrieved: it is data, also when every waiter has left

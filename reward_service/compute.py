@@ -1,0 +1,175 @@
+"""Runs a synchronous encode/compare component over a batch of pairs, and keeps its artefacts.
+
+Each distinct text is encoded once and each fault stays with the pairs that cause it, so the outcome of
+a pair does not depend on the batch it came in. Where and when that happens is decided in `workers`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import threading
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from judges.base import Judgement
+from reward_service.contracts import ComponentError, Outcome, Pair, PairMetric
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Result = Outcome | ComponentError
+"""What a batch yields per pair: failures are data here, so that one cannot abort its neighbours."""
+
+_ENTRY_OVERHEAD = 300
+"""Bytes of dictionary, key tuple and list links per cached artefact (CPython 3.11, measured, rounded up)."""
+
+
+class ArtefactCache:
+    """Least-recently-used artefacts under (encoding identity, text), bounded in bytes, for any number of threads.
+
+    Metrics with equal `encoding` that are given the same cache find each other's artefacts.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        """`max_bytes` counts artefacts, texts and bookkeeping; 0 keeps nothing."""
+        if max_bytes < 0:
+            raise ValueError("max_bytes must be 0 or more")
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[tuple[str, str], tuple[Any, int]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._bytes = self._hits = self._misses = 0
+
+    def get_many(self, encoding: str, texts: Iterable[str]) -> dict[str, Any]:
+        """The artefacts that are there, by text; every text asked for counts as a hit or a miss."""
+        found: dict[str, Any] = {}
+        with self._lock:
+            for text in texts:
+                entry = self._entries.get((encoding, text))
+                if entry is None:
+                    self._misses += 1
+                else:
+                    self._hits += 1
+                    self._entries.move_to_end((encoding, text))
+                    found[text] = entry[0]
+        return found
+
+    def put_many(self, encoding: str, artefacts: Iterable[tuple[str, Any, int]]) -> None:
+        """Store (text, artefact, bytes of the artefact); what alone exceeds the bound is not kept."""
+        with self._lock:
+            for text, artefact, nbytes in artefacts:
+                key, size = (encoding, text), nbytes + sys.getsizeof(text) + _ENTRY_OVERHEAD
+                if size > self._max_bytes:
+                    continue
+                old = self._entries.pop(key, None)
+                self._bytes += size - (old[1] if old else 0)
+                self._entries[key] = (artefact, size)
+                while self._bytes > self._max_bytes:
+                    self._bytes -= self._entries.popitem(last=False)[1][1]
+
+    def stats(self) -> dict[str, int]:
+        """Counters since construction: ``hits``, ``misses``; and now: ``bytes``, ``entries``."""
+        with self._lock:
+            return {
+                "hits": self._hits,
+                "misses": self._misses,
+                "bytes": self._bytes,
+                "entries": len(self._entries),
+            }
+
+
+class PairComputer:
+    """One component with its artefact cache: pairs in, outcomes or errors out, in order."""
+
+    def __init__(self, metric: PairMetric, cache: ArtefactCache) -> None:
+        self.metric = metric
+        self.cache = cache
+        self._keys = frozenset(metric.keys)
+        self._encoding = metric.encoding
+
+    def run(self, pairs: Sequence[Pair]) -> list[Result]:
+        """One result per pair. Never raises `Exception`: a pair at fault yields a `ComponentError`.
+
+        Codes: ``component_error`` (an exception; only its type is told, its text may quote a report),
+        ``wrong_length``, ``wrong_keys``, ``not_finite``.
+        """
+        results: list[Result | None] = [None] * len(pairs)
+        with_prior = self.metric.uses_prior
+        texts: dict[str, None] = {}
+        for pair in pairs:
+            texts[pair.candidate] = texts[pair.reference] = None
+            if with_prior and pair.prior is not None:
+                texts[pair.prior] = None
+        artefacts, failed = self._artefacts(list(texts))
+        sound: list[int] = []
+        for i, pair in enumerate(pairs):
+            used = (pair.candidate, pair.reference, pair.prior if with_prior else None)
+            results[i] = next((failed[t] for t in used if t in failed), None) if failed else None
+            if results[i] is None:
+                sound.append(i)
+
+        def compare(indices: Sequence[int]) -> list[Any]:
+            columns = [
+                [artefacts[pairs[i].candidate] for i in indices],
+                [artefacts[pairs[i].reference] for i in indices],
+            ]
+            if with_prior:
+                priors = (pairs[i].prior for i in indices)
+                columns.append([None if p is None else artefacts[p] for p in priors])
+            return self.metric.compare(*columns)
+
+        for i, compared in zip(sound, _bisect(compare, sound, "compare"), strict=True):
+            results[i] = compared if isinstance(compared, ComponentError) else self._outcome(compared)
+        return results  # type: ignore[return-value]  # every position was set above
+
+    def _artefacts(self, texts: list[str]) -> tuple[dict[str, Any], dict[str | None, ComponentError]]:
+        artefacts = self.cache.get_many(self._encoding, texts)
+        missing = [text for text in texts if text not in artefacts]
+        failed: dict[str | None, ComponentError] = {}
+        fresh: list[tuple[str, Any, int]] = []
+        for text, made in zip(missing, _bisect(self.metric.encode, missing, "encode"), strict=True):
+            if isinstance(made, ComponentError):
+                failed[text] = made
+            else:
+                artefacts[text] = made
+                fresh.append((text, made, self.metric.nbytes(made)))
+        self.cache.put_many(self._encoding, fresh)
+        return artefacts, failed
+
+    def _outcome(self, result: Any) -> Result:
+        try:
+            values = {key: float(value) for key, value in result.values.items() if not isinstance(value, str)}
+            notes = tuple(result.notes)
+        except Exception as error:  # not a Comparison or Judgement, or a value that is no number
+            return ComponentError("component_error", f"{type(error).__name__} while reading a result")
+        if values.keys() != self._keys:
+            return ComponentError("wrong_keys", f"values {sorted(values)} instead of {sorted(self._keys)}")
+        if not all(map(math.isfinite, values.values())):
+            bad = sorted(key for key, value in values.items() if not math.isfinite(value))
+            return ComponentError("not_finite", f"not a finite number: {', '.join(bad)}")
+        return Outcome(values, notes, result if isinstance(result, Judgement) else None)
+
+
+def _bisect(call: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T], stage: str) -> list[R | ComponentError]:
+    """`call` on all items; where that fails, on halves, until only the items at fault have an error."""
+    if not items:
+        return []
+    try:
+        results = call(items)
+        if len(results) == len(items):
+            return list(results)
+        error = ComponentError("wrong_length", f"{stage} returned {len(results)} results for {len(items)} inputs")
+        frames = ""
+    except Exception as exception:
+        error = ComponentError("component_error", f"{type(exception).__name__} in {stage}")
+        frames = "".join(traceback.format_tb(exception.__traceback__))  # source lines only, never a value
+    if len(items) == 1:
+        log.warning("a pair could not be scored: %s\n%s", error.message, frames)
+        return [error]
+    middle = len(items) // 2
+    return _bisect(call, items[:middle], stage) + _bisect(call, items[middle:], stage)

@@ -11,7 +11,7 @@ import hashlib
 import re
 import unicodedata
 from array import array
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -41,6 +41,8 @@ _SYMBOLS = {
     "º": "°",
 }
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_FRACTIONS = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+_MAX_MARKS = 16  # characters of a cluster that are read; reordering thousands of marks is quadratic
 
 # Letters that a reader cannot tell from Latin ones: Cyrillic, Greek, Armenian, small capitals and IPA forms.
 _LOOKALIKES = {
@@ -49,8 +51,7 @@ _LOOKALIKES = {
     **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεικνορτυχγω", "ABEZHIKMNOPTYXabeikvoptuxyw", strict=True)),
     **dict(zip("ոսցհօզյɑɡɩıʟɴʀʏʙɢʜɪᴀᴄᴅᴇᴊᴋᴍᴏᴘᴛᴜᴠᴡᴢꜱꜰ", "nughoqjagiilnrybghiacdejkmoptuvwzsf", strict=True)),
 }
-# In one pass over words of letters only; digits and hyphens end a word, so that "β-blocker" and "5 µm" stay.
-_NON_ASCII_WORD = re.compile(r"[^\W\d_]*[^\W\d_\x00-\x7f][^\W\d_]*")
+_WORD = re.compile(r"[^\W\d_]+")
 _NON_ASCII_RUN = re.compile(r"[\x00-\x7f]?[^\x00-\x7f]+")
 
 _THINK = re.compile(
@@ -66,6 +67,7 @@ _SPECIAL = re.compile(
     re.IGNORECASE,
 )
 _WRAPPER = re.compile(r"</?(?:answer|report)>", re.IGNORECASE)  # an output format, not an attack
+_WORK = ("<", "[", "  ", " \n", "\n ", "\n\n\n")  # without any of these, printable ASCII stays as it is
 _UNTIDY_SPACE = re.compile(r"\s{2,}|[^\S \n]|\A\s|\s\Z")
 
 
@@ -95,8 +97,18 @@ def manifest(policy: Policy) -> dict[str, object]:
     """What determines the outcome, as plain JSON for the fingerprint."""
     if policy == "none":
         return {"policy": policy}
-    tables = repr((sorted(_SYMBOLS.items()), sorted(_LOOKALIKES.items()), _SUPERSCRIPTS, _BREAKS, _BENIGN_INVISIBLE))
-    patterns = (_INVISIBLE, _NON_ASCII_WORD, _NON_ASCII_RUN, _THINK, _SPECIAL, _WRAPPER, _UNTIDY_SPACE)
+    tables = repr(
+        (
+            sorted(_SYMBOLS.items()),
+            sorted(_LOOKALIKES.items()),
+            _SUPERSCRIPTS,
+            _FRACTIONS,
+            _MAX_MARKS,
+            _BREAKS,
+            _BENIGN_INVISIBLE,
+        )
+    )
+    patterns = (_INVISIBLE, _WORD, _NON_ASCII_RUN, _THINK, _SPECIAL, _WRAPPER, _UNTIDY_SPACE)
     return {
         "policy": policy,
         "version": VERSION,
@@ -109,18 +121,144 @@ def manifest(policy: Policy) -> dict[str, object]:
 def normalise(text: str, policy: Policy = "standard") -> Normalised:
     """Fold `text` to its canonical spelling. A pure function, linear in the length of `text`.
 
-    ``none`` returns it untouched, for published numbers that must be reproduced. Normalising twice changes nothing.
+    ``none`` returns it untouched, for published numbers that must be reproduced.
     """
     if policy == "none":
         return Normalised(text, text)
-    tidy = text.isascii() and text.isprintable() and "  " not in text and text == text.strip()
-    if tidy and "<" not in text and "[" not in text and "`" not in text:
-        return Normalised(text, text)
+    # The common case, in a few microseconds: tidy ASCII that holds nothing to fold.
+    if text.isascii() and text.replace("\n", "").isprintable() and not any(mark in text for mark in _WORK):
+        if not (text[:1].isspace() or text[-1:].isspace()):
+            return Normalised(text, text)
     draft = _Draft(text)
-    if draft.remove(_INVISIBLE, keep=_BENIGN_INVISIBLE):
-        draft.flags.append("invisible_characters")
-    if not draft.text.isascii() or "`" in draft.text:
-        if draft.fold_words():
-            draft.flags.append("homoglyphs")
-        draft.edit([(m.span(), _fold_run(m.group(), draft)) for m in _NON_ASCII_RUN.finditer(draft.text)])
-    return draft.finish()
+    flags = [
+        flag
+        for flag, step in (
+            ("invisible_characters", _strip_invisible),
+            ("homoglyphs", _fold_letters),
+            ("unclosed_think", _strip_thinking),
+            ("special_tokens", _strip_special_tokens),
+        )
+        if step(draft)
+    ]
+    draft.edit((*m.span(), _space(m, len(draft.text))) for m in _UNTIDY_SPACE.finditer(draft.text))
+    offsets = None if draft.text == text else (draft.starts, draft.ends)
+    return Normalised(text, draft.text, offsets, tuple(flags))
+
+
+class _Draft:
+    """A text under revision; each of its characters remembers its span in the original."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.starts = array("I", range(len(text)))
+        self.ends = array("I", range(1, len(text) + 1))
+
+    def edit(self, edits: Iterable[tuple[int, int, str]]) -> None:
+        """Apply (start, end, replacement) edits, in order and without overlap; linear in the text."""
+        parts: list[str] = []
+        starts, ends, done = array("I"), array("I"), 0
+        for start, end, new in edits:
+            parts += self.text[done:start], new
+            starts += self.starts[done:start]
+            ends += self.ends[done:start]
+            starts.extend([self.starts[start]] * len(new))
+            ends.extend([self.ends[end - 1]] * len(new))
+            done = end
+        if parts:
+            self.text = "".join(parts) + self.text[done:]
+            self.starts, self.ends = starts + self.starts[done:], ends + self.ends[done:]
+
+
+def _strip_invisible(draft: _Draft) -> bool:
+    found = [(*m.span(), m.group()) for m in _INVISIBLE.finditer(draft.text)]
+    draft.edit((start, end, "") for start, end, _ in found)
+    return any(set(group).difference(_BENIGN_INVISIBLE) for _, _, group in found)
+
+
+def _fold_letters(draft: _Draft) -> bool:
+    if draft.text.isascii():
+        return False
+    edits = list(_compatibility_edits(draft.text))
+    dressed = any(len(new) == end - start == 1 and new.isascii() and new.isalpha() for start, end, new in edits)
+    draft.edit(edits)
+    words = [m for m in _WORD.finditer(draft.text) if not m.group().isascii() and _imitates_latin(m.group())]
+    draft.edit(
+        (i, i + 1, _LOOKALIKES[c]) for m in words for i, c in enumerate(m.group(), m.start()) if c in _LOOKALIKES
+    )
+    return dressed or bool(words)
+
+
+def _imitates_latin(word: str) -> bool:
+    # A mixed word, or a longer one of nothing but look-alikes; a lone Greek letter is a symbol.
+    alike = sum(c in _LOOKALIKES for c in word)
+    return alike > 0 and (any(c.isascii() for c in word) or (alike == len(word) > 1))
+
+
+def _compatibility_edits(text: str) -> Iterator[tuple[int, int, str]]:
+    """NFKC, cluster by cluster (a base and its combining marks), so that each edit has a small span."""
+    for run in _NON_ASCII_RUN.finditer(text):
+        start = run.start()
+        while start < run.end():
+            end = start + 1
+            while end < run.end() and unicodedata.combining(text[end]):
+                end += 1
+            old = text[start:end]
+            new = _fold_cluster(old[:_MAX_MARKS])
+            if start and text[start - 1] in "0123456789":  # 1½ is not 11/2, and 10² is not 102
+                new = "^" + new if old in _SUPERSCRIPTS else " " + new if old in _FRACTIONS else new
+            if new != old:
+                yield start, end, new
+            start = end
+
+
+@lru_cache(maxsize=4096)
+def _fold_cluster(cluster: str) -> str:
+    if cluster in _SYMBOLS:
+        return _SYMBOLS[cluster]
+    folded = unicodedata.normalize("NFKC", cluster)
+    base = unicodedata.normalize("NFKD", folded[:1])
+    if base[:1].isascii():  # marks that compose with no Latin letter are decoration, e.g. struck-out text
+        folded = "".join(c for c in folded if not unicodedata.combining(c))
+    return "".join(_SYMBOLS.get(c, c) for c in folded)
+
+
+def _strip_thinking(draft: _Draft) -> bool:
+    """Drop closed blocks; an answer that never leaves its thinking block is no answer. True for that case."""
+    spans: list[Span] = []
+    opened: int | None = None
+    for mark in _THINK.finditer(draft.text):
+        if not (mark["close"] or mark["final"]):
+            opened = mark.start() if opened is None else opened
+        elif opened is not None:
+            spans.append((opened, mark.end()))
+            opened = None
+        else:  # the prompt opened the block: all up to here was thinking
+            spans = [(0, mark.end())]
+    if opened is not None:
+        spans = [(0, len(draft.text))]
+    # A space, not nothing: the removal must not join two halves into a new token.
+    draft.edit((start, end, " ") for start, end in spans)
+    return opened is not None
+
+
+def _strip_special_tokens(draft: _Draft) -> bool:
+    """Remove chat tokens; True when one stands inside the text (at either end they are the tokenizer's habit)."""
+    edits: list[tuple[int, int, str]] = []
+    seen_text = pending = inside = False
+    done = 0
+    for token in _SPECIAL.finditer(draft.text):
+        if not draft.text[done : token.start()].isspace() and done < token.start():
+            seen_text, inside, pending = True, inside or pending, False
+        pending = pending or (seen_text and not _WRAPPER.fullmatch(token.group()))
+        done = token.end()
+        edits.append((token.start(), done, " "))
+    inside = inside or (pending and bool(draft.text[done:].strip()))
+    draft.edit(edits)
+    return inside
+
+
+def _space(run: re.Match[str], length: int) -> str:
+    if run.start() == 0 or run.end() == length:
+        return ""
+    breaks = sum(c in _BREAKS for c in run.group().replace("\r\n", "\n"))
+    return "\n" * min(breaks, 2) or " "

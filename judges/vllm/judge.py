@@ -1,0 +1,227 @@
+"""The LLM judge: one awaitable verdict per pair, from servers that it keeps an eye on.
+
+Layout and schema are `prompt.py`, validation and counting `verdict.py`, retries and failover `transport.py`.
+Here they are put together, with the self-test and the canaries that show whether a server can be trusted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import orjson
+import stamina
+
+from judges.base import Judgement
+from judges.scores import KEYS
+from judges.vllm import canaries
+from judges.vllm.errors import JudgeError, JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
+from judges.vllm.prompt import SCHEMA_VERSION, Pair, fingerprints, instructions, longest_answer, read_pair, schema
+from judges.vllm.server import Server
+from judges.vllm.settings import VllmJudgeSettings
+from judges.vllm.transport import Completion, Observe, Transport
+from judges.vllm.verdict import Ledger, judgement, parse, settle
+
+_REPAIR: Final = "Your answer before was not valid: {reason}. Answer again, with one JSON object of the form described."
+
+
+class VllmJudge:
+    """Counts clinical errors with a language model behind an OpenAI-compatible API.
+
+    `observe(name, value, labels)` receives latencies, token counts, attempts, breaker states and canary drift.
+    """
+
+    version: ClassVar[int] = 1
+    keys: ClassVar[tuple[str, ...]] = KEYS
+    determinism: ClassVar[str] = "first_verdict"
+    uses_prior: ClassVar[bool] = True
+
+    def __init__(self, settings: VllmJudgeSettings, observe: Observe = lambda name, value, labels: None) -> None:
+        self.settings = settings
+        self._observe = observe
+        self._transport = Transport(settings, observe)
+        self._canaries = canaries.Record()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._instructions = instructions(settings.variant)
+
+    def manifest(self) -> Mapping[str, object]:
+        """All that determines a verdict; no URL, key, timeout or limit."""
+        s = self.settings
+        return {
+            "model": s.model,
+            "revision": s.revision,
+            "variant": s.variant,
+            "prompts": fingerprints(s.variant),
+            "schema_version": SCHEMA_VERSION,
+            "votes": s.votes,
+            "sampling": [self._sampling(vote) for vote in range(s.votes)],
+            "extra_body": dict(s.extra_body),
+            "significant_only": s.significant_only,
+        }
+
+    def _sampling(self, vote: int) -> dict[str, float | int]:
+        temperature = 0.0 if self.settings.votes == 1 else self.settings.vote_temperature
+        return {"temperature": temperature, "top_p": 1.0, "seed": vote}
+
+    # --- verdicts ----------------------------------------------------------------------------------------------
+
+    async def judge(self, candidate: str, reference: str, prior: str | None, *, deadline: float) -> Judgement:
+        """The verdict on one pair, by `deadline` (`time.monotonic()` seconds). Raises a `JudgeError`."""
+        pair = read_pair(candidate, reference, prior, self.settings.max_statements)
+
+        async def ask(body: bytes) -> Completion:
+            return await self._transport.complete(pair.reference.key, body, deadline)
+
+        return await self._judge(pair, ask)
+
+    async def _judge(self, pair: Pair, ask: Any) -> Judgement:
+        details: dict[str, object] = {"model": self.settings.model, "revision": self.settings.revision}
+        if not pair.candidate:
+            return judgement([], pair, significant_only=self.settings.significant_only, details=details)
+        if self.settings.votes == 1:
+            votes = [await self._vote(pair, 0, ask)]
+        else:
+            tasks = [asyncio.create_task(self._vote(pair, vote, ask)) for vote in range(self.settings.votes)]
+            try:
+                votes = await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+        completions = [completion for _, asked in votes for completion in asked]
+        details["votes"] = len(votes)
+        details["requests"] = len(completions)
+        details["tokens"] = {
+            "prompt": sum(c.prompt_tokens for c in completions),
+            "cached": sum(c.cached_tokens for c in completions),
+            "completion": sum(c.completion_tokens for c in completions),
+        }
+        ledgers = [ledger for ledger, _ in votes]
+        return judgement(ledgers, pair, significant_only=self.settings.significant_only, details=details)
+
+    async def _vote(self, pair: Pair, vote: int, ask: Any) -> tuple[Ledger, list[Completion]]:
+        """One verdict: asked once, and once more with the complaint if the answer is not valid."""
+        completions: list[Completion] = []
+        complaint = ""
+        for last in (False, True):
+            try:
+                completions.append(await ask(self._body(pair, vote, complaint)))
+                answer = parse(completions[-1].text, len(pair.reference.statements), len(pair.candidate))
+                return settle(answer, pair), completions
+            except (JudgeInvalidOutput, JudgeRefused) as error:
+                self._observe("judge_invalid_answers", 1, {"code": error.code, "repaired": str(not last).lower()})
+                if last:
+                    raise
+                complaint = _REPAIR.format(reason=error.message)
+        raise AssertionError("unreachable")
+
+    def _body(self, pair: Pair, vote: int, complaint: str) -> bytes:
+        """The request. `complaint` is our own words, and stands last so that the prefix stays shared."""
+        references, candidates = len(pair.reference.statements), len(pair.candidate)
+        return orjson.dumps(
+            {
+                "model": self.settings.model,
+                "messages": [
+                    {"role": "system", "content": self._instructions},
+                    {"role": "user", "content": pair.text + complaint},
+                ],
+                **self._sampling(vote),
+                "max_tokens": longest_answer(references, candidates),
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "verdict", "strict": True, "schema": schema(references, candidates)},
+                },
+                **self.settings.extra_body,
+            }
+        )
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Tests every server, runs the canaries, and keeps watching.
+
+        Raises `JudgeMisconfigured` if a server refuses the settings or does not constrain its output. A server that
+        cannot be reached is no error here: it is tested, and used, when it comes up.
+        """
+        await asyncio.gather(*(self._examine(server) for server in self._transport.servers))
+        if wrong := next((s.problem for s in self._transport.servers if s.misconfigured), None):
+            await self.aclose()
+            raise JudgeMisconfigured(wrong)
+        self._keepers = [asyncio.create_task(self._keep(server)) for server in self._transport.servers]
+
+    async def aclose(self) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        self._keepers = []
+        await self._transport.aclose()
+
+    def health(self) -> Mapping[str, object]:
+        """Ready while at least one server is; which are not, and why; and what the canaries show."""
+        servers = self._transport.servers
+        problems = [f"server {i}: {s.problem}" for i, s in enumerate(servers) if not s.well]
+        wrong = self._canaries.wrong()
+        if wrong:
+            problems.append(f"canaries answered wrongly: {', '.join(wrong)}")
+        ready = any(s.well for s in servers) and not (wrong and self.settings.require_canaries)
+        return {
+            "ready": ready,
+            "detail": "; ".join(problems) or "ok",
+            "servers": [{"well": s.well, "limit": int(s.limit.value), "in_flight": s.limit.busy} for s in servers],
+            "canaries": {"wrong": wrong, "drifted": self._canaries.drifted(), "drift": self._canaries.drift()},
+        }
+
+    async def _keep(self, server: Server) -> None:
+        """Watches one server for as long as the judge lives: self-tests while it is down, canaries while it is well."""
+        interval = self.settings.canary_interval_s or None
+        first, longest = self.settings.probe_wait_s
+        while True:
+            try:
+                async with asyncio.timeout(interval):
+                    await server.down.wait()
+            except TimeoutError:
+                await self._run_canaries(server)
+                continue
+            wait = first
+            while not server.well:
+                await asyncio.sleep(wait * random.uniform(0.75, 1.25))
+                await self._examine(server)
+                wait = min(2 * wait, longest)
+
+    async def _examine(self, server: Server) -> None:
+        """The self-test: does the server answer, know the model, and really constrain its output? Then the canaries."""
+        try:
+            completion = await self._transport.send(server, canaries.self_test(self.settings.model))
+            canaries.check_self_test(completion.text)
+        except JudgeMisconfigured as error:
+            server.open(error.message, misconfigured=True)
+        except (JudgeInvalidOutput, JudgeRefused):
+            server.open(canaries.NOT_CONSTRAINED, misconfigured=True)
+        except JudgeError as error:
+            server.open(error.message)
+        else:
+            server.close()
+            if self.settings.canary_interval_s:
+                await self._run_canaries(server)
+        number = str(self._transport.servers.index(server))
+        self._observe("judge_server_up", float(server.well), {"server": number})
+
+    async def _run_canaries(self, server: Server) -> None:
+        """Judges the canary pairs on this very server; a failure of transport leaves its record as it was."""
+
+        async def ask(body: bytes) -> Completion:
+            return await self._transport.send(server, body)
+
+        for canary in canaries.pairs():
+            pair = read_pair(canary.candidate, canary.reference, None, self.settings.max_statements)
+            try:
+                verdict: Judgement | None = await self._judge(pair, ask)
+            except (JudgeInvalidOutput, JudgeRefused):
+                verdict = None
+            except JudgeError:
+                return
+            self._canaries.add(server.url, canary, verdict)
+        self._observe("judge_canary_drift", self._canaries.drift(), {})
+        self._observe("judge_canaries_wrong", len(self._canaries.wrong()), {})

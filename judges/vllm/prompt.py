@@ -1,0 +1,149 @@
+"""Lays a pair out as a prompt that a server's prefix cache can share, and as the schema of its answer.
+
+Order is everything: instructions and worked examples (the same for all), then the reference (the same for a
+group), then the candidate, then one closing line. Nothing that varies stands before what does not.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from judges.vllm.errors import EmptyReference, TooManyStatements
+from judges.vllm.settings import Variant
+from judges.vllm.statements import Statement, addresses_grader, clean, reads_normal, show, split
+
+SCHEMA_VERSION: Final = 1
+WITHHELD: Final = "[withheld]"
+_FOLDER: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a group of candidates shares: the statements, which of them are normal, and the text of the prompt."""
+
+    statements: tuple[Statement, ...]
+    normal: frozenset[int]
+    """Positions of statements that only say that something is normal or absent."""
+    key: str
+    """Derived from reference and prior: the delimiter of the blocks, and what requests are grouped by."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One pair, ready to ask about."""
+
+    reference: Reference
+    candidate: tuple[Statement, ...]
+    withheld: frozenset[int]
+    """Positions of candidate statements that address the grader; the model never sees them."""
+    text: str
+    """The user message: reference, earlier report, candidate, closing line."""
+
+
+def _block(title: str, key: str, letter: str, texts: list[str]) -> str:
+    lines = [show(f"{letter}{n}", text) for n, text in enumerate(texts, 1)]
+    return "\n".join([f"[{title} {key}]", *lines, f"[END {title} {key}]", ""])
+
+
+def _statements(report: str, what: str, limit: int) -> tuple[Statement, ...]:
+    statements = tuple(split(report))
+    if len(statements) > limit:
+        raise TooManyStatements(f"the {what} has {len(statements)} statements; max_statements is {limit}")
+    return statements
+
+
+@functools.lru_cache(maxsize=2048)
+def read_reference(reference: str, prior: str | None, limit: int) -> Reference:
+    """Splits and lays out a reference with its earlier report; remembered, since a group asks for it many times."""
+    statements = _statements(reference, "reference", limit)
+    if not statements:
+        raise EmptyReference("the reference holds no statement")
+    # The candidate's author does not see the reference, so it cannot forge a delimiter that depends on it.
+    key = hashlib.sha256(orjson.dumps([reference, prior])).hexdigest()[:12]
+    text = _block("REFERENCE", key, "R", [clean(s.text) for s in statements])
+    if prior is not None and (earlier := _statements(prior, "earlier report", limit)):
+        text += _block("EARLIER REPORT", key, "H", [clean(s.text) for s in earlier])
+    normal = frozenset(i for i, s in enumerate(statements) if reads_normal(s.text))
+    return Reference(statements, normal, key, text)
+
+
+def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> Pair:
+    """The pair's statements and its user message. Raises `EmptyReference` and `TooManyStatements`."""
+    head = read_reference(reference, prior, limit)
+    statements = _statements(candidate, "candidate", limit)
+    withheld = {i for i, s in enumerate(statements) if addresses_grader(s.text)}
+    # An attack may be spread over sentences, so that only two of them together show it.
+    for i in range(1, len(statements)):
+        if not withheld & {i - 1, i} and addresses_grader(f"{statements[i - 1].text} {statements[i].text}"):
+            withheld |= {i - 1, i}
+    texts = [WITHHELD if i in withheld else clean(s.text) for i, s in enumerate(statements)]
+    text = head.text + _block("CANDIDATE", head.key, "P", texts) + _read("closing.txt")
+    return Pair(head, statements, frozenset(withheld), text)
+
+
+@functools.cache
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text("utf-8")
+
+
+@functools.cache
+def examples(variant: Variant) -> list[dict[str, Any]]:
+    """The worked examples as data: name, reference, prior, candidate, answer."""
+    loaded: list[dict[str, Any]] = orjson.loads(_read(f"{variant}_examples.json"))
+    return loaded
+
+
+@functools.cache
+def instructions(variant: Variant) -> str:
+    """The system message: rubric, format and worked examples. The same bytes for every pair."""
+    parts = [_read(f"{variant}.txt"), _read("format.txt"), "Worked examples"]
+    for number, example in enumerate(examples(variant), 1):
+        pair = read_pair(example["candidate"], example["reference"], example["prior"], 60)
+        answer = orjson.dumps(example["answer"]).decode()
+        parts.append(f"Example {number}\n{pair.text}{answer}\n")
+    return "\n".join(parts)
+
+
+def fingerprints(variant: Variant) -> dict[str, str]:
+    """sha256 of each text that a verdict depends on: the system message as sent, and the closing line."""
+    texts = {"instructions": instructions(variant), "closing": _read("closing.txt")}
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+
+@functools.lru_cache(maxsize=1024)
+def schema(references: int, candidates: int) -> dict[str, Any]:
+    """JSON schema of the answer for R1..Rn and P1..Pm: closed, every id enumerated, every list bounded.
+
+    It travels beside the prompt, not in it, so that it does not break the shared prefix.
+    """
+    ref = {"enum": [f"R{n}" for n in range(1, references + 1)]}
+    cand = {"enum": [f"P{n}" for n in range(1, candidates + 1)]}
+    flag = {"type": "boolean"}
+
+    def items(most: int, **properties: Any) -> dict[str, Any]:
+        entry = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+        return {"type": "array", "maxItems": most, "items": entry}
+
+    lists: dict[str, Any] = {
+        "matched": items(references + candidates, ref=ref, cand=cand),
+        "location": items(references, ref=ref, cand=cand, significant=flag),
+        "severity": items(references, ref=ref, cand=cand, significant=flag),
+        "missing": items(references, ref=ref, significant=flag),
+        "false": items(candidates, cand=cand, significant=flag),
+        "comparison_added": items(candidates, cand=cand, significant=flag),
+        "comparison_omitted": items(references, ref=ref, significant=flag),
+        "normal": {"type": "array", "maxItems": candidates, "items": cand},
+    }
+    return {"type": "object", "properties": lists, "required": [*lists], "additionalProperties": False}
+
+
+def longest_answer(references: int, candidates: int) -> int:
+    """Upper bound on the tokens of an answer that obeys the schema, at 24 tokens for the longest entry."""
+    return 128 + 24 * (6 * references + 5 * candidates)

@@ -1,0 +1,153 @@
+"""Cuts a report into numbered statements, and makes each safe to show to a model.
+
+A statement keeps its offsets, so a verdict about an id is a verdict about a span of the original text. What a
+policy wrote is data: markers of chat templates are removed, text that addresses the grader is withheld.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final, NamedTuple
+
+import orjson
+
+# A full stop ends a statement unless it follows one of these; a decimal has no blank after its point.
+_ABBREVIATION: Final = re.compile(
+    r"(?:\b(?:dr|drs|mr|mrs|ms|prof|st|vs|approx|e\.g|i\.e|cf|inc)|^\s*\(?\d{1,2})$", re.I
+)
+_BOUNDARY: Final = re.compile(r"[.!?]+(?=\s|$)|[;\n\r\u2028\u2029]+")
+_WORD: Final = re.compile(r"\w")
+
+
+class Statement(NamedTuple):
+    """One statement: the text, and its offsets [start, end) in the report."""
+
+    text: str
+    start: int
+    end: int
+
+
+def split(report: str) -> list[Statement]:
+    """The report's statements in order: sentences, lines, and parts between semicolons. Blank ones are dropped."""
+    statements: list[Statement] = []
+    start = 0
+    for boundary in [*_BOUNDARY.finditer(report), None]:
+        end = boundary.end() if boundary else len(report)
+        # The look-back is cut to 16 characters: an abbreviation is short, and a long line must not cost its square.
+        if boundary and report[boundary.start()] == ".":
+            before = report[max(start, boundary.start() - 16) : boundary.start()]
+            if _ABBREVIATION.search(before):
+                continue
+        text = report[start:end]
+        if _WORD.search(text):
+            left = start + len(text) - len(text.lstrip())
+            statements.append(Statement(text.strip(), left, left + len(text.strip())))
+        start = end
+    return statements
+
+
+# --- is it only about something normal or absent? ---------------------------------------------------------------
+
+_NORMAL: Final = re.compile(
+    r"\b(?:no|not|without|nor|neither|none|negative|absent|free of|clear|normal\w*|unremarkable|intact|patent|"
+    r"within (?:normal )?limits|midline|preserved)\b",
+    re.I,
+)
+_NOT_NORMAL: Final = re.compile(
+    r"\bno (?:\w+ ){0,2}(?:change|increase|decrease|improvement|interval)|\bnot (?:\w+ )?changed|\bno longer|"
+    r"\bnot (?:be )?(?:entirely )?(?:excluded|ruled out)|\b(?:but|however|although|except|aside from|other than|"
+    r"apart from|otherwise|abnormal)\b",
+    re.I,
+)
+_CLAUSE: Final = re.compile(r",|\b(?:with|without|and)\b", re.I)
+_PADDING: Final = re.compile(
+    r"\b(?:is|are|was|were)\s+(?:seen|identified|present|noted|evident|visuali[sz]ed|demonstrated)\b|\bin size and \w+",
+    re.I,
+)
+_NEGATION: Final = re.compile(r"\b(?:no|without|negative for|free of|nor|neither)\b|^\W*(?:\d+\W+)?normal\b", re.I)
+_PLURAL: Final = re.compile(r"\b(?:are|were|appear|remain)\b", re.I)
+_STANDS_ALONE: Final = re.compile(
+    r"\b(?:is|are|was|were|has|have|there|shows?|seen|noted|small|mild|moderate|trace|stable|unchanged|new)\b", re.I
+)
+
+
+def reads_normal(statement: str) -> bool:
+    """Whether a reference statement only says that something is normal or absent.
+
+    By its words and in code, on purpose: what a reference is worth must be the same for all candidates, and no
+    candidate may talk a model into another view of it. In doubt the statement counts as a finding.
+    """
+    if not _NORMAL.search(statement) or _NOT_NORMAL.search(statement):
+        return False
+    clauses = _cut(_PADDING.sub(" ", statement))
+    cues = [bool(_NORMAL.search(clause)) for clause in clauses]
+    # A clause without a cue of its own is fine only as an item of a list: "no A, B, or C"; "A, B and C are normal".
+    negated = cues[0] and _NEGATION.search(statement) is not None
+    plural = cues[-1] and _PLURAL.search(clauses[-1]) is not None
+    return all(
+        cue or ((negated or plural) and not _STANDS_ALONE.search(c)) for c, cue in zip(clauses, cues, strict=True)
+    )
+
+
+def _cut(statement: str) -> list[str]:
+    """Clauses, each with the word that opens it: `without` is itself a cue."""
+    edges = [0, *(m.start() for m in _CLAUSE.finditer(statement)), len(statement)]
+    return [part for a, b in zip(edges, edges[1:], strict=False) if _WORD.search(part := statement[a:b])]
+
+
+# --- a candidate is data -----------------------------------------------------------------------------------------
+
+_MARKER: Final = re.compile(
+    r"<\s*[|｜][^<>]{0,64}[|｜]\s*>|\[/?\s*(?:inst|system_prompt|available_tools|tool_calls)\s*\]|<</?\s*sys\s*>>|"
+    r"</?\s*(?:s|bos|eos|pad|unk|think|thinking|tool_call|start_of_turn|end_of_turn|start_of_image|system|user|"
+    r"assistant|turn|channel|message)\s*>|^\s*#{2,}\s*(?:human|assistant|system|user|instructions?|response)\b:?",
+    re.I | re.M,
+)
+# Control and format characters (zero-width, bidirectional, tags) can hide text from people and split a marker.
+_INVISIBLE: Final = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f"
+    r"\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
+)
+_ADDRESSES_GRADER: Final = re.compile(
+    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,60}\b(?:instructions?|prompts?|rubric|rules?|above|previous(?:ly)?"
+    r"|reference|guidelines?|everything|schema)\b"
+    r"|\b(?:new|updated|real|actual|hidden|secret|following) (?:instructions?|rules?|task|prompt)\b"
+    r"|\byou (?:are|must|should|will|need to) (?:now|a|an|the|not|only|always|output|answer|return|respond|mark|count|treat)\b"
+    r"|\b(?:act|behave|respond) as (?:an?|the|if)\b|\bpretend\b"
+    r"|\b(?:system|developer|assistant|user|human) ?(?:prompt|message|role|note|override|:)"
+    r"|\b(?:output|return|respond|reply|print|emit|answer|generate)\b.{0,40}\b(?:json|errors?|matched|empty|only|score|verdict|true|false|zero|nothing)\b"
+    r"|\b(?:score|grade|rate|mark|label|treat|count|list|classify|declare|report)\b.{0,60}\b(?:perfect|maximum|highest|full"
+    r" (?:marks?|score|credit)|zero errors?|no errors?|matched|matching|error-free|significant=|insignificant)\b"
+    r"|\b(?:zero|no|0) (?:significant |clinical |clinically |total )*errors?\b|\berrors? ?(?:count)? ?[=:] ?(?:0|zero|none)\b"
+    r"|\b[RPH]\d{1,2}\b.{0,40}\b(?:match\w*|missing|correct|normal|same|equal\w*)\b|\bmatch\w*\b.{0,40}\b[RPH]\d{1,2}\b"
+    r"|[\"'{\[]\s*(?:matched|false|missing|significant|location|severity|normal|ref|cand|role|comparison_\w+)\s*[\"']\s*:"
+    r"|\b(?:rubric|grader|grading|evaluator|chatgpt|llm|json|reward model|language model|the judge|dear judge|ground truth"
+    r"|reference report|gold report|answer key|base64)\b"
+    r"|\[\s*(?:(?:end )?(?:reference|candidate|earlier report)\b|withheld\b)|[A-Za-z0-9+/]{48,}={0,2}"
+    r"|\b(?:identical|equivalent|equal) to the reference\b|\bmatches the reference\b",
+    re.I | re.S,
+)
+
+
+def clean(text: str) -> str:
+    """The text without invisible characters and without markers of chat templates; a blank stands for a marker.
+
+    Repeated until nothing is left to remove, since taking one marker out may put another together.
+    """
+    text = _INVISIBLE.sub("", text)
+    while (shorter := _MARKER.sub(" ", text)) != text:
+        text = shorter
+    return " ".join(text.split())
+
+
+def addresses_grader(text: str) -> bool:
+    """Whether a statement carries chat markers or speaks to the judge instead of about the patient."""
+    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
+    return bool(_MARKER.search(folded) or _ADDRESSES_GRADER.search(" ".join(folded.split())))
+
+
+def show(identifier: str, text: str) -> str:
+    """One line of JSON for a prompt; `<` and `>` are escaped, so no special token can stand in it."""
+    line = orjson.dumps({"id": identifier, "text": text}).decode()
+    return line.replace("<", "\\u003c").replace(">", "\\u003e")

@@ -1,0 +1,187 @@
+"""Requests to the judge's servers: the only place with retries, deadlines, breakers and failover.
+
+It knows bytes and status codes, nothing of reports: it takes a request body and a group, and returns the text of
+the answer with its token counts, or raises a `JudgeError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import orjson
+import stamina
+
+from judges.vllm.errors import (
+    JudgeError,
+    JudgeInvalidOutput,
+    JudgeMisconfigured,
+    JudgeRefused,
+    JudgeTimeout,
+    JudgeTooLong,
+    JudgeUnavailable,
+)
+from judges.vllm.server import Server, by_preference
+from judges.vllm.settings import VllmJudgeSettings
+
+Observe = Callable[[str, float, Mapping[str, str]], None]
+"""Called with (name, value, labels); the names are listed in `docs/judges.md`."""
+
+_TOO_LONG: Final = re.compile(rb"context length|input_tokens|max_model_len|too long|maximum.{0,20}tokens", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a server answered."""
+
+    text: str
+    prompt_tokens: int
+    cached_tokens: int
+    """Prompt tokens found in the server's prefix cache; 0 where it does not say."""
+    completion_tokens: int
+
+
+class Transport:
+    """One connection pool to all servers."""
+
+    def __init__(self, settings: VllmJudgeSettings, observe: Observe) -> None:
+        self._settings = settings
+        self._observe = observe
+        self.servers = [
+            Server(url, concurrency=settings.concurrency, failures=settings.breaker_failures)
+            for url in dict.fromkeys(settings.base_urls)
+        ]
+        headers = {"content-type": "application/json"}
+        if settings.api_key:
+            headers["authorization"] = f"Bearer {settings.api_key}"
+        most = settings.concurrency * len(self.servers) + 4
+        self._client = httpx.AsyncClient(
+            headers=headers,
+            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=4.0),
+            # Attempts have one clock for everything, so that a server that drips cannot outlast it byte by byte.
+            timeout=httpx.Timeout(None, connect=settings.connect_timeout_s),
+            trust_env=False,
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def complete(self, group: str, body: bytes, deadline: float) -> Completion:
+        """The answer to `body`, from the server that `group` belongs to or, if that fails, from another.
+
+        Raises a `JudgeError` once the deadline (`time.monotonic()`) or the attempts are used up.
+        """
+        remaining = deadline - time.monotonic()
+        tried: list[Server] = []
+        try:
+            async with asyncio.timeout(remaining):
+                async for attempt in stamina.retry_context(
+                    on=self._worth_another_try,
+                    attempts=self._settings.attempts,
+                    timeout=max(remaining, 0.0),
+                    wait_initial=0.1,
+                    wait_max=5.0,
+                    wait_jitter=0.2,
+                ):
+                    with attempt:
+                        server = self._choose(group, tried)
+                        tried.append(server)
+                        async with server.turn(group), server.limit:
+                            if not server.well:
+                                raise JudgeUnavailable("the judge server went down while the request waited")
+                            return await self.send(server, body)
+        except TimeoutError:
+            raise JudgeTimeout("no verdict within the deadline") from None
+        finally:
+            self._observe("judge_attempts", len(tried), {})
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _worth_another_try(self, error: Exception) -> bool:
+        if isinstance(error, JudgeMisconfigured):
+            return any(server.well for server in self.servers)  # another replica may be right
+        return isinstance(error, JudgeError) and error.retryable
+
+    def _choose(self, group: str, tried: list[Server]) -> Server:
+        well = [server for server in by_preference(self.servers, group) if server.well]
+        if well:
+            return min(well, key=tried.count)
+        for server in self.servers:
+            if server.misconfigured:
+                raise JudgeMisconfigured(server.problem)
+        raise JudgeUnavailable(f"no judge server is usable: {self.servers[0].problem}")
+
+    async def send(self, server: Server, body: bytes) -> Completion:
+        """One attempt on one server; the server's limit and breaker learn from it."""
+        started = time.monotonic()
+        outcome = "ok"
+        try:
+            async with asyncio.timeout(self._settings.attempt_timeout_s):
+                response = await self._client.post(f"{server.url}/chat/completions", content=body)
+            completion = self._read(server, response)
+        except TimeoutError:
+            outcome = "timeout"
+            server.failed("answers too slowly")
+            raise JudgeTimeout("the judge server took longer than attempt_timeout_s") from None
+        except httpx.HTTPError as error:
+            outcome = "disconnect"
+            server.failed(f"connection failed: {type(error).__name__}")
+            raise JudgeUnavailable(f"the judge server could not be reached: {type(error).__name__}") from None
+        except JudgeError as error:
+            outcome = error.code
+            raise
+        finally:
+            labels = {"server": str(self.servers.index(server)), "outcome": outcome}
+            self._observe("judge_request_seconds", time.monotonic() - started, labels)
+            self._observe("judge_concurrency_limit", server.limit.value, {"server": labels["server"]})
+        for kind in ("prompt", "cached", "completion"):
+            self._observe("judge_tokens", getattr(completion, f"{kind}_tokens"), {"kind": kind})
+        return completion
+
+    def _read(self, server: Server, response: httpx.Response) -> Completion:
+        """Classifies an answer. Nothing that the server says is quoted: it may repeat the prompt."""
+        status = response.status_code
+        if status == 200:
+            return self._read_completion(server, response)
+        if status in (429, 503):
+            server.limit.lower()
+            raise JudgeUnavailable(f"the judge server is overloaded ({status})")
+        if status in (408, 409, 425) or status >= 500:
+            server.failed(f"answers {status}")
+            raise JudgeUnavailable(f"the judge server answered {status}")
+        if status in (400, 413, 422) and (status == 413 or _TOO_LONG.search(response.content)):
+            raise JudgeTooLong("the prompt does not fit the judge server's context (--max-model-len)")
+        problem = {
+            401: "the judge server refused the API key (api_key)",
+            403: "the judge server refused the API key (api_key)",
+            404: "the judge server does not know the model or the path (model, base_urls)",
+        }.get(status, f"the judge server refused the request ({status})")
+        if status in (401, 403, 404):
+            server.open(problem, misconfigured=True)
+        raise JudgeMisconfigured(problem)
+
+    def _read_completion(self, server: Server, response: httpx.Response) -> Completion:
+        try:
+            answer: dict[str, Any] = orjson.loads(response.content)
+            choice = answer["choices"][0]
+            message = choice["message"]
+            text, refusal, finish = message.get("content"), message.get("refusal"), choice.get("finish_reason")
+            usage = answer.get("usage") or {}
+            details = usage.get("prompt_tokens_details") or {}
+            tokens = [usage.get("prompt_tokens"), details.get("cached_tokens"), usage.get("completion_tokens")]
+        except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+            server.failed("answers 200 with something else than a completion")
+            raise JudgeUnavailable("the judge server answered 200 with something else than a completion") from None
+        server.succeeded()
+        if refusal or finish == "content_filter":
+            raise JudgeRefused("the model declined to answer")
+        if finish != "stop":
+            raise JudgeInvalidOutput("the answer was cut off before its end")
+        if not isinstance(text, str) or not text.strip():
+            raise JudgeInvalidOutput("the answer was empty")
+        prompt, cached, completion = (n if isinstance(n, int) else 0 for n in tokens)
+        return Completion(text, prompt, cached, completion)

@@ -61,9 +61,9 @@ _GRACE_S = 5.0  # the service answers at its own deadline; the transport waits a
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One POST /score: its body, the ids it must come back with, and the caller's name for each."""
+    """One POST /score: what it asks for, the ids it must come back with, and the caller's name for each."""
 
-    content: bytes
+    what: Mapping[str, Any]
     wire_ids: tuple[str, ...]
     names: tuple[str, ...]
     sizes: tuple[int, ...] | None = None
@@ -105,7 +105,7 @@ class Core:
         """The believed answer to one call: right fingerprint, every id in its place."""
         doing = f"scoring {_span(call.names)}"
         try:
-            reply = yield from self._exchange("POST", "/score", call.content, deadline, doing)
+            reply = yield from self._exchange("POST", "/score", self._content(call), deadline, doing)
         except ApiError as error:
             if error.status == 409:
                 raise FingerprintChanged(str(self.fingerprint), "", error.message) from error
@@ -144,9 +144,7 @@ class Core:
                 if reply.status < 300:
                     return reply
                 error = _api_error(reply)
-                retry = reply.status in (408, 429) or reply.status >= 500
-                # A service that is starting says "not retryable" about nothing: only /score failures may be final.
-                if not retry or (error.retryable is False and method == "POST"):
+                if reply.status not in (408, 429) and reply.status < 500:
                     raise error
                 last, at_least = str(error), _retry_after(reply.headers)
             else:
@@ -168,12 +166,12 @@ class Core:
         calls = []
         for begin in range(0, len(items), size):
             part, part_names = items[begin : begin + size], tuple(names[begin : begin + size])
-            ids = tuple(f"{name}#{token}-{begin + index}" for index, name in enumerate(part_names))
+            ids = tuple(_wire_id(name, token, begin + index) for index, name in enumerate(part_names))
             entries = [
                 {"id": wire_id, "candidate": item.candidate, "reference": item.reference, "prior": item.prior}
                 for wire_id, item in zip(ids, part, strict=True)
             ]
-            calls.append(Call(self._content(items=entries), ids, part_names))
+            calls.append(Call({"items": entries}, ids, part_names))
         return calls
 
     def group_calls(self, groups: Sequence[Group]) -> list[Call]:
@@ -187,7 +185,7 @@ class Core:
         def flush() -> None:
             if entries:
                 ids = tuple(entry["id"] for entry in entries)
-                calls.append(Call(self._content(groups=entries), ids, tuple(names), tuple(sizes)))
+                calls.append(Call({"groups": list(entries)}, ids, tuple(names), tuple(sizes)))
                 for gathered in (entries, names, sizes):
                     gathered.clear()
 
@@ -198,7 +196,7 @@ class Core:
                 flush()
             entries.append(
                 {
-                    "id": f"{name}#{token}-{index}",
+                    "id": _wire_id(name, token, index),
                     "reference": group.reference,
                     "candidates": list(group.candidates),
                     "prior": group.prior,
@@ -209,9 +207,13 @@ class Core:
         flush()
         return calls
 
-    def _content(self, **what: list[dict[str, Any]]) -> bytes:
+    def _content(self, call: Call) -> bytes:
         options = self.options
-        body: dict[str, Any] = {**what, "detail": options.detail, "timeout_s": min(options.timeout_s, options.budget_s)}
+        body: dict[str, Any] = {
+            **call.what,
+            "detail": options.detail,
+            "timeout_s": min(options.timeout_s, options.budget_s, 3600.0),
+        }
         optional = {"profile": options.profile, "fingerprint": self.fingerprint, "run_id": options.run_id}
         body |= {key: value for key, value in optional.items() if value is not None}
         return json.dumps(body, allow_nan=False).encode()
@@ -315,8 +317,12 @@ def _check_texts(name: str, candidates: Sequence[Any], reference: Any, prior: An
 
 
 def _token() -> str:
-    """Makes ids unique across calls, so that an answer to another call is never taken for this one's."""
     return uuid.uuid4().hex[:12]
+
+
+def _wire_id(name: str, token: str, index: int) -> str:
+    """The caller's name, made unique across calls: an answer to another call is never taken for this one's."""
+    return f"{name[:200]}#{token}-{index}"
 
 
 def _span(names: Sequence[str]) -> str:

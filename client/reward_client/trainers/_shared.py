@@ -1,0 +1,118 @@
+"""What the adapters have in common: one client per process, texts out of whatever a trainer passes, flat numbers back.
+
+Trainers differ in what they accept for a missing reward; `numbers` is for those that take numbers only.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reward_client.client import AsyncRewardClient, RewardClient
+from reward_client.errors import MissingScore
+from reward_client.types import Item, Options, Score
+
+# Rewards come one sample at a time from most trainers, so more connections than for large requests.
+_CONCURRENCY = 64
+
+
+def options(**given: Any) -> Options:
+    """Options for an adapter; what is not given comes from ``REWARD_CLIENT_*``."""
+    return Options.from_env(**{"concurrency": _CONCURRENCY, **given})
+
+
+def client(chosen: Options) -> RewardClient:
+    """This process's client for these options."""
+    return _client(os.getpid(), chosen)
+
+
+def async_client(chosen: Options) -> AsyncRewardClient:
+    """Like `client`, asynchronous; it keeps a pool for each running event loop."""
+    return _async_client(os.getpid(), chosen)
+
+
+# The process id is part of the key: connections must not be used on both sides of a fork.
+@functools.lru_cache(maxsize=32)
+def _client(pid: int, chosen: Options) -> RewardClient:
+    return RewardClient(chosen)
+
+
+@functools.lru_cache(maxsize=32)
+def _async_client(pid: int, chosen: Options) -> AsyncRewardClient:
+    return AsyncRewardClient(chosen)
+
+
+def text(value: Any) -> str:
+    """A str from a str, a numpy string or a chat (the content of its last message; text parts are joined).
+
+    Raises `TypeError` for anything else, without repeating the value.
+    """
+    if isinstance(value, str):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return text(value.tolist())
+    if isinstance(value, list | tuple) and value and isinstance(value[-1], Mapping):
+        content = value[-1].get("content")
+        if isinstance(content, list | tuple):
+            content = "".join(part.get("text", "") for part in content if isinstance(part, Mapping))
+        return text(content)
+    raise TypeError(f"expected report text or chat messages, got {type(value).__name__}")
+
+
+def item(candidate: Any, label: Any, prior: Any = None) -> Item:
+    """An item from a completion and a label: the reference text, or JSON (text or mapping) with `reference`, `prior`.
+
+    The candidate is the completion's `report`. Raises `ValueError` for a label that names no reference.
+    """
+    if hasattr(label, "tolist"):
+        label = label.tolist()
+    if isinstance(label, str) and label.lstrip().startswith("{"):
+        try:
+            parsed = json.loads(label)
+        except ValueError:
+            parsed = None
+        label = parsed if isinstance(parsed, dict) else label
+    if isinstance(label, Mapping):
+        prior = label.get("prior") if prior is None else prior
+        label = label.get("reference")
+    if label is None:
+        raise ValueError("no reference report: the label must be its text, or an object with the field 'reference'")
+    return Item(report(text(candidate)), text(label), None if prior is None else text(prior))
+
+
+# Markup that chat templates put at the end of a completion, and reasoning that precedes the report.
+_SPECIAL = re.compile(r"(?:\s*(?:<\|[^|<>]{1,40}\|>|</s>|<eos>|<pad>|<end_of_turn>|\[PAD\]))+\s*$")
+_THINKING = re.compile(r"^.*?</think>\s*", re.DOTALL)  # some templates put the opening tag into the prompt
+
+
+def report(completion: str) -> str:
+    """A decoded completion without end-of-sequence markup and a closed think block."""
+    return _THINKING.sub("", _SPECIAL.sub("", completion))
+
+
+def missing_value(given: float | str | None) -> float | None:
+    """The declared substitute for a missing reward: the argument, else ``REWARD_CLIENT_MISSING``; None for none."""
+    value = os.environ.get("REWARD_CLIENT_MISSING") if given is None else given
+    return None if value in (None, "", "error") else float(value)
+
+
+def numbers(score: Score, missing: float | None) -> tuple[float, dict[str, float]]:
+    """The reward and flat floats for a trainer that takes numbers only; the keys are the same for every sample.
+
+    ``rr_valid`` is 0 when the reward is the declared substitute. A component without a value is 0 with
+    ``rr_<key>_valid`` 0. Raises `MissingScore` when the reward is missing and no substitute was declared.
+    """
+    reward = score.reward
+    if reward is None:
+        if missing is None:
+            raise MissingScore(score.id, ", ".join(f"{k}: {m.code}" for k, m in score.missing.items()) or "no reason")
+        reward = missing
+    logs = {"rr_valid": float(score.reward is not None)}
+    for key, value in score.components.items():
+        logs[f"rr_{key}"] = 0.0 if value is None else value
+        logs[f"rr_{key}_valid"] = float(value is not None)
+    return reward, logs

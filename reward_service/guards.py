@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reward_service.normalise import Normalised
 
@@ -25,13 +25,15 @@ VERSION = 1
 # Thresholds, set on honest reports so that fewer than 1 in 200 is flagged (docs/guards.md has the rates).
 REPEATED_SHARE = 0.55  # of four-word sequences that were said before
 WRONG_ORDER_SHARE = 0.2  # of function words that stand where English has none
-SHUFFLED_WORDS, SHUFFLED_PAIRS = 0.8, 0.2  # at least these words shared with the reference, at most these pairs
-STUFFED_FINDINGS, EXTRA_FINDINGS = 18, 8  # different findings named, and those that the reference does not name
+# From this length on, where an honest telegraphic style cannot invert every pair ("heart normal", "normal heart"):
+# at least this share of the words is the reference's, at most that share of the word pairs.
+SHUFFLED_LENGTH, SHUFFLED_WORDS, SHUFFLED_PAIRS = 16, 0.8, 0.25
+STUFFED_FINDINGS, EXTRA_FINDINGS = 16, 8  # different findings named, and those that the reference does not name
 LISTED_FINDINGS, LISTED_SHARE = 8, 0.5  # different findings, and the share of all words that name one
 CONTRADICTIONS = 2  # findings both asserted and denied; one may be a slip, and is the judge's to price
 EXTRA_HEDGES, HEDGED_SHARE = 4, 0.08  # hedging words beyond the reference's, and their share of all words
 LONG_WORDS, LONG_RATIO = 150, 3.0
-SHORT_REFERENCE, SHORT_RATIO = 20, 0.06
+SHORT_REFERENCE, SHORT_RATIO = 20, 0.05
 
 
 def _set(words: str) -> frozenset[str]:
@@ -165,9 +167,17 @@ _FLOOR = ToFloor(floor=True)
 
 
 class GuardSettings(BaseModel):
-    """One action per guard: `off`, `flag`, `{multiplier: 0..1}` or `{floor: true}`."""
+    """One action per guard: `off`, `flag`, `{multiplier: 0..1}` or `{floor: true}`.
+
+    A profile may also write ``guards: flag`` or ``guards: off`` for all of them, e.g. to reproduce published numbers.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word_for_all(cls, value: object) -> object:
+        return dict.fromkeys(cls.model_fields, value) if value is False or value in ("off", "flag") else value
 
     empty: Action = _FLOOR
     """No letter and no digit."""
@@ -275,17 +285,12 @@ def _disordered(tokens: list[str]) -> bool:
 
 def _shuffled(ours: list[str], theirs: list[str]) -> bool:
     """The reference's words without its word pairs."""
-    if len(ours) < 10 or len(theirs) < 10:
+    if min(len(ours), len(theirs)) < SHUFFLED_LENGTH:
         return False
-    same_words = (Counter(ours) & Counter(theirs)).total() / len(ours)
-    if same_words < SHUFFLED_WORDS:
+    if (Counter(ours) & Counter(theirs)).total() < SHUFFLED_WORDS * len(ours):
         return False
-    return (_neighbours(ours) & _neighbours(theirs)).total() / (len(ours) - 1) < SHUFFLED_PAIRS
-
-
-def _neighbours(words: list[str]) -> Counter[tuple[str, str]]:
-    # Unordered: "heart normal" and "normal heart" are one style and another, not a shuffle.
-    return Counter((a, b) if a < b else (b, a) for a, b in pairwise(words))
+    pairs = Counter(pairwise(ours)) & Counter(pairwise(theirs))
+    return pairs.total() < SHUFFLED_PAIRS * (len(ours) - 1)
 
 
 def _finding_stuffing(ours: _Text, theirs: _Text) -> bool:

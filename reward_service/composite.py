@@ -108,5 +108,3 @@ def _cap(x: float, by: float | None, margin: float) -> tuple[float, bool]:
 
 def _grid(x: float) -> float:
     return round(x * _GRID) / _GRID
-
-

@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from functools import partial
+from typing import Any, cast, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,21 +22,21 @@ from reward_service.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Where a component lives; `settings` is its frozen settings dataclass, `preset` fixes some of its fields."""
+    """Where a component lives. `preset` fixes some of its settings."""
 
     target: str
-    settings: str
+    settings: str | None = None
     preset: Mapping[str, object] = field(default_factory=dict)
     asynchronous: bool = False
     extra: str | None = None
 
 
 COMPONENTS: dict[str, Row] = {
-    "bleu2": Row("metrics.bleu:Bleu2", "metrics.bleu:Bleu2Settings"),
-    "bleu4": Row("metrics.bleu:Bleu4", "metrics.bleu:Bleu4Settings"),
-    "rouge1": Row("metrics.rouge:Rouge", "metrics.rouge:RougeSettings", {"variant": "rouge1"}),
-    "rouge2": Row("metrics.rouge:Rouge", "metrics.rouge:RougeSettings", {"variant": "rouge2"}),
-    "rougeL": Row("metrics.rouge:Rouge", "metrics.rouge:RougeSettings", {"variant": "rougeL"}),
+    "bleu2": Row("metrics.bleu:Bleu2"),
+    "bleu4": Row("metrics.bleu:Bleu4"),
+    "rouge1": Row("metrics.rouge:Rouge", None, {"variant": "rouge1"}),
+    "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),
+    "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
     "bertscore": Row("metrics.bertscore:BertScore", "metrics.bertscore:BertScoreSettings", extra="bertscore,offline"),
     "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:RulesJudgeSettings"),
     "vllm": Row("judges.vllm.judge:VllmJudge", "judges.vllm.judge:VllmJudgeSettings", asynchronous=True),
@@ -62,17 +64,24 @@ def build(name: str, settings: Mapping[str, object]) -> PairMetric | AsyncJudge:
     """Construct a component. Raises `ConfigurationError` that names the wrong setting or the missing extra."""
     entry = row(name)
     wanted = {**settings, **entry.preset}
-    settings_class = _load(entry.settings, name, entry)
-    known = {f.name for f in dataclasses.fields(settings_class)}
+    cls = _load(entry.target, name, entry)
+    parameters = list(inspect.signature(cls).parameters.values())
+    # Either one frozen settings dataclass, or plain keyword arguments.
+    settings_class = _load(entry.settings, name, entry) if entry.settings else None
+    known = [f.name for f in dataclasses.fields(settings_class)] if settings_class else [p.name for p in parameters]
     for key in wanted:
         if key not in known:
             raise ConfigurationError(f"Component '{name}' has no setting '{key}'.{did_you_mean(key, known)}", param=key)
     try:
-        parsed = TypeAdapter(settings_class).validate_python(wanted)
+        if settings_class:
+            make = partial(cls, TypeAdapter(settings_class).validate_python(wanted))
+        else:
+            hints = get_type_hints(cls.__init__)
+            make = partial(cls, **{k: TypeAdapter(hints[k]).validate_python(v) for k, v in wanted.items()})
     except (ValidationError, ValueError) as error:
         raise ConfigurationError(f"Settings of component '{name}': {_reason(error)}") from None
     try:
-        return cast("PairMetric | AsyncJudge", _load(entry.target, name, entry)(parsed))
+        return cast("PairMetric | AsyncJudge", make())
     except (ConfigurationError, ComponentError):
         raise
     except Exception as error:

@@ -1,0 +1,58 @@
+"""API keys: several, named, stored as sha256, compared in constant time.
+
+Keys are long random strings (`reward-service new-key`), so a plain hash is enough: there is nothing to
+guess that a slow hash would protect.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections.abc import Sequence
+
+from reward_service.errors import ConfigurationError, Unauthorized
+
+
+class Keys:
+    """The accepted keys, from ``name:sha256-hex`` entries. No entries: every request is let in."""
+
+    def __init__(self, entries: Sequence[str]) -> None:
+        self._digests = [(name, digest) for name, _, digest in (entry.partition(":") for entry in entries)]
+
+    def check(self, authorization: str | None) -> str | None:
+        """Name of the key in an `Authorization` header; None when no keys are set. Raises `Unauthorized`."""
+        if not self._digests:
+            return None
+        scheme, _, key = (authorization or "").partition(" ")
+        given = hashlib.sha256(key.strip().encode()).hexdigest()
+        name = None
+        for candidate, digest in self._digests:  # every entry, whatever the outcome: constant time
+            if hmac.compare_digest(digest, given):
+                name = candidate
+        if scheme.lower() != "bearer" or name is None:
+            raise Unauthorized("Send a valid API key as 'Authorization: Bearer <key>'.")
+        return name
+
+
+def new_key(name: str) -> tuple[str, str]:
+    """A fresh key, and the ``name:sha256-hex`` entry for REWARD_API_KEYS."""
+    key = f"rr-{secrets.token_urlsafe(32)}"
+    return key, f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def require_safe_address(host: str, api_keys: Sequence[str], insecure: bool) -> None:
+    """Refuse to listen beyond this machine without keys. Raises `ConfigurationError`."""
+    if api_keys or insecure or host == "localhost":
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ConfigurationError(
+            f"Refusing to listen on {host} without API keys: anyone who reaches it could use it. Set REWARD_API_KEYS "
+            "(make one with `reward-service new-key NAME`), or --insecure if the network itself is trusted.",
+            param="api_keys",
+        )

@@ -1,0 +1,218 @@
+"""The native routes: scoring, fingerprints, state. Trainer dialects are in `dialect_routes.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from reward_service.api import answers, body, wire
+from reward_service.contracts import ComponentError
+from reward_service.engine import Engine
+from reward_service.errors import InvalidRequest
+from reward_service.scoring import Item, Timings
+
+T = TypeVar("T")
+router = APIRouter()
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": wire.ErrorEnvelope, "description": "not JSON, or not UTF-8"},
+    401: {"model": wire.ErrorEnvelope, "description": "no valid API key"},
+    404: {"model": wire.ErrorEnvelope, "description": "no such profile, or not enabled"},
+    409: {"model": wire.ErrorEnvelope, "description": "another fingerprint is served than the pinned one"},
+    413: {"model": wire.ErrorEnvelope, "description": "the body is too large"},
+    422: {"model": wire.ErrorEnvelope, "description": "a field is wrong; `param` names it"},
+    429: {"model": wire.ErrorEnvelope, "description": "the queue is full; see Retry-After"},
+    503: {"model": wire.ErrorEnvelope, "description": "a component that the profile requires has no score"},
+}
+
+
+def engine_of(request: Request) -> Engine:
+    """The engine of this process."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """orjson, so that floats keep their shortest exact form."""
+    return Response(orjson.dumps(content), status, headers, "application/json")
+
+
+@router.post(
+    "/v1/score",
+    operation_id="score",
+    summary="Score candidates against references",
+    responses={200: {"model": wire.ScoreResponse}, **_ERRORS},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ScoreRequest"}}},
+        }
+    },
+)
+async def score(request: Request) -> Response:
+    """Every item is answered, in order: with a reward, or with null and the reason."""
+    engine = engine_of(request)
+    timings = Timings()
+    data, broken = body.parse(await body.read(request, engine.settings.max_body_bytes))
+    wanted = body.validate(wire.ScoreRequest, data)
+    items, bounds = build_items(wanted, broken, engine.settings.max_items)
+    request.state.log = {"profile": wanted.profile, "items": len(items), "run_id": wanted.run_id, "step": wanted.step}
+    served = engine.served(wanted.profile)
+    engine.check_pin(served, wanted.fingerprint)
+    queued = timings.total_ms
+    deadline = time.monotonic() + (wanted.timeout_s or engine.settings.timeout_s)
+    scored = await until_hangup(request, engine.score(served, items, deadline=deadline, timings=timings))
+    out: dict[str, Any] = {
+        "profile": served.profile.name,
+        "fingerprint": served.fingerprint,
+        "signature": served.signature,
+        **answers.results_and_groups(wanted, scored, bounds),
+    }
+    for group in out["groups"]:
+        count_group(engine, served.profile.name, group)
+    if wanted.run_id is not None:
+        out["run_id"] = wanted.run_id
+    if wanted.step is not None:
+        out["step"] = wanted.step
+    total = timings.total_ms
+    out["timing_ms"] = {"total": round(total, 3), "queue": round(queued, 3), "components": timings.components}
+    return json_response(out, headers=timing_headers(queued, total))
+
+
+router.add_api_route("/score", score, methods=["POST"], include_in_schema=False)
+
+
+@router.get("/v1/fingerprint", operation_id="fingerprint", summary="The document that a fingerprint is the hash of",
+            responses={404: _ERRORS[404], 401: _ERRORS[401]})  # fmt: skip
+async def fingerprint(
+    request: Request,
+    profile: Annotated[str | None, Query(max_length=256, description="default: the first enabled")] = None,
+) -> Response:
+    """Store it beside a run: it says what made every reward of that run."""
+    served = engine_of(request).served(profile)
+    return json_response(
+        {
+            "profile": served.profile.name,
+            "fingerprint": served.fingerprint,
+            "signature": served.signature,
+            "document": served.document,
+        }
+    )
+
+
+@router.get("/health", operation_id="health", summary="The process is alive")
+async def health() -> Response:
+    """Always 200 while the event loop turns."""
+    return json_response({"status": "alive"})
+
+
+@router.get("/ready", operation_id="ready", summary="Ready to score", responses={503: {"description": "not ready"}})
+async def ready(request: Request) -> Response:
+    """503 during start-up, drain, and while a local worker or a required component is down."""
+    state = engine_of(request).readiness()
+    return json_response(state, 200 if state["ready"] else 503)
+
+
+@router.get("/info", operation_id="info", summary="What is served, limits, state", responses={401: _ERRORS[401]})
+async def info(request: Request) -> Response:
+    """Profiles with fingerprints and determinism, limits, load progress, caches; no secrets."""
+    return json_response(engine_of(request).info())
+
+
+@router.get("/metrics", operation_id="metrics", summary="Prometheus metrics")
+async def metrics(request: Request) -> Response:
+    """Text exposition format, added up over all HTTP processes."""
+    engine = engine_of(request)
+    engine.readiness()
+    return Response(engine.telemetry.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def build_items(
+    wanted: wire.ScoreRequest, broken: frozenset[str], max_items: int
+) -> tuple[list[Item], list[tuple[int, int]]]:
+    """Items of `items` and `groups` in one list, and where each group lies in it. Raises `InvalidRequest`."""
+    count = len(wanted.items) + sum(len(group.candidates) for group in wanted.groups)
+    if count > max_items:
+        raise InvalidRequest(
+            f"The request has {count} pairs; the limit is {max_items} (REWARD_MAX_ITEMS). Split it.",
+            code="too_many_items",
+            param="items" if len(wanted.items) > max_items else "groups",
+        )
+    _refuse_duplicates([item.id for item in wanted.items], "items")
+    _refuse_duplicates([group.id for group in wanted.groups], "groups")
+    items = [
+        Item(item.id, item.candidate, item.reference, item.prior, _fault(broken, f"items[{i}].") if broken else None)
+        for i, item in enumerate(wanted.items)
+    ]
+    bounds = []
+    for g, group in enumerate(wanted.groups):
+        start = len(items)
+        for c, candidate in enumerate(group.candidates):
+            own = broken and (
+                _fault(broken, f"groups[{g}].reference", f"groups[{g}].prior", f"groups[{g}].candidates[{c}]")
+            )
+            items.append(Item(None, candidate, group.reference, group.prior, own or None))
+        bounds.append((start, len(items)))
+    return items, bounds
+
+
+def _fault(broken: frozenset[str], *prefixes: str) -> ComponentError | None:
+    at = next((path for path in sorted(broken) if path.startswith(prefixes)), None)
+    if at is None:
+        return None
+    return ComponentError("invalid_unicode", f"{at} has a lone surrogate; send valid Unicode.")
+
+
+def _refuse_duplicates(ids: Sequence[str | None], where: str) -> None:
+    seen: set[str] = set()
+    for i, id in enumerate(ids):
+        if id is None:
+            continue
+        if id in seen:
+            raise InvalidRequest(f"{where}[{i}].id repeats an earlier id; ids must be unique.", code="duplicate_id",
+                                 param=f"{where}[{i}].id")  # fmt: skip
+        seen.add(id)
+
+
+def count_group(engine: Engine, profile: str, group: dict[str, Any]) -> None:
+    """Group statistics on `/metrics`: a group of equal rewards teaches nothing."""
+    engine.telemetry.groups.labels(profile).inc()
+    if group["std"] is not None:
+        engine.telemetry.group_spread.labels(profile).observe(group["std"])
+    if group["zero_advantage"]:
+        engine.telemetry.zero_advantage.labels(profile).inc()
+
+
+def timing_headers(queued_ms: float, total_ms: float) -> dict[str, str]:
+    """`X-Queue-Ms` and `X-Compute-Ms`."""
+    return {"X-Queue-Ms": f"{queued_ms:.1f}", "X-Compute-Ms": f"{total_ms - queued_ms:.1f}"}
+
+
+async def until_hangup(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled when the client hangs up (the framework would not)."""
+    task = asyncio.ensure_future(work)
+    hangup = asyncio.ensure_future(_hangup(request))
+    try:
+        await asyncio.wait({task, hangup}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            engine_of(request).telemetry.orphans.inc()
+            task.cancel()
+        return await task
+    except asyncio.CancelledError:
+        task.cancel()
+        if hangup.done():
+            raise body.ClientDisconnect from None
+        raise
+    finally:
+        hangup.cancel()
+
+
+async def _hangup(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

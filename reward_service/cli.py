@@ -1,0 +1,187 @@
+"""The `reward-service` command. Every flag of `serve` is also an environment variable, from `settings.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Union
+
+import orjson
+import typer
+from pydantic import SecretStr, ValidationError
+
+from reward_service import __version__
+from reward_service.errors import ServiceError
+from reward_service.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Composite rewards for radiology-report generation.",
+)
+
+EXIT_NULLS, EXIT_CONFIGURATION = 1, 3
+
+
+def main() -> None:
+    """Entry point: configuration problems are one clear line, not a traceback."""
+    try:
+        app()
+    except (ServiceError, ValidationError) as error:
+        typer.echo(f"error: {explain(error)}", err=True)
+        raise SystemExit(EXIT_CONFIGURATION) from None
+
+
+def explain(error: Exception) -> str:
+    """What is wrong and how to fix it, naming the setting."""
+    if isinstance(error, ValidationError):
+        return "; ".join(
+            f"REWARD_{'.'.join(map(str, e['loc'])).upper()} (--{str(e['loc'][0]).replace('_', '-')}): {e['msg']}"
+            if e["loc"]
+            else e["msg"]
+            for e in error.errors(include_input=False)
+        )
+    return getattr(error, "message", str(error))
+
+
+def settings_from(flags: dict[str, Any]) -> Settings:
+    """Settings from the environment, overridden by flags; exported so that worker processes see the same."""
+    for name, value in flags.items():
+        if value is not None:
+            os.environ[f"REWARD_{name.upper()}"] = str(value)
+    return Settings()
+
+
+def with_settings_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option per field of `Settings`; `Settings` stays the only place that lists them."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "flags"]
+    parameters, annotations = list(own), {p.name: p.annotation for p in own}
+    for name, field in Settings.model_fields.items():
+        annotation = Annotated[
+            Union[_flag_type(field.annotation), None],  # noqa: UP007
+            typer.Option(f"--{name.replace('_', '-')}", help=f"{field.description} [REWARD_{name.upper()}]",
+                         show_default=_shown(field.default)),
+        ]  # fmt: skip
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+        annotations[name] = annotation
+
+    def wrapper(**arguments: Any) -> None:
+        mine = {p.name: arguments.pop(p.name) for p in own}
+        command(**mine, flags=arguments)
+
+    wrapper.__doc__ = command.__doc__
+    wrapper.__name__ = command.__name__
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = annotations
+    return wrapper
+
+
+def _flag_type(annotation: Any) -> Any:
+    return annotation if annotation in (int, float, bool) else str
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
+    return ",".join(default) if isinstance(default, tuple) else str(default)
+
+
+def serve(flags: dict[str, Any]) -> None:
+    """Serve over HTTP until SIGTERM; then finish what is in flight."""
+    from reward_service.server import run
+
+    raise typer.Exit(run(settings_from(flags)))
+
+
+app.command("serve")(with_settings_flags(serve))
+
+
+@app.command()
+def score(
+    source: Annotated[str, typer.Argument(metavar="IN", help="JSONL of items or groups; - for standard input")],
+    output: Annotated[str, typer.Option("--output", "-o", help="JSONL of results; - for standard output")] = "-",
+    profile: Annotated[str | None, typer.Option(help="profile; default: the first of REWARD_PROFILES")] = None,
+    url: Annotated[str | None, typer.Option(help="score through this service instead of in this process")] = None,
+    pin: Annotated[str | None, typer.Option("--fingerprint", help="refuse to score with any other fingerprint")] = None,
+    detail: Annotated[str, typer.Option(help="reward, components or full")] = "full",
+) -> None:
+    """Score a file. A line is an item {id, candidate, reference[, prior]} or a group {id, reference, candidates}.
+
+    Exit status 1 when any result is null, 3 when nothing could be scored.
+    """
+    from reward_service import scorefile
+
+    if detail not in ("reward", "components", "full"):
+        raise typer.BadParameter("reward, components or full", param_hint="--detail")
+    lines = scorefile.read(source)
+    nulls = asyncio.run(scorefile.score(lines, output, profile=profile, url=url, pin=pin, detail=detail))
+    if nulls:
+        typer.echo(f"{nulls} of the results are null; each says why in 'missing'.", err=True)
+        raise typer.Exit(EXIT_NULLS)
+
+
+@app.command()
+def info(profile: Annotated[str | None, typer.Option(help="comma-separated profiles to describe")] = None) -> None:
+    """What these settings would serve: profiles, fingerprints, limits, what is unavailable and why."""
+    engine = _engine(profile)
+    _print(engine.info())
+
+
+@app.command()
+def fingerprint(
+    profile: Annotated[str | None, typer.Argument(help="profile; default: the first of REWARD_PROFILES")] = None,
+    document: Annotated[bool, typer.Option("--document", help="the whole document that is hashed")] = False,
+) -> None:
+    """The fingerprint that a trainer pins."""
+    served = next(iter(_engine(profile).profiles.values()))
+    if document:
+        _print(served.document)
+    else:
+        typer.echo(served.fingerprint)
+        typer.echo(served.signature)
+
+
+@app.command()
+def check(profile: Annotated[str | None, typer.Option(help="comma-separated profiles to check")] = None) -> None:
+    """Load everything, score the canary pairs, and say what is missing and how to install it."""
+    from reward_service.check import check as run
+
+    raise typer.Exit(asyncio.run(run(profile)))
+
+
+@app.command("new-key")
+def new_key(name: Annotated[str, typer.Argument(help="whose key it is; shown in logs")]) -> None:
+    """Make an API key: the first line goes to the client, the second into REWARD_API_KEYS."""
+    from reward_service.api.auth import new_key as make
+
+    key, entry = make(name)
+    typer.echo(f"key for the client:  {key}\nREWARD_API_KEYS:     {entry}")
+
+
+@app.command()
+def version() -> None:
+    """The service's version."""
+    typer.echo(__version__)
+
+
+def _engine(profiles: str | None) -> Any:
+    from reward_service.engine import Engine
+
+    settings = settings_from({"profiles": profiles, "log_level": os.environ.get("REWARD_LOG_LEVEL", "warning")})
+
+    async def make() -> Engine:
+        return Engine(settings)
+
+    return asyncio.run(make())
+
+
+def _print(document: Any) -> None:
+    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+if __name__ == "__main__":
+    main()

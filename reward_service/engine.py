@@ -1,0 +1,388 @@
+"""The engine: builds every enabled profile's components, runs them, and scores requests.
+
+It knows no HTTP, so the CLI, the tests and the web application use the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from reward_service import __version__, composite, fingerprint, guards, normalise, sections
+from reward_service.cache import ScoreCache
+from reward_service.contracts import ComponentError, Runner
+from reward_service.errors import (
+    ComponentsUnavailable,
+    ConfigurationError,
+    Overloaded,
+    PinMismatch,
+    UnknownProfile,
+)
+from reward_service.flights import Flights
+from reward_service.profiles import Profile, load, shipped
+from reward_service.registry import build, did_you_mean
+from reward_service.runners import make_cache, make_runner
+from reward_service.scoring import BoundComponent, Item, Scored, Scorer, ServedProfile, Timings
+from reward_service.settings import Settings
+from reward_service.telemetry import Telemetry
+
+log = structlog.get_logger("reward_service.engine")
+
+_LIMITS = ("max_items", "max_text_chars", "max_body_bytes", "queue_items", "timeout_s", "hold_timeout_s")
+_RETRY_FIRST_S, _RETRY_MOST_S = 0.25, 4.0
+
+
+class Engine:
+    """All enabled profiles, ready to score. Use `start`/`stop`, or ``async with``."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry | None = None) -> None:
+        self.settings = settings
+        self.telemetry = telemetry or Telemetry()
+        self.profiles: dict[str, ServedProfile] = {}
+        self.ready = asyncio.Event()
+        self.problem: str | None = None
+        """Why start-up failed, if it did."""
+        self._runners: dict[str, tuple[Any, Runner]] = {}
+        self._required: set[str] = set()
+        for name in settings.profiles:
+            profile = load(name)
+            self.profiles[profile.name] = self._serve(profile)
+        self.default = next(iter(self.profiles))
+        self.cache: ScoreCache = make_cache(settings)
+        self.flights = Flights(self.cache, orphan_grace_s=settings.orphan_grace_s)
+        self._scorers = {
+            name: Scorer(served, self.cache, self.flights, self.telemetry, settings.max_text_chars)
+            for name, served in self.profiles.items()
+        }
+        self._admitted = 0
+        self._freed = asyncio.Condition()
+        self.closing = False
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        """Raise `ConfigurationError` or `UnknownProfile` for settings that no start can cure; loads no weights."""
+        for name in settings.profiles:
+            for key, spec in load(name).components.items():
+                try:
+                    build(spec.component, {**spec.settings, **settings.component_overrides().get(spec.component, {})})
+                except ConfigurationError as error:
+                    raise ConfigurationError(
+                        f"Profile '{name}', component '{key}': {error.message}", code=error.code, param="profiles"
+                    ) from error
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Engine:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Load and warm up everything. Raises `ConfigurationError` for what will not heal by itself."""
+        try:
+            await self.cache.start()
+            async with asyncio.TaskGroup() as tasks:
+                for runner in self._distinct_runners():
+                    tasks.create_task(runner.start())
+        except* ComponentError as group:
+            error = group.exceptions[0]
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            self.problem = str(error)
+            raise ConfigurationError(str(error), code=getattr(error, "code", None)) from None
+        self.ready.set()
+
+    async def stop(self, grace_s: float | None = None) -> None:
+        """Finish what has started within the grace time, then release everything."""
+        grace = self.settings.shutdown_grace_s if grace_s is None else grace_s
+        self.closing = True
+        await asyncio.gather(*(runner.stop(grace) for runner in self._distinct_runners()))
+        await self.flights.aclose()
+        await self.cache.aclose()
+
+    def _distinct_runners(self) -> list[Runner]:
+        return [runner for _, runner in self._runners.values()]
+
+    # -- profiles --------------------------------------------------------------------------------
+
+    def _serve(self, profile: Profile) -> ServedProfile:
+        normaliser = normalise.manifest(profile.normaliser)
+        bound: dict[str, BoundComponent] = {}
+        for key, spec in profile.components.items():
+            overrides = self.settings.component_overrides().get(spec.component, {})
+            if overrides.get("model") and "model" in spec.settings:
+                log.info("model_replaced", component=key, profile=profile.name)
+            settings = {**spec.settings, **overrides}
+            try:
+                component, runner = self._component(spec.component, settings)
+            except ConfigurationError as error:
+                raise ConfigurationError(
+                    f"Profile '{profile.name}' is unavailable: {error.message}", code=error.code, param="profiles"
+                ) from error
+            if spec.when_missing == "fail" and spec.weight:
+                self._required.add(_runner_id(spec.component, settings))
+            document = fingerprint.component_document(spec.component, component, normaliser)
+            if spec.value is not None and spec.value not in {*component.keys, "errors", "significant_errors"}:
+                raise ConfigurationError(
+                    f"Profile '{profile.name}': component '{key}' has no value '{spec.value}'."
+                    f"{did_you_mean(spec.value, component.keys)}",
+                    param="profiles",
+                )
+            bound[key] = BoundComponent(
+                name=spec.component,
+                fingerprint=fingerprint.digest(document)[:40],
+                document=document,
+                runner=runner,
+                uses_prior=component.uses_prior,
+                determinism=component.determinism,
+            )
+        document = _profile_document(profile, bound, normaliser)
+        return ServedProfile(
+            profile, bound, document, fingerprint.of_profile(document), _signature(profile, bound, document)
+        )
+
+    def _component(self, name: str, settings: Mapping[str, object]) -> tuple[Any, Runner]:
+        """One instance and one runner for equal settings, whatever number of profiles and keys use it."""
+        identity = _runner_id(name, settings)
+        if identity not in self._runners:
+            component = build(name, settings)
+            self._runners[identity] = component, make_runner(name, settings, component, self.settings, self.telemetry)
+        return self._runners[identity]
+
+    def served(self, name: str | None) -> ServedProfile:
+        """The profile of that name, or the default. Raises `UnknownProfile`."""
+        found = self.profiles.get(name or self.default)
+        if found is None:
+            if name in shipped():
+                raise UnknownProfile(
+                    f"Profile '{name}' exists but is not enabled; add it to REWARD_PROFILES. "
+                    f"Enabled: {', '.join(self.profiles)}.",
+                    code="profile_not_enabled",
+                    param="profile",
+                )
+            raise UnknownProfile(
+                f"There is no profile '{name}'.{did_you_mean(str(name), self.profiles)}", param="profile"
+            )
+        return found
+
+    @staticmethod
+    def check_pin(served: ServedProfile, pin: str | Mapping[str, object] | None) -> None:
+        """Raises `PinMismatch`, naming the fields that differ, unless `pin` is what is served."""
+        if pin is None:
+            return
+        if isinstance(pin, str):
+            if fingerprint.same(pin, served.fingerprint):
+                return
+            fields = fingerprint.changed_parts(pin, served.fingerprint)
+        else:
+            fields = list(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(served.document))))
+            if not fields:
+                return
+        raise PinMismatch(
+            f"The service serves profile '{served.profile.name}' with another fingerprint than the pinned one. "
+            f"Differs: {', '.join(fields) or 'unknown (pin all of it, or the document of /v1/fingerprint)'}. "
+            "Go back to the version that was pinned, or start a new run with the new fingerprint.",
+            param="fingerprint",
+            details={"pinned": pin if isinstance(pin, str) else None, "served": served.fingerprint, "fields": fields},
+        )
+
+    # -- scoring ---------------------------------------------------------------------------------
+
+    async def score(
+        self,
+        served: ServedProfile,
+        items: Sequence[Item],
+        *,
+        deadline: float,
+        hold: bool = False,
+        timings: Timings | None = None,
+    ) -> list[Scored]:
+        """One `Scored` per item, in order.
+
+        With `hold`, waits for room and repeats what may still succeed until the deadline, because the
+        caller's client would end its run on a 429 or 503. Raises `Overloaded`, `ComponentsUnavailable`.
+        """
+        await self._admit(len(items), deadline, hold)
+        self.telemetry.inflight.inc(len(items))
+        try:
+            scorer = self._scorers[served.profile.name]
+            scored = await scorer.score(items, deadline, timings)
+            if hold:
+                scored = await self._retry(scorer, items, scored, deadline)
+        finally:
+            self._admitted -= len(items)
+            self.telemetry.inflight.dec(len(items))
+            async with self._freed:
+                self._freed.notify_all()
+        self._require(scored, items)
+        return scored
+
+    async def _admit(self, count: int, deadline: float, hold: bool) -> None:
+        limit = self.settings.queue_items
+        if not self.ready.is_set() or (self._admitted and self._admitted + count > limit):
+            if not hold and self.ready.is_set():
+                self.telemetry.shed.inc()
+                raise Overloaded(
+                    f"{self._admitted} pairs are being scored and {count} more exceed the limit of {limit} "
+                    "(REWARD_QUEUE_ITEMS). Retry after a moment."
+                )
+            try:
+                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                    await self.ready.wait()
+                    async with self._freed:
+                        await self._freed.wait_for(lambda: not self._admitted or self._admitted + count <= limit)
+                        self._admitted += count
+                        return
+            except TimeoutError:
+                raise Overloaded(
+                    self.problem or "No room before the deadline: the service is starting or overloaded."
+                ) from None
+        self._admitted += count
+
+    async def _retry(
+        self, scorer: Scorer, items: Sequence[Item], scored: list[Scored], deadline: float
+    ) -> list[Scored]:
+        pause = _RETRY_FIRST_S
+        while again := [i for i, s in enumerate(scored) if _may_heal(s)]:
+            if time.monotonic() + pause >= deadline or self.closing:
+                break
+            await asyncio.sleep(pause)
+            pause = min(_RETRY_MOST_S, 2 * pause)
+            for i, fresh in zip(again, await scorer.score([items[i] for i in again], deadline), strict=True):
+                scored[i] = fresh
+        return scored
+
+    def _require(self, scored: Sequence[Scored], items: Sequence[Item]) -> None:
+        failed = {i: s.composite.failed for i, s in enumerate(scored) if s.composite.failed}
+        if failed:
+            names = [items[i].id or f"items[{i}]" for i in failed]
+            shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+            keys = sorted({key for keys in failed.values() for key in keys})
+            raise ComponentsUnavailable(
+                f"No score from {', '.join(keys)}, which this profile cannot do without, for {shown}. Retry later.",
+                details={"components": keys, "items": names},
+            )
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def readiness(self) -> dict[str, Any]:
+        """``{"ready", "degraded", "components"}``: red for start-up, local workers and required components."""
+        down, red = {}, not self.ready.is_set() or self.closing
+        for identity, (component, runner) in self._runners.items():
+            health = runner.health()
+            name = identity.split(":", 1)[0]
+            self.telemetry.worker_ready.labels(name).set(bool(health.get("ready")))
+            if not health.get("ready"):
+                down[name] = str(health.get("detail", "not ready"))
+                local = component.determinism != "first_verdict"
+                red = red or local or identity in self._required
+        out: dict[str, Any] = {"ready": not red, "degraded": down}
+        if self.problem:
+            out["problem"] = self.problem
+        return out
+
+    def info(self) -> dict[str, Any]:
+        """What this process serves and in what state; no secrets."""
+        available = {}
+        for name in shipped():
+            available[name] = "enabled" if name in self.profiles else self._why_not(name)
+        return {
+            "service": "reward-service",
+            "version": __version__,
+            "default_profile": self.default,
+            "profiles": {name: _describe(served) for name, served in self.profiles.items()},
+            "shipped_profiles": available,
+            "limits": {
+                name: getattr(self.settings, name)
+                for name in (
+                    "max_items",
+                    "max_text_chars",
+                    "max_body_bytes",
+                    "queue_items",
+                    "timeout_s",
+                    "hold_timeout_s",
+                )
+            },
+            "readiness": self.readiness(),
+            "components": {identity: dict(runner.health()) for identity, (_, runner) in self._runners.items()},
+            "cache": self.cache.stats(),
+            "flights": self.flights.stats(),
+        }
+
+    def _why_not(self, name: str) -> str:
+        try:
+            self.check(self.settings.model_copy(update={"profiles": (name,)}))
+        except ConfigurationError as error:
+            return f"unavailable: {error.message}"
+        return "not enabled"
+
+
+def _runner_id(name: str, settings: Mapping[str, object]) -> str:
+    return f"{name}:{fingerprint.digest(dict(settings))[:12]}"
+
+
+def _may_heal(scored: Scored) -> bool:
+    missing = scored.composite.missing
+    return scored.composite.reward is None and bool(missing) and any(e.retryable for e in missing.values())
+
+
+def _profile_document(
+    profile: Profile, bound: Mapping[str, BoundComponent], normaliser: Mapping[str, object]
+) -> dict[str, object]:
+    """Everything that determines a reward; its hash is what a trainer pins."""
+    specs = profile.components
+    return {
+        "schema": fingerprint.SCHEMA,
+        "components": {key: {**bound[key].document, "value": spec.value} for key, spec in specs.items()},
+        "weights": {"bias": profile.bias, **{key: spec.weight for key, spec in specs.items()}},
+        "transforms": {
+            "composer": composite.VERSION,
+            "by_component": {key: spec.transform.model_dump() for key, spec in specs.items()},
+        },
+        "policy": {
+            key: {"when_missing": spec.when_missing, "cap": spec.cap and spec.cap.model_dump()}
+            for key, spec in specs.items()
+        },
+        "guards": {"version": guards.VERSION, **profile.guards.model_dump()},
+        "sections": {"version": sections.VERSION, **profile.sections.model_dump()},
+        "normaliser": dict(normaliser),
+        "bounds": list(profile.bounds),
+    }
+
+
+def _signature(profile: Profile, bound: Mapping[str, BoundComponent], document: Mapping[str, object]) -> str:
+    """One readable line for papers and logs, in the manner of sacreBLEU's."""
+    parts = [
+        f"{key}:{b.name}.v{b.document['version']}@{b.fingerprint[:8]}*{profile.components[key].weight:g}"
+        for key, b in bound.items()
+    ]
+    norm = f"norm:{profile.normaliser}.v{normalise.VERSION}"
+    return "|".join(
+        [f"profile:{profile.name}", *parts, norm, f"fp:{fingerprint.digest(document)[:12]}", f"svc:{__version__}"]
+    )
+
+
+def _describe(served: ServedProfile) -> dict[str, Any]:
+    return {
+        "description": served.profile.description,
+        "fingerprint": served.fingerprint,
+        "signature": served.signature,
+        "bounds": list(served.profile.bounds),
+        "components": {
+            key: {
+                "component": bound.name,
+                "weight": served.profile.components[key].weight,
+                "when_missing": served.profile.components[key].when_missing,
+                "fingerprint": bound.fingerprint,
+                "determinism": bound.determinism,
+            }
+            for key, bound in served.components.items()
+        },
+    }

@@ -1,0 +1,52 @@
+"""Chooses how each component runs: by its declared cost, and by what the settings offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Any, cast
+
+from reward_service.cache import MemoryCache, ScoreCache
+from reward_service.compute import ArtefactCache
+from reward_service.contracts import AsyncJudge, PairMetric, Runner
+from reward_service.errors import ConfigurationError
+from reward_service.judge_runner import JudgeRunner
+from reward_service.registry import build, row
+from reward_service.settings import Settings
+from reward_service.telemetry import Telemetry
+from reward_service.worker_batcher import BatchLimits
+from reward_service.workers import InlineRunner, ThreadWorker
+
+
+def make_cache(settings: Settings) -> ScoreCache:
+    """The score cache that the settings ask for."""
+    url = settings.cache_url.get_secret_value()
+    if url.startswith("memory:"):
+        return MemoryCache(settings.cache_memory_bytes)
+    raise ConfigurationError("REWARD_CACHE_URL starts with memory://, redis:// or rediss://.", param="cache_url")
+
+
+@cache
+def _shared_artefacts(max_bytes: int) -> ArtefactCache:
+    """One bound for the small artefacts of all components in a process."""
+    return ArtefactCache(max_bytes)
+
+
+def make_runner(
+    name: str, component_settings: Mapping[str, object], component: Any, settings: Settings, telemetry: Telemetry
+) -> Runner:
+    """The runner for a component that was just built."""
+    observe = telemetry.observer(name)
+    if row(name).asynchronous:
+        return JudgeRunner(cast(AsyncJudge, component), observe)
+    factory = cast("partial[PairMetric]", partial(build, name, dict(component_settings)))
+    artefacts = _shared_artefacts(settings.artefact_bytes)
+    match component.cost:
+        case "inline":
+            return InlineRunner(factory, artefacts, observe=observe)
+        case "pool":
+            return ThreadWorker(factory, artefacts, observe=observe)
+        case _:
+            embeddings = ArtefactCache(settings.embedding_bytes)
+            limits = BatchLimits(pairs=settings.batch_items)
+            return ThreadWorker(factory, embeddings, limits=limits, observe=observe)

@@ -1,0 +1,156 @@
+"""`reward-service score`: whole files, in this process or through a running service, in bounded chunks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import httpx
+import orjson
+
+from reward_service.api import answers, body, routes, wire
+from reward_service.engine import Engine
+from reward_service.errors import InvalidRequest, ServiceError
+from reward_service.logs import configure_logs
+from reward_service.settings import Settings
+
+_CHUNK_PAIRS = 256
+_TIMEOUT_S = 600.0
+Send = Callable[[bytes], Awaitable[dict[str, Any]]]
+
+
+class Line(NamedTuple):
+    """One line of input: the JSON that is sent, and how many pairs it holds."""
+
+    raw: bytes
+    grouped: bool
+    pairs: int
+
+
+def read(source: str) -> list[Line]:
+    """The lines of a JSONL file or standard input. Raises `InvalidRequest` naming the line."""
+    try:
+        content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{source}: {error.strerror}.", param="IN") from None
+    return [_line(line, number) for number, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+
+
+def _line(line: bytes, number: int) -> Line:
+    dumps: Callable[[Any], bytes] = orjson.dumps
+    try:
+        entry = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        try:  # a lone surrogate: the service makes that item null, so it is passed on as it is
+            entry = json.loads(line)
+        except ValueError:
+            raise InvalidRequest(f"Line {number} is not JSON: {error.msg}.", param="IN") from None
+        dumps = _ascii
+    if not isinstance(entry, dict) or not ({"candidate", "candidates"} & entry.keys()):
+        raise InvalidRequest(f"Line {number}: needs 'candidate' (an item) or 'candidates' (a group).", param="IN")
+    entry.setdefault("id", f"line-{number}")
+    candidates = entry.get("candidates")
+    return Line(dumps(entry), "candidates" in entry, len(candidates) if isinstance(candidates, list) else 1)
+
+
+def _ascii(entry: Any) -> bytes:
+    return json.dumps(entry).encode()
+
+
+def chunks(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Lines in requests of about `_CHUNK_PAIRS` pairs, in the order of the file."""
+    chunk: list[Line] = []
+    size = 0
+    for line in lines:
+        if chunk and size + line.pairs > _CHUNK_PAIRS:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(line)
+        size += line.pairs
+    if chunk:
+        yield chunk
+
+
+def request_body(chunk: Sequence[Line], common: dict[str, Any]) -> bytes:
+    """The body of one request."""
+    items = b",".join(line.raw for line in chunk if not line.grouped)
+    groups = b",".join(line.raw for line in chunk if line.grouped)
+    rest = orjson.dumps(common)[1:]
+    return b'{"items":[' + items + b'],"groups":[' + groups + b"]" + (b"," if len(common) else b"") + rest
+
+
+def _opened(output: str) -> contextlib.AbstractContextManager[IO[bytes]]:
+    if output == "-":
+        return contextlib.nullcontext(sys.stdout.buffer)
+    try:
+        return Path(output).open("wb")
+    except OSError as error:
+        raise InvalidRequest(f"{output}: {error.strerror}.", param="--output") from None
+
+
+async def score(
+    lines: Sequence[Line], output: str, *, profile: str | None, url: str | None, pin: str | None, detail: str
+) -> int:
+    """Score all lines and write one result per line of input; the number of null rewards."""
+    nulls = done = 0
+    wanted = {"profile": profile, "fingerprint": pin, "detail": detail, "timeout_s": _TIMEOUT_S}
+    common = {key: value for key, value in wanted.items() if value is not None}
+    with _opened(output) as out:
+        async with _remote(url) if url else _here(profile) as send:
+            for chunk in chunks(lines):
+                answer = await send(request_body(chunk, common))
+                singles, groups = iter(answer["results"]), iter(answer["groups"])
+                written = [next(groups if line.grouped else singles) for line in chunk]
+                for entry in written:
+                    out.write(orjson.dumps({**entry, "fingerprint": answer["fingerprint"]}) + b"\n")
+                nulls += sum(r["reward"] is None for e in written for r in e.get("results", [e]))
+                done += len(written)
+                if sys.stderr.isatty():
+                    sys.stderr.write(f"\r{done}/{len(lines)} {'#' * (30 * done // len(lines)):30}")
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")
+    return nulls
+
+
+@contextlib.asynccontextmanager
+async def _here(profile: str | None) -> AsyncIterator[Send]:
+    os.environ.setdefault("REWARD_LOG_LEVEL", "warning")
+    settings = Settings(profiles=(profile,)) if profile else Settings()
+    configure_logs(settings)
+    async with Engine(settings) as engine:
+
+        async def send(raw: bytes) -> dict[str, Any]:
+            data, broken = body.parse(raw)
+            wanted = body.validate(wire.ScoreRequest, data)
+            served = engine.served(wanted.profile)
+            engine.check_pin(served, wanted.fingerprint)
+            items, bounds = routes.build_items(wanted, broken, sys.maxsize)
+            scored = await engine.score(served, items, deadline=time.monotonic() + _TIMEOUT_S, hold=True)
+            return {"fingerprint": served.fingerprint, **answers.results_and_groups(wanted, scored, bounds)}
+
+        yield send
+
+
+@contextlib.asynccontextmanager
+async def _remote(url: str) -> AsyncIterator[Send]:
+    headers = {"Authorization": f"Bearer {os.environ['REWARD_API_KEY']}"} if "REWARD_API_KEY" in os.environ else {}
+    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_S, headers=headers) as client:
+
+        async def send(raw: bytes) -> dict[str, Any]:
+            try:
+                response = await client.post("/v1/score", content=raw)
+            except httpx.HTTPError as error:
+                raise ServiceError(f"{url} does not answer ({type(error).__name__}).", code="unreachable") from None
+            answer: dict[str, Any] = orjson.loads(response.content)
+            if response.status_code != 200:
+                problem = answer["error"]
+                raise ServiceError(problem["message"], code=problem["code"], param=problem["param"])
+            return answer
+
+        yield send

@@ -1,0 +1,311 @@
+"""From items to scored items: prepare texts, look up, compute what is missing, compose.
+
+This is the whole of a request below HTTP, and the only place that decides what a missing component
+means for a reward. Every failure of one item or component is data here; an exception that leaves
+`Scorer.score` concerns the request as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from judges.base import Judgement
+from reward_service import guards, sections
+from reward_service.cache import CacheKey, ScoreCache, pair_digest, text_digest
+from reward_service.composite import Composite, compose
+from reward_service.contracts import ComponentError, Outcome, Pair, Runner
+from reward_service.flights import Flights
+from reward_service.normalise import Normalised, normalise
+from reward_service.profiles import Profile
+from reward_service.telemetry import Telemetry
+
+_YIELD_EVERY = 64  # items prepared or composed between two chances for other requests to run
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One pair to score. `fault` marks an item whose text could not even be decoded."""
+
+    id: str | None
+    candidate: str
+    reference: str
+    prior: str | None = None
+    fault: ComponentError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The answer to one item, in memory."""
+
+    id: str | None
+    composite: Composite
+    cache: str
+    judgement: Judgement | None = None
+    """With evidence offsets into the original texts."""
+
+
+class BoundComponent(NamedTuple):
+    """A component as this process runs it; shared by every profile with the same fingerprint."""
+
+    name: str
+    fingerprint: str
+    document: Mapping[str, object]
+    runner: Runner
+    uses_prior: bool
+    determinism: str
+
+    @property
+    def permanent(self) -> bool:
+        """First verdict: the stored value is the value from then on, so it never expires."""
+        return self.determinism == "first_verdict"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedProfile:
+    """A profile with its components built, and the fingerprint that a trainer pins."""
+
+    profile: Profile
+    components: Mapping[str, BoundComponent]
+    document: Mapping[str, object]
+    fingerprint: str
+    signature: str
+
+
+class Text(NamedTuple):
+    """One text, normalised and cut to the scored section."""
+
+    norm: Normalised
+    scored: str
+    start: int
+
+    def to_original(self, span: tuple[int, int] | None) -> tuple[int, int] | None:
+        return None if span is None else self.norm.to_original(span[0] + self.start, span[1] + self.start)
+
+
+class Prepared(NamedTuple):
+    candidate: Text
+    reference: Text
+    keys: Mapping[str, CacheKey]
+    """Cache key by component key of the profile."""
+
+
+class Timings:
+    """Milliseconds by component, and in all, of one request."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.components: dict[str, float] = {}
+
+    @property
+    def total_ms(self) -> float:
+        return 1e3 * (time.perf_counter() - self.started)
+
+
+class Scorer:
+    """Scores items with one profile. Holds no state of its own: a reward depends on its item alone."""
+
+    def __init__(
+        self, served: ServedProfile, cache: ScoreCache, flights: Flights, telemetry: Telemetry, max_text_chars: int
+    ) -> None:
+        self.served = served
+        self.profile = served.profile
+        self._cache = cache
+        self._flights = flights
+        self._telemetry = telemetry
+        self._max_text_chars = max_text_chars
+
+    async def score(self, items: Sequence[Item], deadline: float, timings: Timings | None = None) -> list[Scored]:
+        """One `Scored` per item, in order. `deadline` is `time.monotonic()` seconds."""
+        prepared, work = await self._prepare(items)
+        known = await self._look_up(work)
+        fresh = await self._compute({k: v for k, v in work.items() if k not in known}, deadline, timings)
+        return await self._compose(items, prepared, known, fresh)
+
+    async def _prepare(
+        self, items: Sequence[Item]
+    ) -> tuple[list[Prepared | ComponentError], dict[CacheKey, tuple[str, Pair]]]:
+        """Texts once per distinct text, keys once per distinct pair; what cannot be scored is an error in its place."""
+        texts: dict[tuple[str, bool], Text | ComponentError] = {}
+        digests: dict[str, bytes] = {}
+        pairs: dict[tuple[str, str, str | None], Prepared | ComponentError] = {}
+        work: dict[CacheKey, tuple[str, Pair]] = {}
+        prepared: list[Prepared | ComponentError] = []
+        for i, item in enumerate(items):
+            if i % _YIELD_EVERY == _YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+            if item.fault is not None:
+                prepared.append(item.fault)
+                continue
+            identity = (item.candidate, item.reference, item.prior)
+            if identity not in pairs:
+                pairs[identity] = self._prepare_pair(identity, texts, digests, work)
+            prepared.append(pairs[identity])
+        return prepared, work
+
+    def _prepare_pair(
+        self,
+        identity: tuple[str, str, str | None],
+        texts: dict[tuple[str, bool], Text | ComponentError],
+        digests: dict[str, bytes],
+        work: dict[CacheKey, tuple[str, Pair]],
+    ) -> Prepared | ComponentError:
+        chosen: list[Text | None] = []
+        for role, text in zip(("candidate", "reference", "prior"), identity, strict=True):
+            if text is None:
+                chosen.append(None)
+                continue
+            memo = (text, role == "candidate")
+            if memo not in texts:
+                texts[memo] = self._prepare_text(text, role)
+            found = texts[memo]
+            if isinstance(found, ComponentError):
+                return found
+            if role == "reference" and not found.scored.strip():
+                return ComponentError("empty_reference", "The reference has no text to compare with.")
+            chosen.append(found)
+        candidate, reference, prior = chosen
+        assert candidate is not None
+        assert reference is not None
+        c, r = _digest(candidate.scored, digests), _digest(reference.scored, digests)
+        plain = pair_digest(c, r, None)
+        with_prior = plain if prior is None else pair_digest(c, r, _digest(prior.scored, digests))
+        keys = {}
+        for key, component in self.served.components.items():
+            looked_up = f"{component.fingerprint}:{with_prior if component.uses_prior else plain}"
+            keys[key] = looked_up
+            if looked_up not in work:
+                earlier = prior.scored if prior is not None and component.uses_prior else None
+                work[looked_up] = (key, Pair(candidate.scored, reference.scored, earlier))
+        return Prepared(candidate, reference, keys)
+
+    def _prepare_text(self, text: str, role: str) -> Text | ComponentError:
+        if len(text) > self._max_text_chars:
+            return ComponentError(
+                "text_too_long",
+                f"The {role} has {len(text)} characters; the limit is {self._max_text_chars} (REWARD_MAX_TEXT_CHARS).",
+            )
+        norm = normalise(text, self.profile.normaliser)
+        scope = self.profile.sections.scope
+        if scope == "all":
+            return Text(norm, norm.text, 0)
+        section = sections.select(norm.text, scope)
+        if section is not None:
+            return Text(norm, *section)
+        if role == "candidate":
+            return Text(norm, "", 0)
+        if role == "prior" or self.profile.sections.when_reference_lacks == "all":
+            return Text(norm, norm.text, 0)
+        return ComponentError("section_missing", f"The reference has no {scope} section, which this profile scores.")
+
+    async def _look_up(self, work: Mapping[CacheKey, tuple[str, Pair]]) -> dict[CacheKey, Outcome]:
+        """One batched look-up for all components of all items."""
+        keys = list(work)
+        found = await self._cache.get_many(keys) if keys else []
+        return {key: outcome for key, outcome in zip(keys, found, strict=True) if outcome is not None}
+
+    async def _compute(
+        self, work: Mapping[CacheKey, tuple[str, Pair]], deadline: float, timings: Timings | None
+    ) -> dict[CacheKey, Outcome | ComponentError]:
+        """Fan out by component, join what is already being computed, wait until all is done or time is up."""
+        by_component: dict[str, dict[CacheKey, Pair]] = {}
+        for key, (component, pair) in work.items():
+            by_component.setdefault(component, {})[key] = pair
+        results: dict[CacheKey, Outcome | ComponentError] = {}
+
+        async def run(name: str, pairs: dict[CacheKey, Pair]) -> None:
+            began = time.perf_counter()
+            bound = self.served.components[name]
+            outcomes = await self._flights.run(
+                bound.runner, list(pairs), list(pairs.values()), deadline, permanent=bound.permanent
+            )
+            results.update(zip(pairs, outcomes, strict=True))
+            took = time.perf_counter() - began
+            self._telemetry.latency.labels("component", name).observe(took)
+            if timings is not None:
+                timings.components[name] = round(1e3 * took, 3)
+
+        if len(by_component) == 1:
+            await run(*next(iter(by_component.items())))
+        elif by_component:
+            async with asyncio.TaskGroup() as tasks:
+                for name, pairs in by_component.items():
+                    tasks.create_task(run(name, pairs))
+        return results
+
+    async def _compose(
+        self,
+        items: Sequence[Item],
+        prepared: Sequence[Prepared | ComponentError],
+        known: Mapping[CacheKey, Outcome],
+        fresh: Mapping[CacheKey, Outcome | ComponentError],
+    ) -> list[Scored]:
+        memo: dict[int, Scored] = {}
+        scored: list[Scored] = []
+        for i, (item, ready) in enumerate(zip(items, prepared, strict=True)):
+            if i % _YIELD_EVERY == _YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+            if id(ready) not in memo:  # identical pairs share one Prepared, and so one answer
+                memo[id(ready)] = self._compose_one(ready, known, fresh)
+            answer = memo[id(ready)]
+            scored.append(Scored(item.id, answer.composite, answer.cache, answer.judgement))
+            self._count(answer.composite)
+        return scored
+
+    def _compose_one(
+        self,
+        ready: Prepared | ComponentError,
+        known: Mapping[CacheKey, Outcome],
+        fresh: Mapping[CacheKey, Outcome | ComponentError],
+    ) -> Scored:
+        if isinstance(ready, ComponentError):
+            nothing = dict.fromkeys(self.profile.components)
+            return Scored(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ()), "none")
+        outcomes = {key: known.get(at) or fresh[at] for key, at in ready.keys.items()}
+        notes = [note for outcome in outcomes.values() if isinstance(outcome, Outcome) for note in outcome.notes]
+        verdict = guards.inspect(ready.candidate.norm, ready.reference.norm, self.profile.guards, notes=notes)
+        composite = compose(self.profile, outcomes, verdict)
+        judged = (o.judgement for o in outcomes.values() if isinstance(o, Outcome) and o.judgement is not None)
+        judgement = next(judged, None)
+        hits = sum(at in known for at in ready.keys.values())
+        cache = "hit" if hits == len(ready.keys) else "partial" if hits else "miss"
+        return Scored(None, composite, cache, judgement and _to_originals(judgement, ready))
+
+    def _count(self, composite: Composite) -> None:
+        name = self.profile.name
+        self._telemetry.items.labels(name, composite.status).inc()
+        if composite.reward is not None:
+            self._telemetry.reward.labels(name).observe(composite.reward)
+        for key, error in composite.missing.items():
+            self._telemetry.missing.labels(key, error.code).inc()
+        for flag in composite.flags:
+            self._telemetry.flags.labels(flag).inc()
+
+
+def _digest(text: str, digests: dict[str, bytes]) -> bytes:
+    found = digests.get(text)
+    if found is None:
+        found = digests[text] = text_digest(text)
+    return found
+
+
+def _to_originals(judgement: Judgement, ready: Prepared) -> Judgement:
+    """The same verdict with evidence offsets into the texts as they were sent."""
+    evidence = tuple(
+        e._replace(
+            candidate=ready.candidate.to_original(e.candidate), reference=ready.reference.to_original(e.reference)
+        )
+        for e in judgement.evidence
+    )
+    return Judgement(
+        significant=judgement.significant,
+        insignificant=judgement.insignificant,
+        matched_findings=judgement.matched_findings,
+        evidence=evidence,
+        values=judgement.values,
+        notes=judgement.notes,
+        details=judgement.details,
+    )

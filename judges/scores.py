@@ -40,7 +40,7 @@ def inverse_errors(errors: float) -> float:
 
 
 def signed(credit: float, penalty: float, weight: float) -> float:
-    """(credit - penalty) / weight where that is positive, else squashed into (-1, 0] by s / (1 - s).
+    """s = (credit - penalty) / weight where that is positive, else squashed into [-1, 0] by s / (1 - s).
 
     `weight` is what the reference's findings are worth together, `credit` (at most `weight`) what the candidate
     got right of it, `penalty` (>= 0) what it invented or distorted. 1 = perfect, 0 = no better than saying
@@ -49,8 +49,8 @@ def signed(credit: float, penalty: float, weight: float) -> float:
     """
     if weight <= 0.0:
         credit = weight = NORMAL_REPORT
-    score = (credit - penalty) / weight
-    return score if score >= 0.0 else score / (1.0 - score)
+    gain = credit - penalty
+    return gain / weight if gain >= 0.0 else gain / (weight - gain)
 
 
 def score(

@@ -61,5 +61,5 @@ def test_signed_is_bounded_finite_and_monotone(credit: float, penalty: float, we
     credit = min(credit, weight)
     value = scores.signed(credit, penalty, weight)
     assert math.isfinite(value)
-    assert -1.0 < value <= 1.0
+    assert -1.0 <= value <= 1.0
     assert scores.signed(credit, penalty + more, weight) <= value

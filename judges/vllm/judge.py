@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import orjson
-import stamina
 
 from judges.base import Judgement
 from judges.scores import KEYS

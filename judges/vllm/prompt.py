@@ -16,7 +16,7 @@ import orjson
 
 from judges.vllm.errors import EmptyReference, TooManyStatements
 from judges.vllm.settings import Variant
-from judges.vllm.statements import Statement, addresses_grader, clean, reads_normal, show, split
+from judges.vllm.statements import Statement, addresses_grader, clean, has_markers, reads_normal, show, split
 
 SCHEMA_VERSION: Final = 1
 WITHHELD: Final = "[withheld]"
@@ -43,6 +43,8 @@ class Pair:
     candidate: tuple[Statement, ...]
     withheld: frozenset[int]
     """Positions of candidate statements that address the grader; the model never sees them."""
+    notes: tuple[str, ...]
+    """`injection_pattern` where something was withheld, `chat_markers` where some were taken out."""
     text: str
     """The user message: reference, earlier report, candidate, closing line."""
 
@@ -85,7 +87,8 @@ def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> 
             withheld |= {i - 1, i}
     texts = [WITHHELD if i in withheld else clean(s.text) for i, s in enumerate(statements)]
     text = head.text + _block("CANDIDATE", head.key, "P", texts) + _read("closing.txt")
-    return Pair(head, statements, frozenset(withheld), text)
+    notes = ("injection_pattern",) * bool(withheld) + ("chat_markers",) * has_markers(candidate)
+    return Pair(head, statements, frozenset(withheld), notes, text)
 
 
 @functools.cache
@@ -112,8 +115,12 @@ def instructions(variant: Variant) -> str:
 
 
 def fingerprints(variant: Variant) -> dict[str, str]:
-    """sha256 of each text that a verdict depends on: the system message as sent, and the closing line."""
-    texts = {"instructions": instructions(variant), "closing": _read("closing.txt")}
+    """sha256 of each text that a verdict depends on: system message as sent, closing line, what is withheld."""
+    texts = {
+        "instructions": instructions(variant),
+        "closing": _read("closing.txt"),
+        "injection": _read("injection.txt"),
+    }
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 

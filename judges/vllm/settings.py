@@ -25,7 +25,7 @@ class VllmJudgeSettings:
     variant: Variant = "findings"
     """`findings`: matched findings and errors, as GREEN does; `chexprompt`: the twelve error counts of CheXprompt."""
     votes: int = 1
-    """Verdicts averaged per pair. 1 is greedy, for training; 3 is for evaluation, where the spread is worth its price."""
+    """Verdicts averaged per pair. 1 is greedy, for training; 3 for evaluation, where the spread is worth its price."""
     vote_temperature: float = 0.7
     """Sampling temperature when `votes` > 1; identical greedy votes would say nothing."""
     significant_only: bool = False

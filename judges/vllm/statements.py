@@ -6,8 +6,10 @@ policy wrote is data: markers of chat templates are removed, text that addresses
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
@@ -93,7 +95,7 @@ def reads_normal(statement: str) -> bool:
 def _cut(statement: str) -> list[str]:
     """Clauses, each with the word that opens it: `without` is itself a cue."""
     edges = [0, *(m.start() for m in _CLAUSE.finditer(statement)), len(statement)]
-    return [part for a, b in zip(edges, edges[1:], strict=False) if _WORD.search(part := statement[a:b])]
+    return [part for a, b in itertools.pairwise(edges) if _WORD.search(part := statement[a:b])]
 
 
 # --- a candidate is data -----------------------------------------------------------------------------------------
@@ -110,22 +112,11 @@ _INVISIBLE: Final = re.compile(
     r"\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
 )
 _ADDRESSES_GRADER: Final = re.compile(
-    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,60}\b(?:instructions?|prompts?|rubric|rules?|above|previous(?:ly)?"
-    r"|reference|guidelines?|everything|schema)\b"
-    r"|\b(?:new|updated|real|actual|hidden|secret|following) (?:instructions?|rules?|task|prompt)\b"
-    r"|\byou (?:are|must|should|will|need to) (?:now|a|an|the|not|only|always|output|answer|return|respond|mark|count|treat)\b"
-    r"|\b(?:act|behave|respond) as (?:an?|the|if)\b|\bpretend\b"
-    r"|\b(?:system|developer|assistant|user|human) ?(?:prompt|message|role|note|override|:)"
-    r"|\b(?:output|return|respond|reply|print|emit|answer|generate)\b.{0,40}\b(?:json|errors?|matched|empty|only|score|verdict|true|false|zero|nothing)\b"
-    r"|\b(?:score|grade|rate|mark|label|treat|count|list|classify|declare|report)\b.{0,60}\b(?:perfect|maximum|highest|full"
-    r" (?:marks?|score|credit)|zero errors?|no errors?|matched|matching|error-free|significant=|insignificant)\b"
-    r"|\b(?:zero|no|0) (?:significant |clinical |clinically |total )*errors?\b|\berrors? ?(?:count)? ?[=:] ?(?:0|zero|none)\b"
-    r"|\b[RPH]\d{1,2}\b.{0,40}\b(?:match\w*|missing|correct|normal|same|equal\w*)\b|\bmatch\w*\b.{0,40}\b[RPH]\d{1,2}\b"
-    r"|[\"'{\[]\s*(?:matched|false|missing|significant|location|severity|normal|ref|cand|role|comparison_\w+)\s*[\"']\s*:"
-    r"|\b(?:rubric|grader|grading|evaluator|chatgpt|llm|json|reward model|language model|the judge|dear judge|ground truth"
-    r"|reference report|gold report|answer key|base64)\b"
-    r"|\[\s*(?:(?:end )?(?:reference|candidate|earlier report)\b|withheld\b)|[A-Za-z0-9+/]{48,}={0,2}"
-    r"|\b(?:identical|equivalent|equal) to the reference\b|\bmatches the reference\b",
+    "|".join(
+        line
+        for line in (Path(__file__).parent / "injection.txt").read_text("utf-8").splitlines()
+        if line and not line.startswith("#")
+    ),
     re.I | re.S,
 )
 
@@ -141,10 +132,14 @@ def clean(text: str) -> str:
     return " ".join(text.split())
 
 
+def has_markers(text: str) -> bool:
+    """Whether the text carries markers of a chat template; `clean` takes them out."""
+    return _MARKER.search(_INVISIBLE.sub("", text)) is not None
+
+
 def addresses_grader(text: str) -> bool:
-    """Whether a statement carries chat markers or speaks to the judge instead of about the patient."""
-    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
-    return bool(_MARKER.search(folded) or _ADDRESSES_GRADER.search(" ".join(folded.split())))
+    """Whether a statement speaks to the judge instead of about the patient."""
+    return _ADDRESSES_GRADER.search(clean(unicodedata.normalize("NFKC", text))) is not None
 
 
 def show(identifier: str, text: str) -> str:

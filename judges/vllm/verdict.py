@@ -159,7 +159,11 @@ def settle(answer: Answer, pair: Pair) -> Ledger:
 
     # Distortions first: such a pair is an error, whatever else the answer says of it. One a reference statement.
     distorted: dict[int, Link] = {}
-    for kind, links in (("wrong_location", answer.location), ("wrong_severity", answer.severity)):
+    kinds: tuple[tuple[Category, tuple[Link, ...]], ...] = (
+        ("wrong_location", answer.location),
+        ("wrong_severity", answer.severity),
+    )
+    for kind, links in kinds:
         for link in links:
             if link.cand in pair.withheld or link.ref in distorted:
                 corrections += 1
@@ -285,7 +289,7 @@ def judgement(
         matched_findings=matched,
         evidence=median.errors + median.matches,
         values=values,
-        notes=("injection_pattern",) if pair.withheld else (),
+        notes=pair.notes,
         details=details,
     )
 

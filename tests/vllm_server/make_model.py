@@ -20,7 +20,7 @@ CHAT_TEMPLATE = (
 
 def synthetic_text() -> list[str]:
     """Sentences in the manner of reports and of the judge's answers, to train the tokenizer on."""
-    findings = "effusion pneumothorax consolidation edema atelectasis nodule mass cardiomegaly opacity fracture".split()
+    findings = ["effusion", "pneumothorax", "consolidation", "edema", "nodule", "mass", "opacity", "fracture"]
     sides = ["left", "right", "bilateral", "left lower lobe", "right upper lobe", "retrocardiac"]
     grades = ["small", "mild", "moderate", "large", "trace", "severe", "unchanged", "new", "worsening"]
     lines = [

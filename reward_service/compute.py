@@ -10,6 +10,7 @@ import logging
 import math
 import sys
 import threading
+import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +29,8 @@ Result = Outcome | ComponentError
 
 _ENTRY_OVERHEAD = 300
 """Bytes of dictionary, key tuple and list links per cached artefact (CPython 3.11, measured, rounded up)."""
+
+_LOG_EVERY_S = 10.0
 
 
 class ArtefactCache:
@@ -91,6 +94,7 @@ class PairComputer:
         self.cache = cache
         self._keys = frozenset(metric.keys)
         self._encoding = metric.encoding
+        self._quiet_until = 0.0
 
     def run(self, pairs: Sequence[Pair]) -> list[Result]:
         """One result per pair. Never raises `Exception`: a pair at fault yields a `ComponentError`.
@@ -123,7 +127,7 @@ class PairComputer:
                 columns.append([None if p is None else artefacts[p] for p in priors])
             return self.metric.compare(*columns)
 
-        for i, compared in zip(sound, _bisect(compare, sound, "compare"), strict=True):
+        for i, compared in zip(sound, self._bisect(compare, sound), strict=True):
             results[i] = compared if isinstance(compared, ComponentError) else self._outcome(compared)
         return results  # type: ignore[return-value]  # every position was set above
 
@@ -132,7 +136,7 @@ class PairComputer:
         missing = [text for text in texts if text not in artefacts]
         failed: dict[str | None, ComponentError] = {}
         fresh: list[tuple[str, Any, int]] = []
-        for text, made in zip(missing, _bisect(self.metric.encode, missing, "encode"), strict=True):
+        for text, made in zip(missing, self._bisect(self.metric.encode, missing), strict=True):
             if isinstance(made, ComponentError):
                 failed[text] = made
             else:
@@ -154,22 +158,23 @@ class PairComputer:
             return ComponentError("not_finite", f"not a finite number: {', '.join(bad)}")
         return Outcome(values, notes, result if isinstance(result, Judgement) else None)
 
-
-def _bisect(call: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T], stage: str) -> list[R | ComponentError]:
-    """`call` on all items; where that fails, on halves, until only the items at fault have an error."""
-    if not items:
-        return []
-    try:
-        results = call(items)
-        if len(results) == len(items):
-            return list(results)
-        error = ComponentError("wrong_length", f"{stage} returned {len(results)} results for {len(items)} inputs")
-        frames = ""
-    except Exception as exception:
-        error = ComponentError("component_error", f"{type(exception).__name__} in {stage}")
-        frames = "".join(traceback.format_tb(exception.__traceback__))  # source lines only, never a value
-    if len(items) == 1:
-        log.warning("a pair could not be scored: %s\n%s", error.message, frames)
+    def _bisect(self, call: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R | ComponentError]:
+        """`call` on all items; where that fails, on halves, until only the items at fault have an error."""
+        if not items:
+            return []
+        stage, frames = getattr(call, "__name__", "call"), ""
+        try:
+            results = call(items)
+            if len(results) == len(items):
+                return list(results)
+            error = ComponentError("wrong_length", f"{stage} returned {len(results)} results for {len(items)} inputs")
+        except Exception as exception:
+            error = ComponentError("component_error", f"{type(exception).__name__} in {stage}")
+            frames = "".join(traceback.format_tb(exception.__traceback__))  # source lines only, never a value
+        if len(items) > 1:
+            middle = len(items) // 2
+            return self._bisect(call, items[:middle]) + self._bisect(call, items[middle:])
+        if time.monotonic() > self._quiet_until:
+            self._quiet_until = time.monotonic() + _LOG_EVERY_S
+            log.warning("a pair could not be scored: %s\n%s", error.message, frames)
         return [error]
-    middle = len(items) // 2
-    return _bisect(call, items[:middle], stage) + _bisect(call, items[middle:], stage)

@@ -17,12 +17,13 @@ from typing import Literal
 
 from reward_service.compute import Result
 from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.flights import WorkFuture
 
 log = logging.getLogger(__name__)
 
 Execute = Callable[[list[Pair]], Awaitable[list[Result]]]
 Observe = Callable[[str, float], None]
-"""Receives ``batch_size`` (pairs), ``queue_seconds`` (per pair) and ``compute_seconds`` (per batch)."""
+"""Receives ``batch_size`` (pairs), ``queue_s`` (per pair) and ``compute_s`` (per batch)."""
 
 _BACKOFF_S = (0.1, 10.0)
 _PURGE_EVERY_S = 0.1
@@ -51,7 +52,7 @@ class _Entry:
 
     pair: Pair
     since: float
-    waiters: list[asyncio.Future[Outcome]]
+    waiters: list[WorkFuture]
     tickets: int = 0
     """How many submissions still have it queued."""
     started: bool = False
@@ -59,7 +60,7 @@ class _Entry:
 
 @dataclass(slots=True, eq=False)
 class _Submission:
-    tickets: deque[tuple[_Entry, asyncio.Future[Outcome]]]
+    tickets: deque[tuple[_Entry, WorkFuture]]
     timer: asyncio.TimerHandle | None = None
 
 
@@ -96,7 +97,7 @@ class MicroBatcher:
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.state: Literal["stopped", "ready", "restarting", "stopping"] = "stopped"
+        self.state: Literal["starting", "ready", "restarting", "stopping", "stopped"] = "starting"
 
     def start(self) -> None:
         self.state = "ready"
@@ -122,13 +123,13 @@ class MicroBatcher:
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
         """As `Runner.submit`. What does not fit in the queue fails, the rest of the submission runs."""
         loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in pairs]
+        futures = [WorkFuture(loop=loop) for _ in pairs]
         now = time.monotonic()
         refusal = self._refusal(deadline - now)
         if refusal:
             for future in futures:
                 fail(future, refusal)
-            return futures
+            return list(futures)
         submission = _Submission(deque())
         # Same reference together and like lengths together: fewer artefacts in use, less padding.
         order = sorted(range(len(pairs)), key=lambda i: (len(p := pairs[i].reference), p, len(pairs[i].candidate)))
@@ -144,13 +145,14 @@ class MicroBatcher:
                 entry.tickets += 1
                 self._queued += 1
                 submission.tickets.append((entry, future))
+            future.started = entry.started
             entry.waiters.append(future)
         if submission.tickets:
             if deadline < math.inf:
                 submission.timer = loop.call_later(deadline - now, self._expire, submission)
             self._ring.append(submission)
             self._work.set()
-        return futures
+        return list(futures)
 
     def health(self) -> dict[str, object]:
         return {
@@ -164,9 +166,9 @@ class MicroBatcher:
 
     def _refusal(self, seconds_left: float) -> ComponentError | None:
         if self.state in ("stopping", "stopped"):
-            return ComponentError("shutting_down", "the worker is not running", retryable=True)
-        if self.state == "restarting":
-            return ComponentError("worker_restarting", "the worker died and is being restarted", retryable=True)
+            return ComponentError("shutting_down", "the service is shutting down", retryable=True)
+        if self.state != "ready":
+            return ComponentError("worker_unavailable", f"the worker is {self.state}", retryable=True)
         if seconds_left <= 0:
             return ComponentError("deadline", "the deadline had passed on arrival", retryable=True)
         return None
@@ -211,6 +213,8 @@ class MicroBatcher:
                     if taken >= self._quantum and entry.pair.reference != batch[-1].pair.reference:
                         break
                     entry.started = True
+                    for waiter in entry.waiters:
+                        waiter.started = True
                     batch.append(entry)
                     taken += 1
                     characters += size
@@ -240,9 +244,9 @@ class MicroBatcher:
             self._delay = _BACKOFF_S[0]
             self._settle(batch, results)
             self._observe("batch_size", len(batch))
-            self._observe("compute_seconds", time.monotonic() - started)
+            self._observe("compute_s", time.monotonic() - started)
             for entry in batch:
-                self._observe("queue_seconds", started - entry.since)
+                self._observe("queue_s", started - entry.since)
 
     def _settle(self, batch: list[_Entry], results: Sequence[Result]) -> None:
         if len(results) != len(batch):
@@ -257,9 +261,9 @@ class MicroBatcher:
         while True:
             consumers = [asyncio.ensure_future(self._consume()) for _ in range(self._concurrency)]
             try:
-                await asyncio.gather(*consumers)  # ends only by an exception
-            except Exception as error:
-                log.error("the micro-batcher died of %s; restarting", type(error).__name__)
+                done, _ = await asyncio.wait(consumers, return_when=asyncio.FIRST_COMPLETED)
+                reasons = [type(c.exception()).__name__ if not c.cancelled() else "cancellation" for c in done]
+                log.error("the micro-batcher died of %s; restarting", ", ".join(reasons))
             finally:
                 for consumer in consumers:
                     consumer.cancel()

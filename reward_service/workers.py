@@ -89,13 +89,11 @@ class ThreadWorker:
         self._batcher = MicroBatcher(self._execute, limits or BatchLimits(), restart=self._load, observe=observe)
 
     async def start(self) -> None:
-        """Build the component and warm it up. Raises `ComponentError` with code ``load_failed``."""
+        """Build the component and warm it up. Raises `ComponentError`, as `load_error` makes it."""
         try:
             await self._load()
-        except ComponentError:
-            raise
-        except Exception as error:  # no report has been seen yet, so the text is safe to show
-            raise ComponentError("load_failed", f"{type(error).__name__}: {error}") from error
+        except Exception as error:
+            raise load_error(error) from error
         self._batcher.start()
 
     async def stop(self, grace_s: float) -> None:
@@ -173,6 +171,16 @@ class InlineRunner(ThreadWorker):
         await super()._load()
         assert self._thread is not None
         self._inline = PairComputer(await self._thread.run(self._factory), self._cache)
+
+
+def load_error(error: Exception) -> ComponentError:
+    """Why a component could not be loaded, in the words of what failed: no report has been seen yet."""
+    if isinstance(error, ComponentError):
+        return error
+    code, message = getattr(error, "code", None), getattr(error, "message", None)
+    return ComponentError(
+        code if isinstance(code, str) else "load_failed", str(message or f"{type(error).__name__}: {error}")
+    )
 
 
 def characters(pairs: Sequence[Pair], limit: int) -> int:

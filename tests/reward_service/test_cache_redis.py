@@ -176,6 +176,19 @@ async def test_the_first_verdict_stays_in_every_process(make: Make) -> None:
     assert await third.get_many([key(1)]) == [verdict(0.25)]
 
 
+async def test_closing_writes_what_is_queued_and_gives_up_claims(make: Make) -> None:
+    for steps in range(0, 40, 4):  # at different moments of the background writes
+        one, other = await make(), await make()
+        keys = [key(f"{steps}-{n}") for n in range(1200)]
+        await one.claim([*keys, key(f"{steps}-unfinished")])
+        await one.put_many([(k, outcome(n)) for n, k in enumerate(keys)])
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await one.aclose()
+        assert None not in await other.get_many(keys)
+        assert await other.claim([key(f"{steps}-unfinished")]) == {key(f"{steps}-unfinished")}
+
+
 # -- claims -------------------------------------------------------------------------------------------
 
 

@@ -75,7 +75,8 @@ class PoolRunner:
 
     async def stop(self, grace_s: float) -> None:
         await self._batcher.stop(grace_s)
-        self._discard(self._pool)
+        if self._pool:
+            _kill(self._pool)
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
         small = characters(pairs, self._inline_characters) <= self._inline_characters
@@ -91,42 +92,49 @@ class PoolRunner:
         return {**self._batcher.health(), "restarts": self._restarts, "artefacts": artefacts}
 
     async def _execute(self, pairs: list[Pair]) -> list[Result]:
-        loop = asyncio.get_running_loop()
-        for _ in range(2):
-            pool = self._pool = self._pool or self._start_pool()
-            try:
-                pid, stats, results = await asyncio.wait_for(
-                    loop.run_in_executor(pool, _run_chunk, pairs), self._hang_s
-                )
-            except (BrokenProcessPool, TimeoutError) as error:
-                if pool is self._pool:
-                    log.warning("replacing the process pool: %s", type(error).__name__)
-                    self._restarts += 1
-                self._discard(pool)
-            else:
-                self._artefacts[pid] = stats
-                return results
-        died = ComponentError("worker_died", "the process that scored this pair died twice", retryable=True)
-        return [died] * len(pairs)
+        pool = self._pool = self._pool or self._start_pool(self._processes)
+        results = await self._run_in(pool, pairs)
+        if results is None:
+            if pool is self._pool:
+                self._restarts += 1
+                self._pool = None
+                self._artefacts.clear()
+            _kill(pool)
+            # All chunks of a broken pool are suspects, so each is repeated in a process of its own.
+            alone = self._start_pool(1)
+            results = await self._run_in(alone, pairs)
+            _kill(alone)
+        if results is None:
+            died = ComponentError("worker_died", "the process that scored this pair died twice", retryable=True)
+            return [died] * len(pairs)
+        return results
 
-    def _start_pool(self) -> ProcessPoolExecutor:
+    async def _run_in(self, pool: ProcessPoolExecutor, pairs: list[Pair]) -> list[Result] | None:
+        """The results, or None if the process died or hung."""
+        work = asyncio.get_running_loop().run_in_executor
+        try:
+            pid, stats, results = await asyncio.wait_for(work(pool, _run_chunk, pairs), self._hang_s)
+        except (BrokenProcessPool, TimeoutError) as error:
+            log.warning("a pool process died or hung: %s", type(error).__name__)
+            return None
+        if pool is self._pool:
+            self._artefacts[pid] = stats
+        return results
+
+    def _start_pool(self, processes: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self._processes,
+            processes,
             mp_context=multiprocessing.get_context("spawn"),  # the only one that is safe beside threads
             initializer=_initialise,
             initargs=(self._factory, self._artefact_bytes),
         )
 
-    def _discard(self, pool: ProcessPoolExecutor | None) -> None:
-        if pool is None:
-            return
-        if pool is self._pool:
-            self._pool = None
-            self._artefacts.clear()
-        # Killed first: the executor's own clean-up waits for its processes, for ever if one is stopped.
-        for process in list((pool._processes or {}).values()):
-            process.kill()
-        pool.shutdown(wait=False)  # its other chunks fail as broken, and are repeated
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    # By signal first: the executor's own clean-up waits for its processes, for ever if one is stopped.
+    for process in list((pool._processes or {}).values()):
+        process.kill()
+    pool.shutdown(wait=False)  # its other chunks fail as broken, and are repeated
 
 
 _computer: PairComputer | None = None

@@ -10,16 +10,18 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from reward_service import __version__, errors
+from reward_service.api import dialect_routes, routes, wire
 from reward_service.api import errors as api_errors
-from reward_service.api import routes, wire
 from reward_service.api.auth import Keys
 from reward_service.api.middleware import Outermost
+from reward_service.dialects import ReferenceStore
 from reward_service.engine import Engine
 from reward_service.logs import configure_logs
 from reward_service.settings import Settings
@@ -48,9 +50,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="Reward service", version=__version__, description=DESCRIPTION, lifespan=life,
                   openapi_url="/openapi.json", docs_url="/docs", redoc_url=None)  # fmt: skip
     app.include_router(routes.router)
+    app.include_router(dialect_routes.router)
     app.add_exception_handler(errors.ServiceError, _service_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _parameter_error)
     app.state.fatal = None
+    app.state.references = ReferenceStore.load(settings.references) if settings.references else None
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     # Added last, so it is outermost but for Starlette's own error layer, which it leaves nothing to do.
     app.add_middleware(Outermost, keys=Keys(settings.api_keys), telemetry=_LazyTelemetry(app))  # type: ignore[arg-type]
@@ -97,6 +102,15 @@ async def _http_error(request: Request, error: Exception) -> Response:
     answer.status_code = error.status_code
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def _parameter_error(request: Request, error: Exception) -> Response:
+    """A wrong query parameter, in the same envelope."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    wrapped = errors.InvalidRequest(f"Query parameter {name}: {first['msg']}.", param=name)
+    return api_errors.response(wrapped, request.state.request_id)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
 import orjson
 import typer
@@ -61,8 +61,8 @@ def with_settings_flags(command: Callable[..., None]) -> Callable[..., None]:
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "flags"]
     parameters, annotations = list(own), {p.name: p.annotation for p in own}
     for name, field in Settings.model_fields.items():
-        annotation = Annotated[
-            Union[_flag_type(field.annotation), None],  # noqa: UP007
+        annotation: Any = Annotated[
+            _flag_type(field.annotation) | None,
             typer.Option(f"--{name.replace('_', '-')}", help=f"{field.description} [REWARD_{name.upper()}]",
                          show_default=_shown(field.default)),
         ]  # fmt: skip

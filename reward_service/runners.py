@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, cast
 
 from reward_service.cache import MemoryCache, ScoreCache
+from reward_service.cache_redis import RedisCache
 from reward_service.compute import ArtefactCache
 from reward_service.contracts import AsyncJudge, PairMetric, Runner
 from reward_service.errors import ConfigurationError
@@ -15,6 +17,9 @@ from reward_service.registry import build, row
 from reward_service.settings import Settings
 from reward_service.telemetry import Telemetry
 from reward_service.worker_batcher import BatchLimits
+from reward_service.worker_client import SocketWorker
+from reward_service.worker_pool import PoolRunner
+from reward_service.worker_process import WorkerConfig, component_identity
 from reward_service.workers import InlineRunner, ThreadWorker
 
 
@@ -23,6 +28,9 @@ def make_cache(settings: Settings) -> ScoreCache:
     url = settings.cache_url.get_secret_value()
     if url.startswith("memory:"):
         return MemoryCache(settings.cache_memory_bytes)
+    if url.startswith(("redis:", "rediss:", "unix:")):
+        memory = MemoryCache(settings.cache_memory_bytes)
+        return RedisCache(url, memory, ttl_s=settings.cache_ttl_s, namespace=settings.cache_namespace)
     raise ConfigurationError("REWARD_CACHE_URL starts with memory://, redis:// or rediss://.", param="cache_url")
 
 
@@ -45,8 +53,12 @@ def make_runner(
         case "inline":
             return InlineRunner(factory, artefacts, observe=observe)
         case "pool":
-            return ThreadWorker(factory, artefacts, observe=observe)
+            return PoolRunner(factory, artefacts, processes=settings.pool_workers, observe=observe)
         case _:
-            embeddings = ArtefactCache(settings.embedding_bytes)
-            limits = BatchLimits(pairs=settings.batch_items)
-            return ThreadWorker(factory, embeddings, limits=limits, observe=observe)
+            limits = BatchLimits(pairs=settings.batch_items, queue=settings.queue_items)
+            if settings.runtime_dir:
+                identity = component_identity(component)
+                path = str(Path(settings.runtime_dir) / f"{name}-{identity[:12]}.sock")
+                config = WorkerConfig(factory, path, settings.embedding_bytes, limits)
+                return SocketWorker(config, identity=identity, observe=observe)
+            return ThreadWorker(factory, ArtefactCache(settings.embedding_bytes), limits=limits, observe=observe)

@@ -22,6 +22,9 @@ def run(settings: Settings) -> int:
     require_safe_address(settings.host, settings.api_keys, settings.insecure)
     raise_file_limit()
     Engine.check(settings)  # before the port is taken: a wrong profile is one line here, not a restart loop
+    if (settings.workers > 1 or settings.model_process) and not settings.runtime_dir:
+        os.environ["REWARD_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="reward-")  # mode 0700
+        settings = Settings()
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     sys.stderr.write(f"reward-service listening on http://{host}:{port}\n")
@@ -31,7 +34,7 @@ def run(settings: Settings) -> int:
         config = uvicorn.Config(
             "reward_service.app:create_app", factory=True, workers=settings.workers, **_options(settings)
         )
-        uvicorn.supervisors.Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
+        uvicorn.supervisors.Multiprocess(config, sockets=[listener]).run()
         return 0
     app = create_app(settings)
     server = uvicorn.Server(uvicorn.Config(app, **_options(settings)))

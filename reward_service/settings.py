@@ -45,6 +45,7 @@ class Settings(BaseSettings):
 
     pool_workers: int = Field(1, ge=0, description="processes for the rules judge when there is much work; 0: threads")
     model_process: bool = Field(False, description="run models in a process of their own even with one HTTP process")
+    runtime_dir: str = Field("", description="private directory of the model workers' sockets; made by `serve`")
     torch_threads: int = Field(0, ge=0, description="CPU threads of a model worker; 0: all cores")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N: where a model worker runs")
     precision: Literal["float32", "bfloat16", "float16"] = Field(

@@ -82,7 +82,9 @@ def _empty_broken_texts(entries: Any, name: str, broken: set[str]) -> None:
                 entry[field] = ""
                 broken.add(f"{name}[{i}].{field}")
         candidates = entry.get("candidates")
-        for j, candidate in enumerate(candidates if isinstance(candidates, list) else ()):
+        if not isinstance(candidates, list):
+            continue
+        for j, candidate in enumerate(candidates):
             if _is_broken(candidate):
                 candidates[j] = ""
                 broken.add(f"{name}[{i}].candidates[{j}]")

@@ -20,7 +20,7 @@ from reward_service.scoring import Item, Timings
 T = TypeVar("T")
 router = APIRouter()
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": wire.ErrorEnvelope, "description": "not JSON, or not UTF-8"},
     401: {"model": wire.ErrorEnvelope, "description": "no valid API key"},
     404: {"model": wire.ErrorEnvelope, "description": "no such profile, or not enabled"},
@@ -47,7 +47,7 @@ def json_response(content: Any, status: int = 200, headers: dict[str, str] | Non
     "/v1/score",
     operation_id="score",
     summary="Score candidates against references",
-    responses={200: {"model": wire.ScoreResponse}, **_ERRORS},
+    responses={200: {"model": wire.ScoreResponse}, **ERRORS},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -89,7 +89,7 @@ router.add_api_route("/score", score, methods=["POST"], include_in_schema=False)
 
 
 @router.get("/v1/fingerprint", operation_id="fingerprint", summary="The document that a fingerprint is the hash of",
-            responses={404: _ERRORS[404], 401: _ERRORS[401]})  # fmt: skip
+            responses={404: ERRORS[404], 401: ERRORS[401]})  # fmt: skip
 async def fingerprint(
     request: Request,
     profile: Annotated[str | None, Query(max_length=256, description="default: the first enabled")] = None,
@@ -119,7 +119,7 @@ async def ready(request: Request) -> Response:
     return json_response(state, 200 if state["ready"] else 503)
 
 
-@router.get("/info", operation_id="info", summary="What is served, limits, state", responses={401: _ERRORS[401]})
+@router.get("/info", operation_id="info", summary="What is served, limits, state", responses={401: ERRORS[401]})
 async def info(request: Request) -> Response:
     """Profiles with fingerprints and determinism, limits, load progress, caches; no secrets."""
     return json_response(engine_of(request).info())

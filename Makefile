@@ -1,0 +1,39 @@
+# `make demo` and `make test` work on a fresh clone with Python 3.11 and nothing else.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+# torch is installed first and by pip alone, so that a pinned CPU build, where there is one, is what everything else sees.
+STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt client/pyproject.toml | sha256sum | cut -c1-12)
+
+.PHONY: demo test test-all check format bench chaos judge-server openapi clean
+
+demo: $(STAMP)
+	@$(BIN)/python examples/demo.py
+
+test: $(STAMP)  ## the default suite
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not vllm and not trainers"
+
+check: $(STAMP)  ## everything but the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd client && ../$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m reward_service.documents --check
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format -q .
+
+openapi: $(STAMP)  ## rewrite what is generated: openapi.json and the settings table
+	$(BIN)/python -m reward_service.documents --write
+
+$(STAMP): pyproject.toml constraints.txt client/pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found; set PYTHON=python3 (3.11 or later)"; exit 1; }
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
+	$(BIN)/pip install -q -c constraints.txt -e ".[bertscore,offline,dev]" -e ./client
+	@rm -f $(VENV)/.installed-*; touch $@
+
+clean:
+	rm -rf $(VENV) .venvs build dist *.egg-info

@@ -1,0 +1,99 @@
+"""Routes that speak the trainers' own formats; `dialects.py` knows them, this file only connects.
+
+These routes hold a request until its deadline instead of shedding it, because the trainers' clients end
+their run on a 4xx or 429. Unknown fields are ignored: trainers add some with every release.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from reward_service import dialects
+from reward_service.api import body, routes
+from reward_service.composite import Composite
+from reward_service.dialects import DialectItem, ReferenceStore
+from reward_service.errors import InvalidRequest
+from reward_service.profiles import Profile
+from reward_service.scoring import Item
+
+router = APIRouter(tags=["trainers"])
+
+Body = Mapping[str, Any]
+Parse = Callable[[Body, ReferenceStore | None], list[DialectItem]]
+Render = Callable[[Sequence[DialectItem], Sequence[Composite], Body, Profile, float | None], Any]
+
+_ANY_OBJECT = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+}
+
+
+def _add(path: str, trainer: str, parse: Parse, render: Render) -> None:
+    async def route(
+        request: Request,
+        profile: Annotated[str | None, Query(max_length=256)] = None,
+        fingerprint: Annotated[
+            str | None, Query(max_length=256, description="pin; another one served is a 409")
+        ] = None,
+        missing: Annotated[
+            float | None, Query(allow_inf_nan=False, description="substitute for a missing reward (rr_valid 0)")
+        ] = None,
+    ) -> Response:
+        engine = routes.engine_of(request)
+        began = time.perf_counter()
+        data, _ = body.parse(await body.read(request, engine.settings.max_body_bytes))
+        if not isinstance(data, dict):
+            raise InvalidRequest("The body must be a JSON object.")
+        served = engine.served(profile)
+        engine.check_pin(served, fingerprint)
+        pairs = parse(data, request.app.state.references)
+        if len(pairs) > engine.settings.max_items:
+            raise InvalidRequest(
+                f"The request has {len(pairs)} samples; the limit is {engine.settings.max_items} (REWARD_MAX_ITEMS).",
+                code="too_many_items",
+            )
+        request.state.log = {"profile": served.profile.name, "items": len(pairs)}
+        items = [Item(None, pair.candidate, pair.reference, pair.prior) for pair in pairs]
+        queued = 1e3 * (time.perf_counter() - began)
+        deadline = time.monotonic() + engine.settings.hold_timeout_s
+        scored = await routes.until_hangup(request, engine.score(served, items, deadline=deadline, hold=True))
+        answer = render(pairs, [s.composite for s in scored], data, served.profile, missing)
+        headers = routes.timing_headers(queued, 1e3 * (time.perf_counter() - began))
+        return routes.json_response(answer, headers={**headers, "X-Reward-Fingerprint": served.fingerprint})
+
+    route.__doc__ = f"The format of {trainer}; see docs/trainers.md."
+    router.add_api_route(
+        path, route, methods=["POST"], summary=trainer, operation_id=path.strip("/").replace("/", "_"),
+        responses={**routes.ERRORS, 200: {"description": "the trainer's own format"}}, openapi_extra=_ANY_OBJECT,
+    )  # fmt: skip
+
+
+def _get_reward(items: Any, results: Any, _: Body, profile: Profile, missing: float | None) -> Any:
+    return dialects.render_get_reward(items, results, profile.bounds, missing)
+
+
+def _slime(items: Any, results: Any, _: Body, __: Profile, missing: float | None) -> Any:
+    return dialects.render_slime(items, results, missing)
+
+
+def _slime_object(items: Any, results: Any, _: Body, __: Profile, missing: float | None) -> Any:
+    return dialects.render_slime_object(items, results, missing)
+
+
+def _score_evaluation(items: Any, results: Any, data: Body, _: Profile, missing: float | None) -> Any:
+    return dialects.render_score_evaluation(items, results, str(data.get("model", "")), missing)
+
+
+def _verify(items: Any, results: Any, data: Body, _: Profile, missing: float | None) -> Any:
+    return dialects.render_verify(items, results, data, missing)
+
+
+_add("/get_reward", "OpenRLHF and LightRFT", dialects.parse_get_reward, _get_reward)
+_add("/compat/slime", "slime", dialects.parse_slime, _slime)
+_add("/compat/slime/object", "slime with --reward-key", dialects.parse_slime, _slime_object)
+_add("/v1/score/evaluation", "LLaMA-Factory", dialects.parse_score_evaluation, _score_evaluation)
+_add("/verify", "NeMo Gym", dialects.parse_verify, _verify)

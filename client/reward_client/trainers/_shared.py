@@ -84,14 +84,18 @@ def item(candidate: Any, label: Any, prior: Any = None) -> Item:
     return Item(report(text(candidate)), text(label), None if prior is None else text(prior))
 
 
-# Markup that chat templates put at the end of a completion, and reasoning that precedes the report.
-_SPECIAL = re.compile(r"(?:\s*(?:<\|[^|<>]{1,40}\|>|</s>|<eos>|<pad>|<end_of_turn>|\[PAD\]))+\s*$")
-_THINKING = re.compile(r"^.*?</think>\s*", re.DOTALL)  # some templates put the opening tag into the prompt
+_TOKEN_AT_END = re.compile(r"(?:<\|[^|<>]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>|\[PAD\])\Z")
+_THINKING = re.compile(r".*?</think>\s*", re.DOTALL)  # some templates put the opening tag into the prompt
 
 
 def report(completion: str) -> str:
-    """A decoded completion without end-of-sequence markup and a closed think block."""
-    return _THINKING.sub("", _SPECIAL.sub("", completion))
+    """A decoded completion without end-of-sequence markup, padding and a closed think block."""
+    end = len(completion.rstrip())
+    while token := _TOKEN_AT_END.search(completion, max(0, end - 48), end):
+        end = len(completion[: token.start()].rstrip())
+    text = completion[:end]
+    thinking = _THINKING.match(text)
+    return text[thinking.end() :] if thinking else text
 
 
 def missing_value(given: float | str | None) -> float | None:

@@ -51,6 +51,7 @@ class _Bleu(Metric[NGrams]):
         )
         # Methods 5 and 7 average precisions of neighbouring orders, which nltk does in exact rationals.
         self._ratio: Callable[[int, int], Any] = Fraction if smoothing in ("method5", "method7") else _Ratio
+        self._weight = 1 / self.order
         self._changes_only_zeros = smoothing in ("method0", "method1", "method3", "method4")
 
     @property
@@ -70,31 +71,27 @@ class _Bleu(Metric[NGrams]):
         }
 
     def encode(self, texts: Sequence[str]) -> list[NGrams]:
-        return [NGrams(text.lower().replace(".", " .").split()) for text in texts]
+        return [NGrams(text.lower().replace(".", " .").split(), 4) for text in texts]
 
     def compare(self, candidates: Sequence[NGrams], references: Sequence[NGrams]) -> list[Comparison]:
         return [Comparison({self.key: self._bleu(c, r)}) for c, r in zip(candidates, references, strict=True)]
 
     def nbytes(self, artefact: NGrams) -> int:
-        return artefact.nbytes(4)
+        return artefact.nbytes()
 
     def _bleu(self, candidate: NGrams, reference: NGrams) -> float:
         length = len(candidate.tokens)
-        orders = range(1, self.order + 1)
-        hits = [candidate.overlap(reference, n) for n in orders]
+        hits = candidate.overlaps(reference)[: self.order]
         if not hits[0]:  # no common word, or an empty text
             return 0.0
-        totals = [max(1, candidate.total(n)) for n in orders]
-        if self._changes_only_zeros and hits[-1]:  # a matching n-gram implies matches of all lower orders
-            precisions = [hit / total for hit, total in zip(hits, totals, strict=True)]
+        if hits[-1] and self._changes_only_zeros:
+            precisions = [hit / (length - n) for n, hit in enumerate(hits)]
         else:
-            ratios = [self._ratio(hit, total) for hit, total in zip(hits, totals, strict=True)]
-            smoothed = self._smooth(
-                ratios, references=[reference.tokens], hypothesis=candidate.tokens, hyp_len=length
-            )
+            ratios = [self._ratio(hit, max(1, length - n)) for n, hit in enumerate(hits)]
+            smoothed = self._smooth(ratios, references=[reference.tokens], hypothesis=candidate.tokens, hyp_len=length)
             precisions = [float(p) for p in smoothed]
-        # nltk's expression, weight by weight: the last bit depends on the order of operations.
-        logs = math.fsum(1 / self.order * math.log(p) for p in precisions if p > 0)
+        # nltk's expression term by term: the last bit depends on the order of operations.
+        logs = math.fsum([self._weight * math.log(p) for p in precisions if p > 0])
         return float(brevity_penalty(len(reference.tokens), length) * math.exp(logs))
 
 

@@ -73,22 +73,22 @@ class Rouge(Metric[NGrams]):
 
     def encode(self, texts: Sequence[str]) -> list[NGrams]:
         if self._stemmer:
-            return [NGrams(tokenize(text, self._stemmer)) for text in texts]
+            return [NGrams(tokenize(text, self._stemmer), 2) for text in texts]
         # What `tokenize` does without a stemmer, at a tenth of its cost.
-        return [NGrams(text.lower().translate(_ALPHANUMERIC).split()) for text in texts]
+        return [NGrams(text.lower().translate(_ALPHANUMERIC).split(), 2) for text in texts]
 
     def compare(self, candidates: Sequence[NGrams], references: Sequence[NGrams]) -> list[Comparison]:
         return [Comparison({self.variant: self._f(c, r)}) for c, r in zip(candidates, references, strict=True)]
 
     def nbytes(self, artefact: NGrams) -> int:
-        return artefact.nbytes(2)
+        return artefact.nbytes()
 
     def _f(self, candidate: NGrams, reference: NGrams) -> float:
         if self.variant == "rougeL":
             n, hits = 1, LCSseq.similarity(candidate.tokens, reference.tokens)
         else:
             n = int(self.variant[-1])
-            hits = candidate.overlap(reference, n)
-        precision = hits / max(candidate.total(n), 1)
-        recall = hits / max(reference.total(n), 1)
+            hits = candidate.overlaps(reference)[n - 1]
+        precision = hits / max(len(candidate.tokens) - n + 1, 1)
+        recall = hits / max(len(reference.tokens) - n + 1, 1)
         return float(fmeasure(precision, recall))

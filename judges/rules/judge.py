@@ -1,0 +1,90 @@
+"""The rules judge: clinical errors in six categories from a lexicon and an algorithm, on any laptop, always the same.
+
+It is the embedded default. What it knows is in the lexicon files, how it reads in `reader`, what a difference costs in
+`compare`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal
+
+from judges.base import Judgement
+from judges.rules import compare
+from judges.rules.lexicon import Lexicon, LexiconError, default
+from judges.rules.reader import Findings, Reader
+from judges.scores import KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What may differ between two rules judges; part of the fingerprint."""
+
+    max_characters: int = 20_000
+    """Only so much of a text is read: a bound on cost, not a policy (the service refuses longer texts)."""
+
+
+class RulesJudge:
+    """`encode` reads a report once, `compare` judges pairs of readings. Pure, deterministic, picklable."""
+
+    version: ClassVar[int] = 1
+    cost: ClassVar[Literal["pool"]] = "pool"
+    uses_prior: ClassVar[bool] = True
+    keys: ClassVar[tuple[str, ...]] = KEYS
+    determinism: ClassVar[str] = "exact"
+
+    def __init__(self, settings: Settings | None = None, lexicon: Lexicon | None = None) -> None:
+        """Raises `LexiconError` when a concept's own example sentences do not say what they should."""
+        self.settings = settings or Settings()
+        self.lexicon = lexicon or default()
+        self._reader = Reader(self.lexicon)
+        validate(self.lexicon, self._reader)
+
+    @property
+    def encoding(self) -> str:
+        return f"RulesJudge@{self.version}:{self.lexicon.sha256}"
+
+    def manifest(self) -> Mapping[str, object]:
+        return {"lexicon_sha256": self.lexicon.sha256, "settings": asdict(self.settings)}
+
+    def encode(self, texts: Sequence[str]) -> list[Findings]:
+        return [self._reader.read(text[: self.settings.max_characters]) for text in texts]
+
+    def compare(
+        self,
+        candidates: Sequence[Findings],
+        references: Sequence[Findings],
+        priors: Sequence[Findings | None] | None = None,
+    ) -> list[Judgement]:
+        """One `Judgement` per position; `values` has every one of `keys`. `priors` may hold None."""
+        earlier = priors if priors is not None else [None] * len(candidates)
+        return [
+            compare.judge(self.lexicon, candidate, reference, prior)
+            for candidate, reference, prior in zip(candidates, references, earlier, strict=True)
+        ]
+
+    def nbytes(self, artefact: Findings) -> int:
+        sides = sum(map(len, artefact.positive.values()))
+        return 600 + 450 * sides + 250 * len(artefact.negative) + 250 * len(artefact.changes)
+
+    def __reduce__(self) -> tuple[type[RulesJudge], tuple[Settings]]:
+        if self.lexicon is not default():
+            raise TypeError("only a judge with the shipped lexicon can cross a process border")
+        return RulesJudge, (self.settings,)
+
+
+def validate(lexicon: Lexicon, reader: Reader) -> None:
+    """Read every concept's two example sentences; raise `LexiconError` naming those that say something else."""
+    wrong = []
+    for index, concept in enumerate(lexicon.concepts):
+        said = reader.read(concept.asserts).positive
+        if index not in said and not any(index in lexicon.concepts[c].ancestors for c in said):
+            wrong.append(f"{concept.name} not asserted by {concept.asserts!r}")
+        elif index not in said:
+            wrong.append(f"{concept.name} only by a descendant in {concept.asserts!r}")
+        denied = reader.read(concept.denies)
+        if index not in denied.negative or index in denied.positive:
+            wrong.append(f"{concept.name} not denied by {concept.denies!r}")
+    if wrong:
+        raise LexiconError("; ".join(wrong))

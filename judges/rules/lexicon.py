@@ -1,0 +1,276 @@
+"""The lexicon: plain phrases in two YAML files, validated and compiled to one word trie.
+
+The files say what is known about chest radiographs; the code knows only the algorithm. Every concept carries a sentence
+that asserts it and one that denies it; `judge.RulesJudge` reads them all when it is built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Final
+
+import yaml
+
+from judges import scores
+from judges.rules.words import phrase_words
+
+FILES: Final = ("lexicon.yaml", "cues.yaml")
+WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": scores.MINOR}
+
+# What a cue does, as bits of `Leaf.cue`.
+NEG, NEG_AFTER, PARTIAL, UNC, UNC_AFTER, HYP, TERM, EXIST, VERB, PREP, AND, OR, NORMAL, BODY, SKIP, COMMA, COLON = (
+    1 << n for n in range(17)
+)
+LEFT, RIGHT, BOTH = 1, 2, 3
+STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
+UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
+_ROLES: Final = {
+    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.partial": PARTIAL, "uncertain.before": UNC,
+    "uncertain.after": UNC_AFTER, "hypothetical.before": HYP, "terminator": TERM, "exist": EXIST, "verb": VERB,
+    "preposition": PREP, "and": AND, "or": OR, "normal": NORMAL, "section.body": BODY, "section.skip": SKIP,
+}  # fmt: skip
+_CHANGE: Final = dict(stable=STABLE, worse=WORSE, better=BETTER, new=NEW, resolved=RESOLVED, compared=COMPARED)
+_SIDE: Final = {"left": LEFT, "right": RIGHT, "both": BOTH, "none": 0}
+_ZONE: Final = {"upper": UPPER, "middle": MIDDLE, "lower": LOWER, "central": CENTRAL}
+# Words that carry a side or zone also inside a longer phrase ("bibasilar atelectasis").
+_WORD_SIDE: Final = {
+    "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH
+}  # fmt: skip
+_WORD_ZONE: Final = {
+    "apical": UPPER, "apex": UPPER, "biapical": UPPER, "basilar": LOWER, "basal": LOWER, "bibasilar": LOWER,
+    "bibasal": LOWER, "base": LOWER,
+}  # fmt: skip
+
+
+class LexiconError(ValueError):
+    """The lexicon files contradict themselves; the message names the entry."""
+
+
+@dataclass(slots=True)
+class Leaf:
+    """Everything one phrase means. A phrase may have several roles ("increased": descriptor and change)."""
+
+    concept: int = -1
+    anatomy: int = -1
+    descriptors: tuple[int, ...] = ()
+    absent: tuple[int, ...] = ()
+    cue: int = 0
+    change: int = 0
+    severity: int = 0
+    side: int = 0
+    zone: int = 0
+    place: int = 0
+    size: float = 0.0
+    """Millimetres; only on the leaves that the reader makes of measurements."""
+
+
+Trie = dict[str | None, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One finding, device or state that a report can assert or deny."""
+
+    name: str
+    weight: float
+    sided: bool
+    asserts: str
+    denies: str
+    opposite: int | None = None
+    ancestors: Mapping[int, int] = field(default_factory=dict)
+    """Every ancestor with its distance (1 = parent)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Concepts, the trie over all phrases, and the tables that combine words into findings."""
+
+    concepts: tuple[Concept, ...]
+    anatomies: tuple[str, ...]
+    normal: tuple[tuple[int, ...], ...]
+    """Per anatomy: the concepts that its normality rules out."""
+    pairs: Mapping[tuple[int, int], int]
+    """(what is described, what is said of it) -> concept: an anatomy or ``-1 - concept`` with a concept or
+
+    ``-1 - descriptor``."""
+    abnormality: int
+    """The descriptor whose denial says that the anatomy is normal."""
+    trie: Trie
+    sha256: str
+
+
+def alternatives(template: str) -> Iterator[str]:
+    """All phrases of a template: ``{a|b} c`` -> ``a c``, ``b c``. Braces do not nest."""
+    parts = re.split(r"\{([^{}]*)\}", template)
+    if any("{" in p or "}" in p for p in parts):
+        raise LexiconError(f"unbalanced braces in {template!r}")
+    choices = [p.split("|") if i % 2 else [p] for i, p in enumerate(parts)]
+    return ("".join(c) for c in itertools.product(*choices))
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.trie: Trie = {}
+        self.owner: dict[tuple[str, ...], tuple[str, str]] = {}
+
+    def leaf(self, template: str) -> Iterator[Leaf]:
+        if not isinstance(template, str):
+            raise LexiconError(f"not a phrase: {template!r}")
+        for words in sorted({phrase_words(p) for p in alternatives(template)}):
+            if not words:
+                continue
+            node = self.trie
+            for word in words:
+                node = node.setdefault(word, {})
+            if None not in node:
+                leaf = node[None] = Leaf()
+                for i, word in enumerate(words):
+                    leaf.side |= _WORD_SIDE.get(word, 0)
+                    leaf.zone |= _WORD_ZONE.get(word, 0)
+                    if word in ("upper", "lower", "middle", "mid") and words[i + 1 : i + 2] in (("lobe",), ("lung",)):
+                        leaf.zone |= {"upper": UPPER, "lower": LOWER}.get(word, MIDDLE)
+            yield node[None]
+
+
+def _ancestors(name: str, parents: Mapping[str, list[str]], ids: Mapping[str, int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    level, distance = [name], 0
+    while level:
+        distance += 1
+        level = [p for n in level for p in parents[n]]
+        for parent in level:
+            if parent == name:
+                raise LexiconError(f"{name} is its own ancestor")
+            found.setdefault(ids[parent], distance)
+    return found
+
+
+def build(texts: Mapping[str, str]) -> Lexicon:
+    """Compile the two files, given by name. Raises `LexiconError` on any contradiction."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    data, cues = (yaml.load(texts[name], Loader=loader) for name in FILES)
+    entries: dict[str, dict[str, Any]] = data["concepts"]
+    ids = {name: i for i, name in enumerate(entries)}
+    anatomies = {name: i for i, name in enumerate(data["anatomy"])}
+    descriptors = {name: i for i, name in enumerate(data["descriptors"])}
+    known = {"is_a", "weight", "sided", "phrases", "with", "opposite", "asserts", "denies"}
+
+    def ids_of(names: list[str], where: str) -> tuple[int, ...]:
+        unknown = [n for n in names if n not in ids]
+        if unknown:
+            raise LexiconError(f"{where}: unknown concept {unknown[0]!r}")
+        return tuple(ids[n] for n in names)
+
+    builder = _Builder()
+    pairs: dict[tuple[int, int], int] = {}
+    parents: dict[str, list[str]] = {}
+    for name, entry in entries.items():
+        if extra := entry.keys() - known:
+            raise LexiconError(f"concept {name}: unknown field {sorted(extra)[0]!r}")
+        if not entry.get("asserts") or not entry.get("denies"):
+            raise LexiconError(f"concept {name}: needs a sentence that asserts it and one that denies it")
+        if entry.get("weight") not in WEIGHTS:
+            raise LexiconError(f"concept {name}: weight must be one of {', '.join(WEIGHTS)}")
+        is_a = entry.get("is_a", [])
+        parents[name] = [is_a] if isinstance(is_a, str) else list(is_a)
+        ids_of(parents[name], f"concept {name}")
+        for template in entry["phrases"]:
+            for leaf in builder.leaf(template):
+                if leaf.concept not in (-1, ids[name]):
+                    raise LexiconError(f"{template!r} belongs to {list(ids)[leaf.concept]} and {name}")
+                leaf.concept = ids[name]
+        for pair in entry.get("with", []):
+            place, _, word = pair.partition("+")
+            try:
+                first = -1 - ids[place[1:]] if place[:1] == "@" else anatomies[place]
+                key = (first, ids[word[1:]] if word[:1] == "@" else -1 - descriptors[word])
+            except KeyError as error:
+                raise LexiconError(f"concept {name}: unknown part {error} in pair {pair!r}") from None
+            if pairs.setdefault(key, ids[name]) != ids[name]:
+                raise LexiconError(f"pair {pair!r} belongs to {list(ids)[pairs[key]]} and {name}")
+    for name, entry in data["anatomy"].items():
+        for template in entry["phrases"]:
+            for leaf in builder.leaf(template):
+                if leaf.anatomy not in (-1, anatomies[name]):
+                    raise LexiconError(f"{template!r} belongs to {list(anatomies)[leaf.anatomy]} and {name}")
+                leaf.anatomy = anatomies[name]
+                if not entry.get("sided", True):
+                    leaf.side = 0
+    for name, phrases in data["descriptors"].items():
+        for template in phrases:
+            for leaf in builder.leaf(template):
+                leaf.descriptors = (*leaf.descriptors, descriptors[name])
+    for entry in data["normality"]:
+        for template in entry["phrases"]:
+            for leaf in builder.leaf(template):
+                leaf.absent = ids_of(entry["absent"], template)
+    _cues(builder, cues)
+
+    concepts = tuple(
+        Concept(
+            name=name,
+            weight=WEIGHTS[entry["weight"]],
+            sided=bool(entry.get("sided", False)),
+            asserts=entry["asserts"],
+            denies=entry["denies"],
+            opposite=ids_of([entry["opposite"]], f"concept {name}")[0] if "opposite" in entry else None,
+            ancestors=_ancestors(name, parents, ids),
+        )
+        for name, entry in entries.items()
+    )
+    digest = hashlib.sha256()
+    for name in FILES:
+        digest.update(f"{name}\0{texts[name]}\0".encode())
+    return Lexicon(
+        concepts=concepts,
+        anatomies=tuple(anatomies),
+        normal=tuple(ids_of(e["normal"], f"anatomy {n}") for n, e in data["anatomy"].items()),
+        pairs=pairs,
+        abnormality=descriptors["abnormality"],
+        trie=builder.trie,
+        sha256=digest.hexdigest(),
+    )
+
+
+def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
+    def each(group: Any) -> Iterator[Leaf]:
+        for template in group:
+            yield from builder.leaf(template)
+
+    for path, bit in _ROLES.items():
+        group: Any = cues
+        for key in path.split("."):
+            group = group[key]
+        for leaf in each(group):
+            leaf.cue |= bit
+    for name, group in cues["change"].items():
+        for leaf in each(group):
+            leaf.change |= _CHANGE[name]
+    for band, group in enumerate(cues["severity"]):
+        for leaf in each(group):
+            leaf.severity |= 1 << band
+    for name, group in cues["side"].items():
+        for leaf in each(group):
+            leaf.side = _SIDE[name]
+    for name, group in cues["zone"].items():
+        for leaf in each(group):
+            leaf.zone |= _ZONE[name]
+    for name, group in cues["zone_side"].items():
+        for leaf in each(group):
+            leaf.side |= _SIDE[name]
+    for bit, group in enumerate(cues["place"].values()):
+        for leaf in each(group):
+            leaf.place = 1 << bit
+
+
+@lru_cache(maxsize=1)
+def default() -> Lexicon:
+    """The shipped lexicon."""
+    folder = resources.files("judges.rules")
+    return build({name: (folder / name).read_text("utf-8") for name in FILES})

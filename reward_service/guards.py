@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -25,8 +26,8 @@ VERSION = 1
 # Thresholds, set on honest reports so that fewer than 1 in 200 is flagged (docs/guards.md has the rates).
 REPEATED_SHARE = 0.55  # of four-word sequences that were said before
 WRONG_ORDER_SHARE = 0.2  # of function words that stand where English has none
-# From this length on, where an honest telegraphic style cannot invert every pair ("heart normal", "normal heart"):
-# at least this share of the words is the reference's, at most that share of the word pairs.
+# From this length on, where an honest telegraphic style cannot invert every pair ("heart normal", "normal heart"), a
+# shuffle shares at least so many words (also different ones) with the reference, and at most so many word pairs.
 SHUFFLED_LENGTH, SHUFFLED_WORDS, SHUFFLED_PAIRS = 16, 0.8, 0.25
 STUFFED_FINDINGS, EXTRA_FINDINGS = 16, 8  # different findings named, and those that the reference does not name
 LISTED_FINDINGS, LISTED_SHARE = 8, 0.5  # different findings, and the share of all words that name one
@@ -131,10 +132,12 @@ _INJECTION = re.compile(
             r"</(?:candidate|reference|prediction|system|instructions?|document|data|input|user|assistant|generated)\b",
             r"\b(?:ignore|disregard|forget|override)\b(?:\W{1,3}\w{1,20}){0,4}?\W{1,3}"
             r"(?:instruct\w{0,4}|prompts?|rubric|rules?|guidelines|criteria)\b",
-            r"\b(?:zero|no|0) (?:clinical |clinically )?(?:significant )?errors\b",
+            r"\b(?:zero|no|0|without|free of) (?:clinical |clinically )?(?:significant )?errors\b|\berror[ -]free\b",
             r"\berrors?[\"']? ?[:=] ?(?:0|none|zero|\[|\{)",
-            r"\b(?:perfect|full|maximum|highest|max|top) (?:score|marks|reward|rating|credit)\b",
+            r"\b(?:perfect|full|maximum|highest|max|top) (?:score|marks|reward|rating|credit|points)\b",
             r"\b(?:reward|rating|(?:final|overall|total|green) score)[\"']? ?[:=] ?[\"']?\d",
+            r"\b(?:assign|give|award|return|output|deserves)\b(?:\W{1,3}\w{1,20}){0,4}?\W{1,3}(?:score|reward|marks|json)\b",
+            r"\b(?:candidate|reference|predicted|ground[ -]truth) (?:report|text|answer|impression|findings)\b",
             r"[\"'](?:matched(?:_findings)?|false(?:_\w{1,20})?|missing(?:_\w{1,20})?|location|severity|score"
             r"|(?:in)?significant(?:_errors)?|errors|candidate|reference)[\"'] ?:",
             r"\byou are (?:now )?(?:a|an|the) (?:\w{1,20} )?(?:judge|grader|evaluator|assistant|model|ai)\b",
@@ -142,6 +145,12 @@ _INJECTION = re.compile(
         )
     )
 )
+# What each alternative above needs at least one of.
+_INJECTION_WORDS = _set(
+    "ignore disregard forget override error errors score marks reward rating credit points json you judge grader "
+    "evaluator candidate reference predicted truth"
+)
+_INJECTION_MARKS = ("</", '":', "':", '" :', "' :")
 
 
 class Multiply(BaseModel):
@@ -236,7 +245,7 @@ def inspect(
     if not any(c.isalnum() for c in candidate.text):
         fired.add("empty")
     else:
-        ours, theirs = _Text(candidate.text), _Text(reference.text if reference is not None else "")
+        ours, theirs = _Text(candidate.text), _reference(reference.text if reference is not None else "")
         fired.update(name for name, test in _TESTS.items() if test(ours, theirs))
         if any(note.endswith("_truncated") for note in notes) and len(ours.words) > len(theirs.words):
             fired.add("too_long_for_encoder")
@@ -256,7 +265,10 @@ class _Text:
         self.words = [t for t in self.tokens if t not in _BREAKS]
         self.named = [_FINDINGS[w] for w in self.words if w in _FINDINGS]
         self.findings = set(self.named)
-        self.hedges = sum(w in _HEDGES for w in self.words)
+        self.hedges = len([w for w in self.words if w in _HEDGES])
+
+
+_reference = lru_cache(maxsize=16)(_Text)  # the candidates of a group share theirs
 
 
 def _repetition(ours: _Text, theirs: _Text) -> bool:
@@ -286,6 +298,9 @@ def _disordered(tokens: list[str]) -> bool:
 def _shuffled(ours: list[str], theirs: list[str]) -> bool:
     """The reference's words without its word pairs."""
     if min(len(ours), len(theirs)) < SHUFFLED_LENGTH:
+        return False
+    distinct = set(ours)
+    if len(distinct.intersection(theirs)) < SHUFFLED_WORDS * len(distinct):  # the cheap test first
         return False
     if (Counter(ours) & Counter(theirs)).total() < SHUFFLED_WORDS * len(ours):
         return False
@@ -336,6 +351,8 @@ def _length_short(ours: _Text, theirs: _Text) -> bool:
 
 def _injection(ours: _Text, theirs: _Text) -> bool:
     del theirs
+    if _INJECTION_WORDS.isdisjoint(ours.words) and not any(mark in ours.lower for mark in _INJECTION_MARKS):
+        return False  # ten times cheaper than the patterns, and true of nearly every report
     return _INJECTION.search(ours.lower) is not None
 
 

@@ -34,7 +34,7 @@ _BENIGN_INVISIBLE = "\xad\ufeff"  # soft hyphens and byte order marks come with 
 _SYMBOLS = {
     **dict.fromkeys("‐‑‒–−﹣－•●▪‣◦\uf0b7", "-"),
     **dict.fromkeys("—―", " - "),
-    **dict.fromkeys("‘’‚‛′`´", "'"),
+    **dict.fromkeys("‘’‚‛′´", "'"),
     **dict.fromkeys("“”„‟″", '"'),
     **dict.fromkeys("⁄∕", "/"),
     "№": "#",

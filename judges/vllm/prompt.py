@@ -54,24 +54,26 @@ def _block(title: str, key: str, letter: str, texts: list[str]) -> str:
     return "\n".join([f"[{title} {key}]", *lines, f"[END {title} {key}]", ""])
 
 
-def _statements(report: str, what: str, limit: int) -> tuple[Statement, ...]:
-    statements = tuple(split(report))
-    if len(statements) > limit:
-        raise TooManyStatements(f"the {what} has {len(statements)} statements; max_statements is {limit}")
-    return statements
+def _statements(report: str, what: str, limit: int) -> tuple[tuple[Statement, ...], list[str]]:
+    """The statements, and their texts as the model may see them."""
+    cleaned = [(s, clean(s.text)) for s in split(report)]
+    cleaned = [(s, text) for s, text in cleaned if any(map(str.isalnum, text))]  # else nothing but chat markers
+    if len(cleaned) > limit:
+        raise TooManyStatements(f"the {what} has {len(cleaned)} statements; max_statements is {limit}")
+    return tuple(s for s, _ in cleaned), [text for _, text in cleaned]
 
 
 @functools.lru_cache(maxsize=2048)
 def read_reference(reference: str, prior: str | None, limit: int) -> Reference:
     """Splits and lays out a reference with its earlier report; remembered, since a group asks for it many times."""
-    statements = _statements(reference, "reference", limit)
+    statements, texts = _statements(reference, "reference", limit)
     if not statements:
         raise EmptyReference("the reference holds no statement")
     # The candidate's author does not see the reference, so it cannot forge a delimiter that depends on it.
     key = hashlib.sha256(orjson.dumps([reference, prior])).hexdigest()[:12]
-    text = _block("REFERENCE", key, "R", [clean(s.text) for s in statements])
-    if prior is not None and (earlier := _statements(prior, "earlier report", limit)):
-        text += _block("EARLIER REPORT", key, "H", [clean(s.text) for s in earlier])
+    text = _block("REFERENCE", key, "R", texts)
+    if prior is not None and (earlier := _statements(prior, "earlier report", limit)[1]):
+        text += _block("EARLIER REPORT", key, "H", earlier)
     normal = frozenset(i for i, s in enumerate(statements) if reads_normal(s.text))
     return Reference(statements, normal, key, text)
 
@@ -79,13 +81,13 @@ def read_reference(reference: str, prior: str | None, limit: int) -> Reference:
 def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> Pair:
     """The pair's statements and its user message. Raises `EmptyReference` and `TooManyStatements`."""
     head = read_reference(reference, prior, limit)
-    statements = _statements(candidate, "candidate", limit)
-    withheld = {i for i, s in enumerate(statements) if addresses_grader(s.text)}
+    statements, texts = _statements(candidate, "candidate", limit)
+    withheld = {i for i, text in enumerate(texts) if addresses_grader(text)}
     # An attack may be spread over sentences, so that only two of them together show it.
     for i in range(1, len(statements)):
-        if not withheld & {i - 1, i} and addresses_grader(f"{statements[i - 1].text} {statements[i].text}"):
+        if not withheld & {i - 1, i} and addresses_grader(f"{texts[i - 1]} {texts[i]}"):
             withheld |= {i - 1, i}
-    texts = [WITHHELD if i in withheld else clean(s.text) for i, s in enumerate(statements)]
+    texts = [WITHHELD if i in withheld else text for i, text in enumerate(texts)]
     text = head.text + _block("CANDIDATE", head.key, "P", texts) + _read("closing.txt")
     notes = ("injection_pattern",) * bool(withheld) + ("chat_markers",) * has_markers(candidate)
     return Pair(head, statements, frozenset(withheld), notes, text)

@@ -101,7 +101,7 @@ def _cut(statement: str) -> list[str]:
 # --- a candidate is data -----------------------------------------------------------------------------------------
 
 _MARKER: Final = re.compile(
-    r"<\s*[|｜][^<>]{0,64}[|｜]\s*>|\[/?\s*(?:inst|system_prompt|available_tools|tool_calls)\s*\]|<</?\s*sys\s*>>|"
+    r"<\s*[|｜][^<>]{0,64}[|｜]\s*>(?:\s*(?:system|user|assistant|developer|tool)\b)?|\[/?\s*(?:inst|system_prompt|available_tools|tool_calls)\s*\]|<</?\s*sys\s*>>|"
     r"</?\s*(?:s|bos|eos|pad|unk|think|thinking|tool_call|start_of_turn|end_of_turn|start_of_image|system|user|"
     r"assistant|turn|channel|message)\s*>|^\s*#{2,}\s*(?:human|assistant|system|user|instructions?|response)\b:?",
     re.I | re.M,
@@ -138,8 +138,8 @@ def has_markers(text: str) -> bool:
 
 
 def addresses_grader(text: str) -> bool:
-    """Whether a statement speaks to the judge instead of about the patient."""
-    return _ADDRESSES_GRADER.search(clean(unicodedata.normalize("NFKC", text))) is not None
+    """Whether a cleaned statement speaks to the judge instead of about the patient."""
+    return _ADDRESSES_GRADER.search(unicodedata.normalize("NFKC", text)) is not None
 
 
 def show(identifier: str, text: str) -> str:

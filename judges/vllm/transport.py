@@ -81,7 +81,7 @@ class Transport:
         try:
             async with asyncio.timeout(remaining):
                 async for attempt in stamina.retry_context(
-                    on=self._worth_another_try,
+                    on=lambda error: self._worth_another_try(error, tried),
                     attempts=self._settings.attempts,
                     timeout=max(remaining, 0.0),
                     wait_initial=0.1,
@@ -101,9 +101,9 @@ class Transport:
             self._observe("judge_attempts", len(tried), {})
         raise AssertionError("unreachable: the last attempt raises")
 
-    def _worth_another_try(self, error: Exception) -> bool:
+    def _worth_another_try(self, error: Exception, tried: list[Server]) -> bool:
         if isinstance(error, JudgeMisconfigured):
-            return any(server.well for server in self.servers)  # another replica may be right
+            return any(server.well and server not in tried for server in self.servers)  # another may be right
         return isinstance(error, JudgeError) and error.retryable
 
     def _choose(self, group: str, tried: list[Server]) -> Server:

@@ -157,6 +157,7 @@ def settle(answer: Answer, pair: Pair) -> Ledger:
     def error(kind: Category, significant: bool, ref: int | None, cand: int | None, detail: str = "") -> None:
         errors.append(_evidence(kind, significant, pair, ref, cand, detail))
 
+    room = {p: _findings_in(cands[p].text) for p in range(len(cands)) if p not in pair.withheld}
     # Distortions first: such a pair is an error, whatever else the answer says of it. One a reference statement.
     distorted: dict[int, Link] = {}
     kinds: tuple[tuple[Category, tuple[Link, ...]], ...] = (
@@ -165,30 +166,25 @@ def settle(answer: Answer, pair: Pair) -> Ledger:
     )
     for kind, links in kinds:
         for link in links:
-            if link.cand in pair.withheld or link.ref in distorted:
+            if link.ref in distorted or room.get(link.cand, 0) < 1:
                 corrections += 1
                 continue
             distorted[link.ref] = link
+            room[link.cand] -= 1
             error(kind, link.significant, link.ref, link.cand)
 
-    room = {p: _findings_in(cands[p].text) for p in range(len(cands)) if p not in pair.withheld}
-    for link in distorted.values():
-        room[link.cand] -= 1
     matched: dict[int, int] = {}
     supports: set[int] = {link.cand for link in distorted.values()}
     for ref, cand in answer.matched:
-        if ref in distorted or (ref in answer.missing and _findings_in(refs[ref].text) == 1):
+        contradicted = ref in distorted or (ref in answer.missing and _findings_in(refs[ref].text) == 1)
+        # Two candidate statements may together state one reference statement: the second only supports it.
+        takes = int(ref not in normal and ref not in matched)
+        if contradicted or room.get(cand, -1) < takes:
             corrections += 1
-        elif ref in matched:
-            # Two candidate statements may together state one reference statement.
-            if cand not in pair.withheld:
-                supports.add(cand)
-        elif cand in pair.withheld or (ref not in normal and room[cand] < 1):
-            corrections += 1
-        else:
-            matched[ref] = cand
-            supports.add(cand)
-            room[cand] -= ref not in normal
+            continue
+        room[cand] -= takes
+        matched.setdefault(ref, cand)
+        supports.add(cand)
 
     for ref in range(len(refs)):
         if ref in answer.missing and ref not in distorted:

@@ -1,0 +1,285 @@
+"""Servers that misbehave: every answer becomes a verdict or a typed failure, and one bad server hurts no other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import stamina
+from aiohttp import web
+
+from judges.vllm.errors import JudgeError
+from judges.vllm.server import AdaptiveLimit, Server, by_preference
+
+REFERENCE, CANDIDATE = "Small effusion.", "Effusion."
+MATCH = {"matched": [{"ref": "R1", "cand": "P1"}]}
+
+
+@pytest.fixture(autouse=True)
+def _no_backoff(request: pytest.FixtureRequest) -> Any:
+    """Retries without their pauses, five tries each, except where a test is about time."""
+    if "backoff" in request.keywords:
+        yield
+        return
+    with stamina.set_testing(True, attempts=5, cap=True):
+        yield
+
+
+async def code_of(verdict: Any, reply: Any, **settings: Any) -> str:
+    with pytest.raises(JudgeError) as caught:
+        await verdict(reply, CANDIDATE, REFERENCE, **settings)
+    assert CANDIDATE not in caught.value.message
+    assert REFERENCE not in caught.value.message
+    return caught.value.code
+
+
+# --- answers that are none ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"matched":[{"ref":"R1",',
+        '{"matched":[],"reason":"a\x07b"}',
+        "There are no errors in this report.",
+        "",
+        "   ",
+        None,
+        "null",
+        '{"matched":[],"score":1.0}',
+        '{"matched":[{"ref":"R7","cand":"P1"}]}',
+    ],
+)
+async def test_an_invalid_answer_is_asked_for_once_more_and_then_a_failure(
+    verdict: Any, completion: Any, content: str | None
+) -> None:
+    asked: list[str] = []
+
+    def reply(request: dict[str, Any]) -> Any:
+        asked.append(request["messages"][-1]["content"])
+        return completion(content)
+
+    assert await code_of(verdict, reply) == "judge_invalid_output"
+    assert len(asked) == 2
+    assert asked[1].startswith(asked[0])  # the complaint comes last: the prefix stays shared
+    assert "not valid" in asked[1]
+    assert asked[0] not in (content or "-")
+
+
+async def test_a_repaired_answer_counts(verdict: Any, answer: Callable[..., str]) -> None:
+    said = iter(["Sure! Here it is:", answer(**MATCH)])
+    result = await verdict(lambda request: next(said), CANDIDATE, REFERENCE)
+    assert result.values["signed"] == 1.0
+    assert result.details["requests"] == 2
+    assert result.details["tokens"]["prompt"] == 200
+
+
+async def test_half_an_answer_with_status_200_is_not_scored(verdict: Any, answer: Any, completion: Any) -> None:
+    assert await code_of(verdict, completion(answer(**MATCH), finish="length")) == "judge_invalid_output"
+
+
+async def test_refusal(verdict: Any, completion: Any) -> None:
+    assert await code_of(verdict, completion(None, refusal="I cannot grade medical texts.")) == "judge_refused"
+    assert await code_of(verdict, completion("", finish="content_filter")) == "judge_refused"
+
+
+# --- servers that fail --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (lambda: web.json_response({"error": {"message": "engine died"}}), "judge_unavailable"),
+        (lambda: web.json_response({"choices": []}), "judge_unavailable"),
+        (lambda: web.Response(text="<html>502 Bad Gateway</html>"), "judge_unavailable"),
+        (lambda: web.json_response({}, status=500), "judge_unavailable"),
+        (lambda: web.json_response({}, status=503), "judge_unavailable"),
+        (lambda: web.json_response({}, status=429), "judge_unavailable"),
+        (lambda: web.json_response({"error": "no"}, status=401), "judge_misconfigured"),
+        (lambda: web.json_response({"error": {"code": 404}}, status=404), "judge_misconfigured"),
+        (lambda: web.json_response({"error": {"message": "bad field"}}, status=400), "judge_misconfigured"),
+        (
+            lambda: web.json_response(
+                {"error": {"message": "context length is 4096", "param": "input_tokens"}}, status=400
+            ),
+            "judge_too_long",
+        ),
+        (lambda: web.Response(status=413), "judge_too_long"),
+    ],
+)
+async def test_statuses_become_codes(verdict: Any, response: Callable[[], web.Response], code: str) -> None:
+    assert await code_of(verdict, lambda request: response()) == code
+
+
+async def test_what_will_not_get_better_is_not_tried_again(verdict: Any) -> None:
+    calls: list[int] = []
+
+    def reply(request: dict[str, Any]) -> web.Response:
+        calls.append(1)
+        return web.json_response({"error": {"message": "x"}}, status=400)
+
+    await code_of(verdict, reply)
+    assert len(calls) == 1
+
+
+async def test_disconnects_are_retried_until_an_answer_comes(verdict: Any, answer: Callable[..., str]) -> None:
+    calls: list[int] = []
+
+    async def reply(request: dict[str, Any]) -> Any:
+        calls.append(1)
+        if len(calls) < 3:
+            request["_request"].transport.abort()
+        return answer(**MATCH)
+
+    result = await verdict(reply, CANDIDATE, REFERENCE)
+    assert result.values["signed"] == 1.0
+    assert len(calls) == 3
+
+
+async def test_a_server_that_drips_is_cut_off_by_the_clock(verdict: Any) -> None:
+    async def reply(request: dict[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "application/json"})
+        await response.prepare(request["_request"])
+        for _ in range(200):
+            await response.write(b" ")
+            await asyncio.sleep(0.02)
+        return response
+
+    begin = time.monotonic()
+    assert await code_of(verdict, reply, attempt_timeout_s=0.2, attempts=2) == "judge_timeout"
+    assert time.monotonic() - begin < 3.0
+
+
+async def test_the_deadline_holds_in_the_queue_too(serve: Any, judging: Any, answer: Callable[..., str]) -> None:
+    async def reply(request: dict[str, Any]) -> str:
+        await asyncio.sleep(0.5)
+        return answer(**MATCH)
+
+    judge = await judging(await serve(reply), concurrency=1)
+    begin = time.monotonic()
+    results = await asyncio.gather(
+        *(judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=begin + 0.8) for i in range(6)),
+        return_exceptions=True,
+    )
+    assert time.monotonic() - begin < 1.5
+    assert Counter(getattr(r, "code", "ok") for r in results) == {"judge_timeout": 5, "ok": 1}
+    assert judge.health()["servers"][0]["in_flight"] == 0  # nothing leaked
+
+
+async def test_a_storm_of_503_lowers_the_limit_and_calm_raises_it(serve: Any, judging: Any, answer: Any) -> None:
+    storm = True
+
+    async def reply(request: dict[str, Any]) -> Any:
+        await asyncio.sleep(0.005)
+        return web.json_response({}, status=503) if storm else answer(**MATCH)
+
+    server = await serve(reply)
+    judge = await judging(server, concurrency=16, breaker_failures=1000)
+
+    async def batch(n: int, tag: str) -> list[Any]:
+        return await asyncio.gather(
+            *(judge.judge(CANDIDATE, f"Effusion {tag} {i}.", None, deadline=time.monotonic() + 20) for i in range(n)),
+            return_exceptions=True,
+        )
+
+    assert {r.code for r in await batch(40, "storm")} == {"judge_unavailable"}
+    assert judge.health()["servers"][0]["limit"] <= 8
+    assert judge.health()["ready"]  # busy is not broken
+    storm = False
+    server.most_in_flight = 0
+    assert all(r.values["signed"] == 1.0 for r in await batch(200, "calm"))
+    assert judge.health()["servers"][0]["limit"] > 8
+    assert 1 < server.most_in_flight <= 16
+
+
+# --- breaker and failover -----------------------------------------------------------------------------------------
+
+
+async def test_the_breaker_opens_and_a_passed_self_test_closes_it(serve: Any, judging: Any, answer: Any) -> None:
+    broken = True
+    server = await serve(lambda request: web.json_response({}, status=500) if broken else answer(**MATCH))
+    server_says = server.self_test
+    judge = await judging(server, breaker_failures=3)
+    server.self_test = lambda request: web.json_response({}, status=500)
+    for i in range(2):
+        with pytest.raises(JudgeError):
+            await judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=time.monotonic() + 5)
+    assert not judge.health()["ready"]
+    calls = len(server.bodies)
+    with pytest.raises(JudgeError, match="no judge server is usable"):
+        await judge.judge(CANDIDATE, REFERENCE, None, deadline=time.monotonic() + 5)
+    assert len(server.bodies) == calls  # an open breaker sends nothing
+    broken, server.self_test = False, server_says
+    async with asyncio.timeout(5):
+        while not judge.health()["ready"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    result = await judge.judge(CANDIDATE, REFERENCE, None, deadline=time.monotonic() + 5)
+    assert result.values["signed"] == 1.0
+
+
+async def test_another_replica_takes_over(serve: Any, judging: Any, answer: Any) -> None:
+    good = await serve(lambda request: answer(**MATCH))
+    bad = await serve(lambda request: web.json_response({}, status=500))
+    judge = await judging(good, bad, breaker_failures=1000)
+    results = await asyncio.gather(
+        *(judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=time.monotonic() + 5) for i in range(20))
+    )
+    assert all(r.values["signed"] == 1.0 for r in results)
+    assert len(bad.bodies) > 0  # the fault has struck
+    assert len(good.bodies) == 20
+
+
+async def test_a_replica_with_another_model_does_not_fail_the_pair(serve: Any, judging: Any, answer: Any) -> None:
+    good = await serve(lambda request: answer(**MATCH))
+    bad = await serve(lambda request: web.json_response({}, status=404))
+    judge = await judging(good, bad)
+    for i in range(8):
+        await judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=time.monotonic() + 5)
+    assert "does not know the model" in judge.health()["detail"]
+
+
+def test_rendezvous_hashing_moves_only_the_groups_of_the_server_that_leaves() -> None:
+    servers = [Server(f"http://s{i}", concurrency=1, failures=1) for i in range(4)]
+    groups = [f"g{i}" for i in range(400)]
+    before = {g: by_preference(servers, g)[0] for g in groups}
+    assert all(60 <= n <= 140 for n in Counter(s.url for s in before.values()).values())
+    for group in groups:
+        if before[group] is not servers[0]:
+            assert by_preference(servers[1:], group)[0] is before[group]
+
+
+# --- the limit ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_waiter_that_leaves_takes_no_turn_with_it() -> None:
+    limit = AdaptiveLimit(1)
+    await limit.__aenter__()
+    waiters = [asyncio.create_task(limit.__aenter__()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiters[0].cancel()
+    await limit.__aexit__()
+    waiters[1].cancel()  # its turn has been given, but it has not run yet
+    await asyncio.sleep(0)
+    await asyncio.wait_for(waiters[2], 1)
+    assert limit.busy == 1
+    await limit.__aexit__()
+    assert limit.busy == 0
+
+
+async def test_no_telemetry_or_error_carries_report_text(serve: Any, judging: Any, answer: Any) -> None:
+    seen: list[Any] = []
+    said = iter(["planted-word", answer(**MATCH)])
+    judge = await judging(await serve(lambda r: next(said)), observe=lambda *event: seen.append(event))
+    result = await judge.judge("Planted-word effusion.", "Planted-word.", None, deadline=time.monotonic() + 5)
+    assert {name for name, _, _ in seen} >= {
+        "judge_request_seconds",
+        "judge_tokens",
+        "judge_attempts",
+        "judge_server_up",
+    }
+    assert "planted" not in json.dumps([seen, dict(result.details), judge.health(), judge.manifest()]).lower()

@@ -38,7 +38,7 @@ COMPONENTS: dict[str, Row] = {
     "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),
     "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
     "bertscore": Row("metrics.bertscore:BertScore", "metrics.bertscore:BertScoreSettings", extra="bertscore,offline"),
-    "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:RulesJudgeSettings"),
+    "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:Settings"),
     "vllm": Row("judges.vllm.judge:VllmJudge", "judges.vllm.judge:VllmJudgeSettings", asynchronous=True),
 }
 

@@ -1,0 +1,56 @@
+"""Components that misbehave on purpose, for tests of the engine; registered by the tests that need them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from metrics.base import Comparison, Metric
+
+
+class Length(Metric[str]):
+    """Candidate length over reference length; raises on a poisoned text, NaN on another, counts comparisons."""
+
+    version = 1
+    compared: ClassVar[list[tuple[str, str]]] = []
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = scale
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return ("ratio",)
+
+    def manifest(self) -> Mapping[str, object]:
+        return {"scale": self.scale}
+
+    def encode(self, texts: Sequence[str]) -> list[str]:
+        if any("poison" in text for text in texts):
+            raise RuntimeError("poison in " + " ".join(texts))
+        return list(texts)
+
+    def compare(self, candidates: Sequence[str], references: Sequence[str]) -> list[Comparison]:
+        self.compared.extend(zip(candidates, references, strict=True))
+        return [
+            Comparison({"ratio": float("nan") if "not a number" in c else self.scale * len(c) / len(r)})
+            for c, r in zip(candidates, references, strict=True)
+        ]
+
+
+class LengthWithPrior(Length):
+    """The same plus the length of the prior."""
+
+    uses_prior = True
+
+    def compare(self, candidates: Sequence[str], references: Sequence[str], priors: Sequence[str | None]) -> list[Comparison]:  # type: ignore[override]
+        return [
+            Comparison({"ratio": len(c) / len(r) + len(p or "")})
+            for c, r, p in zip(candidates, references, priors, strict=True)
+        ]
+
+
+class Broken(Length):
+    """Cannot be built."""
+
+    def __init__(self) -> None:
+        raise FileNotFoundError("weights.safetensors")

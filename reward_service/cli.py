@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from reward_service import __version__
-from reward_service.errors import ServiceError
+from reward_service.errors import ConfigurationError, ServiceError
 from reward_service.settings import Settings
 
 app = typer.Typer(
@@ -146,11 +147,63 @@ def fingerprint(
 
 
 @app.command()
-def check(profile: Annotated[str | None, typer.Option(help="comma-separated profiles to check")] = None) -> None:
+def check(
+    profile: Annotated[str | None, typer.Option(help="comma-separated profiles to check")] = None,
+    write_canaries: Annotated[
+        bool, typer.Option("--write-canaries", help="renew the committed values", hidden=True)
+    ] = False,
+) -> None:
     """Load everything, score the canary pairs, and say what is missing and how to install it."""
-    from reward_service.check import check as run
+    from reward_service import check as checks
 
-    raise typer.Exit(asyncio.run(run(profile)))
+    if write_canaries:
+        asyncio.run(checks.write())
+    raise typer.Exit(asyncio.run(checks.check(profile)))
+
+
+@app.command("judge-eval")
+def judge_eval(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE", help="JSONL: candidate, reference[, prior], significant, insignificant")
+    ],
+    judge: Annotated[str, typer.Option(help="vllm or rules")] = "vllm",
+    seed: Annotated[int, typer.Option(help="of the bootstrap")] = 0,
+) -> None:
+    """How well a judge agrees with labelled error counts, with 95 % bootstrap intervals."""
+    from reward_service.judging import evaluate
+
+    typer.echo(asyncio.run(evaluate(source, judge, seed)))
+
+
+@app.command("judge-server", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def judge_server(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="hub id or local path")],
+    revision: Annotated[str | None, typer.Option(help="commit of the weights")] = None,
+    name: Annotated[str, typer.Option(help="served name, for REWARD_JUDGE_MODEL")] = "judge",
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to listen on")] = 8100,
+    max_model_len: Annotated[int, typer.Option(help="context length in tokens")] = 8192,
+    gpus: Annotated[int, typer.Option(help="tensor-parallel size")] = 1,
+    show: Annotated[bool, typer.Option("--print", help="print the command instead of running it")] = False,
+) -> None:
+    """Run `vllm serve` with the flags that the judge relies on; further flags are passed on."""
+    from judges.vllm.command import serve_command
+
+    command = serve_command(
+        model, revision=revision, served_name=name, host=host, port=port, max_model_len=max_model_len, gpus=gpus,
+        extra=context.args,
+    )  # fmt: skip
+    if show:
+        typer.echo(shlex.join(command))
+        return
+    try:
+        os.execvp(command[0], command)
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "There is no `vllm` command here. Install it with: pip install 'reward-service[vllm]' (a machine with a "
+            "GPU), or run the printed command (--print) in vLLM's own container."
+        ) from None
 
 
 @app.command("new-key")

@@ -20,7 +20,10 @@ class JudgeRunner:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        await self._judge.start()
+        try:
+            await self._judge.start()
+        except Exception as error:
+            raise _as_component_error(error) from error
 
     async def stop(self, grace_s: float) -> None:
         if self._tasks:

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     hold_timeout_s: float = Field(100.0, gt=0, description="how long trainer routes hold a request before a 503")
     orphan_grace_s: float = Field(5.0, ge=0, description="how long work that nobody awaits any more is kept")
     shutdown_grace_s: float = Field(30.0, ge=0, description="how long in-flight requests may finish after SIGTERM")
+    drain_delay_s: float = Field(
+        1.0, ge=0, description="after SIGTERM /ready is red but requests are still accepted for this long"
+    )
     backlog: int = Field(8192, ge=1, description="pending connections of the listening socket")
 
     cache_url: SecretStr = Field(SecretStr("memory://"), description="memory://, redis://… or rediss://…")
@@ -61,7 +64,7 @@ class Settings(BaseSettings):
     judge_votes: int = Field(1, ge=1, le=15, description="verdicts averaged per pair (changes rewards)")
     judge_concurrency: int = Field(64, ge=1, description="requests in flight per judge server")
     judge_timeout_s: float = Field(30.0, gt=0, description="one attempt at the judge")
-    judge_canary_s: float = Field(300.0, ge=0, description="seconds between canary verdicts; 0: only at start")
+    judge_canary_s: float = Field(300.0, ge=0, description="seconds between canary verdicts; 0: no canaries")
 
     references: str = Field("", description="JSONL of references by study id, for trainers that send no label")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
@@ -104,6 +107,7 @@ class Settings(BaseSettings):
             "votes": self.judge_votes,
             "concurrency": self.judge_concurrency,
             "attempt_timeout_s": self.judge_timeout_s,
+            "canary_interval_s": self.judge_canary_s,
         }
         return {"bertscore": bertscore, "vllm": vllm}
 

@@ -1,0 +1,53 @@
+"""`reward-service judge-eval`: a judge's counts against labelled ones."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from judges.base import Judgement
+from judges.vllm.evaluate import Labelled, agreement, read_labelled, table
+from reward_service.errors import InvalidRequest, ServiceError
+from reward_service.registry import build
+from reward_service.settings import Settings
+
+_PATIENCE_S = 3600.0
+
+
+async def evaluate(source: str, name: str, seed: int) -> str:
+    """The agreement table. Raises `InvalidRequest` for a wrong file, `ServiceError` when a pair has no verdict."""
+    labelled = _read(source)
+    judge: Any = build(name, Settings().component_overrides().get(name, {}))
+    if hasattr(judge, "encode"):
+        return table(agreement(labelled, _compare(judge, labelled), seed=seed))
+    await judge.start()
+    try:
+        deadline = time.monotonic() + _PATIENCE_S
+        verdicts = (judge.judge(row.candidate, row.reference, row.prior, deadline=deadline) for row in labelled)
+        judged = await asyncio.gather(*verdicts, return_exceptions=True)
+    finally:
+        await judge.aclose()
+    failed = [i for i, verdict in enumerate(judged) if isinstance(verdict, BaseException)]
+    if failed:
+        # Agreement over the pairs that happened to work would be agreement on the easy ones.
+        codes = sorted({str(getattr(judged[i], "code", type(judged[i]).__name__)) for i in failed})
+        raise ServiceError(f"{len(failed)} of {len(judged)} pairs have no verdict ({', '.join(codes)}).", code="judge")
+    return table(agreement(labelled, [v for v in judged if isinstance(v, Judgement)], seed=seed))
+
+
+def _read(source: str) -> list[Labelled]:
+    try:
+        return read_labelled(Path(source).read_bytes().splitlines())
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"{source}: {error}", param="FILE") from None
+
+
+def _compare(judge: Any, labelled: Sequence[Labelled]) -> list[Judgement]:
+    candidates = judge.encode([row.candidate for row in labelled])
+    references = judge.encode([row.reference for row in labelled])
+    priors = [None if row.prior is None else judge.encode([row.prior])[0] for row in labelled]
+    verdicts: list[Judgement] = judge.compare(candidates, references, priors)
+    return verdicts

@@ -1,0 +1,208 @@
+"""The five promises of docs/architecture.md on the real `embedded` profile, each with a test that can fail.
+
+Float32 encoders give values that depend on batch-mates by about 2e-7; rewards are therefore compared within
+1e-5, and exactly for the components that declare `exact` integer arithmetic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from reward_service.app import create_app
+from reward_service.check import TOLERANCE, differences, expected, key_of, pairs, values
+from reward_service.engine import Engine
+from reward_service.profiles import load
+from reward_service.scoring import Item, Scored
+from reward_service.settings import Settings
+
+PROFILE = "embedded"
+SETTINGS = Settings(profiles=(PROFILE,), log_level="error", pool_workers=0)
+
+pytestmark = pytest.mark.xdist_group("embedded")  # one worker loads the encoder, not both
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """One event loop for the module, so that the encoder is loaded once and hypothesis stays synchronous."""
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def engine(loop: asyncio.AbstractEventLoop) -> Iterator[Engine]:
+    async def make() -> Engine:
+        engine = Engine(SETTINGS)
+        await engine.start()
+        return engine
+
+    engine = loop.run_until_complete(make())
+    yield engine
+    loop.run_until_complete(engine.stop())
+
+
+ITEMS = [Item(str(i), *pair) for i, pair in enumerate(pairs())]
+
+
+async def fresh_scores(engine: Engine, items: list[Item]) -> list[Scored]:
+    """Scored without what is cached: neither values nor artefacts of earlier calls."""
+    clear(engine)
+    return await engine.score(engine.served(None), items, deadline=time.monotonic() + 120)
+
+
+def clear(engine: Engine) -> None:
+    engine.cache._entries.clear()  # type: ignore[attr-defined]
+    for _, runner in engine._runners.values():
+        runner._cache._entries.clear()  # type: ignore[attr-defined]
+
+
+def same(a: Scored, b: Scored) -> None:
+    assert a.composite.status == b.composite.status
+    assert a.composite.flags == b.composite.flags
+    assert a.composite.reward == pytest.approx(b.composite.reward, abs=TOLERANCE)
+    for key, value in a.composite.components.items():
+        if key == "bertscore":
+            assert value == pytest.approx(b.composite.components[key], abs=TOLERANCE)
+        else:
+            assert value == b.composite.components[key], key
+
+
+def test_alone_shuffled_grouped_and_cached_are_the_same(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    run = loop.run_until_complete
+    together = {s.id: s for s in run(fresh_scores(engine, ITEMS))}
+    cached = run(engine.score(engine.served(None), ITEMS, deadline=time.monotonic() + 60))
+    shuffled = random.Random(7).sample(ITEMS, len(ITEMS))
+    in_another_order = run(fresh_scores(engine, shuffled))
+    alone = [run(fresh_scores(engine, [item]))[0] for item in ITEMS[::7]]
+    duplicated = run(fresh_scores(engine, [ITEMS[0]] * 15 + ITEMS))
+    for scored in [*cached, *in_another_order, *alone, *duplicated]:
+        assert scored.id is not None
+        same(scored, together[scored.id])
+    assert {s.cache for s in cached} == {"hit"}
+
+
+def test_the_reward_does_not_depend_on_fifteen_siblings(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    reference = ITEMS[0].reference
+    group = [Item(str(i), other.candidate, reference) for i, other in enumerate(ITEMS[:16])]
+    beside = loop.run_until_complete(fresh_scores(engine, group))
+    for item, scored in zip(group, beside, strict=True):
+        same(loop.run_until_complete(fresh_scores(engine, [item]))[0], scored)
+
+
+def test_http_equals_in_process(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    """Also a restart: the application below builds everything anew."""
+
+    async def over_http() -> dict[str, Any]:
+        app = create_app(SETTINGS)
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+                items = [
+                    {"id": i.id, "candidate": i.candidate, "reference": i.reference, "prior": i.prior} for i in ITEMS
+                ]
+                response = await client.post("/score", json={"items": items, "detail": "full"}, timeout=120)
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    answer = loop.run_until_complete(over_http())
+    assert answer["fingerprint"] == engine.served(None).fingerprint
+    local = loop.run_until_complete(fresh_scores(engine, ITEMS))
+    for result, scored in zip(answer["results"], local, strict=True):
+        assert result["id"] == scored.id
+        assert result["reward"] == pytest.approx(scored.composite.reward, abs=TOLERANCE)
+        assert sum(result["contributions"].values()) == result["reward"]
+
+
+texts = (
+    st.text(max_size=300) | st.sampled_from([i.candidate for i in ITEMS]) | st.text(" .,noNO-leftffusi\n", max_size=80)
+)
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(candidate=texts, reference=texts, prior=st.none() | texts)
+def test_bounded_finite_and_explained_for_any_text(
+    engine: Engine, loop: asyncio.AbstractEventLoop, candidate: str, reference: str, prior: str | None
+) -> None:
+    (scored,) = loop.run_until_complete(fresh_scores(engine, [Item("x", candidate, reference, prior)]))
+    made = scored.composite
+    low, high = engine.served(None).profile.bounds
+    if made.reward is None:
+        assert made.status == "null"
+        assert made.missing
+        return
+    assert low <= made.reward <= high
+    assert math.fsum(made.contributions.values()) == made.reward
+    assert all(value is not None and math.isfinite(value) for value in made.components.values())
+    if scored.judgement is not None:
+        for e in scored.judgement.evidence:
+            for span, text in ((e.candidate, candidate), (e.reference, reference)):
+                assert span is None or 0 <= span[0] <= span[1] <= len(text)
+
+
+def test_an_empty_candidate_is_valid_and_at_the_floor(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    for nothing in ("", "   \n", "\u200b", "."):
+        (scored,) = loop.run_until_complete(fresh_scores(engine, [Item("x", nothing, ITEMS[0].reference)]))
+        assert scored.composite.status == "ok"
+        assert scored.composite.reward == engine.served(None).profile.bounds[0]
+        assert "empty" in scored.composite.flags
+
+
+def test_the_same_pair_in_flight_is_computed_once(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    async def twice() -> None:
+        clear(engine)
+        before = engine.flights.stats()["started"]
+        requests = [engine.score(engine.served(None), ITEMS[:8], deadline=time.monotonic() + 60) for _ in range(4)]
+        await asyncio.gather(*requests)
+        components = len(engine.served(None).components)
+        assert engine.flights.stats()["started"] - before == 8 * components
+
+    loop.run_until_complete(twice())
+
+
+@pytest.mark.parametrize("profile", ["text", PROFILE])
+def test_canaries(engine: Engine, loop: asyncio.AbstractEventLoop, profile: str) -> None:
+    """Committed raw values per component version: numbers that move need a new version."""
+
+    async def go() -> None:
+        other = engine if profile == PROFILE else Engine(SETTINGS.model_copy(update={"profiles": (profile,)}))
+        if other is not engine:
+            await other.start()
+        for key, component in next(iter(other.profiles.values())).components.items():
+            at = key_of(component.name, component.document["version"], load(profile).components[key].settings)
+            assert at in expected(), (
+                f"no canaries for {at}: run `reward-service check --write-canaries` and commit them"
+            )
+            assert differences(await values(component), expected()[at]) == [], f"{key} moved without a new version"
+        if other is not engine:
+            await other.stop()
+
+    loop.run_until_complete(go())
+
+
+def test_canaries_notice_a_changed_algorithm(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from metrics.rouge import Rouge
+
+    plain = Rouge.compare
+
+    def slightly_off(self: Rouge, *arguments: Any) -> Any:
+        return [c._replace(values={k: v * 0.999 for k, v in c.values.items()}) for c in plain(self, *arguments)]
+
+    monkeypatch.setattr(Rouge, "compare", slightly_off)
+
+    async def moved() -> list[int]:
+        async with Engine(SETTINGS.model_copy(update={"profiles": ("text",)})) as engine:
+            component = engine.served(None).components["rougeL"]
+            return differences(await values(component), expected()[key_of("rougeL", 1, {})])
+
+    assert loop.run_until_complete(moved())

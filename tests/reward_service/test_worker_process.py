@@ -1,0 +1,341 @@
+"""The model worker process and its clients, over a real socket: sharing, deaths, hangs, wrong components."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.worker_batcher import BatchLimits
+from reward_service.worker_client import SocketWorker
+from reward_service.worker_process import ModelProcess, WorkerConfig, component_identity
+from tests.reward_service.fake_metrics import SlowToLoad, WordOverlap, expected, numbered
+
+SOON = 30.0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    directory = tmp_path / "private"
+    directory.mkdir(mode=0o700)
+    return str(directory / "model.sock")
+
+
+@asynccontextmanager
+async def client(
+    path: str, factory: Any = WordOverlap, limits: BatchLimits | None = None, **options: Any
+) -> AsyncIterator[SocketWorker]:
+    worker = SocketWorker(WorkerConfig(factory, path, 10**7, limits or BatchLimits()), **options)
+    await worker.start()
+    yield worker
+    await worker.stop(0)
+
+
+def deadline() -> float:
+    return time.monotonic() + SOON
+
+
+async def codes(futures: list[asyncio.Future[Outcome]]) -> Counter[str]:
+    results = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), SOON)
+    return Counter(getattr(r, "code", "ok") for r in results)
+
+
+async def until(condition: Callable[[], object], limit_s: float = SOON) -> float:
+    """Seconds until `condition` holds."""
+    began = time.monotonic()
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return time.monotonic() - began
+
+
+def pid(worker: SocketWorker) -> int:
+    value = worker.health()["pid"]
+    assert isinstance(value, int)
+    return value
+
+
+def alive(process: int) -> bool:
+    try:
+        with open(f"/proc/{process}/stat") as stat:
+            return stat.read().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_answers_cross_the_socket_exactly_and_in_order(path: str) -> None:
+    pairs = [Pair(f"candidate «{i}» \u2028 🫁", f"{i} 🫁 of many", None if i % 2 else "prior") for i in range(300)]
+    async with client(path) as worker:
+        outcomes = await asyncio.gather(*worker.submit(pairs, deadline()))
+        assert outcomes == [Outcome(expected(p.candidate, p.reference)) for p in pairs]
+        [empty] = await asyncio.gather(*worker.submit([Pair("", "")], math.inf))
+        assert empty == Outcome({"overlap": 0.0, "length": 0.0}, ("empty",))
+        assert worker.submit([], deadline()) == []
+
+
+class Thirds(WordOverlap):
+    """Values that have no short decimal form."""
+
+    def compare(self, candidates: Any, references: Any, *priors: Any) -> list[Any]:
+        results = super().compare(candidates, references)
+        return [r._replace(values={k: (v + 0.1) / 3 for k, v in r.values.items()}) for r in results]
+
+
+async def test_floats_survive_to_the_last_bit(path: str) -> None:
+    async with client(path, Thirds) as worker:
+        outcomes = await asyncio.gather(*worker.submit(numbered(200), deadline()))
+    [here] = Thirds().compare([["candidate", "number", "7"]], [["the", "reference"]])
+    assert outcomes[7].values == here.values
+
+
+async def test_faults_stay_with_their_pair(path: str) -> None:
+    async with client(path) as worker:
+        futures = worker.submit([*numbered(20), Pair("poison", "x"), Pair("nan", "x")], deadline())
+        assert await codes(futures) == {"ok": 20, "component_error": 1, "not_finite": 1}
+        assert "ValueError" in str(futures[20].exception())
+        surrogate = worker.submit([Pair("\ud800", "x")], deadline())
+        assert await codes(surrogate) == {"component_error": 1}
+        assert await codes(worker.submit(numbered(20), deadline())) == {"ok": 20}
+
+
+async def test_batches_and_encodings_are_shared_by_all_clients(path: str) -> None:
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(client(path, partial(WordOverlap, 0.05))) for _ in range(4)]
+        assert len({pid(worker) for worker in clients}) == 1
+        futures = [clients[i % 4].submit([pair], deadline())[0] for i, pair in enumerate(numbered(256))]
+        futures += clients[0].submit(numbered(256), deadline())  # all of them known or in flight
+        assert await codes(futures) == {"ok": 512}
+        await until(lambda: clients[3].health()["batches"])
+        await asyncio.sleep(0.5)  # the next report
+        health = clients[3].health()
+        assert health["artefacts"]["misses"] == 257  # type: ignore[index]
+        assert health["batches"] <= 12  # type: ignore[operator]  # 4 to 8 full ones and their beginnings
+
+
+async def test_an_observation_reaches_exactly_one_client(path: str) -> None:
+    seen: list[tuple[str, float]] = []
+    observe = lambda name, value: seen.append((name, value))  # noqa: E731
+    async with client(path, observe=observe), client(path, observe=observe) as worker:
+        assert await codes(worker.submit(numbered(10), deadline())) == {"ok": 10}
+        await until(lambda: seen)
+        await asyncio.sleep(0.5)
+    assert Counter(name for name, _ in seen) == {"batch_size": 1, "compute_s": 1, "queue_s": 10}
+
+
+async def test_loading_is_visible_and_ready_comes_after_the_warm_up(path: str) -> None:
+    worker = SocketWorker(WorkerConfig(SlowToLoad, path))
+    starting = asyncio.create_task(worker.start())
+    seen: set[tuple[object, str]] = set()
+    while not starting.done():
+        health = worker.health()
+        seen.add((health["ready"], str(health["detail"]).split(" (")[0]))
+        assert await codes(worker.submit(numbered(1), deadline())) <= Counter({"worker_unavailable": 1, "ok": 1})
+        await asyncio.sleep(0.01)
+    await starting
+    assert (False, "starting: warming up") in seen
+    assert worker.health()["ready"] is True
+    await worker.stop(0)
+
+
+async def test_what_cannot_load_says_why_and_leaves_no_process(path: str) -> None:
+    worker = SocketWorker(WorkerConfig(partial(WordOverlap, load_error="set REWARD_X to the weights"), path))
+    with pytest.raises(ComponentError, match="set REWARD_X") as caught:
+        await worker.start()
+    assert caught.value.code == "load_failed"
+    assert worker.health()["ready"] is False
+    with pytest.raises(OSError):
+        await asyncio.open_unix_connection(path)
+
+
+# -- callers --------------------------------------------------------------------------------------
+
+
+async def test_cancelling_drops_what_has_not_started_and_only_that(path: str) -> None:
+    async with client(path, partial(WordOverlap, 0.1), BatchLimits(pairs=4)) as worker:
+        futures = worker.submit([Pair(f"candidate {i}", f"reference {i}") for i in range(100)], deadline())
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        for future in futures:
+            future.cancel()
+        counts = await codes(futures)
+        assert 4 <= counts["ok"] <= 12  # what was done, and what was being done
+        assert counts["ok"] + counts["cancelled"] == 100
+
+
+async def test_a_client_that_vanishes_takes_its_queue_with_it(path: str) -> None:
+    async with client(path, partial(WordOverlap, 0.1), BatchLimits(pairs=4)) as stays:
+        leaves = SocketWorker(WorkerConfig(WordOverlap, path), supervise=False)
+        await leaves.start()
+        leaves.submit([Pair(f"candidate {i}", f"reference {i}") for i in range(400)], deadline())
+        await asyncio.sleep(0.1)
+        await leaves.stop(0)
+        began = time.monotonic()
+        assert await codes(stays.submit(numbered(1), deadline())) == {"ok": 1}
+        assert time.monotonic() - began < 2.0  # 400 pairs would take 10 s
+        await until(lambda: stays.health()["queue"] == 0, 2.0)
+
+
+async def test_deadlines_and_the_queue_limit_hold_across_the_socket(path: str) -> None:
+    async with client(path, partial(WordOverlap, 0.2), BatchLimits(pairs=4, queue=20)) as worker:
+        busy = worker.submit(numbered(4), deadline())
+        late = worker.submit(numbered(4, start=10), time.monotonic() + 0.05)
+        full = worker.submit(numbered(20, start=20), deadline())
+        assert await codes(full) == {"queue_full": 20}
+        assert await codes(late) == {"deadline": 4}
+        assert await codes(busy) == {"ok": 4}
+
+
+async def test_stop_waits_for_what_is_under_way(path: str) -> None:
+    async with client(path, partial(WordOverlap, 0.1), BatchLimits(pairs=4)) as worker:
+        process = pid(worker)
+        futures = worker.submit(numbered(12), deadline())
+        stopping = asyncio.create_task(worker.stop(SOON))
+        await asyncio.sleep(0.01)
+        assert await codes(worker.submit(numbered(1), deadline())) == {"shutting_down": 1}
+        assert await codes(futures) == {"ok": 12}
+        await asyncio.wait_for(stopping, SOON)
+        assert not alive(process)
+
+
+# -- deaths ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("how", "notice_s"), [(signal.SIGKILL, 0.5), (signal.SIGSTOP, 3.0)])
+async def test_a_killed_or_stopped_worker_fails_its_waiters_and_is_replaced(
+    path: str, how: int, notice_s: float
+) -> None:
+    async with (
+        client(path, partial(WordOverlap, 0.05), hang_s=1.0) as first,
+        client(path, partial(WordOverlap, 0.05), hang_s=1.0) as second,
+    ):
+        victim = pid(first)
+        futures = [f for w in (first, second) for f in w.submit(numbered(1000, start=id(w) % 10**6), deadline())]
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        os.kill(victim, how)
+        await until(lambda: not first.health()["ready"], notice_s)
+        counts = await codes(futures)
+        assert counts["worker_died"] > 1000
+        assert counts["ok"] + counts["worker_died"] == 2000
+        failed = next(e for f in futures if isinstance(e := f.exception(), ComponentError))
+        assert failed.retryable
+        assert await codes(first.submit(numbered(1), deadline())) == {"worker_unavailable": 1}
+        await until(lambda: first.health()["ready"] and second.health()["ready"], 10.0)
+        assert pid(first) == pid(second) != victim
+        assert first.health()["losses"] >= 1  # type: ignore[operator]
+        assert await codes(first.submit(numbered(10), deadline()) + second.submit(numbered(10), deadline())) == {
+            "ok": 20
+        }
+        assert not alive(victim)
+
+
+async def test_a_dead_thread_inside_the_worker_heals_without_losing_the_process(path: str) -> None:
+    async with client(path) as worker:
+        process = pid(worker)
+        assert await codes(worker.submit([*numbered(3), Pair("fatal", "x")], deadline())) == {"worker_died": 4}
+        await until(lambda: worker.health()["restarts"] == 1 and worker.health()["ready"])
+        assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
+        assert pid(worker) == process
+
+
+async def test_another_supervisor_takes_over_when_the_first_ends(path: str) -> None:
+    async with client(path) as second_choice:
+        pass  # the path has been used before, and its files may still be there
+    first = SocketWorker(WorkerConfig(WordOverlap, path))
+    await first.start()
+    async with client(path) as second_choice:
+        process = pid(first)
+        await first.stop(0)
+        await until(lambda: second_choice.health()["ready"] and pid(second_choice) != process)
+        assert await codes(second_choice.submit(numbered(3), deadline())) == {"ok": 3}
+
+
+def test_the_worker_ends_with_a_supervisor_that_is_killed_and_ignores_the_groups_signals(path: str) -> None:
+    program = textwrap.dedent(f"""
+        import asyncio, time
+        from reward_service.worker_client import SocketWorker, WorkerConfig
+        from tests.reward_service.fake_metrics import WordOverlap
+
+        async def main():
+            worker = SocketWorker(WorkerConfig(WordOverlap, {path!r}))
+            await worker.start()
+            print(worker.health()["pid"], flush=True)
+            time.sleep(60)
+
+        asyncio.run(main())
+    """)
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        os.kill(worker, signal.SIGTERM)
+        os.kill(worker, signal.SIGINT)
+        time.sleep(0.3)
+        assert alive(worker)
+        parent.kill()
+    end = time.monotonic() + SOON
+    while alive(worker) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not alive(worker)
+
+
+# -- which component, and who may speak to it -----------------------------------------------------
+
+
+async def test_a_worker_with_another_component_is_refused(path: str) -> None:
+    async with client(path, identity=component_identity(WordOverlap())):
+        other = SocketWorker(
+            WorkerConfig(WordOverlap, path), supervise=False, identity=component_identity(WordOverlap(seconds=1.0))
+        )
+        with pytest.raises(ComponentError) as caught:
+            await other.start()
+        assert caught.value.code == "wrong_component"
+
+
+async def test_a_component_that_changes_under_a_running_client_is_refused(path: str) -> None:
+    first = ModelProcess(WorkerConfig(WordOverlap, path))
+    first.start()
+    async with client(path, supervise=False) as worker:
+        await asyncio.to_thread(first.stop, 0)
+        second = ModelProcess(WorkerConfig(partial(WordOverlap, 0.001), path))
+        second.start()
+        await until(lambda: "another component" in str(worker.health()["detail"]))
+        assert worker.health()["ready"] is False
+        assert await codes(worker.submit(numbered(1), deadline())) == {"worker_unavailable": 1}
+        await asyncio.to_thread(second.stop, 0)
+
+
+async def test_the_socket_is_private(path: str, tmp_path: Path) -> None:
+    async with client(path):
+        assert os.stat(path).st_mode & 0o777 == 0o600
+    os.chmod(tmp_path, 0o755)
+    with pytest.raises(ComponentError, match="0700"):
+        await SocketWorker(WorkerConfig(WordOverlap, str(tmp_path / "m.sock"))).start()
+    with pytest.raises(ComponentError, match="too long"):
+        SocketWorker(WorkerConfig(WordOverlap, "/tmp/" + "x" * 100))
+
+
+async def test_the_workers_memory_is_bounded(path: str) -> None:
+    config = WorkerConfig(WordOverlap, path, artefact_bytes=100_000)
+    worker = SocketWorker(config)
+    await worker.start()
+    for start in range(0, 20_000, 4000):
+        assert await codes(worker.submit(numbered(4000, start), deadline())) == {"ok": 4000}
+    await asyncio.sleep(0.5)
+    artefacts = worker.health()["artefacts"]
+    assert isinstance(artefacts, dict)
+    assert artefacts["misses"] >= 20_000
+    assert 90_000 < artefacts["bytes"] <= 100_000
+    assert worker.health()["waiting"] == 0
+    await worker.stop(0)

@@ -39,7 +39,7 @@ def with_settings(page: str) -> str:
 
 def main(mode: str) -> int:
     """Exit status: 1 when `--check` finds a stale document."""
-    page = ROOT / "docs" / "settings.md"
+    page = ROOT / "README.md"
     wanted = {ROOT / "openapi.json": openapi(), page: with_settings(page.read_text(encoding="utf-8"))}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if mode == "--write":

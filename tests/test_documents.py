@@ -1,0 +1,127 @@
+"""The README and CONTRIBUTING are executed: what they show is what happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+ENV = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "REWARD_LOG_LEVEL": "error"}
+
+pytestmark = pytest.mark.xdist_group("embedded")
+
+
+def block(page: str, marker: str) -> str:
+    """The fenced block after an HTML comment."""
+    found = re.search(rf"<!-- {re.escape(marker)} -->\n```\w*\n(.*?)```", page, re.DOTALL)
+    assert found, marker
+    return found.group(1)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[str]:
+    """The README's own command, on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = str(probe.getsockname()[1])
+    command = block(README, "run: serve").replace("8000", free).split()
+    service = subprocess.Popen(command, env=ENV, cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"http://127.0.0.1:{free}/ready").status_code == 200:
+                break
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    else:
+        service.kill()
+        pytest.fail("the README's service did not become ready")
+    yield free
+    service.send_signal(signal.SIGTERM)
+    assert service.wait(30) == 0
+
+
+def assert_equal(shown: Any, real: Any, path: str = "") -> None:
+    """Equal up to float32 noise; timings are shown but differ."""
+    if path == "timing_ms":
+        return
+    if isinstance(shown, dict):
+        assert list(shown) == list(real), path
+        for key in shown:
+            assert_equal(shown[key], real[key], key if not path else f"{path}.{key}")
+    elif isinstance(shown, list):
+        assert len(shown) == len(real), path
+        for i, (a, b) in enumerate(zip(shown, real, strict=True)):
+            assert_equal(a, b, f"{path}[{i}]")
+    elif isinstance(shown, float):
+        assert real == pytest.approx(shown, abs=1e-5), path
+    else:
+        assert shown == real, path
+
+
+def test_the_request_gives_the_answer_that_is_shown(port: str) -> None:
+    command = block(README, "run: request").replace("8000", port)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, env=ENV)
+    assert_equal(json.loads(block(README, "answer")), json.loads(done.stdout))
+
+
+def test_the_python_snippet_runs(port: str) -> None:
+    code = block(README, "run: python").replace("8000", port)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENV)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"-?\d\.\d+ ok\n", done.stdout)
+
+
+def test_the_shell_snippet_runs(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    command = "set -e\n" + block(README, "run: shell")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=ENV, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    lines = (ROOT / "examples" / "reports.jsonl").read_text().splitlines()
+    assert [r["id"] for r in results] == [json.loads(line)["id"] for line in lines]
+
+
+def test_the_readme_is_short_and_names_files_that_exist() -> None:
+    assert len(README.splitlines()) < 200
+    for page in (README, CONTRIBUTING, *(p.read_text() for p in (ROOT / "docs").glob("*.md"))):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page):
+            assert (ROOT / target).exists() or (ROOT / "docs" / target).exists(), target
+
+
+def test_adding_a_metric_works_as_described(tmp_path: Path) -> None:
+    """The steps of CONTRIBUTING.md in a copy of the tree, with the contract tests."""
+    for package in ("metrics", "judges", "reward_service", "tests", "examples"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "metrics" / "coverage.py").write_text(block(CONTRIBUTING, "file: metrics/coverage.py"))
+    registry = tmp_path / "reward_service" / "registry.py"
+    opening = "COMPONENTS: dict[str, Row] = {\n"
+    assert opening in registry.read_text()
+    registry.write_text(registry.read_text().replace(opening, opening + block(CONTRIBUTING, "row")))
+    (tmp_path / "mine.yaml").write_text(block(CONTRIBUTING, "profile"))
+    env = {**ENV, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "reward_service.cli", "score", "examples/reports.jsonl", "--profile", "mine.yaml"]
+    scored = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert scored.returncode == 0, scored.stderr
+    first = json.loads(scored.stdout.splitlines()[0])
+    assert (first["id"], first["components"]["coverage"]) == ("perfect-effusion", 1.0)
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_registry.py", "-k", "coverage"]
+    tested = subprocess.run(tests, capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert tested.returncode == 0, tested.stdout
+    assert "passed" in tested.stdout

@@ -1,0 +1,115 @@
+"""The plug-in contract over every row of the registry: a new metric or judge is tested at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from judges.vllm.errors import JudgeError
+from reward_service import registry
+from reward_service.check import pairs
+from reward_service.compute import ArtefactCache, PairComputer
+from reward_service.contracts import Outcome, Pair
+from reward_service.errors import ConfigurationError
+from reward_service.fingerprint import canonical
+
+CANARIES = pairs()[:12]
+ODD = [
+    Pair("", "A reference."), Pair(".", "A reference."), Pair("XXXX", "XXXX XXXX."), Pair("🫁 clear", "lungs clear"),
+    Pair("effusion " * 900, "No effusion."), Pair("a", "b", "c"), Pair("x", "\n\n"), Pair("NO EFFUSION", "no effusion", ""),
+]  # fmt: skip
+NEEDED: dict[str, dict[str, Any]] = {"vllm": {"model": "m", "revision": "r"}}
+METRICS = [name for name, row in registry.COMPONENTS.items() if not row.asynchronous]
+group = {"bertscore": pytest.mark.xdist_group("embedded")}
+each_metric = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in METRICS])
+each = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in registry.COMPONENTS])
+
+
+def build(name: str) -> Any:
+    return registry.build(name, NEEDED.get(name, {}))
+
+
+def run(component: Any, items: list[Pair]) -> list[Outcome]:
+    wanted = items if component.uses_prior else [pair._replace(prior=None) for pair in items]
+    results = PairComputer(component, ArtefactCache(2**28)).run(wanted)
+    assert all(isinstance(result, Outcome) for result in results), results
+    return [result for result in results if isinstance(result, Outcome)]
+
+
+@each
+def test_what_it_declares(name: str) -> None:
+    component = build(name)
+    assert isinstance(component.version, int)
+    assert component.version >= 1
+    assert component.keys
+    assert component.determinism in ("exact", "first_verdict") or component.determinism.startswith("tolerance(")
+    assert isinstance(component.uses_prior, bool)
+
+
+@each
+def test_its_manifest_is_stable_json_without_paths(name: str) -> None:
+    manifest = build(name).manifest()
+    assert canonical(manifest) == canonical(build(name).manifest())
+    text = json.dumps(manifest, default=list)
+    assert str(Path.home()) not in text
+    assert "site-packages" not in text
+
+
+@each_metric
+def test_values_are_finite_and_complete(name: str) -> None:
+    component = build(name)
+    for outcome in run(component, CANARIES + ODD):
+        assert tuple(outcome.values) == tuple(component.keys)
+        assert all(math.isfinite(value) for value in outcome.values.values())
+
+
+@each_metric
+def test_a_pair_does_not_depend_on_its_batch(name: str) -> None:
+    component = build(name)
+    items = CANARIES + ODD
+    together = run(component, items)
+    backwards = run(component, items[::-1])[::-1]
+    for i, (pair, outcome) in enumerate(zip(items, together, strict=True)):
+        for other in (run(component, [pair])[0], backwards[i]):
+            for key, value in outcome.values.items():
+                assert other.values[key] == pytest.approx(value, abs=1e-5 if component.cost == "model" else 0), (i, key)
+
+
+@each_metric
+def test_inputs_are_left_alone_and_artefacts_travel(name: str) -> None:
+    component = build(name)
+    artefacts = component.encode([pair.reference for pair in CANARIES])
+    assert len(artefacts) == len(CANARIES)
+    assert all(component.nbytes(artefact) > 0 for artefact in artefacts)
+    if component.cost != "model":
+        pickle.loads(pickle.dumps(artefacts))
+    assert component.encode([]) == []
+
+
+@each
+def test_unknown_settings_are_refused_by_name(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="has no setting"):
+        registry.build(name, {**NEEDED.get(name, {}), "colour": 1})
+
+
+def test_an_unknown_component_gets_a_suggestion() -> None:
+    with pytest.raises(ConfigurationError, match="Did you mean 'rougeL'"):
+        registry.build("rougel", {})
+
+
+def test_a_judge_without_its_server_is_a_typed_failure() -> None:
+    judge = registry.build("vllm", {**NEEDED["vllm"], "base_urls": ("http://127.0.0.1:9/v1",)})
+
+    async def go() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(JudgeError) as caught:
+            await judge.judge("a finding.", "another finding.", None, deadline=loop.time() + 2)  # type: ignore[union-attr]
+        assert caught.value.code in ("judge_unavailable", "judge_timeout")
+
+    asyncio.run(go())

@@ -24,18 +24,21 @@ FILES: Final = ("lexicon.yaml", "cues.yaml")
 WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": scores.MINOR}
 
 # What a cue does, as bits of `Leaf.cue`.
-NEG, NEG_AFTER, PARTIAL, UNC, UNC_AFTER, HYP, TERM, EXIST, VERB, PREP, AND, OR, NORMAL, BODY, SKIP, COMMA, COLON = (
-    1 << n for n in range(17)
+NEG, NEG_AFTER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, TERM, EXIST, VERB, PREP, AND, OR, NORMAL, BODY, SKIP, COMMA, COLON = (
+    1 << n for n in range(18)
 )
 LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 _ROLES: Final = {
     "negation.before": NEG, "negation.after": NEG_AFTER, "negation.partial": PARTIAL, "uncertain.before": UNC,
+    "uncertain.soft": UNC_SOFT,
     "uncertain.after": UNC_AFTER, "hypothetical.before": HYP, "terminator": TERM, "exist": EXIST, "verb": VERB,
     "preposition": PREP, "and": AND, "or": OR, "normal": NORMAL, "section.body": BODY, "section.skip": SKIP,
 }  # fmt: skip
-_CHANGE: Final = dict(stable=STABLE, worse=WORSE, better=BETTER, new=NEW, resolved=RESOLVED, compared=COMPARED)
+_CHANGE: Final = {
+    "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED
+}  # fmt: skip
 _SIDE: Final = {"left": LEFT, "right": RIGHT, "both": BOTH, "none": 0}
 _ZONE: Final = {"upper": UPPER, "middle": MIDDLE, "lower": LOWER, "central": CENTRAL}
 # Words that carry a side or zone also inside a longer phrase ("bibasilar atelectasis").
@@ -117,7 +120,7 @@ def alternatives(template: str) -> Iterator[str]:
 class _Builder:
     def __init__(self) -> None:
         self.trie: Trie = {}
-        self.owner: dict[tuple[str, ...], tuple[str, str]] = {}
+        self.leaves: dict[tuple[str, ...], Leaf] = {}
 
     def leaf(self, template: str) -> Iterator[Leaf]:
         if not isinstance(template, str):
@@ -129,13 +132,21 @@ class _Builder:
             for word in words:
                 node = node.setdefault(word, {})
             if None not in node:
-                leaf = node[None] = Leaf()
+                leaf = node[None] = self.leaves[words] = Leaf()
                 for i, word in enumerate(words):
                     leaf.side |= _WORD_SIDE.get(word, 0)
                     leaf.zone |= _WORD_ZONE.get(word, 0)
                     if word in ("upper", "lower", "middle", "mid") and words[i + 1 : i + 2] in (("lobe",), ("lung",)):
                         leaf.zone |= {"upper": UPPER, "lower": LOWER}.get(word, MIDDLE)
             yield node[None]
+
+    def inherit_anatomy(self) -> None:
+        """A finding that begins or ends with an anatomy also names it: "tortuous and calcified aorta"."""
+        anatomies = {words: leaf.anatomy for words, leaf in self.leaves.items() if leaf.anatomy >= 0}
+        for words, leaf in self.leaves.items():
+            if leaf.concept >= 0 and leaf.anatomy < 0:
+                parts = [words[i:] for i in range(1, len(words))] + [words[:-i] for i in range(1, len(words))]
+                leaf.anatomy = next((anatomies[part] for part in parts if part in anatomies), -1)
 
 
 def _ancestors(name: str, parents: Mapping[str, list[str]], ids: Mapping[str, int]) -> dict[int, int]:
@@ -211,6 +222,7 @@ def build(texts: Mapping[str, str]) -> Lexicon:
             for leaf in builder.leaf(template):
                 leaf.absent = ids_of(entry["absent"], template)
     _cues(builder, cues)
+    builder.inherit_anatomy()
 
     concepts = tuple(
         Concept(

@@ -286,7 +286,12 @@ class _Reading:
 
     def _clause(self, events: list[_Event]) -> None:
         lexicon, pairs = self.lexicon, self.lexicon.pairs
-        anats = [(e.first, e.leaf.anatomy if e.leaf.anatomy >= 0 else self.lung) for e in events if e.leaf.anatomy >= 0 or e.leaf.zone]
+        anats = [
+            (e.first, e.leaf.anatomy if e.leaf.anatomy >= 0 else self.lung)
+            for e in events
+            if e.leaf.anatomy >= 0 or e.leaf.zone
+        ]
+        stops = [e.first for e in events if e.leaf.cue & (lx.COMMA | lx.VERB | lx.TERM)]
         positions = [p for p, _ in anats]
         named = [(e.first, e.leaf.anatomy) for e in events if e.leaf.anatomy >= 0]
 
@@ -299,6 +304,8 @@ class _Reading:
             best: tuple[int, int, int] | None = None
             for place, anatomy in anats[max(0, middle - _NEAR) : middle + _NEAR]:
                 distance = abs(place - at)
+                if place > at and bisect_left(stops, place) != bisect_left(stops, at):
+                    break  # "enlarged, vascularity normal": what follows a comma or verb has its own description
                 if distance <= _REACH and (best is None or distance < best[0]):
                     for key in keys:
                         concept = pairs.get((anatomy, key))
@@ -339,6 +346,8 @@ class _Reading:
                     pending = []
                 elif cue & lx.UNC:
                     unc, neg = True, False
+                elif cue & lx.UNC_SOFT and not neg:
+                    unc = True
                 if cue & lx.HYP:
                     hyp = True
                 if cue & lx.PARTIAL and neg:

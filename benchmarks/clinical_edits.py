@@ -58,7 +58,9 @@ _KIN: Sequence[frozenset[str]] = (
     frozenset(("Pleural Effusion", "Costophrenic Angle", "Hydropneumothorax", "Pneumothorax")),
     frozenset(("Catheters, Indwelling", "Implanted Medical Device", "Medical Device", "Tube, Inserted")),
 )  # fmt: skip
-_NEGATION = re.compile(r"\b(no|not|without|negative|free of|clear of|absen\w+|never|resolv\w+|rather|neither|nor)\b", re.I)
+_NEGATION = re.compile(
+    r"\b(no|not|without|negative|free of|clear of|absen\w+|never|resolv\w+|rather|neither|nor)\b", re.I
+)
 _HEDGE = re.compile(r"\b(may|might|could|possib\w+|question\w*|suspicious|exclude\w*|rule\w*|versus|vs|suggest\w*|evaluat\w+|"
                     r"or|if|recommend\w*|follow\w*|likely|consider\w*|concern\w*|cannot|unlikely)\b", re.I)  # fmt: skip
 _COMPARISON = re.compile(r"\b(stable|unchanged|change[ds]?|interval|increas\w+|decreas\w+|improv\w+|wors\w+|prior|previous\w*|"
@@ -126,7 +128,9 @@ def negate(report: Report, _: random.Random, __: Sequence[Report]) -> Edit | Non
         start = re.match(r"(There (?:is|are) )(?:a |an |some )?", sentence)
         if start:
             new = f"{start.group(1)}no {sentence[start.end() :]}"
-        elif re.match(rf"(?:\d+\. )?(?:\w+ ){{0,2}}(?:{SURFACE[heading]})\b", sentence, re.I) and " is " not in sentence:
+        elif (
+            re.match(rf"(?:\d+\. )?(?:\w+ ){{0,2}}(?:{SURFACE[heading]})\b", sentence, re.I) and " is " not in sentence
+        ):
             new = re.sub(r"^(\d+\. )?(.)", lambda m: f"{m.group(1) or ''}No {m.group(2).lower()}", sentence)
         else:
             continue
@@ -173,8 +177,16 @@ def swap_sides(report: Report, _: random.Random, __: Sequence[Report]) -> Edit |
         side = next((p for p in parts[1:] if p in _SWAP), None)
         if parts[0] not in _SIDED or side is None:
             continue
-        surface = SURFACE.get(parts[0], {"Diaphragm": r"\w*diaphragms?", "Costophrenic Angle": r"blunt\w*", "Density": r"densit\w+"}.get(parts[0], ""))
-        near = re.compile(rf"\b{side}\b(?!\s+(?:atri|ventric|heart))[^.]*\b(?:{surface})\b|\b(?:{surface})\b[^.]*\b{side}\b(?!\s+(?:atri|ventric|heart))", re.I)
+        surface = SURFACE.get(
+            parts[0],
+            {"Diaphragm": r"\w*diaphragms?", "Costophrenic Angle": r"blunt\w*", "Density": r"densit\w+"}.get(
+                parts[0], ""
+            ),
+        )
+        near = re.compile(
+            rf"\b{side}\b(?!\s+(?:atri|ventric|heart))[^.]*\b(?:{surface})\b|\b(?:{surface})\b[^.]*\b{side}\b(?!\s+(?:atri|ventric|heart))",
+            re.I,
+        )
         if not any(near.search(s) and not _NEGATION.search(s) for s in sentences(report.text)):
             continue
 
@@ -197,7 +209,11 @@ def swap_severity(report: Report, _: random.Random, __: Sequence[Report]) -> Edi
         match = pattern.search(sentence)
         if heading == "Cardiomegaly" and not match:
             match = re.search(r"\b(mildly|severely)\b(?= enlarged)", sentence, re.I)
-        if not match or re.match(r"\s+(?:to|or|and)\b", sentence[match.end() :]) or re.search(r"\bto\s+$", sentence[: match.start()]):
+        if (
+            not match
+            or re.match(r"\s+(?:to|or|and)\b", sentence[match.end() :])
+            or re.search(r"\bto\s+$", sentence[: match.start()])
+        ):
             continue
         word = _GRADES[match.group().lower()]
         word = word.capitalize() if match.group()[0].isupper() else word
@@ -225,10 +241,13 @@ def add_finding(report: Report, rng: random.Random, others: Sequence[Report]) ->
     for _ in range(40):
         other = rng.choice(others)
         for heading, sentence in _stated(other):
-            foreign = not any(re.search(rf"\b(?:{SURFACE[h]})\b", sentence, re.I) for h in SURFACE if h != heading and h in SURFACE)
+            foreign = not any(
+                re.search(rf"\b(?:{SURFACE[h]})\b", sentence, re.I) for h in SURFACE if h != heading and h in SURFACE
+            )
             if related(heading) & report.headings or not foreign or _COMPARISON.search(sentence) or "XXXX" in sentence:
                 continue
-            return Edit("finding added", f"{report.text} {sentence}", "false_finding")
+            text = report.text.rstrip()
+            return Edit("finding added", f"{text}{'' if text.endswith('.') else '.'} {sentence}", "false_finding")
     return None
 
 

@@ -109,7 +109,7 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
             b.pop(y.side)
         mine += a.values()
         theirs += b.values()
-    pairs += _assign_kin(lexicon, mine, theirs)
+    pairs += _assign_kin(lexicon, mine, theirs, candidate, reference)
 
     free_mine = {_id(x) for x, _, _ in pairs}
     free_theirs = {_id(y) for _, y, _ in pairs}
@@ -121,13 +121,13 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
     for finding in theirs:
         if finding.group in hit_groups:
             continue
-        if _take_kin(lexicon, finding, pairs, free_theirs, 1):
+        if not _outright(candidate, finding.concept) and _take_kin(lexicon, finding, pairs, free_theirs, 1):
             account.earn(finding, FREE_KIN)
             continue
         name = lexicon.concepts[finding.concept].name
         denial = candidate.negative.get(finding.concept)
         worth = account.worth(finding)
-        if denial is not None and denial.explicit and not denial.partial:
+        if _outright(candidate, finding.concept):
             account.penalty += DENIED * worth
         account.error(
             "missing_finding", name, worth >= SIGNIFICANT, denial.span if denial else None, finding.span,
@@ -137,7 +137,7 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
         if spare.get(finding.group, 0) > 0:
             spare[finding.group] -= 1
             continue
-        if _take_kin(lexicon, finding, pairs, free_mine, 0):
+        if not _outright(reference, finding.concept) and _take_kin(lexicon, finding, pairs, free_mine, 0):
             continue
         name = lexicon.concepts[finding.concept].name
         worth = account.worth(finding)
@@ -152,7 +152,8 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
 
     covered, total = _negatives(lexicon, candidate, reference)
     account.matched += scores.NEGATIVE * covered
-    _comparisons(account, candidate, reference, prior, {x.concept for x, _, _ in pairs}, {y.concept for _, y, _ in pairs})
+    ours, told = {x.concept for x, _, _ in pairs}, {y.concept for _, y, _ in pairs}
+    _comparisons(account, candidate, reference, prior, ours, told)
 
     weight = sum(account.weight.values())
     credit = sum(account.credit[key] for key in account.weight)
@@ -189,7 +190,7 @@ def _id(finding: Finding) -> tuple[int, int]:
     return finding.concept, finding.side
 
 
-# ----- assignment ---------------------------------------------------------------------------------------------------------
+# ----- assignment ---------------------------------------------------------------------------------------------------
 
 
 def _same_grain(a: dict[int, Finding], b: dict[int, Finding]) -> tuple[dict[int, Finding], dict[int, Finding]]:
@@ -233,14 +234,28 @@ def _fits(x: Finding, y: Finding) -> bool:
     return not (x.side and y.side) or bool(x.side & y.side)
 
 
-def _assign_kin(lexicon: lx.Lexicon, mine: list[Finding], theirs: list[Finding]) -> list[tuple[Finding, Finding, float]]:
-    """Match what is left along the hierarchy, nearest first; matched findings are removed from the lists."""
+def _outright(findings: Findings, concept: int) -> bool:
+    """Whether the text names the concept as absent, without reservation."""
+    denial = findings.negative.get(concept)
+    return denial is not None and denial.explicit and not denial.partial
+
+
+def _assign_kin(
+    lexicon: lx.Lexicon, mine: list[Finding], theirs: list[Finding], candidate: Findings, reference: Findings
+) -> list[tuple[Finding, Finding, float]]:
+    """Match what is left along the hierarchy, nearest first; matched findings are removed from the lists.
+
+    A relative cannot stand for what its text denies by name ("opacity, no consolidation" for "consolidation").
+    """
     options = []
     for i, x in enumerate(mine):
+        if _outright(reference, x.concept):
+            continue
         for j, y in enumerate(theirs):
             distance = _distance(lexicon, x.concept, y.concept)
-            if distance and _fits(x, y):
-                options.append((distance, -lexicon.concepts[y.concept].weight, x.concept, x.side, y.concept, y.side, i, j))
+            if distance and _fits(x, y) and not _outright(candidate, y.concept):
+                weight = lexicon.concepts[y.concept].weight
+                options.append((distance, -weight, x.concept, x.side, y.concept, y.side, i, j))
     found = []
     used_x: set[int] = set()
     used_y: set[int] = set()
@@ -276,7 +291,7 @@ def _take_kin(
     return False
 
 
-# ----- attributes of a matched pair -----------------------------------------------------------------------------------------
+# ----- attributes of a matched pair ---------------------------------------------------------------------------------
 
 
 def _bands(mask: int) -> tuple[int, int]:
@@ -288,7 +303,8 @@ def _attributes(account: _Account, x: Finding, y: Finding, share: float) -> None
     serious = account.worth(y) >= SIGNIFICANT
     wrong = False
     if x.contradicted and not y.contradicted:
-        share = 0.0
+        share, wrong = 0.0, True
+        account.error("missing_finding", name, serious, x.span, y.span, "contradicted")
     if not x.certain and y.certain:
         share *= UNCERTAIN
     elif x.certain and not y.certain:
@@ -332,7 +348,7 @@ def _attributes(account: _Account, x: Finding, y: Finding, share: float) -> None
         account.evidence.append(Evidence("matched", name, serious, x.span, y.span))
 
 
-# ----- negatives and comparisons ----------------------------------------------------------------------------------------------
+# ----- negatives and comparisons ------------------------------------------------------------------------------------
 
 
 def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> tuple[float, float]:
@@ -358,7 +374,7 @@ def _comparisons(
     matched_mine: set[int],
     matched_theirs: set[int],
 ) -> None:
-    """Categories (e) and (f). With a prior, a change is true when prior and reference show it; else when the reference says it."""
+    """Categories (e) and (f): a change is true when prior and reference show it; without a prior, when the reference says it."""
     ids = {c.name: i for i, c in enumerate(account.lexicon.concepts)}
     said = set(itertools.chain.from_iterable(_bits(mask) for mask, _ in reference.changes.values()))
     general = reference.changes.get(STUDY, (0, (0, 0)))[0]

@@ -24,9 +24,26 @@ FILES: Final = ("lexicon.yaml", "cues.yaml")
 WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": scores.MINOR}
 
 # What a cue does, as bits of `Leaf.cue`.
-NEG, NEG_AFTER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, TERM, EXIST, VERB, PREP, AND, OR, NORMAL, BODY, SKIP, COMMA, COLON = (
-    1 << n for n in range(18)
-)
+(
+    NEG,
+    NEG_AFTER,
+    PARTIAL,
+    UNC,
+    UNC_SOFT,
+    UNC_AFTER,
+    HYP,
+    TERM,
+    EXIST,
+    VERB,
+    PREP,
+    AND,
+    OR,
+    NORMAL,
+    BODY,
+    SKIP,
+    COMMA,
+    COLON,
+) = (1 << n for n in range(18))
 LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))

@@ -20,6 +20,43 @@ STUDY: Final = "@study"
 _COMMA, _COLON, _OR, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.OR), lx.Leaf(cue=lx.UNC)
 _PUNCTUATION: Final = {",": _COMMA, "(": _COMMA, ")": _COMMA, ":": _COLON, "/": _OR, "[": _COMMA, "]": _COMMA}
 _ABBREVIATIONS: Final = frozenset(("dr", "vs", "approx", "e", "g", "i", "mr", "mrs", "ms", "st", "fig", "incl"))
+_LINKS: Final = frozenset(
+    (
+        "no",
+        "of",
+        "or",
+        "and",
+        "with",
+        "without",
+        "for",
+        "in",
+        "on",
+        "at",
+        "to",
+        "from",
+        "by",
+        "than",
+        "versus",
+        "not",
+        "is",
+    )
+    + (
+        "are",
+        "was",
+        "were",
+        "dr",
+        "as",
+        "but",
+        "probable",
+        "possible",
+        "any",
+        "left",
+        "right",
+        "mild",
+        "small",
+        "prior",
+    )
+)
 _UNIT: Final = {"mm": 1.0, "cm": 10.0, "millimeter": 1.0, "centimeter": 10.0}
 _BREAKS: Final = lx.COMMA | lx.AND | lx.OR
 _BOUNDARY: Final = _BREAKS | lx.VERB | lx.PREP | lx.EXIST | lx.TERM | lx.COLON | lx.UNC | lx.UNC_AFTER
@@ -134,12 +171,13 @@ class _Reading:
         self.topic: list[tuple[int, int]] = []
         self.words = 0
 
-    # ----- text -> events -> sentences ----------------------------------------------------------------------------
+    # ----- text -> events -> sentences ------------------------------------------------------------------------------
 
     def run(self, text: str) -> None:
         words: list[str] = []
         starts, ends = self.starts, self.ends
         length = len(text)
+        low = False  # was the last word lower case and able to end a sentence?
         for match in TOKEN.finditer(text):
             token = match.group()
             start, end = match.span()
@@ -152,6 +190,11 @@ class _Reading:
                 word = "\n"
             else:
                 word = fold(token)
+                if token[0].isupper() and low and len(token) > 1 and token[1:].islower():
+                    words.append(".")  # "... normal limits The lungs ...": a sentence without its full stop
+                    starts.append(start)
+                    ends.append(start)
+                low = token.islower() and word not in _LINKS
                 if word in ARTICLES:
                     continue
             words.append(word)
@@ -203,10 +246,14 @@ class _Reading:
             elif char.isdigit():
                 unit = _UNIT.get(words[i + 1]) if i + 1 < count else None
                 if unit is not None and len(word) < 7:
-                    events.append(_Event(i, i + 1, lx.Leaf(size=float(word) * unit)))
+                    whole = words[i - 2] if i > 1 and words[i - 1] == "." and words[i - 2].isdigit() else ""
+                    number = float(f"{whole[-4:]}.{word}" if whole and word.isdigit() else word)
+                    events.append(_Event(i, i + 1, lx.Leaf(size=number * unit)))
             elif char in ".;\n?!*•":
-                if char == "." and i and words[i - 1] in _ABBREVIATIONS and i + 1 < count and words[i + 1] != "\n":
+                if char == "." and 0 < i < count - 1 and words[i - 1] in _ABBREVIATIONS and words[i + 1] != "\n":
                     pass
+                elif char == "." and 0 < i < count - 2 and words[i - 1].isdigit() and words[i + 2] in _UNIT:
+                    pass  # "1 . 5 cm": a decimal in tokenised text
                 elif char == "?" and i + 1 < count and words[i + 1][0].isalpha() and ends[i] == starts[i + 1]:
                     events.append(_Event(i, i, _QUERY))
                 else:
@@ -324,6 +371,8 @@ class _Reading:
         made: list[_Mention] = []
         pending: list[_Mention] = []
         attributes: list[tuple[int, bool]] = []  # event index, negated there
+        loose: list[int] = []  # descriptors that have found nothing to describe yet
+        bare = False  # a denial that has met nothing yet: "no new ..."
         link = False
         since = 0  # anatomies before this position already have their verdict
         for k, (first, last, leaf) in enumerate(events):
@@ -338,7 +387,7 @@ class _Reading:
                     pending = []
                     neg = False
                 elif cue & lx.NEG:
-                    neg, unc, partial = True, False, False
+                    neg, bare, unc, partial = True, True, False, False
                 if cue & lx.UNC_AFTER and (pending or not cue & lx.UNC):
                     for mention in pending:
                         if mention.state in (PRESENT, ABSENT):
@@ -385,15 +434,26 @@ class _Reading:
                     for anatomy in around:
                         for absent in lexicon.normal[anatomy]:
                             made.append(_Mention(absent, first, last, ABSENT, partial, explicit=False))
-                elif concept < 0 and leaf.descriptors and made and made[-1].explicit:
+                elif concept < 0 and leaf.descriptors:
+                    loose += leaf.descriptors
                     for descriptor in leaf.descriptors:  # "the granuloma is calcified"
-                        refined = pairs.get((-1 - made[-1].concept, -1 - descriptor))
+                        refined = pairs.get((-1 - made[-1].concept, -1 - descriptor)) if made else None
                         if refined is not None:
                             made[-1].concept = refined
             if used:
-                mention = _Mention(concept, begin, last, state, partial and state == ABSENT, side=leaf.side, zone=leaf.zone)
+                bare = False
+                while loose:  # "calcified left lower lobe granuloma"
+                    concept = pairs.get((-1 - concept, -1 - loose.pop()), concept)
+                mention = _Mention(
+                    concept, begin, last, state, partial and state == ABSENT, side=leaf.side, zone=leaf.zone
+                )
                 previous = pending[-1] if pending else None
-                if link and previous is not None and previous.state in (PRESENT, UNCERTAIN) and state in (PRESENT, UNCERTAIN):
+                if (
+                    link
+                    and previous is not None
+                    and previous.state in (PRESENT, UNCERTAIN)
+                    and state in (PRESENT, UNCERTAIN)
+                ):
                     if not previous.group:
                         self.groups += 1
                         previous.group = self.groups
@@ -404,7 +464,9 @@ class _Reading:
                 pending.append(mention)
                 since = last + 1
             elif leaf.side or leaf.zone or leaf.severity or leaf.change or leaf.place or leaf.size:
-                attributes.append((k, neg and not cue & lx.NEG))
+                attributes.append((k, bare and not cue & lx.NEG))
+            if leaf.anatomy >= 0:
+                bare = False
         if named:
             self.carry = named
         if any(e.leaf.cue & lx.COLON for e in events[1:3]) and named:
@@ -420,7 +482,9 @@ class _Reading:
             leaf = event.leaf
             if leaf.anatomy >= 0 and leaf.concept < 0:
                 found.append(leaf.anatomy)
-            elif leaf.concept >= 0 or leaf.descriptors or leaf.cue & (lx.VERB | lx.NORMAL | lx.NEG | lx.TERM | lx.EXIST):
+            elif (
+                leaf.concept >= 0 or leaf.descriptors or leaf.cue & (lx.VERB | lx.NORMAL | lx.NEG | lx.TERM | lx.EXIST)
+            ):
                 break
         return found
 
@@ -483,7 +547,7 @@ class _Reading:
             name = STUDY
         self.changes.append((name, change, first, last))
 
-    # ----- merge ------------------------------------------------------------------------------------------------------
+    # ----- merge ----------------------------------------------------------------------------------------------------
 
     def _span(self, first: int, last: int, where: list[int] | None) -> tuple[int, int]:
         start, end = self.starts[first], self.ends[last]
@@ -508,10 +572,16 @@ class _Reading:
             for vague in (lx.BOTH, 0):  # "bilateral, left greater than right"; "effusion" after "left effusion"
                 if vague in sides and len(sides) > 1:
                     general = sides.pop(vague)
-                    targets = (lx.LEFT, lx.RIGHT) if vague == lx.BOTH and (lx.LEFT in sides or lx.RIGHT in sides) else tuple(sides)
+                    targets = (
+                        (lx.LEFT, lx.RIGHT)
+                        if vague == lx.BOTH and (lx.LEFT in sides or lx.RIGHT in sides)
+                        else tuple(sides)
+                    )
                     for side in targets:
                         sides.setdefault(side, []).extend(general)
-            outright = [m for m in denied.get(concept, ()) if m.explicit and not m.partial and not m.severity and not m.change]
+            outright = [
+                m for m in denied.get(concept, ()) if m.explicit and not m.partial and not m.severity and not m.change
+            ]
             positive[concept] = {
                 side: self._finding(concept, side, sides[side], outright, where) for side in sorted(sides)
             }

@@ -26,9 +26,9 @@ VERSION = 1
 # Thresholds, set on honest reports so that fewer than 1 in 200 is flagged (docs/guards.md has the rates).
 REPEATED_SHARE = 0.55  # of four-word sequences that were said before
 WRONG_ORDER_SHARE = 0.2  # of function words that stand where English has none
-# From this length on, where an honest telegraphic style cannot invert every pair ("heart normal", "normal heart"), a
-# shuffle shares at least so many words (also different ones) with the reference, and at most so many word pairs.
-SHUFFLED_LENGTH, SHUFFLED_WORDS, SHUFFLED_PAIRS = 16, 0.8, 0.25
+# A shuffle has the reference's words but not its word pairs; one function word out of place makes it suspect. In texts
+# shorter than this, a telegraphic style can honestly invert every pair ("heart normal", "normal heart").
+SHUFFLED_LENGTH, SHUFFLED_WORDS, SHUFFLED_PAIRS, SUSPECT_PAIRS = 16, 0.8, 0.2, 0.45
 STUFFED_FINDINGS, EXTRA_FINDINGS = 16, 8  # different findings named, and those that the reference does not name
 LISTED_FINDINGS, LISTED_SHARE = 8, 0.5  # different findings, and the share of all words that name one
 CONTRADICTIONS = 2  # findings both asserted and denied; one may be a slip, and is the judge's to price
@@ -119,10 +119,12 @@ _ARTICLES = _set("the a an no")
 _PREPOSITIONS = _set("of in with at on for from to")
 _VERBS = _set("is are was were")
 _CANNOT_PRECEDE: dict[str, frozenset[str]] = {
-    **dict.fromkeys(_ARTICLES, _ARTICLES | _PREPOSITIONS | _VERBS | {"and", "or"} | _BREAKS),
-    **dict.fromkeys(_PREPOSITIONS, _VERBS | {"and", "or", "of"} | _BREAKS),
-    **dict.fromkeys(_VERBS, _VERBS | {"and", "or", "of"} | _BREAKS),
-    **dict.fromkeys(("and", "or"), frozenset({"and", "or", "of"}) | _BREAKS),
+    **dict.fromkeys(_ARTICLES, _ARTICLES | _PREPOSITIONS | _VERBS | _BREAKS | _set("and or there")),
+    **dict.fromkeys(_PREPOSITIONS, _VERBS | _BREAKS | _set("and or of there")),
+    **dict.fromkeys(_VERBS, _VERBS | _BREAKS | _set("and or")),
+    **dict.fromkeys(_BREAKS, _VERBS | _set("of or")),
+    "and": _BREAKS | _set("and of"),
+    "or": _BREAKS | _set("and or of"),
 }
 
 # Text that speaks to a judge. Every repetition is bounded, so that no pattern can be made to backtrack for long.
@@ -285,27 +287,19 @@ def _repeated(words: list[str]) -> float:
 
 
 def _word_salad(ours: _Text, theirs: _Text) -> bool:
-    return _disordered(ours.tokens) or _shuffled(ours.words, theirs.words)
-
-
-def _disordered(tokens: list[str]) -> bool:
-    """Function words where English has none: "the of", "no is", a sentence that ends in "with"."""
-    starts = [(a, b) for a, b in zip(tokens, [*tokens[1:], "."], strict=True) if a in _CANNOT_PRECEDE]
+    """Function words where English has none ("the of", "no is"), or the reference's words without its word pairs."""
+    starts = [(a, b) for a, b in zip(ours.tokens, [*ours.tokens[1:], "."], strict=True) if a in _CANNOT_PRECEDE]
     wrong = sum(b in _CANNOT_PRECEDE[a] for a, b in starts)
-    return wrong >= 3 and wrong > WRONG_ORDER_SHARE * len(starts)
-
-
-def _shuffled(ours: list[str], theirs: list[str]) -> bool:
-    """The reference's words without its word pairs."""
-    if min(len(ours), len(theirs)) < SHUFFLED_LENGTH:
-        return False
-    distinct = set(ours)
-    if len(distinct.intersection(theirs)) < SHUFFLED_WORDS * len(distinct):  # the cheap test first
-        return False
-    if (Counter(ours) & Counter(theirs)).total() < SHUFFLED_WORDS * len(ours):
-        return False
-    pairs = Counter(pairwise(ours)) & Counter(pairwise(theirs))
-    return pairs.total() < SHUFFLED_PAIRS * (len(ours) - 1)
+    if wrong >= 3 and wrong > WRONG_ORDER_SHARE * len(starts):
+        return True
+    words = ours.words
+    distinct = set(words)
+    if len(words) < SHUFFLED_LENGTH or len(distinct.intersection(theirs.words)) < SHUFFLED_WORDS * len(distinct):
+        return False  # the cheap test first
+    same_words = (Counter(words) & Counter(theirs.words)).total()
+    same_pairs = (Counter(pairwise(words)) & Counter(pairwise(theirs.words))).total()
+    allowed = SUSPECT_PAIRS if wrong else SHUFFLED_PAIRS
+    return same_words >= SHUFFLED_WORDS * len(words) and same_pairs < allowed * (len(words) - 1)
 
 
 def _finding_stuffing(ours: _Text, theirs: _Text) -> bool:

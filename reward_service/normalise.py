@@ -42,6 +42,7 @@ _SYMBOLS = {
 }
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _FRACTIONS = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+_MAX_GROWTH = 4  # characters out of one; some Arabic ligatures make 18, and a text limit should stay a limit
 _MAX_MARKS = 16  # characters of a cluster that are read; reordering thousands of marks is quadratic
 
 # Letters that a reader cannot tell from Latin ones: Cyrillic, Greek, Armenian, small capitals and IPA forms.
@@ -126,9 +127,9 @@ def normalise(text: str, policy: Policy = "standard") -> Normalised:
     if policy == "none":
         return Normalised(text, text)
     # The common case, in a few microseconds: tidy ASCII that holds nothing to fold.
-    if text.isascii() and text.replace("\n", "").isprintable() and not any(mark in text for mark in _WORK):
-        if not (text[:1].isspace() or text[-1:].isspace()):
-            return Normalised(text, text)
+    tidy = text.isascii() and text.replace("\n", "").isprintable() and not any(mark in text for mark in _WORK)
+    if tidy and not (text[:1].isspace() or text[-1:].isspace()):
+        return Normalised(text, text)
     draft = _Draft(text)
     flags = [
         flag
@@ -216,6 +217,8 @@ def _fold_cluster(cluster: str) -> str:
     if cluster in _SYMBOLS:
         return _SYMBOLS[cluster]
     folded = unicodedata.normalize("NFKC", cluster)
+    if len(folded) > _MAX_GROWTH * len(cluster):
+        return cluster
     base = unicodedata.normalize("NFKD", folded[:1])
     if base[:1].isascii():  # marks that compose with no Latin letter are decoration, e.g. struck-out text
         folded = "".join(c for c in folded if not unicodedata.combining(c))

@@ -17,7 +17,7 @@ NORMAL_REPORT = (
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One study. The edits are (old, new) pairs that apply to `reference`."""
+    """One study. The edits are (old, new) pairs that apply to `reference`, and touch every statement of their kind."""
 
     name: str
     reference: str
@@ -26,13 +26,10 @@ class Study:
     terse: str
     """A correct impression: every positive finding, or that there is none."""
     negation: tuple[str, str]
-    """Turns the main statement into its opposite."""
+    """Denies every positive finding, or asserts one in a normal study."""
     severity: tuple[str, str] | None = None
     side: tuple[str, str] | None = None
-
-    @property
-    def abnormal(self) -> bool:
-        return self.severity is not None or self.side is not None
+    abnormal: bool = True
 
 
 STUDIES = (
@@ -44,6 +41,7 @@ STUDIES = (
         "No pneumothorax or pleural effusion. No acute bony abnormality.",
         "No acute cardiopulmonary abnormality.",
         ("There is no pleural effusion or pneumothorax", "There is a pleural effusion and a pneumothorax"),
+        abnormal=False,
     ),
     Study(
         "normal telegraphic",
@@ -51,6 +49,7 @@ STUDIES = (
         "Normal heart size. Clear lungs. No edema, pneumothorax or effusion.",
         "No acute disease.",
         ("No edema", "Pulmonary edema"),
+        abnormal=False,
     ),
     Study(
         "right pneumothorax",
@@ -81,8 +80,16 @@ STUDIES = (
         "Moderate cardiomegaly with moderate pulmonary edema and small pleural effusions on both sides. No "
         "pneumothorax. Degenerative change of the thoracic spine.",
         "Moderate cardiomegaly, moderate pulmonary edema and small bilateral pleural effusions.",
-        ("There is moderate pulmonary edema", "There is no pulmonary edema"),
-        ("moderate pulmonary edema", "minimal pulmonary edema"),
+        (
+            "The heart is moderately enlarged. There is moderate pulmonary edema. Small bilateral pleural effusions "
+            "are present. There is no pneumothorax. Degenerative changes are noted",
+            "The heart is not enlarged. There is no pulmonary edema. No pleural effusions are present. There is no "
+            "pneumothorax. No degenerative changes are noted",
+        ),
+        (
+            "moderately enlarged. There is moderate pulmonary edema. Small",
+            "minimally enlarged. There is minimal pulmonary edema. Large",
+        ),
     ),
     Study(
         "pneumonia",
@@ -98,22 +105,41 @@ STUDIES = (
     Study(
         "intensive care devices",
         "FINDINGS: The endotracheal tube ends 4 cm above the carina. A right internal jugular catheter ends in the "
-        "superior vena cava. There is a small left pleural effusion and mild bibasilar atelectasis. Mild cardiomegaly "
-        "is unchanged. No pneumothorax.\nIMPRESSION: Small left pleural effusion and mild bibasilar atelectasis.",
+        "superior vena cava. There is a moderate left pleural effusion with mild bibasilar atelectasis. The heart is "
+        "normal in size.\nIMPRESSION: Moderate left pleural effusion. No pneumothorax.",
         "Endotracheal tube tip 4 cm above the carina. Right internal jugular line with its tip in the superior vena "
-        "cava. Small pleural effusion on the left. Mild atelectasis at both bases. Unchanged mild cardiomegaly. There "
-        "is no pneumothorax.",
-        "Small left pleural effusion, mild bibasilar atelectasis and unchanged mild cardiomegaly.",
-        ("No pneumothorax", "Large pneumothorax"),
-        ("a small left pleural effusion and mild", "a massive left pleural effusion and severe"),
-        ("There is a small left", "There is a small right"),
+        "cava. Moderate pleural effusion on the left and mild atelectasis at both bases. Normal heart size. There is "
+        "no pneumothorax.",
+        "Endotracheal tube 4 cm above the carina and right internal jugular catheter in the superior vena cava. "
+        "Moderate left pleural effusion with mild bibasilar atelectasis.",
+        (
+            "There is a moderate left pleural effusion with mild bibasilar atelectasis. The heart is normal in size."
+            "\nIMPRESSION: Moderate left pleural effusion. No pneumothorax.",
+            "There is no pleural effusion and no atelectasis. The heart is normal in size."
+            "\nIMPRESSION: No pleural effusion. No pneumothorax.",
+        ),
+        (
+            "a moderate left pleural effusion with mild bibasilar atelectasis. The heart is normal in size."
+            "\nIMPRESSION: Moderate left",
+            "a massive left pleural effusion with severe bibasilar atelectasis. The heart is normal in size."
+            "\nIMPRESSION: Massive left",
+        ),
+        (
+            "a moderate left pleural effusion with mild bibasilar atelectasis. The heart is normal in size."
+            "\nIMPRESSION: Moderate left",
+            "a moderate right pleural effusion with mild bibasilar atelectasis. The heart is normal in size."
+            "\nIMPRESSION: Moderate right",
+        ),
     ),
     Study(
         "numbered impression",
         "1. 2 cm nodule in the left upper lobe, suspicious for malignancy.\n2. Emphysema.\n3. No pleural effusion.",
         "Emphysema. There is a 2 cm nodule in the left upper lobe, which is suspicious for malignancy. No effusion.",
         "2 cm left upper lobe nodule suspicious for malignancy, and emphysema.",
-        ("2 cm nodule in the left upper lobe, suspicious", "No nodule in the left upper lobe, no concern"),
+        (
+            "2 cm nodule in the left upper lobe, suspicious for malignancy.\n2. Emphysema.",
+            "No nodule in the left upper lobe, no concern for malignancy.\n2. No emphysema.",
+        ),
         None,
         ("left upper lobe", "right upper lobe"),
     ),
@@ -123,9 +149,15 @@ STUDIES = (
         "SMALL PLEURAL EFFUSION ON THE RIGHT. THE HEART IS MILDLY ENLARGED. OLD FRACTURES OF LEFT RIBS. "
         "NO PNEUMOTHORAX.",
         "SMALL RIGHT PLEURAL EFFUSION. MILD CARDIOMEGALY. OLD LEFT RIB FRACTURES.",
-        ("THERE IS A SMALL RIGHT", "THERE IS NO RIGHT"),
-        ("A SMALL RIGHT", "A LARGE RIGHT"),
-        ("A SMALL RIGHT", "A SMALL LEFT"),
+        (
+            "THERE IS A SMALL RIGHT PLEURAL EFFUSION. MILD CARDIOMEGALY. NO PNEUMOTHORAX. OLD LEFT RIB FRACTURES.",
+            "THERE IS NO RIGHT PLEURAL EFFUSION. NO CARDIOMEGALY. NO PNEUMOTHORAX. NO LEFT RIB FRACTURES.",
+        ),
+        ("A SMALL RIGHT PLEURAL EFFUSION. MILD", "A LARGE RIGHT PLEURAL EFFUSION. SEVERE"),
+        (
+            "A SMALL RIGHT PLEURAL EFFUSION. MILD CARDIOMEGALY. NO PNEUMOTHORAX. OLD LEFT",
+            "A SMALL LEFT PLEURAL EFFUSION. MILD CARDIOMEGALY. NO PNEUMOTHORAX. OLD RIGHT",
+        ),
     ),
     Study(
         "lower-cased tokens",
@@ -133,7 +165,10 @@ STUDIES = (
         "effusion . no pneumothorax is seen .",
         "patchy left lower lobe opacity . mild cardiomegaly . no effusion or pneumothorax .",
         "patchy left lower lobe opacity and mild cardiomegaly .",
-        ("there is a patchy opacity", "there is no patchy opacity"),
+        (
+            "there is a patchy opacity in the left lower lobe . the heart is mildly enlarged",
+            "there is no patchy opacity in the left lower lobe . the heart is not enlarged",
+        ),
         ("mildly enlarged", "massively enlarged"),
         ("left lower lobe", "right lower lobe"),
     ),
@@ -144,9 +179,12 @@ STUDIES = (
         "Hyperinflated lungs with emphysema. Calcified granuloma in the right upper lobe. Tortuous aorta. There is no "
         "pneumothorax, effusion or focal consolidation.",
         "Emphysema with hyperinflated lungs, right upper lobe calcified granuloma and tortuous aorta.",
-        ("A calcified granuloma is seen", "No calcified granuloma is seen"),
-        None,
-        ("right upper lobe", "left upper lobe"),
+        (
+            "The lungs are hyperinflated with emphysema. A calcified granuloma is seen in the right upper lobe. The "
+            "aorta is tortuous.",
+            "The lungs are not hyperinflated and without emphysema. No calcified granuloma is seen in the right upper "
+            "lobe. The aorta is not tortuous.",
+        ),
     ),
     Study(
         "interval change",
@@ -155,8 +193,20 @@ STUDIES = (
         "Compared with the prior study, the right pleural effusion has increased and is large. Unchanged opacity at "
         "the left base. Moderate cardiomegaly is stable. No pneumothorax.",
         "Increased, now large right pleural effusion. Unchanged left basilar opacity. Stable moderate cardiomegaly.",
-        ("The right pleural effusion has increased and is now large", "There is no right pleural effusion"),
-        ("is now large", "is now tiny"),
-        ("right pleural", "left pleural"),
+        (
+            "The right pleural effusion has increased and is now large. The left basilar opacity is unchanged. There is "
+            "no pneumothorax. Stable moderate cardiomegaly.",
+            "The right pleural effusion has resolved. The left basilar opacity is no longer seen. There is no "
+            "pneumothorax. No cardiomegaly.",
+        ),
+        (
+            "increased and is now large. The left basilar opacity is unchanged. There is no pneumothorax. Stable "
+            "moderate",
+            "increased and is now tiny. The left basilar opacity is unchanged. There is no pneumothorax. Stable severe",
+        ),
+        (
+            "right pleural effusion has increased and is now large. The left",
+            "left pleural effusion has increased and is now large. The right",
+        ),
     ),
 )

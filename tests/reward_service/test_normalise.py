@@ -192,6 +192,12 @@ def test_the_result_is_clean(text: str) -> None:
     assert not module._INVISIBLE.search(result)
 
 
+@given(st.text(max_size=50))
+def test_a_text_grows_no_more_than_fourfold(text: str) -> None:
+    assert len(text_of(text)) <= 4 * len(text)
+    assert text_of("\ufdfa" * 9) == "\ufdfa" * 9  # NFKC makes 18 characters of each
+
+
 @given(st.lists(st.sampled_from(PLAIN.split()), min_size=1, max_size=20).map(" ".join))
 def test_normalising_twice_changes_nothing_more(text: str) -> None:
     dressed = f"<think>x</think> {text.replace('o', 'о')}  ½²<|im_end|>"

@@ -1,0 +1,255 @@
+"""What the LLM judge costs beyond its model: request rate, prefix-cache share, and our own CPU per pair.
+
+Rates are measured against a real vLLM server (the tests' tiny model), both runners on the same prompts' shape with
+references of their own, in ABBA order, so that neither finds the other's cache. CPU is measured against a server
+that answers at once from another process. Only ratios mean anything: the model is tiny and the machine is shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import random
+import signal
+import socket
+import statistics
+import subprocess
+import time
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import aiohttp.web
+import httpx
+
+from judges.vllm.judge import VllmJudge
+from judges.vllm.prompt import read_pair
+from judges.vllm.settings import VllmJudgeSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+FINDINGS = (
+    "effusion",
+    "consolidation",
+    "nodule",
+    "mass",
+    "opacity",
+    "edema",
+    "fracture",
+    "atelectasis",
+    "pneumothorax",
+)
+GROUP = 16
+Pair = tuple[str, str]
+
+
+def report(rng: random.Random, sentences: int) -> str:
+    """A synthetic report; the number in it keeps every reference distinct."""
+    parts = []
+    for _ in range(sentences):
+        grade, side = rng.choice(("small", "moderate", "large", "stable")), rng.choice(("left", "right"))
+        parts.append(f"There is a {grade} {side} {rng.choice(FINDINGS)} of {rng.randint(1, 99999)} mm.")
+    return " ".join(parts)
+
+
+def groups(rng: random.Random, count: int, sentences: int) -> list[Pair]:
+    """`count` references with `GROUP` candidates each, one group after the other."""
+    references = [report(rng, sentences) for _ in range(count)]
+    return [(report(rng, sentences), reference) for reference in references for _ in range(GROUP)]
+
+
+@contextmanager
+def vllm_server() -> Iterator[str]:
+    """The base URL of a real server: `$REWARD_VLLM_URL`, or one started here and stopped afterwards."""
+    if url := os.environ.get("REWARD_VLLM_URL"):
+        yield url
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = ROOT / "tests" / "vllm_server" / "serve.sh"
+    process = subprocess.Popen(
+        [script, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
+                break
+            except OSError:
+                if process.poll() is not None:
+                    raise SystemExit("vllm did not start; see tests/vllm_server/make_environment.sh") from None
+                time.sleep(1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def make_judge(url: str, concurrency: int) -> VllmJudge:
+    return VllmJudge(
+        VllmJudgeSettings(
+            model="judge", revision="bench", base_urls=(url,), concurrency=concurrency, canary_interval_s=0
+        )
+    )
+
+
+# --- rate and cache, against the real server ----------------------------------------------------------------------
+
+
+async def run_judge(judge: VllmJudge, pairs: list[Pair]) -> tuple[float, float, int]:
+    """(pairs per second, cached share of prompt tokens, failures)."""
+    begin = time.perf_counter()
+    verdicts = await asyncio.gather(
+        *(judge.judge(c, r, None, deadline=time.monotonic() + 600) for c, r in pairs), return_exceptions=True
+    )
+    took = time.perf_counter() - begin
+    tokens = [v.details["tokens"] for v in verdicts if not isinstance(v, BaseException)]
+    share = sum(t["cached"] for t in tokens) / max(1, sum(t["prompt"] for t in tokens))  # type: ignore[index]
+    return len(pairs) / took, share, len(pairs) - len(tokens)
+
+
+async def run_bare(judge: VllmJudge, url: str, pairs: list[Pair], concurrency: int) -> float:
+    """Pairs per second of a load generator that only sends the same prompts and reads the answers."""
+    bodies = [judge._body(read_pair(c, r, None, 60), 0, "") for c, r in pairs]
+    permits = asyncio.Semaphore(concurrency)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
+
+        async def post(body: bytes) -> None:
+            async with (
+                permits,
+                session.post(
+                    f"{url}/v1/chat/completions", data=body, headers={"content-type": "application/json"}
+                ) as response,
+            ):
+                assert response.status == 200
+                await response.read()
+
+        begin = time.perf_counter()
+        await asyncio.gather(*map(post, bodies))
+        return len(pairs) / (time.perf_counter() - begin)
+
+
+async def against_vllm(url: str, count: int, sentences: int, concurrency: int, rounds: int) -> None:
+    rng = random.Random(1)
+    judge = make_judge(url, concurrency)
+    await judge.start()
+    await run_judge(judge, groups(rng, 2, sentences))  # warm up: the instructions are in the cache for both
+    ours, bare, shares, failures = [], [], [], 0
+    for runner in "ABBA" * rounds:
+        pairs = groups(rng, count, sentences)
+        if runner == "A":
+            rate, share, failed = await run_judge(judge, pairs)
+            ours.append(rate)
+            shares.append(share)
+            failures += failed
+        else:
+            bare.append(await run_bare(judge, url, pairs, concurrency))
+    await judge.aclose()
+    ratio = statistics.mean(ours) / statistics.mean(bare)
+    print(f"rate, {count} groups of {GROUP}, concurrency {concurrency}: judge {statistics.mean(ours):.2f}/s,", end=" ")
+    print(f"bare load generator {statistics.mean(bare):.2f}/s, ratio {ratio:.2f} (target 0.9)")
+    print(f"  runs: judge {[f'{r:.2f}' for r in ours]}, bare {[f'{r:.2f}' for r in bare]}")
+    print(f"prefix cache: {statistics.mean(shares):.3f} of prompt tokens (target 0.8); failures {failures}")
+
+
+# --- our CPU, against a server that answers at once ---------------------------------------------------------------
+
+
+def _instant_server(ready: multiprocessing.connection.Connection) -> None:
+    """Answers every self-test truthfully and every pair with the same well-formed answer."""
+    lists = ("matched", "location", "severity", "missing", "false", "comparison_added", "comparison_omitted", "normal")
+    verdict = {name: [] for name in lists} | {"matched": [{"ref": f"R{i}", "cand": f"P{i}"} for i in range(1, 6)]}
+
+    def completion(content: str) -> bytes:
+        choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 3000, "completion_tokens": 90, "prompt_tokens_details": {"cached_tokens": 2900}}
+        return json.dumps({"object": "chat.completion", "model": "judge", "choices": [choice], "usage": usage}).encode()
+
+    answers = completion(json.dumps(verdict)), completion('{"colour":"vantablack-7f3a"}')
+
+    async def handle(request: aiohttp.web.Request) -> aiohttp.web.Response:
+        body = await request.read()
+        return aiohttp.web.Response(body=answers[b'"self_test"' in body], content_type="application/json")
+
+    async def main() -> None:
+        app = aiohttp.web.Application()
+        app.router.add_post("/v1/chat/completions", handle)
+        runner = aiohttp.web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+        ready.send(runner.addresses[0][1])
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+async def cpu_of(work: Callable[[], Awaitable[object]], count: int) -> float:
+    """Milliseconds of this process's CPU per pair."""
+    begin = time.process_time()
+    await work()
+    return (time.process_time() - begin) / count * 1000
+
+
+async def against_instant(url: str, count: int, sentences: int, concurrency: int, rounds: int) -> None:
+    rng = random.Random(2)
+    judge = make_judge(url, concurrency)
+    await judge.start()
+    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    async with httpx.AsyncClient(limits=limits, timeout=60, trust_env=False) as client:
+        permits = asyncio.Semaphore(concurrency)
+
+        async def post(body: bytes) -> None:
+            async with permits:
+                response = await client.post(
+                    f"{url}/v1/chat/completions", content=body, headers={"content-type": "application/json"}
+                )
+                assert response.status_code == 200
+
+        async def ours(pairs: list[Pair]) -> float:
+            return await cpu_of(lambda: run_judge(judge, pairs), len(pairs))
+
+        async def bare(pairs: list[Pair]) -> float:
+            bodies = [judge._body(read_pair(c, r, None, 60), 0, "") for c, r in pairs]
+            return await cpu_of(lambda: asyncio.gather(*map(post, bodies)), len(pairs))
+
+        await ours(groups(rng, 2, sentences))
+        await bare(groups(rng, 2, sentences))
+        figures: dict[str, list[float]] = {"A": [], "B": []}
+        for runner in "ABBA" * rounds:
+            pairs = groups(rng, count, sentences)
+            figures[runner].append(await (ours(pairs) if runner == "A" else bare(pairs)))
+    await judge.aclose()
+    a, b = statistics.median(figures["A"]), statistics.median(figures["B"])
+    print(f"CPU per pair: judge {a:.2f} ms, bare httpx POST {b:.2f} ms, ratio {a / b:.2f} (target at most 1.5)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--groups", type=int, default=6, help="groups of 16 per run")
+    parser.add_argument("--sentences", type=int, default=5, help="statements per report")
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=1, help="times ABBA")
+    parser.add_argument("--only", choices=("vllm", "cpu"))
+    arguments = parser.parse_args()
+    if arguments.only != "vllm":
+        receive, send = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.get_context("spawn").Process(target=_instant_server, args=(send,), daemon=True)
+        process.start()
+        url = f"http://127.0.0.1:{receive.recv()}"
+        asyncio.run(against_instant(url, 20, arguments.sentences, 16, 2))
+        process.terminate()
+    if arguments.only != "cpu":
+        with vllm_server() as url:
+            asyncio.run(
+                against_vllm(url, arguments.groups, arguments.sentences, arguments.concurrency, arguments.rounds)
+            )
+
+
+if __name__ == "__main__":
+    main()

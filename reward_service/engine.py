@@ -211,6 +211,8 @@ class Engine:
         """
         await self._admit(len(items), deadline, hold)
         self.telemetry.inflight.inc(len(items))
+        if timings is not None:
+            timings.queue_ms = timings.total_ms
         try:
             scorer = self._scorers[served.profile.name]
             scored = await scorer.score(items, deadline, timings)
@@ -288,6 +290,13 @@ class Engine:
             out["problem"] = self.problem
         return out
 
+    def health(self) -> dict[str, Mapping[str, object]]:
+        """What every component's runner says of itself, by ``name:settings hash``; and its `cost`."""
+        return {
+            identity: {**runner.health(), "cost": getattr(component, "cost", "remote")}
+            for identity, (component, runner) in self._runners.items()
+        }
+
     def info(self) -> dict[str, Any]:
         """What this process serves and in what state; no secrets."""
         available = {}
@@ -311,7 +320,7 @@ class Engine:
                 )
             },
             "readiness": self.readiness(),
-            "components": {identity: dict(runner.health()) for identity, (_, runner) in self._runners.items()},
+            "components": {identity: dict(health) for identity, health in self.health().items()},
             "cache": self.cache.stats(),
             "flights": self.flights.stats(),
         }

@@ -9,6 +9,7 @@ what is wrong and how to fix it, and never contain report text.
       UnknownProfile          no such profile, or it is not enabled
       PinMismatch             the pinned fingerprint is not the one being served
       TooLarge                more bytes than the service accepts
+      TooSlow                 the body did not arrive in time
       Unauthorized            no API key, or a wrong one
       Overloaded              the queue is full: come back later
       ComponentsUnavailable   a component whose policy is `fail` has no score
@@ -55,6 +56,11 @@ class PinMismatch(ServiceError):
 
 class TooLarge(ServiceError):
     code = "body_too_large"
+
+
+class TooSlow(ServiceError):
+    code = "body_too_slow"
+    retryable = True
 
 
 class Unauthorized(ServiceError):

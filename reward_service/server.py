@@ -1,57 +1,158 @@
-"""Starts the HTTP server: address checks, limits of the operating system, processes, exit status."""
+"""Starts the HTTP server: address checks, limits of the operating system, drain on SIGTERM, exit status.
+
+One process serves by itself; several are kept by `supervisor.py`. After SIGTERM `/ready` is red, requests are
+still accepted for `drain_delay_s` so that a load balancer can look elsewhere, and what is in flight is finished.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import resource
+import signal
 import socket
-import sys
 import tempfile
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import structlog
 import uvicorn
+from uvicorn.loops.auto import auto_loop_factory
 
+from reward_service import supervisor
 from reward_service.api.auth import require_safe_address
+from reward_service.api.protocol import Protocol
 from reward_service.app import create_app
 from reward_service.engine import Engine
+from reward_service.errors import ConfigurationError
+from reward_service.logs import configure_logs, say
 from reward_service.settings import Settings
+
+log = structlog.get_logger("reward_service.server")
+
+_LAST_WORDS_S = 1.5  # of the grace time: for telling whom it cuts off, and for closing
+_KEEP_ALIVE_S = 75  # longer than common clients' pools keep a connection idle
 
 
 def run(settings: Settings) -> int:
-    """Serve until a signal. Returns the exit status: 0 after a clean drain, 3 when it cannot start."""
+    """Serve until a signal; 0 after a clean drain, 1 after one that had to be cut short.
+
+    Raises `ConfigurationError` when it cannot start.
+    """
     require_safe_address(settings.host, settings.api_keys, settings.insecure)
+    configure_logs(settings)
     raise_file_limit()
-    Engine.check(settings)  # before the port is taken: a wrong profile is one line here, not a restart loop
-    if (settings.workers > 1 or settings.model_process) and not settings.runtime_dir:
-        os.environ["REWARD_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="reward-")  # mode 0700
-        settings = Settings()
-    listener = _listen(settings)
-    host, port = listener.getsockname()[:2]
-    sys.stderr.write(f"reward-service listening on http://{host}:{port}\n")
-    sys.stderr.flush()
-    if settings.workers > 1:
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="reward-metrics-"))
-        config = uvicorn.Config(
-            "reward_service.app:create_app", factory=True, workers=settings.workers, **_options(settings)
+    with contextlib.ExitStack() as cleanup:
+        if (settings.workers > 1 or settings.model_process) and not settings.runtime_dir:
+            directory = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="reward-"))  # mode 0700
+            settings = settings.model_copy(update={"runtime_dir": directory})
+        listener = cleanup.enter_context(_listen(settings))
+        host, port = listener.getsockname()[:2]
+        announcement = f"reward-service listening on http://{f'[{host}]' if ':' in host else host}:{port}"
+        if settings.workers == 1:
+            _run_loop(settings, listener, lambda event: say(announcement) if event == "up" else None)
+            return 0
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = cleanup.enter_context(
+            tempfile.TemporaryDirectory(prefix="reward-metrics-", ignore_cleanup_errors=True)
         )
-        uvicorn.supervisors.Multiprocess(config, sockets=[listener]).run()
-        return 0
-    app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, **_options(settings)))
-    server.run(sockets=[listener])
-    return 3 if app.state.fatal else 0
+        return supervisor.supervise(
+            settings.workers,
+            supervisor.Job(serve_in_child, (settings, listener)),
+            grace_s=settings.shutdown_grace_s,
+            on_up=lambda: say(announcement),
+            on_stop=listener.close,
+        )
 
 
-def _options(settings: Settings) -> dict[str, Any]:
-    return {
-        "log_config": None,
-        "access_log": False,
-        "backlog": settings.backlog,
-        "timeout_graceful_shutdown": int(settings.shutdown_grace_s) or None,
-        "timeout_keep_alive": 75,  # longer than common clients' pools keep a connection idle
-        "server_header": False,
-        "proxy_headers": False,
-    }
+def serve_in_child(settings: Settings, listener: socket.socket, report: Callable[[str], None]) -> None:
+    """What one of several HTTP processes does; `report` receives ``up`` and ``ready``."""
+    configure_logs(settings)
+    raise_file_limit()
+    _run_loop(settings, listener, report)
+
+
+def _run_loop(settings: Settings, listener: socket.socket, report: Callable[[str], None]) -> None:
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(_serve(settings, listener, report))
+
+
+async def _serve(settings: Settings, listener: socket.socket, report: Callable[[str], None]) -> None:
+    engine = Engine(settings)
+    app = create_app(settings, engine)
+    server = Server(
+        uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            backlog=settings.backlog,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            server_header=False,
+            proxy_headers=False,
+        ),
+        engine,
+        settings,
+    )
+    app.state.on_loaded = lambda: report("ready")
+    app.state.on_fatal = server.stop
+    app.state.time_left = server.time_left
+    report("up")
+    await server.serve(sockets=[listener])
+    if app.state.fatal:
+        raise app.state.fatal
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with a drain: it would stop accepting at once, and end with the signal's status."""
+
+    def __init__(self, config: uvicorn.Config, engine: Engine, settings: Settings) -> None:
+        super().__init__(config)
+        self._engine = engine
+        self._grace_s = settings.shutdown_grace_s
+        self._delay_s = min(settings.drain_delay_s, settings.shutdown_grace_s / 2)
+        self._end: float | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.drain)
+        loop.add_signal_handler(signal.SIGINT, self.interrupt)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)  # what is left to do is short; let it finish
+
+    def drain(self) -> None:
+        """SIGTERM: say at once that this process is leaving, stop accepting a little later."""
+        if self._end is None:
+            log.info("draining", accepting_for_s=self._delay_s, grace_s=self._grace_s)
+            self._end = time.monotonic() + self._grace_s
+            self._engine.closing = True
+            asyncio.get_running_loop().call_later(self._delay_s, self.stop)
+
+    def interrupt(self) -> None:
+        """SIGINT: no delay; a second one does not wait for what is in flight either."""
+        self.force_exit = self.should_exit
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop accepting now, finish what is in flight."""
+        self._engine.closing = True
+        self._end = self._end or time.monotonic() + self._grace_s
+        self.should_exit = True
+
+    def time_left(self) -> float:
+        """Seconds of the grace time."""
+        return self._grace_s if self._end is None else max(0.0, self._end - time.monotonic())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.timeout_graceful_shutdown = max(0.1, self.time_left() - _LAST_WORDS_S)  # type: ignore[assignment]
+        await super().shutdown(sockets)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -61,22 +162,23 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         listener.bind((settings.host, settings.port))
     except OSError as error:
-        from reward_service.errors import ConfigurationError
-
+        listener.close()
         raise ConfigurationError(
             f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another REWARD_PORT, or 0 for "
             "a free one.",
             param="port",
         ) from None
     listener.listen(settings.backlog)
-    listener.set_inheritable(True)
     return listener
 
 
 def raise_file_limit() -> None:
     """Thousands of trainers' connections arrive at once: use all the file descriptors that are allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (min(hard, 1 << 20) if hard != resource.RLIM_INFINITY else 1 << 16, hard)
-        )
+    most = 1 << 20
+    wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+__all__: list[Any] = ["Server", "raise_file_limit", "run", "serve_in_child"]

@@ -1,20 +1,36 @@
 """Prometheus metrics, defined once. Labels are names and codes; report text is never one.
 
 With several HTTP processes, `PROMETHEUS_MULTIPROC_DIR` (set by `serve`) makes the counts add up over them.
+Counters that caches and workers keep for themselves are brought over by `sample`, as increments.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    multiprocess,
+)
+
+from reward_service import logs
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _REWARD = tuple(round(-1 + i * 0.1, 1) for i in range(21))
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_LOOK_UPS = {"hits": "hit", "misses": "miss"}
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 Observe = Callable[[str, float], None]
+JudgeObserve = Callable[[str, float, Mapping[str, str]], None]
 
 
 class Telemetry:
@@ -29,7 +45,14 @@ class Telemetry:
         )
         self.batch_size = Histogram("reward_batch_size", "Pairs per batch", ["component"], buckets=_BATCH, registry=r)
         self.cache = Counter("reward_cache_requests", "Score cache look-ups", ["level", "result"], registry=r)
-        self.artefacts = Counter("reward_artefact_requests", "Artefact look-ups", ["component", "result"], registry=r)
+        self.cache_events = Counter(
+            "reward_cache_events",
+            "Errors, outages, writes, drops ... of the score cache",
+            ["level", "event"],
+            registry=r,
+        )
+        self.cache_state = _gauge(r, "reward_cache_state", "Whether a level is up; writes queued", ["level", "what"])
+        self.artefacts = Counter("reward_artefact_requests", "Artefact look-ups", ["cache", "result"], registry=r)
         self.missing = Counter("reward_missing", "Components without a score", ["component", "code"], registry=r)
         self.flags = Counter("reward_flags", "Flags raised on candidates", ["flag"], registry=r)
         self.reward = Histogram("reward_value", "Rewards", ["profile"], buckets=_REWARD, registry=r)
@@ -42,17 +65,29 @@ class Telemetry:
             buckets=(0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0),
         )  # fmt: skip
         self.judge_tokens = Counter("reward_judge_tokens", "Tokens of the LLM judge", ["kind"], registry=r)
-        self.judge_attempts = Counter("reward_judge_attempts", "Calls to judge servers", ["result"], registry=r)
-        live = {"multiprocess_mode": "livemax"}
-        self.judge_breaker = Gauge("reward_judge_breaker_open", "1 while open", ["server"], registry=r, **live)  # type: ignore[arg-type]
-        self.judge_drift = Gauge("reward_judge_drift", "Share of canaries that changed", registry=r, **live)  # type: ignore[arg-type]
-        self.worker_ready = Gauge("reward_component_ready", "1 when ready", ["component"], registry=r, **live)  # type: ignore[arg-type]
-        self.worker_restarts = Gauge(
-            "reward_worker_restarts", "Model worker restarts", ["component"], registry=r, **live  # type: ignore[arg-type]
-        )  # fmt: skip
+        self.judge_attempts = Counter(
+            "reward_judge_attempts", "Calls to judge servers", ["server", "result"], registry=r
+        )
+        self.judge_seconds = Histogram(
+            "reward_judge_attempt_seconds", "Time of one call", ["server"], buckets=_SECONDS, registry=r
+        )
+        self.judge_invalid = Counter(
+            "reward_judge_invalid_answers", "Answers refused", ["code", "repaired"], registry=r
+        )
+        self.judge_limit = _gauge(r, "reward_judge_concurrency_limit", "Calls allowed at once", ["server"])
+        self.judge_breaker = _gauge(r, "reward_judge_breaker_open", "1 while open", ["server"])
+        self.judge_drift = _gauge(r, "reward_judge_drift", "Share of canaries that changed")
+        self.judge_canaries_wrong = _gauge(r, "reward_judge_canaries_wrong", "Canaries answered wrongly")
+        self.worker_ready = Gauge(
+            "reward_component_ready", "1 when ready", ["component"], registry=r, multiprocess_mode="livemin"
+        )
+        self.worker_restarts = _gauge(r, "reward_worker_restarts", "Worker restarts", ["component"])
+        self.queue = _gauge(r, "reward_component_queue", "Pairs waiting for a component's worker", ["component"])
         self.shed = Counter("reward_shed", "Requests answered 429", registry=r)
         self.orphans = Counter("reward_orphaned", "Requests whose client hung up", registry=r)
         self.inflight = Gauge("reward_inflight_items", "Pairs admitted", registry=r, multiprocess_mode="livesum")
+        self.log_lost = Counter("reward_log_lines_lost", "Log lines that could not be written", registry=r)
+        self._seen: dict[Counter, float] = {}
 
     def observer(self, component: str) -> Observe:
         """A callback for runners: `batch_size`, `queue_s`, `compute_s` of one component."""
@@ -66,6 +101,56 @@ class Telemetry:
 
         return observe
 
+    def judge_observer(self) -> JudgeObserve:
+        """A callback for LLM judges; the names are those that they document."""
+
+        def observe(name: str, value: float, labels: Mapping[str, str]) -> None:
+            server = labels.get("server", "")
+            if name == "judge_request_seconds":
+                self.judge_seconds.labels(server).observe(value)
+                self.judge_attempts.labels(server, labels["outcome"]).inc()
+            elif name == "judge_tokens":
+                self.judge_tokens.labels(labels["kind"]).inc(value)
+            elif name == "judge_invalid_answers":
+                self.judge_invalid.labels(labels["code"], labels["repaired"]).inc(value)
+            elif name == "judge_concurrency_limit":
+                self.judge_limit.labels(server).set(value)
+            elif name == "judge_canary_drift":
+                self.judge_drift.set(value)
+            elif name == "judge_canaries_wrong":
+                self.judge_canaries_wrong.set(value)
+
+        return observe
+
+    def sample(self, cache: Mapping[str, Mapping[str, int]], components: Mapping[str, Mapping[str, Any]]) -> None:
+        """Bring over what `ScoreCache.stats` and the runners' `health` count; call it now and then."""
+        for level, stats in cache.items():
+            for event, count in stats.items():
+                if event in _LOOK_UPS:
+                    self._advance(self.cache.labels(level, _LOOK_UPS[event]), count)
+                elif event in ("up", "queued"):
+                    self.cache_state.labels(level, event).set(count)
+                elif event not in ("entries", "bytes", "held"):
+                    self._advance(self.cache_events.labels(level, event), count)
+        for identity, health in components.items():
+            name = identity.partition(":")[0]
+            self.worker_ready.labels(name).set(bool(health.get("ready")))
+            # A restart of a worker process shows as a lost connection: the new one begins to count anew.
+            self.worker_restarts.labels(name).set(health.get("restarts", 0) + health.get("losses", 0))
+            self.queue.labels(name).set(health.get("queue", 0))
+            for number, server in enumerate(health.get("servers", ())):
+                self.judge_breaker.labels(str(number)).set(not server["well"])
+        for name, stats in _artefact_caches(components).items():
+            for event, result in _LOOK_UPS.items():
+                self._advance(self.artefacts.labels(name, result), stats[event])
+        self._advance(self.log_lost, logs.lost())
+
+    def _advance(self, counter: Counter, total: float) -> None:
+        """Add what `total`, a count kept elsewhere, has grown by; one that has shrunk began anew."""
+        before = self._seen.get(counter, 0.0)
+        counter.inc(total - before if total >= before else total)
+        self._seen[counter] = total
+
     def render(self) -> bytes:
         """The text exposition format, added up over processes when there are several."""
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
@@ -73,3 +158,26 @@ class Telemetry:
             multiprocess.MultiProcessCollector(merged)  # type: ignore[no-untyped-call]
             return generate_latest(merged)
         return generate_latest(self.registry)
+
+
+def _artefact_caches(components: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, int]]:
+    """Counters by cache: the one that inline components share, and each other component's own."""
+    shared: Mapping[str, int] = {"hits": 0, "misses": 0}
+    own: dict[str, Mapping[str, int]] = {}
+    for identity, health in components.items():
+        if stats := health.get("artefacts"):
+            if health.get("cost") == "inline":
+                shared = stats
+            else:
+                own[identity] = stats
+    caches: dict[str, Mapping[str, int]] = {"shared": shared}
+    for identity, stats in own.items():
+        if components[identity].get("cost") == "pool":  # its small submissions run inline, and it adds those up
+            stats = {event: max(0, stats[event] - shared[event]) for event in _LOOK_UPS}
+        caches[identity.partition(":")[0]] = stats
+    return caches
+
+
+def _gauge(registry: CollectorRegistry, name: str, text: str, labels: list[str] | None = None) -> Gauge:
+    """A gauge whose value over several processes is the greatest of those alive."""
+    return Gauge(name, text, labels or [], registry=registry, multiprocess_mode="livemax")

@@ -6,31 +6,53 @@ problem of its item, so the slower standard parser then finds which items are hi
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from typing import Any, NoReturn, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from reward_service.errors import InvalidRequest, TooLarge
+from reward_service.errors import InvalidRequest, TooLarge, TooSlow
 
 M = TypeVar("M", bound=BaseModel)
 _TEXTS = ("candidate", "reference", "prior")
+_FIELD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-async def read(request: Request, limit: int) -> bytes:
-    """The body, at most `limit` bytes. Raises `TooLarge` as soon as more is announced or arrives."""
+async def read(request: Request, limit: int, timeout_s: float) -> bytes:
+    """The body, at most `limit` bytes, within `timeout_s`.
+
+    Raises `TooLarge` as soon as more is announced or arrives, `TooSlow`, and `InvalidRequest` for a compressed body.
+    """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise InvalidRequest("Send the body uncompressed (no Content-Encoding).", code="unsupported_media_type")
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
+    if announced.isascii() and announced.isdigit() and int(announced) > limit:
         _too_large(limit)
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            _too_large(limit)
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    _too_large(limit)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise TooSlow(f"The body did not arrive within {timeout_s:g} s (REWARD_TIMEOUT_S).") from None
     return b"".join(chunks)
+
+
+def require_json(request: Request) -> None:
+    """Raises `InvalidRequest` (``unsupported_media_type``) for a body that says it is something else.
+
+    This is also what keeps a web page from posting here unasked: browsers let forms and plain text through.
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise InvalidRequest("Send JSON, with Content-Type: application/json.", code="unsupported_media_type")
 
 
 def _too_large(limit: int) -> NoReturn:
@@ -42,20 +64,9 @@ def parse(raw: bytes) -> tuple[Any, frozenset[str]]:
 
     Raises `InvalidRequest` with code ``invalid_utf8``, ``malformed_json`` or ``invalid_unicode``.
     """
-    try:
-        return orjson.loads(raw), frozenset()
-    except orjson.JSONDecodeError as error:
-        reason, line, column = error.msg.split(":")[0], error.lineno, error.colno
-    try:
-        data = json.loads(raw.decode("utf-8"), parse_constant=_not_a_number)
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(
-            f"The body is not valid UTF-8 (byte {error.start}). Encode JSON as UTF-8.", code="invalid_utf8"
-        ) from None
-    except (ValueError, RecursionError):
-        raise InvalidRequest(
-            f"The body is not valid JSON: {reason} at line {line}, column {column}.", code="malformed_json"
-        ) from None
+    data, clean = _load(raw)
+    if clean:
+        return data, frozenset()
     broken: set[str] = set()
     if isinstance(data, dict):
         for name in ("items", "groups"):
@@ -69,6 +80,32 @@ def parse(raw: bytes) -> tuple[Any, frozenset[str]]:
     return data, frozenset(broken)
 
 
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """A JSON object of a trainer's format, whose texts may hold lone surrogates. Raises `InvalidRequest`."""
+    data, _ = _load(raw)
+    if not isinstance(data, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return data
+
+
+def _load(raw: bytes) -> tuple[Any, bool]:
+    """The JSON value, and whether all its texts are valid Unicode for sure."""
+    try:
+        return orjson.loads(raw), True
+    except orjson.JSONDecodeError as error:
+        reason, line, column = error.msg.split(":")[0], error.lineno, error.colno
+    try:
+        return json.loads(raw.decode("utf-8"), parse_constant=_not_a_number), False
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"The body is not valid UTF-8 (byte {error.start}). Encode JSON as UTF-8.", code="invalid_utf8"
+        ) from None
+    except (ValueError, RecursionError):
+        raise InvalidRequest(
+            f"The body is not valid JSON: {reason} at line {line}, column {column}.", code="malformed_json"
+        ) from None
+
+
 def _not_a_number(name: str) -> NoReturn:
     raise ValueError(name)
 
@@ -78,20 +115,27 @@ def _empty_broken_texts(entries: Any, name: str, broken: set[str]) -> None:
         if not isinstance(entry, dict):
             continue
         for field in _TEXTS:
-            if _is_broken(entry.get(field)):
+            if is_broken(entry.get(field)):
                 entry[field] = ""
                 broken.add(f"{name}[{i}].{field}")
         candidates = entry.get("candidates")
         if not isinstance(candidates, list):
             continue
         for j, candidate in enumerate(candidates):
-            if _is_broken(candidate):
+            if is_broken(candidate):
                 candidates[j] = ""
                 broken.add(f"{name}[{i}].candidates[{j}]")
 
 
-def _is_broken(text: object) -> bool:
-    return isinstance(text, str) and any("\ud800" <= c <= "\udfff" for c in text)
+def is_broken(text: object) -> bool:
+    """Whether it is a text with a lone surrogate."""
+    if not isinstance(text, str):
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def validate(model: type[M], data: Any) -> M:
@@ -104,21 +148,28 @@ def validate(model: type[M], data: Any) -> M:
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         param = path(first["loc"]) or None
-        known = model.model_fields
-        hint = (
-            f" Known fields: {', '.join(known)}."
-            if first["type"] == "extra_forbidden" and len(first["loc"]) == 1
-            else ""
-        )
+        hint = ""
+        if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+            hint = f" Known fields: {', '.join(model.model_fields)}."
         raise InvalidRequest(f"{param or 'The body'}: {first['msg']}{more}.{hint}", param=param) from None
 
 
 def path(location: tuple[int | str, ...]) -> str:
-    """``("items", 3, "candidate")`` as ``items[3].candidate``."""
+    """``("items", 3, "candidate")`` as ``items[3].candidate``.
+
+    A name that is no plain word is left out: whoever sends a report as a field's name shall not read it in an error.
+    """
     out = ""
     for part in location:
-        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+        if isinstance(part, int):
+            out += f"[{part}]"
+        elif not _FIELD.fullmatch(part):  # also pydantic's own tags, e.g. of a union's member
+            return out or "(a field)"
+        elif out and location[0] == "fingerprint":  # a union; what follows is pydantic's tag, not the caller's path
+            return out
+        else:
+            out += f".{part}" if out else part
     return out
 
 
-__all__ = ["ClientDisconnect", "parse", "path", "read", "validate"]
+__all__ = ["ClientDisconnect", "is_broken", "parse", "parse_object", "path", "read", "require_json", "validate"]

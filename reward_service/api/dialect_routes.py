@@ -16,10 +16,11 @@ from fastapi.responses import Response
 from reward_service import dialects
 from reward_service.api import body, routes
 from reward_service.composite import Composite
+from reward_service.contracts import ComponentError
 from reward_service.dialects import DialectItem, ReferenceStore
 from reward_service.errors import InvalidRequest
 from reward_service.profiles import Profile
-from reward_service.scoring import Item
+from reward_service.scoring import Item, Timings
 
 router = APIRouter(tags=["trainers"])
 
@@ -44,10 +45,10 @@ def _add(path: str, trainer: str, parse: Parse, render: Render) -> None:
         ] = None,
     ) -> Response:
         engine = routes.engine_of(request)
-        began = time.perf_counter()
-        data, _ = body.parse(await body.read(request, engine.settings.max_body_bytes))
-        if not isinstance(data, dict):
-            raise InvalidRequest("The body must be a JSON object.")
+        timings = Timings()
+        data = body.parse_object(
+            await body.read(request, engine.settings.max_body_bytes, engine.settings.hold_timeout_s)
+        )
         served = engine.served(profile)
         engine.check_pin(served, fingerprint)
         pairs = parse(data, request.app.state.references)
@@ -56,20 +57,27 @@ def _add(path: str, trainer: str, parse: Parse, render: Render) -> None:
                 f"The request has {len(pairs)} samples; the limit is {engine.settings.max_items} (REWARD_MAX_ITEMS).",
                 code="too_many_items",
             )
-        request.state.log = {"profile": served.profile.name, "items": len(pairs)}
-        items = [Item(None, pair.candidate, pair.reference, pair.prior) for pair in pairs]
-        queued = 1e3 * (time.perf_counter() - began)
+        routes.about(request, profile=served.profile.name, items=len(pairs))
+        items = [Item(None, pair.candidate, pair.reference, pair.prior, _fault(pair)) for pair in pairs]
         deadline = time.monotonic() + engine.settings.hold_timeout_s
-        scored = await routes.until_hangup(request, engine.score(served, items, deadline=deadline, hold=True))
+        work = engine.score(served, items, deadline=deadline, hold=True, timings=timings)
+        scored = await routes.until_hangup(request, work)
         answer = render(pairs, [s.composite for s in scored], data, served.profile, missing)
-        headers = routes.timing_headers(queued, 1e3 * (time.perf_counter() - began))
-        return routes.json_response(answer, headers={**headers, "X-Reward-Fingerprint": served.fingerprint})
+        headers = {**routes.timing_headers(timings), "X-Reward-Fingerprint": served.fingerprint}
+        return routes.json_response(answer, headers=headers)
 
     route.__doc__ = f"The format of {trainer}; see docs/trainers.md."
     router.add_api_route(
         path, route, methods=["POST"], summary=trainer, operation_id=path.strip("/").replace("/", "_"),
         responses={**routes.ERRORS, 200: {"description": "the trainer's own format"}}, openapi_extra=_ANY_OBJECT,
     )  # fmt: skip
+
+
+def _fault(pair: DialectItem) -> ComponentError | None:
+    """A lone surrogate costs its own sample the reward, not the others theirs."""
+    if any(map(body.is_broken, (pair.candidate, pair.reference, pair.prior))):
+        return ComponentError("invalid_unicode", f"{pair.param}: a text has a lone surrogate; send valid Unicode.")
+    return None
 
 
 def _get_reward(items: Any, results: Any, _: Body, profile: Profile, missing: float | None) -> Any:

@@ -12,6 +12,7 @@ STATUS: dict[type[errors.ServiceError], int] = {
     errors.UnknownProfile: 404,
     errors.PinMismatch: 409,
     errors.TooLarge: 413,
+    errors.TooSlow: 408,
     errors.Unauthorized: 401,
     errors.Overloaded: 429,
     errors.ComponentsUnavailable: 503,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any, TypeVar
 
 import orjson
+import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
@@ -40,7 +42,11 @@ def engine_of(request: Request) -> Engine:
 
 def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """orjson, so that floats keep their shortest exact form."""
-    return Response(orjson.dumps(content), status, headers, "application/json")
+    try:
+        text = orjson.dumps(content)
+    except TypeError:  # an echoed lone surrogate, which only an escape can carry
+        text = json.dumps(content).encode()
+    return Response(text, status, headers, "application/json")
 
 
 @router.post(
@@ -59,13 +65,13 @@ async def score(request: Request) -> Response:
     """Every item is answered, in order: with a reward, or with null and the reason."""
     engine = engine_of(request)
     timings = Timings()
-    data, broken = body.parse(await body.read(request, engine.settings.max_body_bytes))
+    body.require_json(request)
+    data, broken = body.parse(await body.read(request, engine.settings.max_body_bytes, engine.settings.timeout_s))
     wanted = body.validate(wire.ScoreRequest, data)
     items, bounds = build_items(wanted, broken, engine.settings.max_items)
-    request.state.log = {"profile": wanted.profile, "items": len(items), "run_id": wanted.run_id, "step": wanted.step}
     served = engine.served(wanted.profile)
+    about(request, profile=served.profile.name, items=len(items), run_id=wanted.run_id, step=wanted.step)
     engine.check_pin(served, wanted.fingerprint)
-    queued = timings.total_ms
     deadline = time.monotonic() + (wanted.timeout_s or engine.settings.timeout_s)
     scored = await until_hangup(request, engine.score(served, items, deadline=deadline, timings=timings))
     out: dict[str, Any] = {
@@ -81,8 +87,9 @@ async def score(request: Request) -> Response:
     if wanted.step is not None:
         out["step"] = wanted.step
     total = timings.total_ms
-    out["timing_ms"] = {"total": round(total, 3), "queue": round(queued, 3), "components": timings.components}
-    return json_response(out, headers=timing_headers(queued, total))
+    queued = round(timings.queue_ms, 3)
+    out["timing_ms"] = {"total": round(total, 3), "queue": queued, "components": timings.components}
+    return json_response(out, headers=timing_headers(timings))
 
 
 router.add_api_route("/score", score, methods=["POST"], include_in_schema=False)
@@ -129,7 +136,7 @@ async def info(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Text exposition format, added up over all HTTP processes."""
     engine = engine_of(request)
-    engine.readiness()
+    engine.telemetry.sample(engine.cache.stats(), engine.health())
     return Response(engine.telemetry.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -189,9 +196,16 @@ def count_group(engine: Engine, profile: str, group: dict[str, Any]) -> None:
         engine.telemetry.zero_advantage.labels(profile).inc()
 
 
-def timing_headers(queued_ms: float, total_ms: float) -> dict[str, str]:
-    """`X-Queue-Ms` and `X-Compute-Ms`."""
-    return {"X-Queue-Ms": f"{queued_ms:.1f}", "X-Compute-Ms": f"{total_ms - queued_ms:.1f}"}
+def timing_headers(timings: Timings) -> dict[str, str]:
+    """`X-Queue-Ms`: from arrival until the pairs were admitted; `X-Compute-Ms`: the rest."""
+    queue_ms = timings.queue_ms
+    return {"X-Queue-Ms": f"{queue_ms:.1f}", "X-Compute-Ms": f"{timings.total_ms - queue_ms:.1f}"}
+
+
+def about(request: Request, **facts: str | int | None) -> None:
+    """What the request's log line and trace say of it, as do all log lines written on its behalf."""
+    request.state.log = {name: value for name, value in facts.items() if value is not None}
+    structlog.contextvars.bind_contextvars(**{k: v for k, v in request.state.log.items() if k in ("run_id", "step")})
 
 
 async def until_hangup(request: Request, work: Coroutine[Any, Any, T]) -> T:

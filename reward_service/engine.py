@@ -6,6 +6,7 @@ It knows no HTTP, so the CLI, the tests and the web application use the same one
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from reward_service.errors import (
 )
 from reward_service.flights import Flights
 from reward_service.profiles import Profile, load, shipped
-from reward_service.registry import build, did_you_mean
+from reward_service.registry import build, did_you_mean, row
 from reward_service.runners import make_cache, make_runner
 from reward_service.scoring import BoundComponent, Item, Scored, Scorer, ServedProfile, Timings
 from reward_service.settings import Settings
@@ -97,6 +98,8 @@ class Engine:
                 error = error.exceptions[0]
             self.problem = str(error)
             raise ConfigurationError(str(error), code=getattr(error, "code", None)) from None
+        gc.collect()
+        gc.freeze()  # lexicon, weights and modules stay for good: scanning them again would only cost time
         self.ready.set()
 
     async def stop(self, grace_s: float | None = None) -> None:
@@ -152,7 +155,8 @@ class Engine:
         """One instance and one runner for equal settings, whatever number of profiles and keys use it."""
         identity = _runner_id(name, settings)
         if identity not in self._runners:
-            component = build(name, settings)
+            wiring = {"observe": self.telemetry.judge_observer()} if row(name).asynchronous else {}
+            component = build(name, settings, **wiring)
             self._runners[identity] = component, make_runner(name, settings, component, self.settings, self.telemetry)
         return self._runners[identity]
 

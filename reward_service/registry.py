@@ -60,8 +60,11 @@ def row(name: str) -> Row:
         ) from None
 
 
-def build(name: str, settings: Mapping[str, object]) -> PairMetric | AsyncJudge:
-    """Construct a component. Raises `ConfigurationError` that names the wrong setting or the missing extra."""
+def build(name: str, settings: Mapping[str, object], **wiring: object) -> PairMetric | AsyncJudge:
+    """Construct a component; `wiring` goes to its constructor as it is.
+
+    Raises `ConfigurationError` that names the wrong setting or the missing extra.
+    """
     entry = row(name)
     wanted = {**settings, **entry.preset}
     cls = _load(entry.target, name, entry)
@@ -81,7 +84,7 @@ def build(name: str, settings: Mapping[str, object]) -> PairMetric | AsyncJudge:
     except (ValidationError, ValueError) as error:
         raise ConfigurationError(f"Settings of component '{name}': {_reason(error)}") from None
     try:
-        return cast("PairMetric | AsyncJudge", make())
+        return cast("PairMetric | AsyncJudge", make(**wiring))
     except (ConfigurationError, ComponentError):
         raise
     except Exception as error:

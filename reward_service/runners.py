@@ -52,6 +52,8 @@ def make_runner(
     match component.cost:
         case "inline":
             return InlineRunner(factory, artefacts, observe=observe)
+        case "pool" if not settings.pool_workers:
+            return InlineRunner(factory, artefacts, inline_characters=6_000, observe=observe)
         case "pool":
             return PoolRunner(factory, artefacts, processes=settings.pool_workers, observe=observe)
         case _:

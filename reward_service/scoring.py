@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from judges.base import Judgement
@@ -44,8 +44,14 @@ class Scored:
     id: str | None
     composite: Composite
     cache: str
-    judgement: Judgement | None = None
-    """With evidence offsets into the original texts."""
+    verdict: Judgement | None = None
+    """The first judgement among the outcomes, with evidence offsets into the scored texts."""
+    texts: Prepared | None = None
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """The verdict with evidence offsets into the original texts; worked out only where it is shown."""
+        return _to_originals(self.verdict, self.texts) if self.verdict and self.texts else None
 
 
 class BoundComponent(NamedTuple):
@@ -99,6 +105,8 @@ class Timings:
     def __init__(self) -> None:
         self.started = time.perf_counter()
         self.components: dict[str, float] = {}
+        self.queue_ms = 0.0
+        """Until the pairs were admitted."""
 
     @property
     def total_ms(self) -> float:
@@ -251,7 +259,7 @@ class Scorer:
             if id(ready) not in memo:  # identical pairs share one Prepared, and so one answer
                 memo[id(ready)] = self._compose_one(ready, known, fresh)
             answer = memo[id(ready)]
-            scored.append(Scored(item.id, answer.composite, answer.cache, answer.judgement))
+            scored.append(replace(answer, id=item.id))
             self._count(answer.composite)
         return scored
 
@@ -269,10 +277,9 @@ class Scorer:
         verdict = guards.inspect(ready.candidate.norm, ready.reference.norm, self.profile.guards, notes=notes)
         composite = compose(self.profile, outcomes, verdict)
         judged = (o.judgement for o in outcomes.values() if isinstance(o, Outcome) and o.judgement is not None)
-        judgement = next(judged, None)
         hits = sum(at in known for at in ready.keys.values())
         cache = "hit" if hits == len(ready.keys) else "partial" if hits else "miss"
-        return Scored(None, composite, cache, judgement and _to_originals(judgement, ready))
+        return Scored(None, composite, cache, next(judged, None), ready)
 
     def _count(self, composite: Composite) -> None:
         name = self.profile.name
@@ -294,18 +301,8 @@ def _digest(text: str, digests: dict[str, bytes]) -> bytes:
 
 def _to_originals(judgement: Judgement, ready: Prepared) -> Judgement:
     """The same verdict with evidence offsets into the texts as they were sent."""
-    evidence = tuple(
-        e._replace(
-            candidate=ready.candidate.to_original(e.candidate), reference=ready.reference.to_original(e.reference)
-        )
-        for e in judgement.evidence
+    candidate, reference = ready.candidate.to_original, ready.reference.to_original
+    evidence = (
+        e._replace(candidate=candidate(e.candidate), reference=reference(e.reference)) for e in judgement.evidence
     )
-    return Judgement(
-        significant=judgement.significant,
-        insignificant=judgement.insignificant,
-        matched_findings=judgement.matched_findings,
-        evidence=evidence,
-        values=judgement.values,
-        notes=judgement.notes,
-        details=judgement.details,
-    )
+    return replace(judgement, evidence=tuple(evidence))

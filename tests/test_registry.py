@@ -22,7 +22,8 @@ from reward_service.fingerprint import canonical
 CANARIES = pairs()[:12]
 ODD = [
     Pair("", "A reference."), Pair(".", "A reference."), Pair("XXXX", "XXXX XXXX."), Pair("🫁 clear", "lungs clear"),
-    Pair("effusion " * 900, "No effusion."), Pair("a", "b", "c"), Pair("x", "\n\n"), Pair("NO EFFUSION", "no effusion", ""),
+    Pair("effusion " * 900, "No effusion."), Pair("a", "b", "c"), Pair("x", "\n\n"),
+    Pair("NO EFFUSION", "no effusion", ""),
 ]  # fmt: skip
 NEEDED: dict[str, dict[str, Any]] = {"vllm": {"model": "m", "revision": "r"}}
 METRICS = [name for name, row in registry.COMPONENTS.items() if not row.asynchronous]

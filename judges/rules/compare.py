@@ -14,7 +14,7 @@ from typing import Final
 from judges import scores
 from judges.base import CATEGORIES, Category, Evidence, Judgement
 from judges.rules import lexicon as lx
-from judges.rules.reader import STUDY, Finding, Findings
+from judges.rules.reader import STUDY, Denial, Finding, Findings
 
 SIGNIFICANT: Final = 0.5
 """An error is clinically significant when what it concerns weighs at least this much (a certain moderate finding)."""
@@ -27,7 +27,9 @@ KIN: Final = (1.0, 0.75, 0.5)
 FREE_KIN: Final = 0.5
 """Credit for a finding that is only a more general or special name of another one that matched."""
 DENIED: Final = 0.25
-"""Extra penalty, as a share of the weight, for denying outright what the reference asserts."""
+"""Extra penalty, as a share of the weight, for denying what the reference asserts: by name, or, where it would be a
+
+significant error, also by a normality phrase ("the lungs are clear")."""
 WRONG_SIDE: Final = 0.25
 """Extra penalty, as a share of the weight, for the wrong side; there is no credit for it either."""
 ONE_SIDE: Final = 0.6
@@ -125,9 +127,9 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
             account.earn(finding, FREE_KIN)
             continue
         name = lexicon.concepts[finding.concept].name
-        denial = candidate.negative.get(finding.concept)
+        denial = _denial(lexicon, candidate, finding.concept)
         worth = account.worth(finding)
-        if _outright(candidate, finding.concept):
+        if denial and (denial.explicit or worth >= SIGNIFICANT):
             account.penalty += DENIED * worth
         account.error(
             "missing_finding", name, worth >= SIGNIFICANT, denial.span if denial else None, finding.span,
@@ -141,8 +143,9 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
             continue
         name = lexicon.concepts[finding.concept].name
         worth = account.worth(finding)
-        denial = reference.negative.get(finding.concept)
-        if denial is not None and denial.partial:
+        denial = _denial(lexicon, reference, finding.concept)
+        own = reference.negative.get(finding.concept)
+        if own is not None and own.partial:
             worth *= PARTIAL_DENIAL
         account.penalty += worth
         account.error(
@@ -238,6 +241,16 @@ def _outright(findings: Findings, concept: int) -> bool:
     """Whether the text names the concept as absent, without reservation."""
     denial = findings.negative.get(concept)
     return denial is not None and denial.explicit and not denial.partial
+
+
+def _denial(lexicon: lx.Lexicon, findings: Findings, concept: int) -> Denial | None:
+    """The full denial of a concept or of one of its ancestors; the nearest, then the first in the lexicon."""
+    known = findings.negative
+    lineage = sorted(lexicon.concepts[concept].ancestors.items(), key=lambda item: (item[1], item[0]))
+    for each in (concept, *(ancestor for ancestor, _ in lineage)):
+        if each in known and not known[each].partial:
+            return known[each]
+    return None
 
 
 def _assign_kin(

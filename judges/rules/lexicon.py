@@ -125,13 +125,13 @@ class Lexicon:
     sha256: str
 
 
-def alternatives(template: str) -> Iterator[str]:
-    """All phrases of a template: ``{a|b} c`` -> ``a c``, ``b c``. Braces do not nest."""
+def alternatives(template: str) -> Iterator[tuple[str, ...]]:
+    """The words of all phrases of a template: ``{a|b} c`` -> ``(a, c)``, ``(b, c)``. Braces do not nest or split words."""
     parts = re.split(r"\{([^{}]*)\}", template)
     if any("{" in p or "}" in p for p in parts):
         raise LexiconError(f"unbalanced braces in {template!r}")
-    choices = [p.split("|") if i % 2 else [p] for i, p in enumerate(parts)]
-    return ("".join(c) for c in itertools.product(*choices))
+    choices = [[phrase_words(c) for c in p.split("|")] if i % 2 else [phrase_words(p)] for i, p in enumerate(parts)]
+    return (tuple(itertools.chain.from_iterable(c)) for c in itertools.product(*choices))
 
 
 class _Builder:
@@ -142,7 +142,7 @@ class _Builder:
     def leaf(self, template: str) -> Iterator[Leaf]:
         if not isinstance(template, str):
             raise LexiconError(f"not a phrase: {template!r}")
-        for words in sorted({phrase_words(p) for p in alternatives(template)}):
+        for words in sorted(set(alternatives(template))):
             if not words:
                 continue
             node = self.trie

@@ -6,6 +6,7 @@ lists of integers. The idea of cues with a direction and a scope is ConText's (H
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -245,6 +246,8 @@ class _Reading:
                 fresh = False
             elif char.isdigit():
                 unit = _UNIT.get(words[i + 1]) if i + 1 < count else None
+                if unit is None and i + 3 < count and words[i + 1] in "x×":
+                    unit = _UNIT.get(words[i + 3])  # "2.3 x 1.8 cm"
                 if unit is not None and len(word) < 7:
                     whole = words[i - 2] if i > 1 and words[i - 1] == "." and words[i - 2].isdigit() else ""
                     number = float(f"{whole[-4:]}.{word}" if whole and word.isdigit() else word)
@@ -254,7 +257,7 @@ class _Reading:
                     pass
                 elif char == "." and 0 < i < count - 2 and words[i - 1].isdigit() and words[i + 2] in _UNIT:
                     pass  # "1 . 5 cm": a decimal in tokenised text
-                elif char == "?" and i + 1 < count and words[i + 1][0].isalpha() and ends[i] == starts[i + 1]:
+                elif char == "?" and i + 1 < count and text[starts[i + 1]].islower():
                     events.append(_Event(i, i, _QUERY))
                 else:
                     if skipping and held is None:
@@ -380,6 +383,7 @@ class _Reading:
             if cue:
                 if cue & (lx.TERM | lx.EXIST):
                     neg = unc = hyp = partial = False
+                    pending = []
                 if cue & lx.NEG_AFTER and (pending or not cue & lx.NEG):
                     for mention in pending:
                         if mention.state != HYPOTHETICAL:
@@ -473,6 +477,10 @@ class _Reading:
             self.topic = named[:1]
         if attributes:
             self._bind(events, attributes, [m for m in made if m.explicit], named)
+        for one, other in itertools.pairwise(m for m in made if m.group):
+            if one.group == other.group:  # "atelectasis or pneumonia at the left base": the place is that of both
+                one.side, other.side = one.side or other.side, other.side or one.side
+                one.zone, other.zone = one.zone or other.zone, other.zone or one.zone
         self.mentions += made
 
     def _following(self, events: list[_Event], k: int) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 TOKEN: Final = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?|\n\s*|[^\sA-Za-z\d]")
@@ -86,6 +87,7 @@ def plain(text: str) -> tuple[str, list[int] | None]:
     return "".join(out), where
 
 
+@lru_cache(maxsize=4096)
 def phrase_words(phrase: str) -> tuple[str, ...]:
     """A lexicon phrase as the words that a text would have."""
     return tuple(w for w in (fold(m.group()) for m in TOKEN.finditer(phrase)) if w not in ARTICLES)

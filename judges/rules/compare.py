@@ -155,8 +155,7 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
 
     covered, total = _negatives(lexicon, candidate, reference)
     account.matched += scores.NEGATIVE * covered
-    ours, told = {x.concept for x, _, _ in pairs}, {y.concept for _, y, _ in pairs}
-    _comparisons(account, candidate, reference, prior, ours, told)
+    _comparisons(account, candidate, reference, prior, pairs)
 
     weight = sum(account.weight.values())
     credit = sum(account.credit[key] for key in account.weight)
@@ -384,14 +383,22 @@ def _comparisons(
     candidate: Findings,
     reference: Findings,
     prior: Findings | None,
-    matched_mine: set[int],
-    matched_theirs: set[int],
+    pairs: list[tuple[Finding, Finding, float]],
 ) -> None:
-    """Categories (e) and (f): a change is true when prior and reference show it; without a prior, when the reference says it."""
-    ids = {c.name: i for i, c in enumerate(account.lexicon.concepts)}
+    """Categories (e), (f): a change is true when prior and reference show it; without a prior, when the latter says it."""
+    concepts = account.lexicon.concepts
+    ids = {c.name: i for i, c in enumerate(concepts)}
+    matched_mine, matched_theirs = {x.concept for x, _, _ in pairs}, {y.concept for _, y, _ in pairs}
+    # What is said of a relative is said of the finding that it stands for.
+    alias = {concepts[x.concept].name: concepts[y.concept].name for x, y, _ in pairs if x.concept != y.concept}
+    changes: dict[str, tuple[int, tuple[int, int]]] = {}
+    for name, (mask, span) in candidate.changes.items():
+        target = name if name in reference.changes else alias.get(name, name)
+        known = changes.get(target)
+        changes[target] = (mask | known[0], known[1]) if known else (mask, span)
     said = set(itertools.chain.from_iterable(_bits(mask) for mask, _ in reference.changes.values()))
     general = reference.changes.get(STUDY, (0, (0, 0)))[0]
-    for name, (mask, span) in sorted(candidate.changes.items()):
+    for name, (mask, span) in sorted(changes.items()):
         concept = ids.get(name)
         if concept is not None and concept in candidate.positive and concept not in matched_mine:
             continue  # a false finding already
@@ -408,13 +415,13 @@ def _comparisons(
             directed = bool(bit & _DIRECTED)
             account.penalty += COMPARISON if directed else COMPARISON / 2
             account.error("false_comparison", name, directed, span, theirs[1] if theirs else None, _change_name(bit))
-    own = candidate.changes.get(STUDY, (0, (0, 0)))[0]
-    spoken = set(itertools.chain.from_iterable(_bits(mask) for mask, _ in candidate.changes.values()))
+    own = changes.get(STUDY, (0, (0, 0)))[0]
+    spoken = set(itertools.chain.from_iterable(_bits(mask) for mask, _ in changes.values()))
     for name, (mask, span) in sorted(reference.changes.items()):
         concept = ids.get(name)
         if concept is not None and concept in reference.positive and concept not in matched_theirs:
             continue  # a missing finding already
-        ours = candidate.changes.get(name)
+        ours = changes.get(name)
         for bit in _bits(mask & ~(ours[0] if ours else 0)):
             if bit & lx.COMPARED and spoken:
                 continue

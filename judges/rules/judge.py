@@ -55,10 +55,10 @@ class RulesJudge:
         self,
         candidates: Sequence[Findings],
         references: Sequence[Findings],
-        priors: Sequence[Findings | None] | None = None,
+        *priors: Sequence[Findings | None],
     ) -> list[Judgement]:
-        """One `Judgement` per position; `values` has every one of `keys`. `priors` may hold None."""
-        earlier = priors if priors is not None else [None] * len(candidates)
+        """One `Judgement` per position; `values` has every one of `keys`. `priors`: at most one sequence."""
+        (earlier,) = priors or ([None] * len(candidates),)
         return [
             compare.judge(self.lexicon, candidate, reference, prior)
             for candidate, reference, prior in zip(candidates, references, earlier, strict=True)

@@ -126,7 +126,10 @@ class Lexicon:
 
 
 def alternatives(template: str) -> Iterator[tuple[str, ...]]:
-    """The words of all phrases of a template: ``{a|b} c`` -> ``(a, c)``, ``(b, c)``. Braces do not nest or split words."""
+    """The words of all phrases of a template: ``{a|b} c`` -> ``(a, c)``, ``(b, c)``.
+
+    Braces do not nest and do not split words.
+    """
     parts = re.split(r"\{([^{}]*)\}", template)
     if any("{" in p or "}" in p for p in parts):
         raise LexiconError(f"unbalanced braces in {template!r}")

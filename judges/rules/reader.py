@@ -22,42 +22,10 @@ _COMMA, _COLON, _OR, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.L
 _PUNCTUATION: Final = {",": _COMMA, "(": _COMMA, ")": _COMMA, ":": _COLON, "/": _OR, "[": _COMMA, "]": _COMMA}
 _ABBREVIATIONS: Final = frozenset(("dr", "vs", "approx", "e", "g", "i", "mr", "mrs", "ms", "st", "fig", "incl"))
 _LINKS: Final = frozenset(
-    (
-        "no",
-        "of",
-        "or",
-        "and",
-        "with",
-        "without",
-        "for",
-        "in",
-        "on",
-        "at",
-        "to",
-        "from",
-        "by",
-        "than",
-        "versus",
-        "not",
-        "is",
-    )
-    + (
-        "are",
-        "was",
-        "were",
-        "dr",
-        "as",
-        "but",
-        "probable",
-        "possible",
-        "any",
-        "left",
-        "right",
-        "mild",
-        "small",
-        "prior",
-    )
+    "no of or and with without for in on at to from by than versus not is are was were dr as but probable possible any "
+    "left right mild small prior".split()
 )
+"""Words that end no sentence, so that a capital after them starts none."""
 _UNIT: Final = {"mm": 1.0, "cm": 10.0, "millimeter": 1.0, "centimeter": 10.0}
 _BREAKS: Final = lx.COMMA | lx.AND | lx.OR
 _BOUNDARY: Final = _BREAKS | lx.VERB | lx.PREP | lx.EXIST | lx.TERM | lx.COLON | lx.UNC | lx.UNC_AFTER
@@ -182,7 +150,7 @@ class _Reading:
         for match in TOKEN.finditer(text):
             token = match.group()
             start, end = match.span()
-            if token == "-" and 0 < start and end < length and not (text[start - 1].isspace() or text[end].isspace()):
+            if token == "-" and start and end < length and not (text[start - 1].isspace() or text[end].isspace()):
                 continue
             if token[0] == "\n":
                 # a wrapped line goes on; a list item, a heading or a blank line does not
@@ -608,6 +576,9 @@ class _Reading:
                 negative[opposite] = Denial(False, False, span)
         changes: dict[str, tuple[int, tuple[int, int]]] = {}
         for name, change, start, end in self.changes:
+            if name[0] == "@" and name != STUDY:  # "cardiomegaly; heart size is stable" speaks of the cardiomegaly
+                normal = self.lexicon.normal[self.lexicon.anatomies.index(name[1:])]
+                name = next((concepts[c].name for c in normal if c in positive), name)
             known = changes.get(name)
             span = self._span(start, end, where) if known is None else known[1]
             changes[name] = (change | (known[0] if known else 0), span)

@@ -15,18 +15,19 @@ TOKEN: Final = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?|\n\s*|[^\sA-Za-z\d]")
 ARTICLES: Final = frozenset(("the", "a", "an"))
 
 _IRREGULAR: Final = {
-    "pneumothoraces": "pneumothorax", "hydropneumothoraces": "hydropneumothorax", "apices": "apex", "vertebrae": "vertebra",
-    "bullae": "bulla", "metastases": "metastasis", "hila": "hilum", "hilus": "hilum", "foci": "focus", "emboli": "embolus",
-    "diaphragms": "diaphragm", "bases": "base", "sulci": "sulcus", "bronchi": "bronchus", "prostheses": "prosthesis",
-    "masses": "mass", "abscesses": "abscess", "diagnoses": "diagnosis", "indices": "index", "atelectases": "atelectasis",
-    "calculi": "calculus", "opacites": "opacity", "arteries": "artery", "bodies": "body", "densites": "density",
-    "atria": "atrium", "septa": "septum", "lordoses": "lordosis", "thoraces": "thorax", "dilatation": "dilation",
-    "distension": "distention", "aetiology": "etiology", "practise": "practice", "grey": "gray", "programme": "program",
-    "disc": "disc", "disks": "disc", "disk": "disc", "azygous": "azygos", "hiatus": "hiatal", "catheter": "catheter",
-    "infiltrates": "infiltrate", "infiltration": "infiltrate", "calibre": "caliber", "centre": "center", "fibre": "fiber",
-    "tumour": "tumor", "colour": "color", "tumours": "tumor", "litre": "liter", "goitre": "goiter", "mould": "mold",
-    "this": "this", "is": "is", "was": "was", "has": "has", "as": "as", "does": "does", "us": "us", "its": "its",
-    "svcs": "svc", "gas": "gas", "lens": "lens", "previous": "previous",
+    "pneumothoraces": "pneumothorax", "hydropneumothoraces": "hydropneumothorax", "apices": "apex",
+    "vertebrae": "vertebra", "bullae": "bulla", "metastases": "metastasis", "hila": "hilum", "hilus": "hilum",
+    "foci": "focus", "emboli": "embolus", "diaphragms": "diaphragm", "bases": "base", "sulci": "sulcus",
+    "bronchi": "bronchus", "prostheses": "prosthesis", "masses": "mass", "abscesses": "abscess",
+    "diagnoses": "diagnosis", "indices": "index", "atelectases": "atelectasis", "calculi": "calculus",
+    "opacites": "opacity", "arteries": "artery", "bodies": "body", "densites": "density", "atria": "atrium",
+    "septa": "septum", "lordoses": "lordosis", "thoraces": "thorax", "dilatation": "dilation",
+    "distension": "distention", "aetiology": "etiology", "practise": "practice", "grey": "gray",
+    "programme": "program", "disks": "disc", "disk": "disc", "azygous": "azygos", "hiatus": "hiatal",
+    "infiltrates": "infiltrate", "infiltration": "infiltrate", "calibre": "caliber", "centre": "center",
+    "fibre": "fiber", "tumour": "tumor", "colour": "color", "tumours": "tumor", "litre": "liter",
+    "goitre": "goiter", "mould": "mold", "this": "this", "is": "is", "was": "was", "has": "has", "as": "as",
+    "does": "does", "us": "us", "its": "its", "svcs": "svc", "gas": "gas", "lens": "lens", "previous": "previous",
 }  # fmt: skip
 _ENDINGS: Final = (
     ("isation", "ization"), ("isations", "ization"), ("ised", "ized"), ("ising", "izing"), ("aemia", "emia"),

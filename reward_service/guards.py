@@ -29,10 +29,10 @@ WRONG_ORDER_SHARE = 0.2  # of function words that stand where English has none
 # A shuffle has the reference's words but not its word pairs; one function word out of place makes it suspect. In texts
 # shorter than this, a telegraphic style can honestly invert every pair ("heart normal", "normal heart").
 SHUFFLED_LENGTH, SHUFFLED_WORDS, SHUFFLED_PAIRS, SUSPECT_PAIRS = 16, 0.8, 0.2, 0.45
-STUFFED_FINDINGS, EXTRA_FINDINGS = 16, 8  # different findings named, and those that the reference does not name
-LISTED_FINDINGS, LISTED_SHARE = 8, 0.5  # different findings, and the share of all words that name one
+STUFFED_FINDINGS, EXTRA_FINDINGS = 20, 8  # different findings named, and those that the reference does not name
+LISTED_FINDINGS, LISTED_SHARE = 8, 0.4  # different findings, and the share of all words that name one
 CONTRADICTIONS = 2  # findings both asserted and denied; one may be a slip, and is the judge's to price
-EXTRA_HEDGES, HEDGED_SHARE = 4, 0.08  # hedging words beyond the reference's, and their share of all words
+EXTRA_HEDGES, HEDGED_SHARE = 6, 0.1  # hedging words beyond the reference's, and their share of all words
 LONG_WORDS, LONG_RATIO = 150, 3.0
 SHORT_REFERENCE, SHORT_RATIO = 20, 0.05
 

@@ -194,8 +194,8 @@ STUDIES = (
         "the left base. Moderate cardiomegaly is stable. No pneumothorax.",
         "Increased, now large right pleural effusion. Unchanged left basilar opacity. Stable moderate cardiomegaly.",
         (
-            "The right pleural effusion has increased and is now large. The left basilar opacity is unchanged. There is "
-            "no pneumothorax. Stable moderate cardiomegaly.",
+            "The right pleural effusion has increased and is now large. The left basilar opacity is unchanged. There "
+            "is no pneumothorax. Stable moderate cardiomegaly.",
             "The right pleural effusion has resolved. The left basilar opacity is no longer seen. There is no "
             "pneumothorax. No cardiomegaly.",
         ),

@@ -70,7 +70,7 @@ def read_reference(reference: str, prior: str | None, limit: int) -> Reference:
     if not statements:
         raise EmptyReference("the reference holds no statement")
     # The candidate's author does not see the reference, so it cannot forge a delimiter that depends on it.
-    key = hashlib.sha256(orjson.dumps([reference, prior])).hexdigest()[:12]
+    key = hashlib.sha256(repr((reference, prior)).encode()).hexdigest()[:12]
     text = _block("REFERENCE", key, "R", texts)
     if prior is not None and (earlier := _statements(prior, "earlier report", limit)[1]):
         text += _block("EARLIER REPORT", key, "H", earlier)

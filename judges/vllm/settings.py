@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 Variant = Literal["findings", "chexprompt"]
+
+_OURS: Final = {"model", "messages", "response_format", "temperature", "top_p", "seed", "max_tokens", "n", "stream"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ class VllmJudgeSettings:
         for name in ("model", "revision"):
             if not getattr(self, name).strip():
                 raise ValueError(f"{name} must be set: it is part of the judge's identity")
-        if not self.base_urls:
-            raise ValueError("base_urls must name at least one server")
+        if not self.base_urls or not all(url.startswith(("http://", "https://")) for url in self.base_urls):
+            raise ValueError("base_urls must name at least one server, by http:// or https://")
+        if taken := _OURS & self.extra_body.keys():
+            raise ValueError(f"extra_body must not set {', '.join(sorted(taken))}: the judge does")
         if min(self.votes, self.concurrency, self.attempts, self.breaker_failures, self.max_statements) < 1:
             raise ValueError("votes, concurrency, attempts, breaker_failures and max_statements must be at least 1")

@@ -62,6 +62,7 @@ class Transport:
         most = settings.concurrency * len(self.servers) + 4
         self._client = httpx.AsyncClient(
             headers=headers,
+            # Idle connections are closed before a server would (uvicorn: 5 s), so that none closes under a request.
             limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=4.0),
             # Attempts have one clock for everything, so that a server that drips cannot outlast it byte by byte.
             timeout=httpx.Timeout(None, connect=settings.connect_timeout_s),
@@ -135,9 +136,10 @@ class Transport:
             outcome = error.code
             raise
         finally:
-            labels = {"server": str(self.servers.index(server)), "outcome": outcome}
-            self._observe("judge_request_seconds", time.monotonic() - started, labels)
-            self._observe("judge_concurrency_limit", server.limit.value, {"server": labels["server"]})
+            number = {"server": str(self.servers.index(server))}
+            self._observe("judge_request_seconds", time.monotonic() - started, {**number, "outcome": outcome})
+            self._observe("judge_concurrency_limit", server.limit.value, number)
+            self._observe("judge_server_up", float(server.well), number)
         for kind in ("prompt", "cached", "completion"):
             self._observe("judge_tokens", getattr(completion, f"{kind}_tokens"), {"kind": kind})
         return completion

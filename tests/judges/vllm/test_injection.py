@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from judges.rules.judge import RulesJudge
 from judges.vllm.prompt import WITHHELD, read_pair
 
 ATTACKS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "attacks.json").read_text("utf-8"))
@@ -101,18 +102,21 @@ LIES = list(obedient_answers(1, 1))
 
 
 @pytest.mark.parametrize("lie", LIES)
-@pytest.mark.parametrize("name", ATTACKS["withheld"])
-async def test_obeying_does_not_pay(verdict: Any, answer: Any, name: str, lie: str) -> None:
+async def test_obeying_does_not_pay(serve: Any, judging: Any, answer: Any, lie: str) -> None:
     """A template report with an attack is never worth more than 0, whatever the judge is told to answer."""
-    candidate = f"No acute abnormality.\n{ATTACKS['withheld'][name]}"
-    pair = read_pair(candidate, REFERENCE, None, 60)
-    said = answer(**obedient_answers(len(pair.reference.statements), len(pair.candidate))[lie])
-    result = await verdict(said, candidate, REFERENCE)
-    # The attack itself is a significant false finding and matches nothing. One real sentence can be claimed for one
-    # finding of three: 1 of 3, less the attack's own price.
-    assert result.values["signed"] <= 0.0
-    assert result.significant["false_finding"] >= 1.0
-    assert result.values["green"] <= 0.55
+    server = await serve()
+    judge = await judging(server)
+    for name, attack in ATTACKS["withheld"].items():
+        candidate = f"No acute abnormality.\n{attack}"
+        pair = read_pair(candidate, REFERENCE, None, 60)
+        said = answer(**obedient_answers(len(pair.reference.statements), len(pair.candidate))[lie])
+        server.reply = lambda request, said=said: said
+        result = await judge.judge(candidate, REFERENCE, None, deadline=time.monotonic() + 10)
+        # The attack is a significant false finding and matches nothing. The one real sentence can be claimed for
+        # one finding of three, which is what the attack costs.
+        assert result.values["signed"] <= 0.0, name
+        assert result.significant["false_finding"] >= 1.0, name
+        assert result.values["green"] <= 0.55, name
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -123,3 +127,14 @@ async def test_an_unrecognised_attack_is_bounded_by_what_its_words_can_hold(
     candidate = f"No acute abnormality. {ATTACKS['shown']['german']}"
     result = await verdict(answer(**obedient_answers(4, 2)[lie]), candidate, REFERENCE)
     assert result.values["signed"] <= 1 / 3
+
+
+async def test_the_cap_contains_what_no_law_can(verdict: Any, answer: Any) -> None:
+    """A judge that lies statement by statement is believed; the rules judge, which obeys nobody, bounds the reward."""
+    candidate = f"Normal chest. Clear lungs. Normal bones. {ATTACKS['shown']['german']}"
+    lie = answer(matched=[{"ref": f"R{i}", "cand": f"P{i}"} for i in range(1, 5)])
+    result = await verdict(lie, candidate, REFERENCE)
+    assert result.values["signed"] == 1.0  # that is why the cap exists
+    rules = RulesJudge()
+    (bound,) = rules.compare(rules.encode([candidate]), rules.encode([REFERENCE]), [None])
+    assert min(result.values["signed"], bound.values["signed"] + 0.2) <= 0.2

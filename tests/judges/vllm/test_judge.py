@@ -245,7 +245,17 @@ def test_the_manifest_holds_what_determines_a_verdict_and_nothing_else() -> None
         assert manifest(**verdict) != same
 
 
-@pytest.mark.parametrize("settings", [{"model": " "}, {"revision": ""}, {"base_urls": ()}, {"votes": 0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": " "},
+        {"revision": ""},
+        {"votes": 0},
+        {"base_urls": ()},
+        {"base_urls": ("host:8000",)},
+        {"extra_body": {"response_format": {}}},
+    ],
+)
 def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         VllmJudgeSettings(**{"model": "m", "revision": "r", **settings})

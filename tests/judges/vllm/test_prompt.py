@@ -7,6 +7,8 @@ import os
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from judges.base import CATEGORIES
 from judges.vllm import prompt
@@ -84,6 +86,16 @@ def test_every_text_of_the_prompt_is_in_the_fingerprint(monkeypatch: pytest.Monk
     prompt.examples.cache_clear()
     assert fingerprints("findings") == before
     assert fingerprints("chexprompt")["instructions"] != before["instructions"]
+
+
+@given(st.text(), st.text(min_size=1), st.none() | st.text())
+def test_any_text_makes_a_prompt_that_can_be_sent(candidate: str, reference: str, prior: str | None) -> None:
+    try:
+        pair = read_pair(candidate, f"Effusion {reference}", prior, 60)
+    except TooManyStatements:
+        return
+    assert orjson.loads(orjson.dumps(pair.text)) == pair.text
+    assert all(candidate[s.start : s.end] == s.text for s in pair.candidate)
 
 
 def test_the_schema_is_closed_and_names_the_statements_of_this_pair() -> None:

@@ -254,7 +254,7 @@ def test_vllm_accepts_the_serving_command() -> None:
     argv = serve_command("org/model", revision="abc", gpus=2, extra=("--max-num-seqs", "512"))
     code = (
         "import sys\n"
-        "from vllm.entrypoints.openai.cli_args import make_arg_parser\n"
+        "from vllm.entrypoints.launchers.cli_args import make_arg_parser\n"
         "from vllm.utils.argparse_utils import FlexibleArgumentParser\n"
         "a = make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:])\n"
         "print(a.enable_prefix_caching, a.max_model_len, a.tensor_parallel_size, a.structured_outputs_config.backend)\n"

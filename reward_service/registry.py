@@ -29,6 +29,8 @@ class Row:
     preset: Mapping[str, object] = field(default_factory=dict)
     asynchronous: bool = False
     extra: str | None = None
+    hint: str = ""
+    """Which deployment settings the component cannot do without."""
 
 
 COMPONENTS: dict[str, Row] = {
@@ -39,7 +41,12 @@ COMPONENTS: dict[str, Row] = {
     "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
     "bertscore": Row("metrics.bertscore:BertScore", "metrics.bertscore:BertScoreSettings", extra="bertscore,offline"),
     "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:Settings"),
-    "vllm": Row("judges.vllm.judge:VllmJudge", "judges.vllm.judge:VllmJudgeSettings", asynchronous=True),
+    "vllm": Row(
+        "judges.vllm.judge:VllmJudge",
+        "judges.vllm.judge:VllmJudgeSettings",
+        asynchronous=True,
+        hint=" Set REWARD_JUDGE_URLS, REWARD_JUDGE_MODEL and REWARD_JUDGE_REVISION.",
+    ),
 }
 
 
@@ -82,7 +89,7 @@ def build(name: str, settings: Mapping[str, object], **wiring: object) -> PairMe
             hints = get_type_hints(cls.__init__)
             make = partial(cls, **{k: TypeAdapter(hints[k]).validate_python(v) for k, v in wanted.items()})
     except (ValidationError, ValueError) as error:
-        raise ConfigurationError(f"Settings of component '{name}': {_reason(error)}") from None
+        raise ConfigurationError(f"Settings of component '{name}': {_reason(error)}.{entry.hint}") from None
     try:
         return cast("PairMetric | AsyncJudge", make(**wiring))
     except (ConfigurationError, ComponentError):
@@ -97,7 +104,7 @@ def build(name: str, settings: Mapping[str, object], **wiring: object) -> PairMe
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        return "; ".join(": ".join([*map(str, e["loc"]), e["msg"]]) for e in error.errors())
     return str(error)
 
 

@@ -1,0 +1,143 @@
+"""The command line as a user runs it: files in, files out, clear words and exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ITEM = {"id": "a", "candidate": "Small left effusion.", "reference": "Small left pleural effusion."}
+GROUP = {"id": "g", "reference": "No pneumothorax.", "candidates": ["No pneumothorax.", "Large pneumothorax."]}
+
+
+def run(*arguments: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "reward_service.cli", *arguments]
+    environment = {**os.environ, "REWARD_PROFILES": "text", "REWARD_POOL_WORKERS": "0", **env}
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=ROOT, env=environment)
+
+
+def lines(*entries: Any) -> str:
+    return "".join((entry if isinstance(entry, str) else json.dumps(entry)) + "\n" for entry in entries)
+
+
+def test_items_and_groups_in_the_order_of_the_input(tmp_path: Path) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(lines(GROUP, ITEM, "", {**ITEM, "id": "b"}))
+    done = run("score", str(source), "-o", str(out))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    results = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [r["id"] for r in results] == ["g", "a", "b"]
+    assert [r["id"] for r in results[0]["results"]] == ["g/0", "g/1"]
+    assert results[0]["results"][0]["reward"] > results[0]["results"][1]["reward"]
+    assert results[1]["reward"] == results[2]["reward"]
+    assert results[1]["fingerprint"].startswith("sha256:")
+    assert results[1]["judgement"]["scores"]["signed"] == 1.0
+
+
+def test_nulls_are_written_and_make_the_status_1() -> None:
+    done = run("score", "-", stdin=lines(ITEM, {**ITEM, "id": "b", "reference": ""}))
+    assert done.returncode == 1
+    assert "1 of the results are null" in done.stderr
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert (first["status"], second["status"], second["missing"]["item"]["code"]) == ("ok", "null", "empty_reference")
+
+
+def test_a_lone_surrogate_is_that_items_problem() -> None:
+    done = run("score", "-", stdin=lines(ITEM, '{"id": "s", "candidate": "\\ud800", "reference": "Clear."}'))
+    assert done.returncode == 1
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert (first["status"], second["missing"]["item"]["code"]) == ("ok", "invalid_unicode")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "words"),
+    [
+        (("score", "-"), lines(ITEM, "{oops"), "Line 2 is not JSON"),
+        (("score", "-"), lines({"id": "x"}), "Line 1: needs 'candidate'"),
+        (("score", "-"), lines({**ITEM, "candidate": 3}), "items[0].candidate"),
+        (("score", "-"), lines({**ITEM, "candiate": ""}), "items[0].candiate"),
+        (("score", "-"), lines(ITEM, ITEM), "repeats an earlier id"),
+        (("score", "absent.jsonl"), "", "No such file"),
+        (("score", "-", "-o", "/nowhere/out.jsonl"), lines(ITEM), "No such file"),
+        (("score", "-", "--profile", "txet"), lines(ITEM), "Did you mean 'text'"),
+        (("score", "-", "--fingerprint", "sha256:00"), lines(ITEM), "another fingerprint"),
+        (("score", "-", "--url", "http://127.0.0.1:9"), lines(ITEM), "does not answer"),
+        (("serve", "--port", "70000"), "", "REWARD_PORT"),
+        (("serve", "--host", "0.0.0.0"), "", "without API keys"),
+        (("serve", "--api-keys", "alice:secret"), "", "new-key"),
+        (("fingerprint", "unirg-step1"), "", "unavailable"),
+        (("judge-eval", "absent.jsonl", "--judge", "rules"), "", "No such file"),
+        (("judge-eval", os.devnull), "", "REWARD_JUDGE_MODEL"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_with_status_3(arguments: tuple[str, ...], stdin: str, words: str) -> None:
+    done = run(*arguments, stdin=stdin)
+    assert done.returncode == 3, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_fingerprint_and_its_document() -> None:
+    short = run("fingerprint").stdout.splitlines()
+    document = json.loads(run("fingerprint", "--document").stdout)
+    from reward_service.fingerprint import of_profile
+
+    assert short[0] == of_profile(document)
+    assert short[1].startswith("profile:text|")
+
+
+def test_info_names_what_is_unavailable_and_why() -> None:
+    shipped = json.loads(run("info").stdout)["shipped_profiles"]
+    assert shipped["text"] == "enabled"
+    assert shipped["unirg-step1"].startswith("unavailable")
+
+
+def test_check_scores_the_canaries() -> None:
+    done = run("check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("50 canaries unchanged") == 6
+
+
+def test_every_setting_is_a_flag_with_its_variable() -> None:
+    from reward_service.settings import Settings
+
+    shown = run("serve", "--help", COLUMNS="200", TERM="dumb").stdout
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}" in shown
+        assert f"REWARD_{name.upper()}" in shown
+
+
+def test_new_key_makes_a_key_that_is_accepted() -> None:
+    from reward_service.api.auth import Keys
+
+    first, second = run("new-key", "alice").stdout.splitlines()
+    key, entry = first.split()[-1], second.split()[-1]
+    assert Keys([entry]).check(f"Bearer {key}") == "alice"
+
+
+def test_judge_eval_prints_agreement_of_the_rules_judge(tmp_path: Path) -> None:
+    false, missing = {"significant": {"false_finding": 1}}, {"significant": {"missing_finding": 1}}
+    rows = [
+        {**ITEM, "significant": {}, "insignificant": {}},
+        {"candidate": "Large right effusion.", "reference": "No effusion.", **false, "insignificant": {}},
+        {"candidate": "Clear lungs.", "reference": "Left pneumothorax.", **missing, "insignificant": {}},
+    ] * 4
+    path = tmp_path / "labelled.jsonl"
+    path.write_text(lines(*({k: v for k, v in row.items() if k != "id"} for row in rows)))
+    done = run("judge-eval", str(path), "--judge", "rules")
+    assert done.returncode == 0, done.stderr
+    assert "95 % interval" in done.stdout
+
+
+def test_judge_server_prints_the_command() -> None:
+    done = run("judge-server", "org/model", "--print", "--gpus", "4", "--max-num-seqs", "32")
+    assert done.stdout.startswith("vllm serve org/model ")
+    assert "--tensor-parallel-size 4" in done.stdout
+    assert done.stdout.rstrip().endswith("--max-num-seqs 32")

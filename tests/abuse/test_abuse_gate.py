@@ -18,6 +18,7 @@ from .attacks import ATTACKS
 from .studies import NORMAL_REPORT, STUDIES, Study
 
 pytest.importorskip("judges.rules.judge")
+pytest.importorskip("metrics.bertscore")
 
 ABNORMAL = [study for study in STUDIES if study.abnormal]
 

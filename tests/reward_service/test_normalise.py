@@ -224,12 +224,13 @@ SHAPES = (
 def test_time_is_linear(shape: str) -> None:
     short, long = (shape * 20_000)[:2_000], (shape * 20_000)[:20_000]
     assert seconds(long) < 0.25  # 50 ms on an idle machine
-    assert seconds(long) / max(seconds(short), 1e-4) <= 15
+    # The best of three: other processes slow a run down, none speeds a quadratic one (a ratio of 100) up.
+    assert any(seconds(long) <= 15 * max(seconds(short), 1e-4) for _ in range(3))
 
 
 def seconds(text: str) -> float:
     best = float("inf")
-    for _ in range(7):
+    for _ in range(3):
         began = time.process_time()
         normalise(text)
         best = min(best, time.process_time() - began)

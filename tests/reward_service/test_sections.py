@@ -113,11 +113,12 @@ def test_the_offset_locates_the_section(text: str) -> None:
 def test_time_is_linear(shape: str) -> None:
     def seconds(length: int) -> float:
         text, best = (shape * 20_000)[:length], float("inf")
-        for _ in range(7):
+        for _ in range(3):
             began = time.process_time()
             select(text, "impression")
             best = min(best, time.process_time() - began)
         return best
 
     assert seconds(20_000) < 0.25  # 50 ms on an idle machine
-    assert seconds(20_000) / max(seconds(2_000), 1e-4) <= 15
+    # The best of three: other processes slow a run down, none speeds a quadratic one (a ratio of 100) up.
+    assert any(seconds(20_000) <= 15 * max(seconds(2_000), 1e-4) for _ in range(3))

@@ -37,6 +37,12 @@ class _Client:
         """The whole document behind `fingerprint`, to be stored beside the run; None before the first call."""
         return self._core.document
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest reward of the profile; (0, 1) before the first call."""
+        low, high = ((self._core.document or {}).get("document") or {}).get("bounds", (0.0, 1.0))
+        return low, high
+
     def _http_settings(self) -> dict[str, Any]:
         limits = httpx.Limits(max_connections=self.options.concurrency, max_keepalive_connections=None)
         return {"base_url": self.options.url.rstrip("/"), "limits": limits}

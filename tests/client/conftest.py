@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode does not make neighbours importable
 
 from fastapi import FastAPI
+from live import REPORTS, LiveService, running
 from scripted import Scripted, app_of, serving
 
 
@@ -27,3 +29,14 @@ def service(scripted_app: tuple[FastAPI, str]) -> Scripted:
     app.state.scripted = scripted = Scripted()
     scripted.url = url
     return scripted
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    """The real service with profile `text` and a reference store."""
+    folder = tmp_path_factory.mktemp("service")
+    references = folder / "references.jsonl"
+    lines = [{"study_id": f"s{i}", "reference": text} for i, text in enumerate(REPORTS)]
+    references.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    with running(folder / "service.log", "--profiles", "text", "--references", str(references)) as service:
+        yield service

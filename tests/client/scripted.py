@@ -96,7 +96,7 @@ def app_of(scripted: Scripted) -> FastAPI:
 
     @app.get("/v1/fingerprint")
     async def fingerprint() -> Any:
-        return {"fingerprint": app.state.scripted.fingerprint, "components": {"bleu2": {"version": 1}}}
+        return {"fingerprint": app.state.scripted.fingerprint, "document": {"bounds": [-1.0, 1.0]}}
 
     @app.post("/score")
     async def score(request: Request) -> Any:

@@ -264,7 +264,8 @@ def test_stores_the_fingerprint_document_and_pins_it(service: Scripted, make: Ma
     user = make(service.url)
     user.score(PAIRS)
     assert user.client.fingerprint == "sha256:one"
-    assert user.client.fingerprint_document == {"fingerprint": "sha256:one", "components": {"bleu2": {"version": 1}}}
+    assert user.client.fingerprint_document == {"fingerprint": "sha256:one", "document": {"bounds": [-1.0, 1.0]}}
+    assert user.client.bounds == (-1.0, 1.0)
     assert service.requests[0]["fingerprint"] == "sha256:one"
 
 

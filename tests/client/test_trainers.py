@@ -165,7 +165,8 @@ class TestVerl:
 
 def test_openrlhf() -> None:
     answer = openrlhf.reward_func(["<p>abc<|im_end|>", "<p><think>x</think>ab"], ["<p>", "<p>"], [REFERENCE] * 2)
-    assert answer["rewards"] == answer["scores"] == [of("abc"), of("ab")]
+    assert answer["rewards"] == [of("abc"), of("ab")]
+    assert answer["scores"] == [(of("abc") + 1) / 2, (of("ab") + 1) / 2]  # the scripted bounds are -1 and 1
     assert answer["extra_logs"]["rr_valid"] == [1.0, 1.0]
     with pytest.raises(ValueError, match="prompt"):
         openrlhf.reward_func(["other abc"], ["<p>"], [REFERENCE])

@@ -13,18 +13,18 @@ from reward_client.trainers._shared import client, item, missing_value, numbers,
 
 
 def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any]) -> dict[str, Any]:
-    """`queries` are prompts + completions. Returns ``rewards``, ``scores`` (the same) and ``extra_logs`` as lists."""
+    """`queries` are prompts + completions. Returns lists: ``rewards``, ``scores`` (in 0..1), ``extra_logs``."""
     items = []
     for query, prompt, label in zip(queries, prompts, labels, strict=True):
         if not query.startswith(prompt):
             raise ValueError("a query does not begin with its prompt, so its report cannot be told from the prompt")
         items.append(item(query[len(prompt) :], label))
-    substitute = missing_value(None)
-    rows = [numbers(score, substitute) for score in client(options()).score(items)]
+    service = client(options())
+    rows = [numbers(score, missing_value(None)) for score in service.score(items)]
     rewards = [reward for reward, _ in rows]
-    keys = rows[0][1] if rows else {}
+    low, high = service.bounds
     return {
         "rewards": rewards,
-        "scores": rewards,
-        "extra_logs": {key: [logs[key] for _, logs in rows] for key in keys},
+        "scores": [min(1.0, max(0.0, (reward - low) / (high - low))) for reward in rewards],
+        "extra_logs": {key: [logs[key] for _, logs in rows] for key in (rows[0][1] if rows else ())},
     }

@@ -1,0 +1,29 @@
+"""The trainers' own code, each in its environment, against the live service.
+
+`make_environment.sh NAME` builds `.venvs/NAME`; a test whose environment is absent is skipped with that advice.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "client")]
+
+from environments import Start, start_in  # noqa: E402
+from live import LiveService, running  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    with running(tmp_path_factory.mktemp("service") / "log", "--profiles", "text") as service:
+        yield service
+
+
+@pytest.fixture
+def start(live: LiveService) -> Start:
+    return functools.partial(start_in, url=live.url)

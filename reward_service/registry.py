@@ -39,7 +39,7 @@ COMPONENTS: dict[str, Row] = {
     "rouge1": Row("metrics.rouge:Rouge", None, {"variant": "rouge1"}),
     "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),
     "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
-    "bertscore": Row("metrics.bertscore:BertScore", "metrics.bertscore:BertScoreSettings", extra="bertscore,offline"),
+    "bertscore": Row("metrics.bertscore:BertScore", extra="bertscore,offline"),
     "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:Settings"),
     "vllm": Row(
         "judges.vllm.judge:VllmJudge",

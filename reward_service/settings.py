@@ -96,7 +96,11 @@ class Settings(BaseSettings):
 
     def component_overrides(self) -> dict[str, dict[str, object]]:
         """Settings of this deployment that a component's constructor takes, by registry name."""
-        bertscore: dict[str, object] = {"device": self.device, "precision": self.precision}
+        bertscore: dict[str, object] = {
+            "device": self.device,
+            "precision": self.precision,
+            "threads": self.torch_threads or None,
+        }
         if self.bertscore_model:
             bertscore["model"] = self.bertscore_model
         vllm: dict[str, object] = {

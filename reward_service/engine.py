@@ -50,6 +50,7 @@ class Engine:
         """Why start-up failed, if it did."""
         self._runners: dict[str, tuple[Any, Runner]] = {}
         self._required: set[str] = set()
+        self._shipped: dict[str, str] = {}
         for name in settings.profiles:
             profile = load(name)
             self.profiles[profile.name] = self._serve(profile)
@@ -303,15 +304,14 @@ class Engine:
 
     def info(self) -> dict[str, Any]:
         """What this process serves and in what state; no secrets."""
-        available = {}
-        for name in shipped():
-            available[name] = "enabled" if name in self.profiles else self._why_not(name)
+        if not self._shipped:  # builds components, so once
+            self._shipped = {n: "enabled" if n in self.profiles else self._why_not(n) for n in shipped()}
         return {
             "service": "reward-service",
             "version": __version__,
             "default_profile": self.default,
             "profiles": {name: _describe(served) for name, served in self.profiles.items()},
-            "shipped_profiles": available,
+            "shipped_profiles": self._shipped,
             "limits": {
                 name: getattr(self.settings, name)
                 for name in (

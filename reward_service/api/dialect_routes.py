@@ -28,12 +28,22 @@ Body = Mapping[str, Any]
 Parse = Callable[[Body, ReferenceStore | None], list[DialectItem]]
 Render = Callable[[Sequence[DialectItem], Sequence[Composite], Body, Profile, float | None], Any]
 
-_ANY_OBJECT = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+_STATUSES = (400, 401, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503)
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_MESSAGES = {"type": "array", "items": {"type": "object"}}
+_LABEL = {"description": "the reference, or an object with reference, study_id, prior"}
+_GET_REWARD = {"query": _TEXTS, "queries": _TEXTS, "prompts": _TEXTS, "labels": {"type": "array", "items": _LABEL}}
+_SLIME = {"response": {"type": "string"}, "label": _LABEL, "prompt": {}}
+_EVALUATION = {"messages": _TEXTS, "model": {"type": "string"}}
+_VERIFY = {
+    "response": {"type": "object", "properties": {"output": _MESSAGES}, "required": ["output"]},
+    "responses_create_params": {"type": "object"},
+    "reference": {"type": "string"},
+    "study_id": {"type": "string"},
 }
 
 
-def _add(path: str, trainer: str, parse: Parse, render: Render) -> None:
+def _add(path: str, trainer: str, parse: Parse, render: Render, fields: Body, *required: str) -> None:
     async def route(
         request: Request,
         profile: Annotated[str | None, Query(max_length=256)] = None,
@@ -69,7 +79,8 @@ def _add(path: str, trainer: str, parse: Parse, render: Render) -> None:
     route.__doc__ = f"The format of {trainer}; see docs/trainers.md."
     router.add_api_route(
         path, route, methods=["POST"], summary=trainer, operation_id=path.strip("/").replace("/", "_"),
-        responses={**routes.ERRORS, 200: {"description": "the trainer's own format"}}, openapi_extra=_ANY_OBJECT,
+        responses={**routes.errors(*_STATUSES), 200: {"description": "the trainer's own format"}},
+        openapi_extra=routes.body_of({"type": "object", "properties": dict(fields), "required": list(required)}),
     )  # fmt: skip
 
 
@@ -100,8 +111,10 @@ def _verify(items: Any, results: Any, data: Body, _: Profile, missing: float | N
     return dialects.render_verify(items, results, data, missing)
 
 
-_add("/get_reward", "OpenRLHF and LightRFT", dialects.parse_get_reward, _get_reward)
-_add("/compat/slime", "slime", dialects.parse_slime, _slime)
-_add("/compat/slime/object", "slime with --reward-key", dialects.parse_slime, _slime_object)
-_add("/v1/score/evaluation", "LLaMA-Factory", dialects.parse_score_evaluation, _score_evaluation)
-_add("/verify", "NeMo Gym", dialects.parse_verify, _verify)
+_add("/get_reward", "OpenRLHF and LightRFT", dialects.parse_get_reward, _get_reward, _GET_REWARD)
+_add("/compat/slime", "slime", dialects.parse_slime, _slime, _SLIME, "response")
+_add("/compat/slime/object", "slime with --reward-key", dialects.parse_slime, _slime_object, _SLIME, "response")
+_add(
+    "/v1/score/evaluation", "LLaMA-Factory", dialects.parse_score_evaluation, _score_evaluation, _EVALUATION, "messages"
+)
+_add("/verify", "NeMo Gym", dialects.parse_verify, _verify, _VERIFY, "response")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import orjson
 import structlog
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 
 from reward_service.api import answers, body, wire
 from reward_service.contracts import ComponentError
@@ -22,16 +22,30 @@ from reward_service.scoring import Item, Timings
 T = TypeVar("T")
 router = APIRouter()
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": wire.ErrorEnvelope, "description": "not JSON, or not UTF-8"},
-    401: {"model": wire.ErrorEnvelope, "description": "no valid API key"},
-    404: {"model": wire.ErrorEnvelope, "description": "no such profile, or not enabled"},
-    409: {"model": wire.ErrorEnvelope, "description": "another fingerprint is served than the pinned one"},
-    413: {"model": wire.ErrorEnvelope, "description": "the body is too large"},
-    422: {"model": wire.ErrorEnvelope, "description": "a field is wrong; `param` names it"},
-    429: {"model": wire.ErrorEnvelope, "description": "the queue is full; see Retry-After"},
-    503: {"model": wire.ErrorEnvelope, "description": "a component that the profile requires has no score"},
+_MEANINGS = {
+    400: "not JSON, or not UTF-8",
+    401: "no valid API key",
+    404: "no such profile, or not enabled",
+    405: "no such method",
+    408: "the body did not arrive in time",
+    409: "another fingerprint is served than the pinned one",
+    413: "the body is too large",
+    415: "the body is not JSON, or compressed",
+    422: "a field is wrong; `param` names it",
+    429: "the queue is full; see Retry-After",
+    500: "an unexpected error; the log has its type under the request id",
+    503: "a required component has no score, or the service is shutting down",
 }
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses in the one envelope."""
+    return {status: {"model": wire.ErrorEnvelope, "description": _MEANINGS[status]} for status in statuses}
+
+
+def body_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """OpenAPI of a JSON body that the route reads by itself."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def engine_of(request: Request) -> Engine:
@@ -53,13 +67,8 @@ def json_response(content: Any, status: int = 200, headers: dict[str, str] | Non
     "/v1/score",
     operation_id="score",
     summary="Score candidates against references",
-    responses={200: {"model": wire.ScoreResponse}, **ERRORS},
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ScoreRequest"}}},
-        }
-    },
+    responses={200: {"model": wire.ScoreResponse}, **errors(*_MEANINGS)},
+    openapi_extra=body_of({"$ref": "#/components/schemas/ScoreRequest"}),
 )
 async def score(request: Request) -> Response:
     """Every item is answered, in order: with a reward, or with null and the reason."""
@@ -96,7 +105,7 @@ router.add_api_route("/score", score, methods=["POST"], include_in_schema=False)
 
 
 @router.get("/v1/fingerprint", operation_id="fingerprint", summary="The document that a fingerprint is the hash of",
-            responses={404: ERRORS[404], 401: ERRORS[401]})  # fmt: skip
+            responses={200: {"model": wire.FingerprintResponse}, **errors(401, 404, 422)})  # fmt: skip
 async def fingerprint(
     request: Request,
     profile: Annotated[str | None, Query(max_length=256, description="default: the first enabled")] = None,
@@ -113,26 +122,28 @@ async def fingerprint(
     )
 
 
-@router.get("/health", operation_id="health", summary="The process is alive")
+@router.get("/health", operation_id="health", summary="The process is alive", responses={200: {"model": wire.Health}})
 async def health() -> Response:
     """Always 200 while the event loop turns."""
     return json_response({"status": "alive"})
 
 
-@router.get("/ready", operation_id="ready", summary="Ready to score", responses={503: {"description": "not ready"}})
+@router.get("/ready", operation_id="ready", summary="Ready to score",
+            responses={200: {"model": wire.Readiness}, 503: {"model": wire.Readiness}})  # fmt: skip
 async def ready(request: Request) -> Response:
     """503 during start-up, drain, and while a local worker or a required component is down."""
     state = engine_of(request).readiness()
     return json_response(state, 200 if state["ready"] else 503)
 
 
-@router.get("/info", operation_id="info", summary="What is served, limits, state", responses={401: ERRORS[401]})
+@router.get("/info", operation_id="info", summary="What is served, limits, state",
+            responses={200: {"model": wire.Info}, **errors(401)})  # fmt: skip
 async def info(request: Request) -> Response:
     """Profiles with fingerprints and determinism, limits, load progress, caches; no secrets."""
-    return json_response(engine_of(request).info())
+    return json_response(await asyncio.to_thread(engine_of(request).info))
 
 
-@router.get("/metrics", operation_id="metrics", summary="Prometheus metrics")
+@router.get("/metrics", operation_id="metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Text exposition format, added up over all HTTP processes."""
     engine = engine_of(request)

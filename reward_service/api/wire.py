@@ -40,7 +40,7 @@ class ScoreGroup(_Strict):
 class ScoreRequest(_Strict):
     """Give `items`, `groups` or both."""
 
-    profile: str | None = Field(None, description="an enabled profile; the service's default when left out")
+    profile: Id | None = Field(None, description="an enabled profile; the service's default when left out")
     fingerprint: str | dict[str, JsonValue] | None = Field(
         None,
         description="pin: the fingerprint, or its whole document from /v1/fingerprint; another one served is a 409",
@@ -120,6 +120,35 @@ class ScoreResponse(BaseModel):
     run_id: str | None = None
     step: int | None = None
     timing_ms: Timing
+
+
+class FingerprintResponse(BaseModel):
+    profile: str
+    fingerprint: str
+    signature: str
+    document: dict[str, JsonValue] = Field(description="what `fingerprint` is the hash of; it can be pinned whole")
+
+
+class Health(BaseModel):
+    status: Literal["alive"]
+
+
+class Readiness(BaseModel):
+    ready: bool
+    degraded: dict[str, str] = Field(description="components that are down, and why")
+    problem: str | None = Field(None, description="why starting failed")
+
+
+class Info(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    service: str
+    version: str
+    default_profile: str
+    profiles: dict[str, JsonValue]
+    shipped_profiles: dict[str, str] = Field(description="enabled, not enabled, or why it is unavailable")
+    limits: dict[str, float]
+    readiness: Readiness
 
 
 class ErrorBody(BaseModel):

@@ -1,0 +1,31 @@
+"""`WordOverlap` at every cost, so that a test can make each kind of runner fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.reward_service.fake_metrics import WordOverlap
+
+
+class Overlap(WordOverlap):
+    """In a model worker. The word `hang` costs three seconds."""
+
+    def encode(self, texts: Sequence[str]) -> list[Any]:
+        import time
+
+        if any("hang" in text.split() for text in texts):
+            time.sleep(3.0)
+        return super().encode(texts)
+
+
+class InlineOverlap(WordOverlap):
+    """On the event loop or a thread."""
+
+    cost = "inline"
+
+
+class PoolOverlap(WordOverlap):
+    """In a pool of processes, when there is much to do."""
+
+    cost = "pool"

@@ -26,9 +26,10 @@ VERSION = 1
 # Thresholds, set on honest reports so that fewer than 1 in 200 is flagged (docs/guards.md has the rates).
 REPEATED_SHARE = 0.55  # of four-word sequences that were said before
 WRONG_ORDER_SHARE = 0.2  # of function words that stand where English has none
-# A shuffle has the reference's words but not its word pairs; one function word out of place makes it suspect. In texts
-# shorter than this, a telegraphic style can honestly invert every pair ("heart normal", "normal heart").
-SHUFFLED_LENGTH, SHUFFLED_WORDS, SHUFFLED_PAIRS, SUSPECT_PAIRS = 16, 0.8, 0.2, 0.45
+# A shuffle has the reference's words but not its word pairs: from so many words on, less than this share of the pairs.
+# One function word out of place makes a text suspect; without any, a short text may be telegraphic style, which can
+# honestly invert every pair ("heart normal", "normal heart").
+SHUFFLED_WORDS, SHUFFLED, SUSPECT = 0.8, (16, 0.2), (8, 0.45)
 STUFFED_FINDINGS, EXTRA_FINDINGS = 20, 8  # different findings named, and those that the reference does not name
 LISTED_FINDINGS, LISTED_SHARE = 8, 0.4  # different findings, and the share of all words that name one
 CONTRADICTIONS = 2  # findings both asserted and denied; one may be a slip, and is the judge's to price
@@ -294,11 +295,11 @@ def _word_salad(ours: _Text, theirs: _Text) -> bool:
         return True
     words = ours.words
     distinct = set(words)
-    if len(words) < SHUFFLED_LENGTH or len(distinct.intersection(theirs.words)) < SHUFFLED_WORDS * len(distinct):
+    long_enough, allowed = SUSPECT if wrong else SHUFFLED
+    if len(words) < long_enough or len(distinct.intersection(theirs.words)) < SHUFFLED_WORDS * len(distinct):
         return False  # the cheap test first
     same_words = (Counter(words) & Counter(theirs.words)).total()
     same_pairs = (Counter(pairwise(words)) & Counter(pairwise(theirs.words))).total()
-    allowed = SUSPECT_PAIRS if wrong else SHUFFLED_PAIRS
     return same_words >= SHUFFLED_WORDS * len(words) and same_pairs < allowed * (len(words) - 1)
 
 

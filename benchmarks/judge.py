@@ -164,7 +164,8 @@ async def against_vllm(url: str, count: int, sentences: int, concurrency: int, r
 def _instant_server(ready: multiprocessing.connection.Connection) -> None:
     """Answers every self-test truthfully and every pair with the same well-formed answer."""
     lists = ("matched", "location", "severity", "missing", "false", "comparison_added", "comparison_omitted", "normal")
-    verdict = {name: [] for name in lists} | {"matched": [{"ref": f"R{i}", "cand": f"P{i}"} for i in range(1, 6)]}
+    matched = [{"ref": f"R{i}", "cand": f"P{i}"} for i in range(1, 6)]
+    verdict = {name: matched if name == "matched" else [] for name in lists}
 
     def completion(content: str) -> bytes:
         choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}

@@ -82,11 +82,13 @@ def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> 
     """The pair's statements and its user message. Raises `EmptyReference` and `TooManyStatements`."""
     head = read_reference(reference, prior, limit)
     statements, texts = _statements(candidate, "candidate", limit)
-    withheld = {i for i, text in enumerate(texts) if addresses_grader(text)}
-    # An attack may be spread over sentences, so that only two of them together show it.
-    for i in range(1, len(statements)):
-        if not withheld & {i - 1, i} and addresses_grader(f"{texts[i - 1]} {texts[i]}"):
-            withheld |= {i - 1, i}
+    withheld: set[int] = set()
+    if addresses_grader("\n".join(texts)):  # one search for nearly all candidates; where it finds one, which are they?
+        withheld = {i for i, text in enumerate(texts) if addresses_grader(text)}
+        # An attack may be spread over sentences, so that only two of them together show it.
+        for i in range(1, len(texts)):
+            if not withheld & {i - 1, i} and addresses_grader(f"{texts[i - 1]}\n{texts[i]}"):
+                withheld |= {i - 1, i}
     texts = [WITHHELD if i in withheld else text for i, text in enumerate(texts)]
     text = head.text + _block("CANDIDATE", head.key, "P", texts) + _read("closing.txt")
     notes = ("injection_pattern",) * bool(withheld) + ("chat_markers",) * has_markers(candidate)

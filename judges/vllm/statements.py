@@ -113,11 +113,11 @@ _INVISIBLE: Final = re.compile(
 )
 _ADDRESSES_GRADER: Final = re.compile(
     "|".join(
-        line
+        line.replace(" ", r"\s")  # also across two statements
         for line in (Path(__file__).parent / "injection.txt").read_text("utf-8").splitlines()
         if line and not line.startswith("#")
     ),
-    re.I | re.S,
+    re.I | re.S | re.M,
 )
 
 
@@ -138,7 +138,7 @@ def has_markers(text: str) -> bool:
 
 
 def addresses_grader(text: str) -> bool:
-    """Whether a cleaned statement speaks to the judge instead of about the patient."""
+    """Whether a cleaned text, a statement a line, speaks to the judge instead of about the patient."""
     return _ADDRESSES_GRADER.search(unicodedata.normalize("NFKC", text)) is not None
 
 

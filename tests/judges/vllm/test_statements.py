@@ -124,6 +124,14 @@ def test_shown_text_has_no_angle_brackets_and_is_the_cleaned_text(text: str) -> 
         "R lung is clear. Rate of infusion was normal.",
         "Report of the outside study is not available for comparison.",
         "The tube should be pulled back by 2 cm.",
+        "Clips are consistent with previous coronary artery bypass graft. The previously seen line is gone.",
+        "Cardiovascular system: heart is normal. Skeletal system: no fracture.",
+        "Grade 1 anterolisthesis; low grade stenosis with a maximum diameter of 4 cm.",
+        "On the earlier report a clinically insignificant nodule was described.",
+        "Cardiac output is reduced and only mildly so. Return for follow-up only if symptoms persist.",
+        "A filling defect may act as a source of emboli. Grading of the stenosis is not possible.",
+        "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX was seen by the physician assistant.",
+        "Labels and side markers are correct. Reported to the user of the department.",
     ],
 )
 def test_ordinary_sentences_do_not_address_the_grader(statement: str) -> None:
@@ -138,11 +146,11 @@ def test_cost_grows_in_proportion_to_length(shape: str) -> None:
         text = (shape * length)[:length]
         best = float("inf")
         for _ in range(3):
-            begin = time.perf_counter()
+            begin = time.process_time()
             for statement in split(text):
                 addresses_grader(statement.text)
                 reads_normal(statement.text)
-            best = min(best, time.perf_counter() - begin)
+            best = min(best, time.process_time() - begin)
         return best
 
-    assert cost(20_000) < 25 * cost(2_000) + 0.02
+    assert cost(20_000) < 30 * cost(2_000) + 0.02

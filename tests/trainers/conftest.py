@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import functools
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,5 +25,15 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
 
 
 @pytest.fixture
-def start(live: LiveService) -> Start:
-    return functools.partial(start_in, url=live.url)
+def start(live: LiveService) -> Iterator[Start]:
+    """Starts scripts, and ends those that a failed test leaves behind."""
+    started = []
+
+    def run(*arguments: object) -> subprocess.Popen[str]:
+        started.append(start_in(*arguments, url=live.url))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()

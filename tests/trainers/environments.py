@@ -22,7 +22,10 @@ def start_in(trainer: str, script: str, *arguments: object, url: str) -> subproc
     if not python.exists():
         pytest.skip(f"no environment: tests/trainers/make_environment.sh {trainer}")
     command = [str(python), str(HERE / "scripts" / script), *map(str, arguments)]
-    environment = {**os.environ, "REWARD_CLIENT_URL": url, "PYTHONUNBUFFERED": "1"}
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
+        "REWARD_CLIENT_URL": url,
+        "REWARD_CLIENT_BUDGET_S": "100",
+    }
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
 

@@ -1,7 +1,8 @@
 """verl's own `load_reward_manager` around this project's `compute_score`, every sample in flight at once.
 
-Run in verl's environment: ``python verl_manager.py MANAGER FUNCTION URL < samples.json``, samples being objects with
-`completion` and `label`. Prints one JSON list of what the manager's `run_single` returned.
+Run in verl's environment: ``python verl_manager.py MANAGERS FUNCTIONS URL < samples.json`` (names joined by commas),
+samples being objects with `completion` and `label`. Prints what `run_single` returned, as JSON: a list for each
+combination, in order.
 """
 
 from __future__ import annotations
@@ -70,4 +71,7 @@ async def main(manager: str, function: str, url: str, samples: list[dict]) -> li
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(*sys.argv[1:4], json.load(sys.stdin)))))
+    managers, functions, url = sys.argv[1:4]
+    asked = json.load(sys.stdin)
+    combinations = [(m, f) for m in managers.split(",") for f in functions.split(",")]
+    print(json.dumps([asyncio.run(main(manager, function, url, asked)) for manager, function in combinations]))

@@ -88,7 +88,8 @@ class RedisLink:
         now = time.monotonic()
         if now - self._warned_at >= _WARN_EVERY_S:
             self._warned_at = now
-            _log.warning(event, **fields, **self.counts)
+            with suppress(OSError, ValueError):  # a full or closed log must not become a failed look-up
+                _log.warning(event, **fields, **self.counts)
 
     def _lost(self, error: Exception) -> None:
         self.counts["errors"] += 1

@@ -10,12 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+import structlog
 from structlog.testing import capture_logs
 
 from judges.base import CATEGORIES, Evidence, Judgement
@@ -26,7 +28,6 @@ from reward_service.contracts import Outcome
 from reward_service.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 0.2
 SOON = 10.0
 
 
@@ -37,14 +38,15 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.options = options
+        self.directory = tempfile.TemporaryDirectory()  # a replica writes a dump, which the next server would load
+        self.options = ["--save", "", "--appendonly", "no", "--dir", self.directory.name, *options]
         self.tls = scheme == "rediss"
         self.url = f"{scheme}://{auth}127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Server:
         port = ["--port", "0", "--tls-port"] if self.tls else ["--port"]
-        command = ["redis-server", *port, str(self.port), "--save", "", "--appendonly", "no", *self.options]
+        command = ["redis-server", *port, str(self.port), *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         limit = time.monotonic() + SOON
         while True:
@@ -92,7 +94,7 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
 
     async def start(url: str = "", **options: float) -> RedisCache:
         url = url or request.getfixturevalue("server").url
-        settings = {"timeout_s": TIMEOUT_S, "lease_s": 0.6, **options}
+        settings = {"timeout_s": 3.0, "lease_s": 0.6, **options}
         cache = RedisCache(url, MemoryCache(1 << 20), ttl_s=settings.pop("ttl_s", 60), namespace="t", **settings)
         await cache.start()
         made.append(cache)
@@ -244,7 +246,7 @@ class Slow:
         return futures
 
 async def main():
-    cache = RedisCache(url, MemoryCache(1 << 20), ttl_s=60, namespace="t", lease_s=1.5)
+    cache = RedisCache(url, MemoryCache(1 << 20), ttl_s=60, namespace="t", lease_s=1.5, timeout_s=5)
     await cache.start()
     flights = Flights(cache, orphan_grace_s=5)
     print("ready", flush=True)
@@ -252,7 +254,7 @@ async def main():
     keys = [f"{'f' * 16}:{name:>040}" for name in names]
     pairs = [Pair(name, "reference") for name in names]
     found = await flights.run(Slow(), keys, pairs, time.monotonic() + 20, permanent=True)
-    assert [o.values["x"] for o in found] == [float(name) for name in names], found
+    assert found == [Outcome({"x": float(name)}) for name in names], (found, cache.stats(), flights.stats())
     print("done", flush=True)
     await cache.aclose()
 
@@ -341,6 +343,16 @@ async def test_killed_and_restarted(make: Make, server: Server) -> None:
     assert await (await make()).get_many([key(1), key(2), key(3)]) == [None, outcome(2), verdict(3)]
 
 
+async def test_writes_that_were_under_way_when_it_died_are_repeated(make: Make, server: Server) -> None:
+    cache = await make()
+    await cache.put_many([(key(n), outcome(n)) for n in range(700)])
+    server.kill()  # before the background task has had its turn
+    await until(lambda: counts(cache)["up"] == 0)
+    server.start()
+    await until(written(cache, 700))
+    assert await (await make()).get_many([key(n) for n in range(700)]) == [outcome(n) for n in range(700)]
+
+
 async def test_not_there_at_start(make: Make) -> None:
     server = Server()
     cache = await make(server.url)
@@ -353,10 +365,11 @@ async def test_not_there_at_start(make: Make) -> None:
 
 
 async def test_stopped_under_load_costs_one_timeout_not_one_per_request(make: Make, server: Server) -> None:
+    timeout_s = 0.5
     cache = await make()
     await cache.put_many([(key(n), outcome(n)) for n in range(100)])
     await until(written(cache, 100))
-    reader = await make()
+    reader = await make(timeout_s=timeout_s)
     wrong, waits, outages = [], [], 0
 
     async def load(first: int) -> None:
@@ -375,9 +388,9 @@ async def test_stopped_under_load_costs_one_timeout_not_one_per_request(make: Ma
         await asyncio.sleep(0.2)
         server.signal(signal.SIGSTOP)
         try:
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(4 * timeout_s)
             outages = counts(reader)["outages"]
-            slow = sum(wait > 0.8 * TIMEOUT_S for wait in waits)
+            slow = sum(wait > 0.8 * timeout_s for wait in waits)
         finally:
             server.signal(signal.SIGCONT)
         recovered = await until(lambda: counts(reader)["up"])
@@ -387,8 +400,8 @@ async def test_stopped_under_load_costs_one_timeout_not_one_per_request(make: Ma
     assert wrong == []
     assert outages == 1
     assert slow <= len(tasks)  # only those that were waiting when it stopped
-    assert len(waits) > 2000
-    assert max(waits) < 4 * TIMEOUT_S
+    assert len(waits) > 10 * len(tasks)
+    assert max(waits) < 3 * timeout_s
     assert recovered < 5
     assert len([entry for entry in logs if entry["log_level"] == "warning"]) == 1
 
@@ -459,6 +472,21 @@ async def test_a_read_only_replica(make: Make, server: Server) -> None:
         replica.kill()
 
 
+async def test_a_full_log_device_does_not_turn_a_miss_into_an_error(make: Make, server: Server) -> None:
+    cache = await make()
+    with open("/dev/full", "w") as full:  # noqa: ASYNC230
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(full), cache_logger_on_first_use=False)
+        try:
+            server.kill()
+            assert await cache.get_many([key(1)]) == [None]
+            assert await cache.claim([key(1)]) == {key(1)}
+        finally:
+            structlog.reset_defaults()
+            with contextlib.suppress(OSError):
+                full.close()
+    assert counts(cache)["outages"] == 1
+
+
 async def test_the_queue_of_writes_is_bounded(make: Make, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reward_service.cache_redis._QUEUED", 10)
     cache = await make()
@@ -504,7 +532,7 @@ def test_an_unusable_url_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(ConfigurationError, match="REWARD_CACHE_URL") as refused:
         open_cache(url, memory_bytes=1, ttl_s=1, namespace="t")
     assert "s3cret" not in str(refused.value)
-    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__  # a traceback would print the original, which quotes it
 
 
 async def test_tls(make: Make, tmp_path: Path) -> None:

@@ -267,6 +267,7 @@ class MicroBatcher:
             finally:
                 for consumer in consumers:
                     consumer.cancel()
+                await asyncio.wait(consumers)
             self._restarts += 1
             self.state = "restarting"
             self._fail_all("worker_died", "the worker died while this pair waited for it")

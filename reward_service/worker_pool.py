@@ -102,8 +102,10 @@ class PoolRunner:
             _kill(pool)
             # All chunks of a broken pool are suspects, so each is repeated in a process of its own.
             alone = self._start_pool(1)
-            results = await self._run_in(alone, pairs)
-            _kill(alone)
+            try:
+                results = await self._run_in(alone, pairs)
+            finally:
+                _kill(alone)
         if results is None:
             died = ComponentError("worker_died", "the process that scored this pair died twice", retryable=True)
             return [died] * len(pairs)
@@ -113,7 +115,8 @@ class PoolRunner:
         """The results, or None if the process died or hung."""
         work = asyncio.get_running_loop().run_in_executor
         try:
-            pid, stats, results = await asyncio.wait_for(work(pool, _run_chunk, pairs), self._hang_s)
+            async with asyncio.timeout(self._hang_s):
+                pid, stats, results = await work(pool, _run_chunk, pairs)
         except (BrokenProcessPool, TimeoutError) as error:
             log.warning("a pool process died or hung: %s", type(error).__name__)
             return None

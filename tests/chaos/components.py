@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,6 @@ class Overlap(WordOverlap):
     """In a model worker. The word `hang` costs three seconds."""
 
     def encode(self, texts: Sequence[str]) -> list[Any]:
-        import time
-
         if any("hang" in text.split() for text in texts):
             time.sleep(3.0)
         return super().encode(texts)
@@ -29,3 +28,17 @@ class PoolOverlap(WordOverlap):
     """In a pool of processes, when there is much to do."""
 
     cost = "pool"
+
+
+class CannotWarmUp(WordOverlap):
+    """Is built, and then cannot be loaded: weights that are named but not there."""
+
+    def warm_up(self) -> None:
+        raise OSError("disk gone")
+
+
+class SlowToLoad(WordOverlap):
+    """Needs a minute."""
+
+    def warm_up(self) -> None:
+        time.sleep(60)

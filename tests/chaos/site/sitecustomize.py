@@ -10,4 +10,6 @@ registry.COMPONENTS |= {
     "overlap": registry.Row(f"{_MODULE}:Overlap"),
     "overlap_inline": registry.Row(f"{_MODULE}:InlineOverlap"),
     "overlap_pool": registry.Row(f"{_MODULE}:PoolOverlap"),
+    "cannot_warm_up": registry.Row(f"{_MODULE}:CannotWarmUp"),
+    "slow_to_load": registry.Row(f"{_MODULE}:SlowToLoad"),
 }

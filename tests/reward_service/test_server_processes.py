@@ -1,0 +1,235 @@
+"""Starting, failing to start, draining, dying and being replaced: the real command, with one process and several."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import signal
+import socket
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.chaos.service import Service, free_port, running, write_profile
+
+WORKERS = pytest.mark.parametrize("workers", [1, 2])
+TEXT = {"bleu2": {"weight": 0.5}, "rougeL": {"weight": 0.5}}
+
+
+def overlap(**settings: object) -> dict[str, Any]:
+    """A model component whose value is the number of common words."""
+    return {"overlap": {"value": "overlap", "weight": 1, "settings": settings}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Also where the service makes its temporary directories."""
+    monkeypatch.setenv("TMPDIR", tempfile.mkdtemp(prefix="rs", dir="/tmp"))  # short: a socket's path has 107 bytes
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("workers", "settings", "words"),
+    [
+        (1, {"profiles": "embeded"}, "Did you mean 'embedded'?"),
+        (2, {"profiles": "embeded"}, "Did you mean 'embedded'?"),
+        (1, {"profiles": "/no/such.yaml"}, "cannot be read"),
+        (1, {"profiles": "{broken}"}, "weights.safetensors"),
+        (1, {"profiles": "{late}"}, "disk gone"),
+        (2, {"profiles": "{late}"}, "disk gone"),
+        (1, {"port": "{taken}"}, "Address already in use"),
+        (2, {"port": "{taken}"}, "Address already in use"),
+        (1, {"host": "0.0.0.0"}, "Refusing to listen on 0.0.0.0 without API keys"),
+        (1, {"cache_url": "memcached://x"}, "REWARD_CACHE_URL"),
+        (1, {"timeout_s": "0"}, "REWARD_TIMEOUT_S"),
+        (1, {"api_keys": "name:secret"}, "new-key"),
+    ],
+)
+def test_what_cannot_start_says_so_in_one_line_and_ends_with_3(
+    folder: Path, workers: int, settings: dict[str, str], words: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        values = {
+            "broken": write_profile(folder, "broken", overlap(load_error="weights.safetensors")),
+            "late": write_profile(folder, "late", {"cannot_warm_up": {"value": "overlap", "weight": 1}}),
+            "taken": taken.getsockname()[1],
+        }
+        mini = write_profile(folder, "mini", TEXT)
+        chosen = {name: value.format(**values) for name, value in settings.items()}
+        service = Service(folder / "log", **{"profiles": mini, "workers": workers, **chosen})
+        try:
+            assert service.process.wait(60) == 3
+        finally:
+            service.kill()
+    problems = [line for line in service.log.splitlines() if not line.startswith("reward-service listening")]
+    assert len(problems) == 1, service.log
+    assert problems[0].startswith("error: ")
+    assert words in problems[0]
+    assert os.listdir(os.environ["TMPDIR"]) == []
+
+
+@WORKERS
+def test_sigterm_drains(folder: Path, workers: int) -> None:
+    """`/ready` is red at once, newcomers are still answered for the delay, what is in flight is finished, exit 0."""
+    profile = write_profile(folder, "slow", overlap(seconds=2.0))
+    with (
+        running(folder / "log", profiles=profile, workers=workers, drain_delay_s=1.0) as service,
+        concurrent.futures.ThreadPoolExecutor(4) as pool,
+    ):
+        in_flight = [pool.submit(service.score, (f"a b c{i}", "a b d")) for i in range(2)]
+        time.sleep(0.5)
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        red = httpx.get(f"{service.url}/ready", timeout=10)
+        assert (red.status_code, red.json()["ready"], red.headers["connection"]) == (503, False, "close")
+        assert httpx.get(f"{service.url}/health", timeout=10).status_code == 200
+        newcomer = pool.submit(service.score, ("a x", "a y"))
+        for future, value in [*((f, 2.0) for f in in_flight), (newcomer, 1.0)]:
+            assert future.result().json()["results"][0]["reward"] == value
+        assert service.process.wait(20) == 0
+        assert 1.0 <= time.monotonic() - began < 15
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{service.url}/health")
+    assert os.listdir(os.environ["TMPDIR"]) == []
+
+
+@WORKERS
+def test_what_outlasts_the_grace_time_is_told_so(folder: Path, workers: int) -> None:
+    profile = write_profile(folder, "slow", overlap(seconds=30.0))
+    with (
+        running(folder / "log", profiles=profile, workers=workers, shutdown_grace_s=3) as service,
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+    ):
+        stuck = pool.submit(service.score, ("a b", "a c"))
+        time.sleep(0.5)
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 3 + 3
+        answer = stuck.result()
+        assert answer.status_code == 503, answer.text
+        assert answer.json()["error"]["code"] == "shutting_down"
+        assert answer.json()["error"]["retryable"] is True
+        assert "retry-after" in answer.headers
+
+
+@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGTERM)])
+def test_a_signal_while_loading_ends_it_with_0(folder: Path, workers: int, number: int) -> None:
+    profile = write_profile(folder, "slow", {"slow_to_load": {"value": "overlap", "weight": 1}})
+    service = Service(folder / "log", profiles=profile, workers=workers)
+    try:
+        limit = time.monotonic() + 30
+        while "listening" not in service.log and time.monotonic() < limit:
+            time.sleep(0.02)
+        url = service.log.split()[-1]
+        assert httpx.get(f"{url}/health", timeout=10).status_code == 200
+        assert httpx.get(f"{url}/ready", timeout=10).status_code == 503
+        began = time.monotonic()
+        assert service.stop(number) == 0
+        assert time.monotonic() - began < 10
+    finally:
+        service.kill()
+
+
+def test_several_processes_share_one_model_worker_and_add_up_their_counts(folder: Path) -> None:
+    profile = write_profile(folder, "both", {**TEXT, **overlap()})
+    with running(folder / "log", profiles=profile, workers=2) as service:
+        assert len(service.http_processes()) == 2
+        assert len(service.model_workers()) == 1
+        answers = [service.score((f"a b c{i}", "a b d")) for i in range(40)]  # a connection each: both take some
+        assert {a.json()["results"][0]["status"] for a in answers} == {"ok"}
+        for _ in range(5):  # whichever process is asked
+            counted = service.metrics()
+            assert counted['reward_items_total{profile="both",status="ok"}'] == 40
+            assert counted['reward_requests_total{route="/score",status="200"}'] == 40
+            assert counted["reward_inflight_items"] == 0
+        assert service.stop() == 0
+    assert os.listdir(os.environ["TMPDIR"]) == []
+
+
+def test_an_http_process_that_dies_is_replaced_and_not_missed_on_the_gauges(folder: Path) -> None:
+    with running(folder / "log", profiles=write_profile(folder, "mini", TEXT), workers=2) as service:
+        victim = service.http_processes()[0]
+        for i in range(20):
+            service.score((f"a b c{i}", "a b d"))
+        os.kill(victim, signal.SIGKILL)
+        limit = time.monotonic() + 20
+        while len(service.http_processes()) < 2 or victim in service.http_processes():
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        answered = 0
+        while answered < 20:  # a connection that the dead process had accepted may be lost, later ones not
+            answered += service.score((f"x {answered}", "x y")).status_code == 200
+        counted = service.metrics()
+        assert counted['reward_items_total{profile="mini",status="ok"}'] == 40  # counts outlive their process
+        assert counted["reward_inflight_items"] == 0  # gauges do not
+        assert '"http_process_died"' in service.log
+        assert service.stop() == 0
+
+
+def test_http_processes_end_with_their_supervisor(folder: Path) -> None:
+    with running(folder / "log", profiles=write_profile(folder, "both", {**TEXT, **overlap()}), workers=2) as service:
+        below = list(service.descendants())
+        assert len(below) >= 3
+        service.process.kill()
+        service.process.wait()
+        limit = time.monotonic() + 20
+        while left := [pid for pid in below if _runs(pid)]:
+            assert time.monotonic() < limit, left
+            time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@WORKERS
+def test_a_dead_model_worker_is_replaced(folder: Path, workers: int) -> None:
+    """Its waiters get a code, `/ready` is red until there is another, and then everything is as before."""
+    profile = write_profile(folder, "both", {**TEXT, **overlap(seconds=1.0)})
+    with (
+        running(folder / "log", profiles=profile, workers=workers, model_process=True) as service,
+        concurrent.futures.ThreadPoolExecutor(8) as pool,
+    ):
+        before = service.score(("a b c", "a b d")).json()["results"][0]["reward"]
+        waiting = [pool.submit(service.score, (f"a b {i}", "a b d"), timeout_s=20) for i in range(8)]
+        limit = time.monotonic() + 20
+        while service.metrics()["reward_inflight_items"] < 8 and time.monotonic() < limit:
+            time.sleep(0.02)
+        (victim,) = service.model_workers()
+        os.kill(victim, signal.SIGKILL)
+        codes = set()
+        for future in waiting:
+            (result,) = future.result().json()["results"]
+            if result["status"] == "null":
+                codes.add(result["missing"]["overlap"]["code"])
+        assert codes <= {"worker_died", "worker_unavailable"}
+        assert "worker_died" in codes
+        red = httpx.get(f"{service.url}/ready", timeout=10)
+        assert red.status_code == 503
+        assert "overlap" in red.json()["degraded"]
+        service.wait_ready(10)
+        assert service.model_workers() != [victim]
+        assert service.score(("a b c", "a b d")).json()["results"][0]["reward"] == before
+        assert service.score(("new text", "new words")).json()["results"][0]["status"] == "ok"
+        time.sleep(2.2)  # until every process has sampled
+        assert service.metrics()['reward_worker_restarts{component="overlap"}'] >= 1
+        assert service.stop() == 0
+
+
+def test_a_full_log_device_costs_lines_and_nothing_else(folder: Path) -> None:
+    mini, port = write_profile(folder, "mini", TEXT), free_port()
+    with running(folder / "log", stderr="/dev/full", profiles=mini, port=port) as service:
+        for i in range(30):
+            assert service.score((f"a b c{i}", "a b d")).json()["results"][0]["status"] == "ok"
+        assert service.metrics()["reward_log_lines_lost_total"] >= 30
+        assert service.stop() == 0

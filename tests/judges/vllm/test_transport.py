@@ -238,9 +238,27 @@ async def test_a_replica_with_another_model_does_not_fail_the_pair(serve: Any, j
     good = await serve(lambda request: answer(**MATCH))
     bad = await serve(lambda request: web.json_response({}, status=404))
     judge = await judging(good, bad)
-    for i in range(8):
+    bad.self_test = bad.reply
+    for i in range(24):
         await judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=time.monotonic() + 5)
     assert "does not know the model" in judge.health()["detail"]
+
+
+async def test_a_server_that_comes_back_has_a_cold_cache() -> None:
+    server = Server("http://s", concurrency=4, failures=1)
+    inside: list[str] = []
+
+    async def enter(name: str) -> None:
+        async with server.turn("group"):
+            inside.append(name)
+            await asyncio.sleep(0.01)
+            inside.append(name)
+
+    await asyncio.gather(enter("a"), enter("b"))
+    await asyncio.gather(enter("c"), enter("d"))
+    server.close()
+    await asyncio.gather(enter("e"), enter("f"))
+    assert "".join(inside) == "aabb" + "cdcd" + "eeff"
 
 
 def test_rendezvous_hashing_moves_only_the_groups_of_the_server_that_leaves() -> None:

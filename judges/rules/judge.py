@@ -12,8 +12,9 @@ from typing import ClassVar, Literal
 
 from judges.base import Judgement
 from judges.rules import compare
+from judges.rules.findings import Findings
 from judges.rules.lexicon import Lexicon, LexiconError, default
-from judges.rules.reader import Findings, Reader
+from judges.rules.reader import Reader
 from judges.scores import KEYS
 
 

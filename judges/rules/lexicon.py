@@ -119,6 +119,10 @@ class Lexicon:
     """(what is described, what is said of it) -> concept: an anatomy or ``-1 - concept`` with a concept or
 
     ``-1 - descriptor``."""
+    sized: tuple[bool, ...]
+    """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
+    lung: int
+    """The anatomy that a zone word stands for ("at the left base")."""
     abnormality: int
     """The descriptor whose denial says that the anatomy is normal."""
     trie: Trie
@@ -264,6 +268,8 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         anatomies=tuple(anatomies),
         normal=tuple(ids_of(e["normal"], f"anatomy {n}") for n, e in data["anatomy"].items()),
         pairs=pairs,
+        sized=tuple(ids["device"] != i and ids["device"] not in c.ancestors for i, c in enumerate(concepts)),
+        lung=anatomies["lung"],
         abnormality=descriptors["abnormality"],
         trie=builder.trie,
         sha256=digest.hexdigest(),

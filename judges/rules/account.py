@@ -1,0 +1,75 @@
+"""The running account of one comparison: what the reference is worth, what the candidate earned, each error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from judges.base import CATEGORIES, Category, Evidence
+from judges.rules.findings import Denial, Finding, Findings, Span
+from judges.rules.lexicon import Lexicon
+
+SIGNIFICANT: Final = 0.5
+"""An error is clinically significant when what it concerns weighs at least this much (a certain moderate finding)."""
+UNCERTAIN: Final = 0.5
+"""Share of its weight that a merely possible finding has, and of the credit for hedging what the reference asserts."""
+
+
+@dataclass(slots=True)
+class Account:
+    """Weight and credit are kept by group: the alternatives of a differential count once, by the best of them."""
+
+    lexicon: Lexicon
+    weight: dict[object, float] = field(default_factory=dict)
+    credit: dict[object, float] = field(default_factory=dict)
+    penalty: float = 0.0
+    matched: float = 0.0
+    significant: dict[Category, float] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0.0))
+    insignificant: dict[Category, float] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0.0))
+    evidence: list[Evidence] = field(default_factory=list)
+
+    def name(self, finding: Finding) -> str:
+        return self.lexicon.concepts[finding.concept].name
+
+    def worth(self, finding: Finding) -> float:
+        weight = self.lexicon.concepts[finding.concept].weight
+        return weight if finding.certain else weight * UNCERTAIN
+
+    def expect(self, finding: Finding) -> None:
+        """Enter a finding of the reference; before any `earn`."""
+        key = finding.group or finding[:2]
+        self.weight[key] = max(self.weight.get(key, 0.0), self.worth(finding))
+        self.credit[key] = 0.0
+
+    def earn(self, finding: Finding, share: float) -> None:
+        """Credit for a finding of the reference: `share` (0 to 1) of its worth."""
+        key = finding.group or finding[:2]
+        self.credit[key] = max(self.credit[key], self.worth(finding) * share)
+
+    def error(
+        self,
+        category: Category,
+        name: str,
+        significant: bool,
+        candidate: Span | None,
+        reference: Span | None,
+        detail: str = "",
+    ) -> None:
+        (self.significant if significant else self.insignificant)[category] += 1
+        self.evidence.append(Evidence(category, name, significant, candidate, reference, detail))
+
+
+def named_absent(findings: Findings, concept: int) -> bool:
+    """Whether the text names the concept as absent, without reservation."""
+    denial = findings.negative.get(concept)
+    return denial is not None and denial.explicit and not denial.partial
+
+
+def denial_of(lexicon: Lexicon, findings: Findings, concept: int) -> Denial | None:
+    """The full denial of a concept or of an ancestor; the nearest one, then the first in the lexicon."""
+    known = findings.negative
+    lineage = sorted(lexicon.concepts[concept].ancestors.items(), key=lambda item: (item[1], item[0]))
+    for each in (concept, *(ancestor for ancestor, _ in lineage)):
+        if each in known and not known[each].partial:
+            return known[each]
+    return None

@@ -1,0 +1,84 @@
+"""What a report says, in three steps of distance from the words: mention, finding, all findings of a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from judges.rules.lexicon import Leaf
+
+HYPOTHETICAL, ABSENT, UNCERTAIN, PRESENT = -1, 0, 1, 2
+STUDY: Final = "@study"
+"""Name under which `Findings.changes` keeps what is said of the examination as a whole."""
+
+Span = tuple[int, int]
+
+
+class Event(NamedTuple):
+    """One phrase of the lexicon (or punctuation, or a measurement) in the text, by its first and last word."""
+
+    first: int
+    last: int
+    leaf: Leaf
+
+
+@dataclass(slots=True)
+class Mention:
+    """One place where the text speaks of a concept."""
+
+    concept: int
+    first: int
+    last: int
+    state: int = PRESENT
+    partial: bool = False
+    """Denied only in part: "no new effusion"."""
+    explicit: bool = True
+    """Named, not implied by a normality phrase."""
+    side: int = 0
+    zone: int = 0
+    severity: int = 0
+    place: int = 0
+    size: float = 0.0
+    group: int = 0
+
+
+class Finding(NamedTuple):
+    """One positive statement after merging: a concept on one side of the body."""
+
+    concept: int
+    side: int
+    """0 = not said, else a set of `lexicon.LEFT`, `lexicon.RIGHT`."""
+    zone: int
+    severity: int
+    """Set of bands, bit 0 = trace to bit 3 = large; 0 = not said."""
+    place: int
+    """Set of places of a tip; 0 = not said."""
+    size: float
+    """Largest measurement in millimetres; 0 = none."""
+    certain: bool
+    contradicted: bool
+    """The same text also denies it outright."""
+    group: int
+    """Findings that are alternatives of one another ("atelectasis or pneumonia") share a number > 0."""
+    span: Span
+
+
+class Denial(NamedTuple):
+    """One negative statement; `partial` and `explicit` as in `Mention`."""
+
+    partial: bool
+    explicit: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one report says. The judge's artefact: small, picklable, equal for equal texts."""
+
+    positive: dict[int, dict[int, Finding]]
+    """concept -> side -> finding"""
+    negative: dict[int, Denial]
+    changes: dict[str, tuple[int, Span]]
+    """What is compared with an earlier study (concept name, ``@anatomy`` or `STUDY`) -> set of changes, span."""
+    empty: bool
+    """The text has no word."""

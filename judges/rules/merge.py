@@ -1,0 +1,98 @@
+"""Mentions of one text become findings: one per concept and side, whatever the order and number of sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from judges.rules import lexicon as lx
+from judges.rules.findings import ABSENT, PRESENT, STUDY, UNCERTAIN, Denial, Finding, Findings, Mention, Span
+
+Locate = Callable[[int, int], Span]
+
+
+def merge(
+    lexicon: lx.Lexicon,
+    mentions: list[Mention],
+    changes: list[tuple[str, int, int, int]],
+    locate: Locate,
+    *,
+    empty: bool,
+) -> Findings:
+    """`changes` holds (what, set of changes, first word, last word); `locate` turns words into characters."""
+    concepts = lexicon.concepts
+    asserted: dict[int, list[Mention]] = {}
+    denied: dict[int, list[Mention]] = {}
+    for mention in mentions:
+        if mention.state >= UNCERTAIN:
+            asserted.setdefault(mention.concept, []).append(mention)
+        elif mention.state == ABSENT:
+            denied.setdefault(mention.concept, []).append(mention)
+
+    positive: dict[int, dict[int, Finding]] = {}
+    for concept, found in sorted(asserted.items()):
+        outright = [m for m in denied.get(concept, ()) if m.explicit and not (m.partial or m.severity)]
+        sides = _by_side(found, sided=concepts[concept].sided)
+        positive[concept] = {
+            side: _finding(concept, side, sides[side], outright, lexicon.sized[concept], locate)
+            for side in sorted(sides)
+        }
+    negative: dict[int, Denial] = {}
+    for concept, every in sorted(denied.items()):
+        if concept not in positive:
+            full = [m for m in every if not (m.partial or m.severity)]
+            first = min(full or every, key=lambda m: (not m.explicit, m.first))
+            negative[concept] = Denial(not full, first.explicit, locate(first.first, first.last))
+    for concept, by_side in positive.items():
+        opposite = concepts[concept].opposite
+        if opposite is not None and opposite not in positive and opposite not in negative:
+            negative[opposite] = Denial(False, False, next(iter(by_side.values())).span)
+
+    compared: dict[str, tuple[int, Span]] = {}
+    for name, change, first_word, last_word in changes:
+        if name[0] == "@" and name != STUDY:  # "cardiomegaly; heart size is stable" speaks of the cardiomegaly
+            normal = lexicon.normal[lexicon.anatomies.index(name[1:])]
+            name = next((concepts[c].name for c in normal if c in positive), name)
+        known = compared.get(name)
+        compared[name] = (change | known[0], known[1]) if known else (change, locate(first_word, last_word))
+    return Findings(positive, negative, compared, empty)
+
+
+def _by_side(found: list[Mention], *, sided: bool) -> dict[int, list[Mention]]:
+    """Mentions by side; what names no side, or both, joins the sides that others name."""
+    sides: dict[int, list[Mention]] = {}
+    for mention in found:
+        sides.setdefault(mention.side if sided else 0, []).append(mention)
+    if lx.BOTH in sides and (lx.LEFT in sides or lx.RIGHT in sides):  # "bilateral, left greater than right"
+        general = sides.pop(lx.BOTH)
+        for side in (lx.LEFT, lx.RIGHT):
+            sides.setdefault(side, []).extend(general)
+    if 0 in sides and len(sides) > 1:  # "effusion" after "left effusion"
+        general = sides.pop(0)
+        for named in sides.values():
+            named.extend(general)
+    return sides
+
+
+def _finding(
+    concept: int, side: int, mentions: list[Mention], denied: list[Mention], sized: bool, locate: Locate
+) -> Finding:
+    zone = severity = place = 0
+    for mention in mentions:
+        zone |= mention.zone
+        severity |= mention.severity
+        place |= mention.place
+    certain = any(m.state == PRESENT for m in mentions)
+    groups = {m.group for m in mentions}
+    first = min(mentions, key=lambda m: m.first)
+    return Finding(
+        concept=concept,
+        side=side,
+        zone=zone,
+        severity=severity,
+        place=place,
+        size=max(m.size for m in mentions) if sized else 0.0,
+        certain=certain,
+        contradicted=any(not m.side or not side or m.side & side for m in denied),
+        group=0 if certain or 0 in groups else min(groups),
+        span=locate(first.first, first.last),
+    )

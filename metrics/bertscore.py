@@ -114,10 +114,10 @@ class BertScore(Metric[TokenVectors]):
         self.compare(artefacts, artefacts)
 
     def encode(self, texts: Sequence[str]) -> list[TokenVectors]:
+        tokenizer, _ = self.encoder.load()
         import torch
 
         tokens = self.encoder.tokenize([self._prepare(text) for text in texts])
-        tokenizer, _ = self.encoder.load()
         special = {tokenizer.cls_token_id, tokenizer.sep_token_id}
         artefacts = []
         for t, vectors in zip(tokens, self.encoder.vectors([t.ids for t in tokens]), strict=True):
@@ -163,9 +163,17 @@ class BertScore(Metric[TokenVectors]):
             empty = (c_weights.sum(1) == 0) | (r_weights.sum(1) == 0)
             values[empty | ~values.isfinite().all(1)] = 0.0
             if self.baseline:
-                baseline = torch.tensor([self.baseline[key] for key in self._keys], device=values.device)
-                values = (values - baseline) / (1 - baseline)
-            return [[float(value) for value in row] for row in values.tolist()]
+                values = rescale(values, [self.baseline[key] for key in self._keys])
+            rows: list[list[float]] = values.tolist()
+            return rows
+
+
+def rescale(values: torch.Tensor, baseline: Sequence[float]) -> torch.Tensor:
+    """(x - b) / (1 - b) for each column of `values` [pairs, n] with its b; in float32, as bert_score does it."""
+    import torch
+
+    b = torch.tensor(baseline, device=values.device)
+    return (values - b) / (1 - b)
 
 
 def _pad(artefacts: Sequence[TokenVectors]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

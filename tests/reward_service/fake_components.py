@@ -42,7 +42,9 @@ class LengthWithPrior(Length):
 
     uses_prior = True
 
-    def compare(self, candidates: Sequence[str], references: Sequence[str], priors: Sequence[str | None]) -> list[Comparison]:  # type: ignore[override]
+    def compare(
+        self, candidates: Sequence[str], references: Sequence[str], priors: Sequence[str | None]
+    ) -> list[Comparison]:  # type: ignore[override]
         return [
             Comparison({"ratio": len(c) / len(r) + len(p or "")})
             for c, r, p in zip(candidates, references, priors, strict=True)

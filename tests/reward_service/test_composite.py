@@ -36,7 +36,12 @@ def down(code: str = "judge_unavailable") -> ComponentError:
 
 
 STEP1 = {"bleu2": {"weight": 0}, "bs": {"weight": 0.370}, "semb": {"weight": 0.253}, "rg": {"weight": 0.377}}
-RADCLIQ_V1 = {"bleu2": {"weight": 0}, "bs": {"weight": 1.650845}, "semb": {"weight": 0.994772}, "rg": {"weight": 1.245216}}
+RADCLIQ_V1 = {
+    "bleu2": {"weight": 0},
+    "bs": {"weight": 1.650845},
+    "semb": {"weight": 0.994772},
+    "rg": {"weight": 1.245216},
+}
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,9 @@ async def test_one_poison_item_in_64_leaves_63_identical(write: WriteProfile) ->
         texts[17] = "poison"
         async with Engine(settings(write())) as fresh:
             mixed = await score(fresh, *(item(t, "another reference") for t in texts))
-    assert [s.composite for i, s in enumerate(mixed) if i != 17] == [s.composite for i, s in enumerate(clean) if i != 17]
+    assert [s.composite for i, s in enumerate(mixed) if i != 17] == [
+        s.composite for i, s in enumerate(clean) if i != 17
+    ]
     poisoned = mixed[17].composite
     assert (poisoned.reward, poisoned.status) == (None, "null")
     assert poisoned.missing["length"].code == "component_error"

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from reward_service import fingerprint
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=3), children, max_size=3),
     max_leaves=10,
 )
@@ -30,7 +34,7 @@ def test_the_hash_can_be_recomputed_from_the_document_with_standard_tools() -> N
 
 
 def test_a_pin_names_the_parts_that_changed() -> None:
-    document = {part: 1 for part in fingerprint.PARTS}
+    document = dict.fromkeys(fingerprint.PARTS, 1)
     pinned = fingerprint.of_profile(document)
     served = fingerprint.of_profile({**document, "weights": 2, "guards": 3})
     assert fingerprint.changed_parts(pinned, served) == ["weights", "guards"]

@@ -74,11 +74,12 @@ async def plain() -> AsyncIterator[str]:
         async with aiohttp.ClientSession() as session:
             while True:
                 try:
-                    await session.get(f"{url}/docs")
-                    break
+                    async with session.get(f"{url}/docs"):
+                        break
                 except aiohttp.ClientError:
                     await asyncio.sleep(0.3)
-            await session.post(f"{url}/score", json={"candidate": "warm", "reference": "up"})
+            async with session.post(f"{url}/score", json={"candidate": "warm", "reference": "up"}):
+                pass
         yield url
     finally:
         process.terminate()
@@ -111,7 +112,8 @@ def one_item(pairs: PairList) -> list[bytes]:
 def large(pairs: PairList, size: int = 256) -> list[bytes]:
     """The client's requests."""
     chunks = [pairs[i : i + size] for i in range(0, len(pairs), size)]
-    return [orjson.dumps({"items": [{"candidate": c, "reference": r} for c, r in chunk]}) for chunk in chunks]
+    items = [[{"candidate": c, "reference": r} for c, r in chunk] for chunk in chunks]
+    return [orjson.dumps({"items": chunk, "timeout_s": 600}) for chunk in items]
 
 
 async def main() -> None:

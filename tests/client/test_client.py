@@ -322,6 +322,14 @@ async def test_many_one_item_calls_at_once_keep_to_the_connections(service: Scri
     await client.aclose()
 
 
+def test_an_abandoned_event_loop_leaves_nothing_behind(service: Scripted) -> None:
+    """ms-swift opens a loop for every step and closes it without a word to the client."""
+    client = AsyncRewardClient(service.url)
+    for _ in range(3):
+        assert len(asyncio.run(client.score(PAIRS))) == 10
+    assert len(client._sessions) == 1
+
+
 async def test_cancelling_a_call_cancels_its_requests(service: Scripted) -> None:
     service.delay_s = 5.0
     client = AsyncRewardClient(service.url, request_items=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,6 +36,7 @@ from reward_service.telemetry import Telemetry
 log = structlog.get_logger("reward_service.engine")
 
 _LIMITS = ("max_items", "max_text_chars", "max_body_bytes", "queue_items", "timeout_s", "hold_timeout_s")
+_FIELD = re.compile(r"[\w.\-\[\]]{1,128}")
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.25, 4.0
 
 
@@ -190,6 +192,8 @@ class Engine:
             fields = list(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(served.document))))
             if not fields:
                 return
+            # The pin is the caller's: what it calls its fields need not be fit to be repeated.
+            fields = list(dict.fromkeys(f if _FIELD.fullmatch(f) else "(an unknown field)" for f in fields))
         raise PinMismatch(
             f"The service serves profile '{served.profile.name}' with another fingerprint than the pinned one. "
             f"Differs: {', '.join(fields) or 'unknown (pin all of it, or the document of /v1/fingerprint)'}. "

@@ -74,15 +74,16 @@ def compare_changes(
 def _only(these: Changes, those: Changes) -> Iterator[tuple[str, int, Span, Span | None]]:
     """Changes that are in `these` alone: name, change, its span, and the span of what `those` say instead.
 
-    "Stable" of the whole study covers every "stable"; any comparison covers a mere "compared with".
+    "Stable" of the whole study covers every "stable" and is covered by one; any comparison covers "compared with".
     """
     general = those.get(STUDY, (0, (0, 0)))[0]
+    stable = any(mask & lx.STABLE for mask, _ in those.values())
     for name, (mask, span) in sorted(these.items()):
         other = those.get(name)
         for bit in _NAME:
             if not mask & bit or (other and other[0] & bit):
                 continue
-            if (bit == lx.COMPARED and those) or (bit == lx.STABLE and general & lx.STABLE):
+            if (bit == lx.COMPARED and those) or (bit == lx.STABLE and (general & bit or (name == STUDY and stable))):
                 continue
             yield name, bit, span, other[1] if other else None
 

@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections import Counter
@@ -49,7 +50,7 @@ class RealServer:
                 self.port = free.getsockname()[1]
             self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
-        self.log = Path(f"/tmp/vllm-test-{os.getpid()}.log")
+        self.log = Path(tempfile.gettempdir()) / f"vllm-test-{os.getpid()}.log"
 
     def start(self) -> None:
         if self.ours:

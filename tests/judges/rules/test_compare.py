@@ -1,0 +1,176 @@
+"""The six categories, their significance, and what each difference costs: worked by hand from the published weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from judges.base import Judgement
+
+from .conftest import errors
+
+Compare = Callable[..., Judgement]
+EFFUSION = "Small left pleural effusion."
+NORMAL = "The heart size is normal. The lungs are clear. No pleural effusion or pneumothorax."
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "expected"),
+    [
+        (EFFUSION, EFFUSION, []),
+        ("Left effusion of small size.", EFFUSION, []),
+        (f"{EFFUSION} Right pneumothorax.", EFFUSION, [("false_finding", "pneumothorax", True)]),
+        (f"{EFFUSION} Mild scoliosis.", EFFUSION, [("false_finding", "scoliosis", False)]),
+        ("No pneumothorax.", EFFUSION, [("missing_finding", "pleural_effusion", True)]),
+        ("No pleural effusion.", EFFUSION, [("missing_finding", "pleural_effusion", True)]),
+        ("Small right pleural effusion.", EFFUSION, [("wrong_location", "pleural_effusion", True)]),
+        ("Small bilateral pleural effusions.", EFFUSION, [("wrong_location", "pleural_effusion", True)]),
+        ("Small pleural effusion.", EFFUSION, [("wrong_location", "pleural_effusion", False)]),
+        ("Left upper lobe nodule.", "Left lower lobe nodule.", [("wrong_location", "nodule", False)]),
+        ("Large left pleural effusion.", EFFUSION, [("wrong_severity", "pleural_effusion", True)]),
+        ("Moderate left pleural effusion.", EFFUSION, [("wrong_severity", "pleural_effusion", False)]),
+        ("A 4 cm nodule.", "A 9 mm nodule.", [("wrong_severity", "nodule", True)]),
+        ("New small left pleural effusion.", EFFUSION, [("false_comparison", "pleural_effusion", True)]),
+        ("Unchanged small left pleural effusion.", EFFUSION, [("false_comparison", "pleural_effusion", False)]),
+        (EFFUSION, "New small left pleural effusion.", [("missing_comparison", "pleural_effusion", True)]),
+        ("Right PICC with tip in the right atrium.", "Right PICC with tip in the SVC.", [("wrong_location", "picc", True)]),
+        # hierarchy: an ancestor or descendant matches, a sibling does not
+        ("Left basilar opacity.", "Left basilar consolidation.", []),
+        ("Left lower lobe pneumonia.", "Left lower lobe opacity.", []),
+        ("Mass in the right lung.", "Right lung nodule.", []),
+        ("Emphysema.", "Atelectasis.", [("false_finding", "emphysema", True), ("missing_finding", "atelectasis", True)]),
+        ("Opacity, no consolidation.", "Consolidation.",
+         [("false_finding", "lung_opacity", True), ("missing_finding", "consolidation", True)]),
+        # certainty and differentials
+        ("Possible pneumonia.", "Pneumonia.", []),
+        ("Atelectasis.", "Atelectasis or pneumonia.", []),
+        ("Opacity, atelectasis versus pneumonia.", "Opacity, possibly atelectasis.", []),
+        # contradicting oneself
+        ("Pneumothorax. No pneumothorax.", "Pneumothorax.", [("missing_finding", "pneumothorax", True)]),
+    ],
+)  # fmt: skip
+def test_categories(compare: Compare, candidate: str, reference: str, expected: list[tuple[str, str, bool]]) -> None:
+    verdict = compare(candidate, reference)
+    assert errors(verdict) == expected
+    assert sum(verdict.significant.values()) == sum(1 for e in expected if e[2])
+    assert sum(verdict.insignificant.values()) == sum(1 for e in expected if not e[2])
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "signed"),
+    [
+        # weight 1 (a major finding), nothing earned, denied by name: -0.25 -> -.25 / 1.25
+        ("No pleural effusion.", EFFUSION, -0.2),
+        ("No pneumothorax.", EFFUSION, 0.0),
+        # credit 0 for the wrong side, a quarter of the weight on top
+        ("Small right pleural effusion.", EFFUSION, -0.2),
+        # two bands off: half the credit; one band: .85
+        ("Large left pleural effusion.", EFFUSION, 0.5),
+        ("Moderate left pleural effusion.", EFFUSION, 0.85),
+        # (1 - 1) / 1: one invented major finding undoes one right one
+        (f"{EFFUSION} Right pneumothorax.", EFFUSION, 0.0),
+        (f"{EFFUSION} Mild scoliosis.", EFFUSION, 0.75),
+        ("Possible small left pleural effusion.", EFFUSION, 0.5),
+        (f"New {EFFUSION}", EFFUSION, 0.8),
+        # one step in the hierarchy: .75 of the credit
+        ("Left basilar airspace opacity.", "Left basilar consolidation.", 0.75),
+        # a normal reference weighs .4: (.4 - 1) / .4 = -1.5 -> -.6
+        (f"{NORMAL} Right lung mass.", NORMAL, -0.6),
+        # half a major finding for a merely possible one: (.4 - .5) / .4 = -.25 -> -.2
+        (f"{NORMAL} Possible right lung mass.", NORMAL, -0.2),
+        (NORMAL, NORMAL, 1.0),
+        ("", EFFUSION, -1.0),
+        (" . ", NORMAL, -1.0),
+    ],
+)
+def test_signed_score(compare: Compare, candidate: str, reference: str, signed: float) -> None:
+    assert compare(candidate, reference).values["signed"] == pytest.approx(signed)
+
+
+def test_green_and_inverse_errors(compare: Compare) -> None:
+    """Two matched, one significant false finding: 2 / 3 and 1 / 2."""
+    reference = "Small left pleural effusion. Mild cardiomegaly."
+    values = compare(f"{reference} Right pneumothorax.", reference).values
+    assert values["green"] == pytest.approx(2 / 3)
+    assert values["inverse_errors"] == 0.5
+
+
+def test_a_matched_negative_counts_a_quarter_of_its_weight(compare: Compare) -> None:
+    assert compare("No pneumothorax.", "No pneumothorax.").matched_findings == 0.25
+
+
+def test_a_normal_template_is_worth_nothing_on_an_abnormal_study(compare: Compare) -> None:
+    for abnormal in (
+        EFFUSION,
+        "Right lung mass.",
+        "Compression fracture of T8.",
+        "Calcified granuloma.",
+        "Mild scoliosis.",
+    ):
+        assert compare(NORMAL, abnormal).values["signed"] <= 0
+
+
+def test_an_honest_terse_impression_is_worth_most(compare: Compare) -> None:
+    reference = (
+        "The heart is moderately enlarged. There is a small left pleural effusion with adjacent atelectasis. "
+        "No pneumothorax. The bony structures are intact. A right PICC ends in the SVC."
+    )
+    terse = "Moderate cardiomegaly, small left effusion, atelectasis. Right PICC."
+    assert compare(terse, reference).values["signed"] > 0.95
+
+
+# ----- with an earlier report ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "prior", "expected"),
+    [
+        ("New left effusion.", "Left effusion.", "No effusion.", []),
+        ("New left effusion.", "Left effusion.", "Left effusion.", ["false_comparison"]),
+        ("Large left effusion, increased.", "Large left effusion.", "Small left effusion.", []),
+        ("Large left effusion, decreased.", "Large left effusion.", "Small left effusion.", ["false_comparison"]),
+        ("Unchanged small left effusion.", "Small left effusion.", "Small left effusion.", []),
+        ("Unchanged left effusion.", "Left effusion.", "No effusion.", ["false_comparison"]),
+        ("The effusion has resolved.", "The lungs are clear.", "Small left effusion.", []),
+        ("The effusion has resolved.", "The lungs are clear.", "The lungs are clear.", ["false_comparison"]),
+        ("Left effusion.", "Left effusion, increased.", "Small left effusion.", ["missing_comparison"]),
+        ("Left effusion.", "New left effusion.", "Left effusion.", []),
+        ("Left effusion, increased.", "Left effusion.", None, ["false_comparison"]),
+        ("Unchanged left effusion.", "Left effusion. Stable examination.", None, []),
+        ("Left effusion.", "Left effusion. Stable examination.", None, ["missing_comparison"]),
+        ("Stable examination. Left effusion.", "Unchanged left effusion.", None, []),
+        ("Worsening left lung consolidation.", "Worsening left lung opacity.", None, []),
+    ],
+)
+def test_comparisons(compare: Compare, candidate: str, reference: str, prior: str | None, expected: list[str]) -> None:
+    kinds = [e.kind for e in compare(candidate, reference, prior).evidence]
+    assert [k for k in kinds if k.endswith("comparison")] == expected
+
+
+# ----- evidence -------------------------------------------------------------------------------------------------------
+
+
+def test_evidence_points_into_both_texts(compare: Compare) -> None:
+    candidate, reference = (
+        "Heart normal. Large right pleural effusion.",
+        "Trace left pleural effusion, no pneumothorax.",
+    )
+    for item in compare(candidate, reference).evidence:
+        assert item.candidate is not None
+        assert item.reference is not None
+        assert candidate[slice(*item.candidate)] == "pleural effusion"
+        assert reference[slice(*item.reference)] == "pleural effusion"
+
+
+def test_a_denial_is_shown_beside_what_it_denies(compare: Compare) -> None:
+    candidate = "There is no pleural effusion."
+    (item,) = compare(candidate, EFFUSION).evidence
+    assert (item.kind, item.detail) == ("missing_finding", "denied")
+    assert item.candidate is not None
+    assert candidate[slice(*item.candidate)] == "pleural effusion"
+
+
+def test_notes_flag_what_the_score_cannot_say(compare: Compare) -> None:
+    assert compare("Pneumothorax. No pneumothorax.", "Pneumothorax.").notes == ("candidate_contradicts_itself",)
+    assert compare("Clear lungs.", "See the other report.").notes == ("reference_without_findings",)

@@ -1,0 +1,166 @@
+"""What the reader makes of a sentence: assertion and its scopes, attributes, sections, styles of writing.
+
+The sentences are ours; the difficulties are those that make rule-based readers fail (pseudo-negation, where a list
+ends, hypothetical mentions, what an attribute belongs to).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from judges.rules import lexicon as lx
+from judges.rules.findings import Finding
+from judges.rules.judge import RulesJudge
+
+Read = Callable[[str], dict[str, str]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # words that look like a denial
+        ("No change in the small effusion.", {"pleural_effusion": "+"}),
+        ("No interval increase in the effusion.", {"pleural_effusion": "+"}),
+        ("Pneumonia cannot be excluded.", {"pneumonia": "?"}),
+        ("The nodule is no longer seen.", {"nodule": "-"}),
+        ("The pneumothorax has resolved.", {"pneumothorax": "-"}),
+        ("There has been interval removal of the right jugular catheter.", {"central_line": "-"}),
+        # where a list ends
+        ("Effusion without pneumothorax, edema is present.", {"pleural_effusion": "+", "pneumothorax": "-", "edema": "+"}),
+        ("No consolidation but there is a small effusion.", {"consolidation": "-", "pleural_effusion": "+"}),
+        ("No consolidation, however a nodule is seen.", {"consolidation": "-", "nodule": "+"}),
+        ("Aside from mild atelectasis, no consolidation.", {"atelectasis": "+", "consolidation": "-"}),
+        ("No pneumothorax, effusion, or edema is seen.", {"pneumothorax": "-", "pleural_effusion": "-", "edema": "-"}),
+        ("Neither pneumothorax nor effusion is present.", {"pneumothorax": "-", "pleural_effusion": "-"}),
+        ("The lungs are clear of consolidation, effusion, and pneumothorax.",
+         {"consolidation": "-", "pleural_effusion": "-", "pneumothorax": "-"}),
+        ("No pneumothorax, heart is enlarged.", {"pneumothorax": "-", "cardiomegaly": "+"}),
+        # denials of a part
+        ("No new consolidation.", {"consolidation": "~"}),
+        ("No large pleural effusion.", {"pleural_effusion": "~"}),
+        ("No other nodule. A 5 mm nodule is seen in the right lung.", {"nodule": "+"}),
+        # hypothetical
+        ("Evaluate for pneumonia.", {}),
+        ("Recommend CT to exclude pulmonary nodule.", {}),
+        ("INDICATION: cough, rule out pneumonia. FINDINGS: No nodule.", {"nodule": "-"}),
+        ("CLINICAL HISTORY: Pneumonia. Effusion on CT.\nFINDINGS: No nodule.", {"nodule": "-"}),
+        # possible
+        ("Opacity which may represent pneumonia.", {"lung_opacity": "+", "pneumonia": "?"}),
+        ("No opacity to suggest pneumonia.", {"lung_opacity": "-", "pneumonia": "-"}),
+        ("Hazy opacity, ? consolidation.", {"lung_opacity": "+", "consolidation": "?"}),
+        ("Atelectasis or pneumonia at the left base.", {"atelectasis": "?", "pneumonia": "?"}),
+        # a longer word wins
+        ("Small pericardial effusion.", {"pericardial_effusion": "+"}),
+        ("Nodular opacity in the left lung.", {"nodule": "+"}),
+        # anatomy and description, in either order
+        ("The heart size is mildly enlarged, pulmonary vascularity is normal.", {"cardiomegaly": "+", "congestion": "0"}),
+        ("The aorta is tortuous and calcified.", {"tortuous_aorta": "+", "aortic_calcification": "+"}),
+        ("Calcified left lower lobe granuloma.", {"calcified_granuloma": "+"}),
+        ("Blunting of the left costophrenic angle.", {"blunted_costophrenic_angle": "+"}),
+        ("HEART: Enlarged. LUNGS: Clear.", {"cardiomegaly": "+", "lung_opacity": "0"}),
+        ("The heart is not enlarged.", {"cardiomegaly": "-"}),
+    ],
+)  # fmt: skip
+def test_assertion(read: Read, text: str, expected: dict[str, str]) -> None:
+    assert read(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Small left pleural effusion. No pneumothorax. The heart is mildly enlarged.",
+        "SMALL LEFT PLEURAL EFFUSION. NO PNEUMOTHORAX. THE HEART IS MILDLY ENLARGED.",
+        "small left pleural effusion . no pneumothorax . the heart is mildly enlarged .",
+        "1. Small left pleural effusion.\n2. No pneumothorax.\n3. The heart is mildly enlarged.",
+        "- Small left pleural effusion\n- No pneumothorax\n- The heart is mildly enlarged",
+        "Small left pleural effusion No pneumothorax The heart is mildly enlarged",
+        "Heart: Mildly enlarged.\nPleura: Small left effusion, no pneumothorax.",
+        "There is a small\nleft pleural effusion. There is no\npneumothorax. Mild cardiomegaly.",
+        "The image demonstrates a small pleural effusion on the left side, without any sign of pneumothorax. "
+        "The cardiac silhouette appears mildly enlarged.",
+        "Small left-sided pleural collection. Pneumothorax: none. Slight enlargement of the cardiac silhouette.",
+        "IMPRESSION: Small effusion on the left. Mild cardiac enlargement. Pneumothorax is not identified.",
+        "Ｓmall left pleu\u200bral effusion. No pneumothorax. Mild cardiomegaly.",
+    ],
+)
+def test_one_study_in_many_styles(judge: RulesJudge, read: Read, text: str) -> None:
+    assert read(text) == {"pleural_effusion": "+", "pneumothorax": "-", "cardiomegaly": "+"}
+    effusion = _finding(judge, text, "pleural_effusion")
+    assert (effusion.side, effusion.severity) == (lx.LEFT, 0b0010)
+    assert _finding(judge, text, "cardiomegaly").severity == 0b0010
+
+
+@pytest.mark.parametrize(
+    ("british", "american"),
+    [
+        ("Pulmonary oedema.", "Pulmonary edema."),
+        ("Left haemothorax.", "Left hemothorax."),
+        ("Tumours in both lungs.", "Tumors in both lungs."),
+        ("Oesophageal stent.", "Esophageal stent."),
+        ("Apical pneumothoraces visualised.", "Apical pneumothoraces visualized."),
+    ],
+)
+def test_british_spelling(read: Read, british: str, american: str) -> None:
+    assert read(british) == read(american) != {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The lungs are clear.", "Clear lungs.", "lungs clear", "Both lungs are clear."],
+)
+def test_normality_rules_out_but_never_asserts(read: Read, text: str) -> None:
+    assert read(text)["lung_opacity"] == "0"
+    assert set(read(text).values()) == {"0"}
+
+
+def _finding(judge: RulesJudge, text: str, name: str, side: int | None = None) -> Finding:
+    concept = [c.name for c in judge.lexicon.concepts].index(name)
+    sides = judge.encode([text])[0].positive[concept]
+    return next(iter(sides.values())) if side is None else sides[side]
+
+
+def test_attributes_belong_to_their_finding(judge: RulesJudge) -> None:
+    text = (
+        "Mild increase in the large left pleural effusion, trace right apical pneumothorax and a 2.3 x 1.8 cm nodule."
+    )
+    effusion = _finding(judge, text, "pleural_effusion")
+    assert (effusion.side, effusion.severity) == (lx.LEFT, 0b1000)
+    pneumothorax = _finding(judge, text, "pneumothorax")
+    assert (pneumothorax.side, pneumothorax.zone, pneumothorax.severity) == (lx.RIGHT, lx.UPPER, 0b0001)
+    assert _finding(judge, text, "nodule").size == 23.0
+    assert judge.encode([text])[0].changes == {"pleural_effusion": (lx.WORSE, (5, 13))}
+
+
+def test_both_sides_and_their_difference(judge: RulesJudge) -> None:
+    assert _finding(judge, "Bilateral pleural effusions, left greater than right.", "pleural_effusion").side == lx.BOTH
+    text = "Bilateral effusions, large on the left."
+    assert _finding(judge, text, "pleural_effusion").side == lx.BOTH
+    two = "Small right effusion. Large left effusion."
+    assert _finding(judge, two, "pleural_effusion", lx.LEFT).severity == 0b1000
+    assert _finding(judge, two, "pleural_effusion", lx.RIGHT).severity == 0b0010
+
+
+def test_the_right_atrium_is_no_side(judge: RulesJudge) -> None:
+    text = "Left chest port with its tip in the right atrium."
+    port = _finding(judge, text, "port")
+    assert port.side == lx.LEFT
+    assert port.place
+
+
+def test_measurements_of_a_tube_are_no_size(judge: RulesJudge) -> None:
+    tube = _finding(judge, "Endotracheal tube terminates 4 cm above the carina.", "endotracheal_tube")
+    assert tube.size == 0.0
+    assert tube.place
+
+
+def test_spans_point_into_the_text_as_given(judge: RulesJudge) -> None:
+    text = "\u200bNo nodule.  \ufb01ndings: Small left  pleural\u00a0effusion."
+    start, end = _finding(judge, text, "pleural_effusion").span
+    assert text[start:end] == "pleural\u00a0effusion"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n", ".", "...", "-", "\u200b", "\ud800", "?!;"])
+def test_text_without_words_is_empty(judge: RulesJudge, text: str) -> None:
+    assert judge.encode([text])[0].empty

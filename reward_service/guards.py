@@ -34,9 +34,9 @@ STUFFED_FINDINGS, EXTRA_FINDINGS = 20, 8  # different findings named, and those 
 LISTED_FINDINGS, LISTED_SHARE = 8, 0.4  # different findings, and the share of all words that name one
 CONTRADICTIONS = 2  # findings both asserted and denied; one may be a slip, and is the judge's to price
 EXTRA_HEDGES, HEDGED_SHARE = 6, 0.1  # hedging words beyond the reference's, and their share of all words
-# (least words of the reference, more words than this, more times the reference's): honest candidates do answer a bare
-# impression with a whole report, so that short references need a closer look than a ratio.
-LONG = ((1, 150, 3.0), (10, 100, 8.0))
+# (reference of at least so many words, more words than this, more than so many times the reference's). A one-line
+# reference is often a bare impression, which an honest candidate answers with a whole report.
+LONG = ((1, 150, 3.0), (10, 100, 10.0))
 SHORT_REFERENCE, SHORT_RATIO = 20, 0.05
 
 

@@ -56,6 +56,11 @@ def component_identity(metric: PairMetric) -> str:
     return fingerprint.digest(fingerprint.component_document("", metric, {}))
 
 
+def _unpickle(factory: bytes) -> PairMetric:
+    """Where the component is loaded, so that a module which cannot be imported is reported like missing weights."""
+    return pickle.loads(factory)()  # type: ignore[no-any-return]
+
+
 def frame(message: object) -> bytes:
     """A message as it crosses the socket: four bytes of length, then JSON, in which a float survives exactly."""
     body = orjson.dumps(message)
@@ -298,7 +303,8 @@ class ModelProcess:
             assert process.stdout is not None
             try:
                 with contextlib.suppress(BrokenPipeError):
-                    process.stdin.write(pickle.dumps(self._config))
+                    config = self._config._replace(factory=partial(_unpickle, pickle.dumps(self._config.factory)))
+                    process.stdin.write(pickle.dumps(config))
                     process.stdin.flush()
                 self._watch(process.stdout.fileno())
                 with contextlib.suppress(BrokenPipeError):

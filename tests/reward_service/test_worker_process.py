@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +24,7 @@ from reward_service.contracts import ComponentError, Outcome, Pair
 from reward_service.worker_batcher import BatchLimits
 from reward_service.worker_client import SocketWorker
 from reward_service.worker_process import ModelProcess, WorkerConfig, component_identity
-from tests.reward_service.fake_metrics import SlowToLoad, WordOverlap, expected, numbered
+from tests.reward_service.fake_metrics import SlowToLoad, WordOverlap, expected, loadable_once_there_is, numbered
 
 SOON = 30.0
 
@@ -160,6 +161,16 @@ async def test_what_cannot_load_says_why_and_leaves_no_process(path: str) -> Non
         await asyncio.open_unix_connection(path)
 
 
+async def test_a_factory_the_worker_cannot_import_is_reported_as_well(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here_only = types.ModuleType("here_only")
+    exec("def factory(): ...", here_only.__dict__)
+    monkeypatch.setitem(sys.modules, "here_only", here_only)
+    with pytest.raises(ComponentError, match=r"ModuleNotFoundError.*here_only"):
+        await SocketWorker(WorkerConfig(here_only.factory, path)).start()
+
+
 # -- callers --------------------------------------------------------------------------------------
 
 
@@ -213,10 +224,12 @@ async def test_a_worker_that_is_told_to_stop_still_answers_what_it_has_accepted(
     supervisor = ModelProcess(WorkerConfig(partial(WordOverlap, 0.1), path, limits=BatchLimits(pairs=4)))
     supervisor.start()
     async with client(path, supervise=False) as worker:
-        futures = worker.submit(numbered(12), deadline())
+        futures = worker.submit(numbered(60), deadline())  # 1.5 s
         await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        began = time.monotonic()
         await asyncio.to_thread(supervisor.stop, SOON)
-        assert await codes(futures) == {"ok": 12}
+        assert await codes(futures) == {"ok": 60}
+        assert time.monotonic() - began < SOON / 2  # it went by itself
 
 
 # -- deaths ---------------------------------------------------------------------------------------
@@ -248,6 +261,37 @@ async def test_a_killed_or_stopped_worker_fails_its_waiters_and_is_replaced(
             "ok": 20
         }
         assert not alive(victim)
+
+
+async def test_a_client_notices_a_stopped_worker_by_itself_and_finds_it_again(path: str) -> None:
+    supervisor = ModelProcess(WorkerConfig(WordOverlap, path), hang_s=300.0)
+    supervisor.start()
+    async with client(path, supervise=False, hang_s=1.0) as worker:
+        process = pid(worker)
+        os.kill(process, signal.SIGSTOP)
+        began = time.monotonic()
+        assert await codes(worker.submit(numbered(3), deadline())) == {"worker_died": 3}
+        assert time.monotonic() - began < 5.0
+        assert worker.health()["ready"] is False
+        os.kill(process, signal.SIGCONT)
+        await until(lambda: worker.health()["ready"])
+        assert pid(worker) == process
+        assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
+        await asyncio.to_thread(supervisor.stop, 0)
+
+
+async def test_a_worker_that_could_not_load_is_tried_again(path: str, tmp_path: Path) -> None:
+    config = WorkerConfig(partial(loadable_once_there_is, str(tmp_path / "weights")), path)
+    supervisor = ModelProcess(config)
+    supervisor.start()
+    with pytest.raises(ComponentError, match="no weights"):
+        await SocketWorker(config, supervise=False).start()
+    (tmp_path / "weights").touch()
+    failures = supervisor.restarts
+    await until(lambda: supervisor.restarts > failures)
+    async with client(path, supervise=False) as worker:
+        assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
+    await asyncio.to_thread(supervisor.stop, 0)
 
 
 async def test_a_dead_thread_inside_the_worker_heals_without_losing_the_process(path: str) -> None:

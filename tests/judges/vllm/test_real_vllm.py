@@ -101,12 +101,12 @@ def vllm() -> Iterator[RealServer]:
 async def judges(vllm: RealServer) -> Any:
     made: list[VllmJudge] = []
 
-    def make(**settings: Any) -> VllmJudge:
+    def make(observe: Any = lambda name, value, labels: None, **settings: Any) -> VllmJudge:
         defaults = {
             "model": "judge", "revision": "random", "base_urls": (vllm.url,), "api_key": KEY, "canary_interval_s": 0,
             "concurrency": 32, "attempt_timeout_s": 120.0, "probe_wait_s": (0.2, 1.0),
         }  # fmt: skip
-        judge = VllmJudge(VllmJudgeSettings(**{**defaults, **settings}))
+        judge = VllmJudge(VllmJudgeSettings(**{**defaults, **settings}), observe)
         made.append(judge)
         return judge
 
@@ -145,24 +145,23 @@ async def test_200_pairs_at_concurrency_32(judges: Any) -> None:
             )
 
 
-async def test_the_same_pair_has_the_same_verdict_alone_and_in_company(judges: Any) -> None:
-    judge = judges()
-    await judge.start()
-    pair = ("Small effusion. Normal heart.", "Large effusion. Cardiomegaly.")
-    alone = (await batch(judge, [pair]))[0]
-    again = await batch(judge, [*reports(15, "company"), pair])
-    assert again[-1].values == alone.values  # greedy; batch invariance is not promised, but is what a CPU gives
-
-
 @pytest.mark.parametrize("variant", ["findings", "chexprompt"])
-async def test_canaries_run_and_do_not_drift(judges: Any, variant: str) -> None:
-    judge = judges(canary_interval_s=1.0, variant=variant)
+async def test_canaries_run_at_start_and_on_the_timer(judges: Any, variant: str) -> None:
+    drifts: list[float] = []
+    judge = judges(
+        canary_interval_s=0.5,
+        variant=variant,
+        observe=lambda name, value, labels: drifts.append(value) if name == "judge_canary_drift" else None,
+    )
     await judge.start()
-    await asyncio.sleep(6)
+    assert drifts == [0.0]  # the first verdicts are what later ones are compared with
+    async with asyncio.timeout(60):
+        while len(drifts) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    # A random model may well drift: its logits are near ties, and a warm prefix is computed in another order.
     health = judge.health()
     assert health["ready"]
-    assert health["canaries"]["drift"] == 0.0
-    assert "empty" not in health["canaries"]["wrong"]
+    assert "empty" not in {*health["canaries"]["wrong"], *health["canaries"]["drifted"]}
 
 
 async def test_three_votes(judges: Any) -> None:

@@ -61,7 +61,7 @@ class RealServer:
                 )
 
     def wait(self) -> None:
-        for _ in range(300):
+        for _ in range(600):
             try:
                 urllib.request.urlopen(f"{self.url}/health", timeout=2).close()
                 return
@@ -69,7 +69,7 @@ class RealServer:
                 if self._process is not None and self._process.poll() is not None:
                     pytest.fail(f"vLLM ended while starting:\n{self.log.read_text(errors='replace')[-3000:]}")
                 time.sleep(0.5)
-        pytest.fail("vLLM did not come up in 150 s")
+        pytest.fail("vLLM did not come up in 300 s")
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None

@@ -21,6 +21,17 @@ check: $(STAMP)  ## everything but the tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m reward_service.documents --check
 
+bench: $(STAMP)  ## ratios against the named peers; benchmarks/ says which targets they have
+	$(BIN)/python -m benchmarks.text_metrics
+	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.engine --profile embedded --references 8
+	$(BIN)/python -m benchmarks.bertscore
+	$(BIN)/python -m benchmarks.clinical
+
+judge-server: $(STAMP)  ## a real vLLM server with a tiny random model, on port 8100
+	tests/vllm_server/make_environment.sh
+	tests/vllm_server/serve.sh 8100
+
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format -q .

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
+import stamina
+
 from reward_service.contracts import AsyncJudge, ComponentError, Outcome, Pair
 from reward_service.flights import WorkFuture
 from reward_service.telemetry import Observe
@@ -20,6 +22,8 @@ class JudgeRunner:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
+        # Attempts are counted on /metrics; a log line for each would flood the log in every outage.
+        stamina.instrumentation.set_on_retry_hooks(())
         try:
             await self._judge.start()
         except Exception as error:

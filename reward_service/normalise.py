@@ -12,7 +12,7 @@ import re
 import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -82,6 +82,14 @@ class Normalised:
     """Start and end in `original` for each character of `text`; None where the two are equal."""
     flags: tuple[str, ...] = ()
     """What was folded or removed: homoglyphs, invisible_characters, special_tokens, unclosed_think."""
+
+    def cut(self, start: int, end: int) -> Normalised:
+        """The part ``text[start:end]``, which still knows where it came from."""
+        if self.offsets is None:
+            starts, ends = array("I", range(start, end)), array("I", range(start + 1, end + 1))
+        else:
+            starts, ends = self.offsets[0][start:end], self.offsets[1][start:end]
+        return replace(self, text=self.text[start:end], offsets=(starts, ends))
 
     def to_original(self, start: int, end: int) -> Span:
         """The half-open span of `original` behind ``text[start:end]``; an empty span stays empty."""

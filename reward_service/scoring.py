@@ -81,20 +81,11 @@ class ServedProfile:
     signature: str
 
 
-class Text(NamedTuple):
-    """One text, normalised and cut to the scored section."""
-
-    norm: Normalised
-    scored: str
-    start: int
-
-    def to_original(self, span: tuple[int, int] | None) -> tuple[int, int] | None:
-        return None if span is None else self.norm.to_original(span[0] + self.start, span[1] + self.start)
-
-
 class Prepared(NamedTuple):
-    candidate: Text
-    reference: Text
+    """One distinct pair: its texts, normalised and cut to the scored section, and where its values are."""
+
+    candidate: Normalised
+    reference: Normalised
     keys: Mapping[str, CacheKey]
     """Cache key by component key of the profile."""
 
@@ -137,7 +128,7 @@ class Scorer:
         self, items: Sequence[Item]
     ) -> tuple[list[Prepared | ComponentError], dict[CacheKey, tuple[str, Pair]]]:
         """Texts once per distinct text, keys once per distinct pair; what cannot be scored is an error in its place."""
-        texts: dict[tuple[str, bool], Text | ComponentError] = {}
+        texts: dict[tuple[str, bool], Normalised | ComponentError] = {}
         digests: dict[str, bytes] = {}
         pairs: dict[tuple[str, str, str | None], Prepared | ComponentError] = {}
         work: dict[CacheKey, tuple[str, Pair]] = {}
@@ -157,11 +148,11 @@ class Scorer:
     def _prepare_pair(
         self,
         identity: tuple[str, str, str | None],
-        texts: dict[tuple[str, bool], Text | ComponentError],
+        texts: dict[tuple[str, bool], Normalised | ComponentError],
         digests: dict[str, bytes],
         work: dict[CacheKey, tuple[str, Pair]],
     ) -> Prepared | ComponentError:
-        chosen: list[Text | None] = []
+        chosen: list[Normalised | None] = []
         for role, text in zip(("candidate", "reference", "prior"), identity, strict=True):
             if text is None:
                 chosen.append(None)
@@ -172,25 +163,25 @@ class Scorer:
             found = texts[memo]
             if isinstance(found, ComponentError):
                 return found
-            if role == "reference" and not found.scored.strip():
+            if role == "reference" and not found.text.strip():
                 return ComponentError("empty_reference", "The reference has no text to compare with.")
             chosen.append(found)
         candidate, reference, prior = chosen
         assert candidate is not None
         assert reference is not None
-        c, r = _digest(candidate.scored, digests), _digest(reference.scored, digests)
+        c, r = _digest(candidate.text, digests), _digest(reference.text, digests)
         plain = pair_digest(c, r, None)
-        with_prior = plain if prior is None else pair_digest(c, r, _digest(prior.scored, digests))
+        with_prior = plain if prior is None else pair_digest(c, r, _digest(prior.text, digests))
         keys = {}
         for key, component in self.served.components.items():
             looked_up = f"{component.fingerprint}:{with_prior if component.uses_prior else plain}"
             keys[key] = looked_up
             if looked_up not in work:
-                earlier = prior.scored if prior is not None and component.uses_prior else None
-                work[looked_up] = (key, Pair(candidate.scored, reference.scored, earlier))
+                earlier = prior.text if prior is not None and component.uses_prior else None
+                work[looked_up] = (key, Pair(candidate.text, reference.text, earlier))
         return Prepared(candidate, reference, keys)
 
-    def _prepare_text(self, text: str, role: str) -> Text | ComponentError:
+    def _prepare_text(self, text: str, role: str) -> Normalised | ComponentError:
         if len(text) > self._max_text_chars:
             return ComponentError(
                 "text_too_long",
@@ -199,14 +190,14 @@ class Scorer:
         norm = normalise(text, self.profile.normaliser)
         scope = self.profile.sections.scope
         if scope == "all":
-            return Text(norm, norm.text, 0)
+            return norm
         section = sections.select(norm.text, scope)
         if section is not None:
-            return Text(norm, *section)
+            return norm.cut(section[1], section[1] + len(section[0]))
         if role == "candidate":
-            return Text(norm, "", 0)
+            return norm.cut(0, 0)  # it says nothing where it is asked: empty
         if role == "prior" or self.profile.sections.when_reference_lacks == "all":
-            return Text(norm, norm.text, 0)
+            return norm
         return ComponentError("section_missing", f"The reference has no {scope} section, which this profile scores.")
 
     async def _look_up(self, work: Mapping[CacheKey, tuple[str, Pair]]) -> dict[CacheKey, Outcome]:
@@ -274,7 +265,7 @@ class Scorer:
             return Scored(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ()), "none")
         outcomes = {key: known.get(at) or fresh[at] for key, at in ready.keys.items()}
         notes = [note for outcome in outcomes.values() if isinstance(outcome, Outcome) for note in outcome.notes]
-        verdict = guards.inspect(ready.candidate.norm, ready.reference.norm, self.profile.guards, notes=notes)
+        verdict = guards.inspect(ready.candidate, ready.reference, self.profile.guards, notes=notes)
         composite = compose(self.profile, outcomes, verdict)
         judged = (o.judgement for o in outcomes.values() if isinstance(o, Outcome) and o.judgement is not None)
         hits = sum(at in known for at in ready.keys.values())
@@ -301,8 +292,12 @@ def _digest(text: str, digests: dict[str, bytes]) -> bytes:
 
 def _to_originals(judgement: Judgement, ready: Prepared) -> Judgement:
     """The same verdict with evidence offsets into the texts as they were sent."""
-    candidate, reference = ready.candidate.to_original, ready.reference.to_original
+
+    def sent(text: Normalised, span: tuple[int, int] | None) -> tuple[int, int] | None:
+        return None if span is None else text.to_original(*span)
+
     evidence = (
-        e._replace(candidate=candidate(e.candidate), reference=reference(e.reference)) for e in judgement.evidence
+        e._replace(candidate=sent(ready.candidate, e.candidate), reference=sent(ready.reference, e.reference))
+        for e in judgement.evidence
     )
     return replace(judgement, evidence=tuple(evidence))

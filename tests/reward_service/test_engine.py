@@ -253,3 +253,26 @@ async def test_info_tells_limits_fingerprints_determinism_and_why_profiles_are_u
     assert info["limits"]["max_items"] == 4096
     assert "semb_score" in info["shipped_profiles"]["unirg-step1"]
     assert info["readiness"] == {"ready": True, "degraded": {}}
+
+
+async def test_a_candidate_without_the_scored_section_is_empty_and_evidence_points_into_the_whole(
+    write: WriteProfile,
+) -> None:
+    path = write(
+        components={"rules": {"weight": 1, "transform": "signed"}},
+        sections={"scope": "findings"},
+        guards={},
+    )
+    reference = "INDICATION: cough.\u200b FINDINGS: Small left pleural effusion. IMPRESSION: none."
+    async with Engine(settings(path, pool_workers=0)) as engine:
+        lacks, has = await score(
+            engine,
+            item("IMPRESSION: effusion.", reference),
+            item("FINDINGS: Large\u200b right pleural effusion.", reference),
+        )
+    assert (lacks.composite.reward, lacks.composite.status) == (-1.0, "ok")
+    assert "empty" in lacks.composite.flags
+    assert has.judgement is not None
+    spans = [reference[slice(*e.reference)] for e in has.judgement.evidence if e.reference]
+    assert any("effusion" in span for span in spans)
+    assert all("IMPRESSION" not in span for span in spans)

@@ -31,8 +31,9 @@ _LINE = "central_line picc port pulmonary_artery_catheter chest_tube device pace
 _COPD = "copd emphysema hyperinflation bulla lucency flattened_diaphragm".split()
 
 HEADINGS: dict[str, list[str]] = {
-    "Opacity": _LUNG + ["hilar_prominence", "granuloma", "mediastinal_mass", "epicardial_fat"],
-    "Density": _LUNG + ["foreign_body", "hilar_prominence", "calcification", "mediastinal_mass", "bone_lesion", "epicardial_fat", "granuloma"],
+    "Technical Quality of Image Unsatisfactory ": ["limited_study", "obesity", "low_lung_volume"],
+    "Opacity": [*_LUNG, "hilar_prominence", "granuloma", "mediastinal_mass", "epicardial_fat"],
+    "Density": [*_LUNG, "foreign_body", "hilar_prominence", "calcification", "mediastinal_mass", "bone_lesion", "epicardial_fat", "granuloma"],
     "Airspace Disease": _LUNG,
     "Infiltrate": _LUNG,
     "Consolidation": _LUNG,
@@ -141,12 +142,16 @@ _QUALIFIED: dict[tuple[str, str], list[str]] = {
     ("Lung", "hypoinflation"): ["low_lung_volume"],
     ("Lung", "hyperdistention"): _COPD,
     ("Lung", "azygos lobe"): ["azygos_variant"],
-    ("Lung", "hilum"): ["hilar_prominence", "lymphadenopathy", "pulmonary_artery_enlargement", "hilar_mass", "congestion"],
+    ("Lung", "hilum"): [
+        "hilar_prominence",
+        "lymphadenopathy",
+        "pulmonary_artery_enlargement",
+        "hilar_mass",
+        "congestion",
+    ],
     ("Lung", "interstitial"): ["interstitial_opacity", "increased_markings"],
 }
-NOT_A_FINDING = frozenset(
-    ("normal", "No Indexing", "Technical Quality of Image Unsatisfactory ", "Abdomen", "Humerus", "Hypovolemia")
-)
+NOT_A_FINDING = frozenset(("normal", "No Indexing", "Abdomen", "Humerus", "Hypovolemia"))
 """Headings that name no finding, or nothing that a reader of the report could name (an abdomen as such)."""
 
 

@@ -75,9 +75,9 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
 
     weight = sum(account.weight.values())
     credit = sum(account.credit.values())
-    if reference.positive and weight < scores.NORMAL_REPORT:  # a lone minor finding is worth a normal report
+    if 0 < weight < scores.NORMAL_REPORT:  # a lone minor finding is worth a normal report
         credit, weight = credit / weight * scores.NORMAL_REPORT, scores.NORMAL_REPORT
-    elif total and not reference.positive:
+    elif total and not weight:
         credit, weight = scores.NORMAL_REPORT * (covered / total), scores.NORMAL_REPORT
     notes = []
     if not (reference.positive or reference.negative or reference.changes):

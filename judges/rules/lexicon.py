@@ -21,7 +21,7 @@ from judges import scores
 from judges.rules.words import phrase_words
 
 FILES: Final = ("lexicon.yaml", "cues.yaml")
-WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": scores.MINOR}
+WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": scores.MINOR, "none": 0.0}
 
 # What a cue does, as bits of `Leaf.cue`.
 (

@@ -174,3 +174,9 @@ def test_a_denial_is_shown_beside_what_it_denies(compare: Compare) -> None:
 def test_notes_flag_what_the_score_cannot_say(compare: Compare) -> None:
     assert compare("Pneumothorax. No pneumothorax.", "Pneumothorax.").notes == ("candidate_contradicts_itself",)
     assert compare("Clear lungs.", "See the other report.").notes == ("reference_without_findings",)
+
+
+def test_the_quality_of_the_film_does_not_make_a_study_abnormal(compare: Compare) -> None:
+    verdict = compare(NORMAL, f"The patient is rotated. {NORMAL}")
+    assert verdict.values["signed"] == 1.0
+    assert errors(verdict) == [("missing_finding", "limited_study", False)]

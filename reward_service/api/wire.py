@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 Id = Annotated[str, Field(max_length=256)]
+Step = Annotated[
+    int,
+    Field(ge=0, le=2**53),
+    BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n),  # JSON's 12.0 is an integer
+]
 Detail = Literal["reward", "components", "full"]
 
 
@@ -40,6 +45,8 @@ class ScoreGroup(_Strict):
 class ScoreRequest(_Strict):
     """Give `items`, `groups` or both."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["items"]}, {"required": ["groups"]}]})
+
     profile: Id | None = Field(None, description="an enabled profile; the service's default when left out")
     fingerprint: str | dict[str, JsonValue] | None = Field(
         None,
@@ -50,7 +57,7 @@ class ScoreRequest(_Strict):
     detail: Detail = Field("components", description="reward: numbers only; full: also judgement and evidence")
     timeout_s: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False)
     run_id: Annotated[str, Field(max_length=256)] | None = Field(None, description="echoed and logged")
-    step: Annotated[int, Field(ge=0)] | None = Field(None, description="echoed and logged")
+    step: Step | None = Field(None, description="echoed and logged")
 
     @model_validator(mode="after")
     def _something_to_score(self) -> ScoreRequest:

@@ -44,11 +44,11 @@ def signed(credit: float, penalty: float, weight: float) -> float:
 
     `weight` is what the reference's findings are worth together, `credit` (at most `weight`) what the candidate
     got right of it, `penalty` (>= 0) what it invented or distorted. 1 = perfect, 0 = no better than saying
-    nothing of substance, negative = more wrong than right. A reference that is worth nothing (`weight` = 0) has
-    nothing to miss: the result is then that of a full credit of `NORMAL_REPORT`.
+    nothing of substance, negative = more wrong than right. A reference that is worth nothing (`weight` = 0, no
+    finding in it was recognised) has nothing to earn either: 0 at most, or any text would be paid in full for it.
     """
     if weight <= 0.0:
-        credit = weight = NORMAL_REPORT
+        credit, weight = 0.0, NORMAL_REPORT
     gain = credit - penalty
     return gain / weight if gain >= 0.0 else gain / (weight - gain)
 

@@ -43,8 +43,8 @@ def test_inverse_errors(errors: int, expected: float) -> None:
         (2.0, 1.0, 2.0, 0.5),  # one invented major finding beside two right ones
         (0.0, 2.0, 2.0, -0.5),  # s = -1 is squashed to -1/2
         (0.0, 6.0, 2.0, -0.75),  # s = -3 to -3/4
-        (0.0, 0.0, 0.0, 1.0),  # a reference without any finding, nothing invented
-        (0.0, 0.5, 0.0, -0.2),  # the same with one invented moderate finding: (0.4 - 0.5) / 0.4 = -1/4
+        (0.0, 0.0, 0.0, 0.0),  # a reference in which no finding was recognised: nothing to earn
+        (0.0, 0.5, 0.0, -5 / 9),  # the same with one invented moderate finding: -0.5 / (0.4 + 0.5)
     ],
 )
 def test_signed(credit: float, penalty: float, weight: float, expected: float) -> None:

@@ -49,15 +49,19 @@ def make_runner(
         return JudgeRunner(cast(AsyncJudge, component), observe)
     factory = cast("partial[PairMetric]", partial(build, name, dict(component_settings)))
     artefacts = _shared_artefacts(settings.artefact_bytes)
+    # The engine admits; a runner's queue only has to hold all that, and as much again that nobody awaits any more.
+    queue = 2 * settings.workers * max(settings.queue_items, settings.max_items, settings.batch_items)
     match component.cost:
         case "inline":
-            return InlineRunner(factory, artefacts, observe=observe)
+            return InlineRunner(factory, artefacts, limits=BatchLimits(32, 50_000, queue), observe=observe)
         case "pool" if not settings.pool_workers:
-            return InlineRunner(factory, artefacts, inline_characters=6_000, observe=observe)
+            limits = BatchLimits(32, 50_000, queue)
+            return InlineRunner(factory, artefacts, inline_characters=6_000, limits=limits, observe=observe)
         case "pool":
-            return PoolRunner(factory, artefacts, processes=settings.pool_workers, observe=observe)
+            limits = BatchLimits(32, 100_000, queue)
+            return PoolRunner(factory, artefacts, processes=settings.pool_workers, limits=limits, observe=observe)
         case _:
-            limits = BatchLimits(pairs=settings.batch_items, queue=settings.queue_items)
+            limits = BatchLimits(pairs=settings.batch_items, queue=queue)
             if settings.runtime_dir:
                 identity = component_identity(component)
                 path = str(Path(settings.runtime_dir) / f"{name}-{identity[:12]}.sock")

@@ -37,6 +37,7 @@ log = structlog.get_logger("reward_service.engine")
 
 _LIMITS = ("max_items", "max_text_chars", "max_body_bytes", "queue_items", "timeout_s", "hold_timeout_s")
 _FIELD = re.compile(r"[\w.\-\[\]]{1,128}")
+_FREE_AGAIN = 0.8  # of the queue: enough work left to keep every component busy
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.25, 4.0
 
 
@@ -64,6 +65,7 @@ class Engine:
             for name, served in self.profiles.items()
         }
         self._admitted = 0
+        self._shedding = False
         self._freed = asyncio.Condition()
         self.closing = False
 
@@ -235,15 +237,27 @@ class Engine:
         self._require(scored, items)
         return scored
 
+    def refuse_unread(self) -> None:
+        """Raise `Overloaded` without looking at the request, from a refusal until some of the queue is free again.
+
+        Reading and parsing what is then refused would take the time of what has been admitted.
+        """
+        if self._shedding:
+            self._shedding = self._admitted > _FREE_AGAIN * self.settings.queue_items
+        if self._shedding:
+            raise self._overloaded(f"{self._admitted} pairs are being scored")
+
+    def _overloaded(self, why: str) -> Overloaded:
+        self.telemetry.shed.inc()
+        self._shedding = True
+        limit = self.settings.queue_items
+        return Overloaded(f"{why}; the limit is {limit} (REWARD_QUEUE_ITEMS). Retry after a moment.")
+
     async def _admit(self, count: int, deadline: float, hold: bool) -> None:
         limit = self.settings.queue_items
         if not self.ready.is_set() or (self._admitted and self._admitted + count > limit):
             if not hold and self.ready.is_set():
-                self.telemetry.shed.inc()
-                raise Overloaded(
-                    f"{self._admitted} pairs are being scored and {count} more exceed the limit of {limit} "
-                    "(REWARD_QUEUE_ITEMS). Retry after a moment."
-                )
+                raise self._overloaded(f"{self._admitted} pairs are being scored and {count} more are too many")
             try:
                 async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                     await self.ready.wait()

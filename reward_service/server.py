@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,9 @@ def serve_in_child(settings: Settings, listener: socket.socket, report: Callable
 
 
 def _run_loop(settings: Settings, listener: socket.socket, report: Callable[[str], None]) -> None:
+    # A component computing in a thread keeps the interpreter for this long whenever the event loop wants it; with the
+    # default of 5 ms, a few hundred requests a second would wait for that alone.
+    sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
         runner.run(_serve(settings, listener, report))
 

@@ -74,6 +74,7 @@ async def score(request: Request) -> Response:
     """Every item is answered, in order: with a reward, or with null and the reason."""
     engine = engine_of(request)
     timings = Timings()
+    engine.refuse_unread()
     body.require_json(request)
     data, broken = body.parse(await body.read(request, engine.settings.max_body_bytes, engine.settings.timeout_s))
     wanted = body.validate(wire.ScoreRequest, data)

@@ -204,7 +204,7 @@ class _Server:
                 return  # all clients know now; the supervisor tries again later
 
     def _beat(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):
             os.write(self._heartbeat, b"r" if self._identity else b"l")
 
 

@@ -63,7 +63,9 @@ def peer(scorer: Any, pairs: PairList, per_call: int) -> float:
 async def posts(url: str, pairs: PairList, per_request: int, concurrency: int) -> float:
     """Seconds until every pair is answered."""
     bodies = [
-        orjson.dumps({"items": [{"candidate": c, "reference": r} for c, r in pairs[i : i + per_request]]})
+        orjson.dumps(
+            {"timeout_s": 600, "items": [{"candidate": c, "reference": r} for c, r in pairs[i : i + per_request]]}
+        )
         for i in range(0, len(pairs), per_request)
     ]
     gate = asyncio.Semaphore(concurrency)

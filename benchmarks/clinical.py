@@ -14,7 +14,8 @@ import statistics
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -47,11 +48,19 @@ def scorers(judge: RulesJudge) -> dict[str, Scorer]:
     """(candidate, reference) pairs -> scores, each text encoded once. BERTScore only with ``bertscore`` (slow on a CPU)."""
 
     def encoded(metric: object, key: str) -> Scorer:
-        def run(pairs: Sequence[tuple[str, str]]) -> list[float]:
+        @cache
+        def values(pairs: tuple[tuple[str, str], ...]) -> list[float]:
             texts = list(dict.fromkeys(t for pair in pairs for t in pair))
             made = dict(zip(texts, metric.encode(texts), strict=True))  # type: ignore[attr-defined]
             out = metric.compare([made[c] for c, _ in pairs], [made[r] for _, r in pairs])  # type: ignore[attr-defined]
             return [o.values[key] for o in out]
+
+        return lambda pairs: values(tuple(pairs))
+
+    def mixed(weights: Mapping[str, float]) -> Scorer:
+        def run(pairs: Sequence[tuple[str, str]]) -> list[float]:
+            columns = [(weight, found[name](pairs)) for name, weight in weights.items()]
+            return [sum(weight * column[i] for weight, column in columns) for i in range(len(pairs))]
 
         return run
 
@@ -68,7 +77,15 @@ def scorers(judge: RulesJudge) -> dict[str, Scorer]:
             found["BERTScore"] = encoded(metric, metric.keys[0])
         except Exception as error:  # the extra is optional
             print(f"(BERTScore left out: {type(error).__name__}: {error})")
+        else:
+            names = ("clinical", "BLEU-2", "ROUGE-L", "BERTScore")
+            for weights in MIXES:
+                found["/".join(f"{w:g}" for w in weights)] = mixed(dict(zip(names, weights, strict=True)))
     return found
+
+
+MIXES = ((0.5, 0.1, 0.2, 0.2), (0.6, 0.1, 0.15, 0.15), (0.7, 0.05, 0.1, 0.15), (0.8, 0.05, 0.05, 0.1))
+"""Weights of clinical, BLEU-2, ROUGE-L and BERTScore that are compared for the profile `embedded`; no guards here."""
 
 
 def share(part: float, whole: float) -> str:

@@ -88,7 +88,9 @@ async def in_process(profile: str, pairs: PairList, per_request: int) -> tuple[f
 async def over_http(profile: str, pairs: PairList, per_request: int, concurrency: int = 1) -> tuple[float, float]:
     """Seconds for all pairs over HTTP, and again from the cache."""
     bodies = [
-        orjson.dumps({"items": [{"candidate": c, "reference": r} for c, r in pairs[i : i + per_request]]})
+        orjson.dumps(
+            {"timeout_s": 600, "items": [{"candidate": c, "reference": r} for c, r in pairs[i : i + per_request]]}
+        )
         for i in range(0, len(pairs), per_request)
     ]
     times = []

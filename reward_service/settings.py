@@ -6,6 +6,7 @@ here changes a reward unless its description says so; those that do are part of 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -97,7 +98,7 @@ class Settings(BaseSettings):
     def component_overrides(self) -> dict[str, dict[str, object]]:
         """Settings of this deployment that a component's constructor takes, by registry name."""
         bertscore: dict[str, object] = {
-            "device": self.device,
+            "device": auto_device() if self.device == "auto" else self.device,
             "precision": self.precision,
             "threads": self.torch_threads or None,
         }
@@ -114,6 +115,11 @@ class Settings(BaseSettings):
             "canary_interval_s": self.judge_canary_s,
         }
         return {"bertscore": bertscore, "vllm": vllm}
+
+
+def auto_device() -> str:
+    """``cuda`` where a driver's device file is, else ``cpu``; asking torch would import it into every process."""
+    return "cuda" if any(Path(file).exists() for file in ("/dev/nvidiactl", "/dev/kfd")) else "cpu"
 
 
 def rows() -> list[tuple[str, str, str]]:

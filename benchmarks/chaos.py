@@ -1,0 +1,33 @@
+"""The fault suite: `python benchmarks/chaos.py [FAULT ...]` (`make chaos`), about four minutes.
+
+Each fault strikes a fresh service while 256 requests are in flight. Exit status 1 when any request went unanswered,
+any reward was wrong, a fault did not strike, recovery took more than ten seconds or something was left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+from tests.chaos import faults
+
+
+def main(names: list[str]) -> int:
+    """Print one line per fault."""
+    began, failed = time.monotonic(), False
+    print(faults.HEAD)
+    for name in names or [*faults.FAULTS, "SIGTERM under load"]:
+        report = asyncio.run(faults.terminate() if name == "SIGTERM under load" else faults.run(name))
+        print(report.line(), flush=True)
+        for problem in report.problems():
+            failed = True
+            print(f"    FAILED: {problem}", flush=True)
+        if report.tally.codes:
+            print(f"    codes: {dict(report.tally.codes)}", flush=True)
+    print(f"{time.monotonic() - began:.0f} s")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

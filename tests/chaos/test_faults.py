@@ -1,0 +1,43 @@
+"""A fast part of the fault suite (all of it: `make chaos`): each fault under load with more than 200 in flight."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos import faults
+from tests.chaos.service import Redis
+
+pytestmark = [pytest.mark.skipif(not Redis.available(), reason="redis-server is not installed")]
+
+
+@pytest.mark.parametrize("fault", ["Redis killed", "model worker killed", "log device full"])
+async def test_fault(fault: str) -> None:
+    report = await faults.run(fault, before_s=1.0, after_s=0.5)
+    print(report.line())
+    assert report.problems() == []
+    assert report.tally.ok > 0
+
+
+async def test_sigterm() -> None:
+    report = await faults.terminate(before_s=1.0)
+    print(report.line())
+    assert report.problems() == []
+
+
+def test_the_account_notices_a_wrong_reward() -> None:
+    """The suite itself can fail: another number, a number where there is none, a missing code."""
+    world = faults.World.__new__(faults.World)
+    world.tally, world._clinical = faults.Tally(), 0.5
+    right = {"id": "3", "status": "ok", "reward": 33 + 50.0, "missing": {}}
+    degraded = {"id": "3", "status": "degraded", "reward": 333.0, "missing": {"clinical": {"code": "judge_timeout"}}}
+    world._check([right, degraded])
+    assert (world.tally.ok, world.tally.degraded, world.tally.wrong) == (1, 1, 0)
+    wrong = [
+        {**right, "reward": 83.1},
+        {**right, "reward": None},
+        {**right, "status": "null"},
+        {**degraded, "status": "ok"},
+        {**degraded, "missing": {}},
+    ]
+    world._check(wrong)
+    assert world.tally.wrong == len(wrong)

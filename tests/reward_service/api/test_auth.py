@@ -1,0 +1,55 @@
+"""API keys, and the refusal to listen beyond this machine without one."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reward_service.api.auth import Keys, new_key, require_safe_address
+from reward_service.errors import ConfigurationError, Unauthorized
+
+
+def test_any_of_several_keys_is_accepted_under_its_name_and_no_other() -> None:
+    (alice, first), (bob, second) = new_key("alice"), new_key("bob")
+    keys = Keys([first, second])
+    assert (keys.check(f"Bearer {alice}"), keys.check(f"bearer {bob}")) == ("alice", "bob")
+    assert first == "alice:" + hashlib.sha256(alice.encode()).hexdigest()  # the entry does not hold the key
+    for wrong in (None, "", "Bearer", "Bearer ", alice, f"Basic {alice}", f"Bearer {alice}x", f"Bearer {first}"):
+        with pytest.raises(Unauthorized):
+            keys.check(wrong)
+
+
+@given(st.text(max_size=60))
+def test_no_header_opens_the_door_or_breaks_it(header: str) -> None:
+    with pytest.raises(Unauthorized):
+        Keys([new_key("alice")[1]]).check(header)
+
+
+def test_without_keys_everybody_is_let_in() -> None:
+    assert Keys([]).check(None) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "insecure", "refused"),
+    [
+        ("127.0.0.1", (), False, False),
+        ("127.8.8.8", (), False, False),
+        ("::1", (), False, False),
+        ("localhost", (), False, False),
+        ("0.0.0.0", (), False, True),
+        ("::", (), False, True),
+        ("10.0.0.7", (), False, True),
+        ("some.host", (), False, True),
+        ("0.0.0.0", ("a:" + "0" * 64,), False, False),
+        ("0.0.0.0", (), True, False),
+    ],
+)
+def test_which_addresses_need_keys(host: str, keys: tuple[str, ...], insecure: bool, refused: bool) -> None:
+    if refused:
+        with pytest.raises(ConfigurationError, match="REWARD_API_KEYS"):
+            require_safe_address(host, keys, insecure)
+    else:
+        require_safe_address(host, keys, insecure)

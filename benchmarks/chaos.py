@@ -1,4 +1,4 @@
-"""The fault suite: `python benchmarks/chaos.py [FAULT ...]` (`make chaos`), about four minutes.
+"""The fault suite: `python -m benchmarks.chaos [FAULT ...]` (`make chaos`), about four minutes.
 
 Each fault strikes a fresh service while 256 requests are in flight. Exit status 1 when any request went unanswered,
 any reward was wrong, a fault did not strike, recovery took more than ten seconds or something was left behind.

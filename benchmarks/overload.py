@@ -1,6 +1,6 @@
 """Goodput under overload: an open-loop load generator on one core, the service on another.
 
-    python benchmarks/overload.py [--pairs 64] [--seconds 8] [--timeout 2.0]
+    python -m benchmarks.overload [--pairs 64] [--seconds 8] [--timeout 2.0]
 
 Requests arrive at random (Poisson) at multiples of the measured capacity, whether or not earlier ones were
 answered, each with distinct pairs and a deadline. *Goodput* is the rate of requests answered in full within their
@@ -14,15 +14,12 @@ import asyncio
 import json
 import os
 import random
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.chaos.service import COMMAND, Service, running
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import json
 import logging
 import os
 import queue
@@ -15,6 +16,7 @@ import threading
 import traceback
 from typing import Any
 
+import orjson
 import structlog
 
 from reward_service.settings import Settings
@@ -110,10 +112,17 @@ def say(line: str) -> None:
     _writer.flush()
 
 
+def _json(event: dict[str, Any], **_: Any) -> str:
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a lone surrogate, say; a log line must not fail the request that it is about
+        return json.dumps(event, default=str)
+
+
 def configure_logs(settings: Settings) -> None:
     """Set up structlog, and the standard library's loggers to go through it."""
     renderer: Any = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(serializer=_json)
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=False)
     )

@@ -31,8 +31,11 @@ RUN mkdir -p /models && for model in $BAKE_MODELS; do \
 FROM ${PYTHON_IMAGE} AS runtime
 RUN groupadd --gid 10001 reward && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp reward
 # PYTHONSAFEPATH: no module is ever imported from the working directory.
+# HOME, USER: libraries look for both when they are imported, and an orchestrator may choose a user id without them.
 # HF_HUB_OFFLINE: weights are what somebody has put into /models, never what a hub serves today.
 ENV PATH=/opt/reward/bin:$PATH \
+    HOME=/tmp \
+    USER=reward \
     PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -55,7 +55,7 @@ PY
 ok "Dockerfile: stages, ENV, USER $parsed, HEALTHCHECK"
 
 port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-{ read -r key; read -r entry; } < <("$scratch/reward/bin/reward-service" new-key verify)
+{ read -r key; read -r entry; } < <("$scratch/reward/bin/reward-service" new-key verify | awk '{ print $NF }')
 mapfile -t image_env <"$scratch/env"
 in_image() {  # runs a command with the image's environment, user and read-only root
   # shellcheck disable=SC2016
@@ -87,10 +87,11 @@ else
   fi
   (in_image "REWARD_API_KEYS=$entry" REWARD_WORKERS=2 reward-service serve) >"$scratch/service.log" 2>&1 &
   service=$!
-  for _ in $(seq 240); do healthy 2>/dev/null && break; kill -0 "$service" 2>/dev/null || break; sleep 0.5; done
+  for _ in $(seq 180); do healthy 2>/dev/null && break; kill -0 "$service" 2>/dev/null || break; sleep 0.5; done
   check "two processes, user $parsed, read-only root: HEALTHCHECK passes" healthy
+  healthy 2>/dev/null || head -c 3000 "$scratch/service.log"
   check "scores with a key" score "$key"
-  if score "" 2>/dev/null; then bad "answers 401 without a key"; else ok "answers 401 without a key"; fi
+  if [[ "$(score "" 2>&1)" == *"HTTP Error 401"* ]]; then ok "answers 401 without a key"; else bad "answers 401 without a key"; fi
   kill -TERM "$service"
   wait "$service" && ok "SIGTERM: exit 0" || { bad "SIGTERM: exit 0"; cat "$scratch/service.log"; }
   service=

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
@@ -47,7 +48,7 @@ def run(settings: Settings) -> int:
     raise_file_limit()
     with contextlib.ExitStack() as cleanup:
         if (settings.workers > 1 or settings.model_process) and not settings.runtime_dir:
-            directory = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="reward-"))  # mode 0700
+            directory = cleanup.enter_context(_private_directory("reward-"))
             settings = settings.model_copy(update={"runtime_dir": directory})
         listener = cleanup.enter_context(_listen(settings))
         host, port = listener.getsockname()[:2]
@@ -55,9 +56,7 @@ def run(settings: Settings) -> int:
         if settings.workers == 1:
             _run_loop(settings, listener, lambda event: say(announcement) if event == "up" else None)
             return 0
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = cleanup.enter_context(
-            tempfile.TemporaryDirectory(prefix="reward-metrics-", ignore_cleanup_errors=True)
-        )
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = cleanup.enter_context(_private_directory("reward-metrics-"))
         return supervisor.supervise(
             settings.workers,
             supervisor.Job(serve_in_child, (settings, listener)),
@@ -176,6 +175,20 @@ class Server(uvicorn.Server):
     def _protocol(self) -> asyncio.Protocol:
         state = self.lifespan.state
         return Protocol(config=self.config, server_state=self.server_state, app_state=state)
+
+
+@contextlib.contextmanager
+def _private_directory(prefix: str) -> Iterator[str]:
+    """A temporary directory of mode 0700, removed even while a process that is just ending still writes to it."""
+    directory = tempfile.mkdtemp(prefix=prefix)
+    try:
+        yield directory
+    finally:
+        for _ in range(20):
+            shutil.rmtree(directory, ignore_errors=True)
+            if not os.path.exists(directory):
+                break
+            time.sleep(0.1)
 
 
 def _listen(settings: Settings) -> socket.socket:

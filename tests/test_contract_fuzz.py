@@ -28,10 +28,7 @@ SHARES = {  # of the examples
 WITHOUT_INPUT = ("info", "ready", "health", "metrics")
 DIALECTS = ("get_reward", "compat_slime", "compat_slime_object", "v1_score_evaluation", "verify")
 
-pytestmark = pytest.mark.xdist_group("fuzz")
-
-counted: Counter[str] = Counter()
-statuses: Counter[tuple[str, int]] = Counter()
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +55,7 @@ def operation(url: str, name: str) -> Any:
 def test_every_answer_keeps_the_contract(service: Service, name: str, mode: GenerationMode) -> None:
     tested = operation(service.url, name)
     count = round(EXAMPLES * SHARES[name] / sum(SHARES.values()) / 2)
-    session = requests.Session()
+    session, statuses = requests.Session(), Counter[int]()
     # What is valid shall get as far as being scored: made-up profiles and pins would end it early.
     fixed = {"query": {"missing": 0}} if name in DIALECTS and mode is GenerationMode.POSITIVE else {}
 
@@ -72,16 +69,19 @@ def test_every_answer_keeps_the_contract(service: Service, name: str, mode: Gene
     )
     @hypothesis.given(case=tested.as_strategy(generation_mode=mode, **fixed))
     def run(case: Any) -> None:
-        counted[name] += 1
         if name == "score" and mode is GenerationMode.POSITIVE:
             case.body = _with_unique_ids(case.body)
-            if counted[name] % 2:
+            if statuses.total() % 2:
                 case.body = {k: v for k, v in case.body.items() if k not in ("profile", "fingerprint")}
         response = case.call(session=session)
-        statuses[name, response.status_code] += 1
+        statuses[response.status_code] += 1
         case.validate_response(response)
 
     run()
+    assert statuses.total() >= count  # so that all of them make EXAMPLES
+    assert not any(status in (500, 502) for status in statuses)
+    assert statuses[200] > 30 or name != "score" or mode is GenerationMode.NEGATIVE
+    assert "unexpected_error" not in service.log
 
 
 def _with_unique_ids(body: dict[str, Any]) -> dict[str, Any]:
@@ -100,13 +100,3 @@ def _with_unique_ids(body: dict[str, Any]) -> dict[str, Any]:
 def test_routes_without_input_keep_the_contract(service: Service, name: str) -> None:
     case = operation(service.url, name).Case()
     case.validate_response(case.call())
-
-
-def test_the_examples_were_that_many_and_none_failed_inside(service: Service) -> None:
-    if len(counted) < len(SHARES):
-        pytest.skip("only together with the others")
-    print(dict(sorted(statuses.items())))
-    assert sum(counted.values()) >= 0.95 * EXAMPLES  # a few are found to repeat an earlier one
-    assert not [key for key in statuses if key[1] in (500, 502)]
-    assert statuses["score", 200] > 50
-    assert "unexpected_error" not in service.log

@@ -67,7 +67,7 @@ async def test_a_hundred_hang_ups_are_noticed_and_leave_nothing_behind(service: 
 
 async def test_a_retry_joins_the_computation_that_is_running(service: Service) -> None:
     """And gets the score that a patient client would have got, at once when it is there already."""
-    batches = service.metrics()['reward_batch_size_count{component="overlap"}']
+    batches = service.metrics().get('reward_batch_size_count{component="overlap"}', 0)
     await hang_up(service, "a b joined", 0.2)
     answer = await asyncio.to_thread(service.score, ("a b joined", "a b"))
     assert answer.json()["results"][0]["reward"] == 2

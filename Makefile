@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 # torch is installed first and by pip alone, so that a pinned CPU build, where there is one, is what everything else sees.
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt client/pyproject.toml | sha256sum | cut -c1-12)
 
-.PHONY: demo test test-all check format bench chaos judge-server openapi clean
+
+.PHONY: demo test test-slow check format bench chaos judge-server openapi clean
 
 demo: $(STAMP)
 	@$(BIN)/python examples/demo.py
 
-test: $(STAMP)  ## the default suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not vllm and not trainers"
+test: $(STAMP)  ## the default suite; `make test-slow` runs what it leaves out
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not vllm and not trainers and not slow"
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not vllm and not trainers"
 
 check: $(STAMP)  ## everything but the tests
 	$(BIN)/ruff check .
@@ -28,6 +32,9 @@ bench: $(STAMP)  ## ratios against the named peers; benchmarks/ says which targe
 	$(BIN)/python -m benchmarks.bertscore
 	$(BIN)/python -m benchmarks.clinical
 
+chaos: $(STAMP)  ## every fault under load, at most 10 minutes; needs redis-server
+	$(BIN)/python -m benchmarks.chaos
+
 judge-server: $(STAMP)  ## a real vLLM server with a tiny random model, on port 8100
 	tests/vllm_server/make_environment.sh
 	tests/vllm_server/serve.sh 8100
@@ -43,7 +50,7 @@ $(STAMP): pyproject.toml constraints.txt client/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found; set PYTHON=python3 (3.11 or later)"; exit 1; }
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
-	$(BIN)/pip install -q -c constraints.txt -e ".[bertscore,offline,dev]" -e ./client
+	$(BIN)/pip install -q -c constraints.txt -e ".[bertscore,offline,otel,dev]" -e ./client
 	@rm -f $(VENV)/.installed-*; touch $@
 
 clean:

@@ -123,6 +123,8 @@ class Engine:
     def _serve(self, profile: Profile) -> ServedProfile:
         normaliser = normalise.manifest(profile.normaliser)
         bound: dict[str, BoundComponent] = {}
+        for spec in profile.components.values():
+            _exists(profile, spec.component)
         for key, spec in profile.components.items():
             overrides = self.settings.component_overrides().get(spec.component, {})
             if overrides.get("model") and "model" in spec.settings:
@@ -130,13 +132,11 @@ class Engine:
             settings = {**spec.settings, **overrides}
             try:
                 component, runner = self._component(spec.component, settings)
-            except ConfigurationError as error:
-                raise ConfigurationError(
-                    f"Profile '{profile.name}' is unavailable: {error.message}", code=error.code, param="profiles"
-                ) from error
+                document = fingerprint.component_document(spec.component, component, normaliser)
+            except Exception as error:
+                raise _unavailable(profile, error) from error
             if spec.when_missing == "fail" and spec.weight:
                 self._required.add(_runner_id(spec.component, settings))
-            document = fingerprint.component_document(spec.component, component, normaliser)
             if spec.value is not None and spec.value not in {*component.keys, "errors", "significant_errors"}:
                 raise ConfigurationError(
                     f"Profile '{profile.name}': component '{key}' has no value '{spec.value}'."
@@ -353,6 +353,25 @@ class Engine:
         except ConfigurationError as error:
             return f"unavailable: {error.message}"
         return "not enabled"
+
+
+def _exists(profile: Profile, component: str) -> None:
+    """A component that this version does not have is a better reason than another one's missing weights."""
+    try:
+        row(component)
+    except ConfigurationError as error:
+        raise _unavailable(profile, error) from None
+
+
+def _unavailable(profile: Profile, error: Exception) -> ConfigurationError:
+    """Why a profile cannot be served; what raised has seen no report, so its words may be shown."""
+    reason = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+    code = getattr(error, "code", None)
+    return ConfigurationError(
+        f"Profile '{profile.name}' is unavailable: {reason}",
+        code=code if isinstance(code, str) else "configuration",
+        param="profiles",
+    )
 
 
 def _runner_id(name: str, settings: Mapping[str, object]) -> str:

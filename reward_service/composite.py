@@ -78,8 +78,12 @@ def compose(profile: Profile, outcomes: Mapping[str, Outcome | ComponentError], 
                 status = "degraded"
                 flags.append(f"substituted:{key}")
         elif x is not None and spec.cap is not None:
-            x, capped = _cap(x, values[spec.cap.component], spec.cap.margin)
-            flags += [f"capped:{key}"] if capped else []
+            limit = values[spec.cap.component]
+            if limit is None:
+                x = None  # a declared limit that cannot be applied must not be one that a candidate can switch off
+            elif x > limit + spec.cap.margin:
+                x = limit + spec.cap.margin
+                flags.append(f"capped:{key}")
         if x is None:
             failed += [key] if spec.when_missing == "fail" else []
             status = "null"
@@ -97,13 +101,6 @@ def _bounded(profile: Profile, total: float, verdict: Verdict) -> float:
     if verdict.floor:
         return _grid(low)
     return _grid(min(high, max(low, low + verdict.multiplier * (total - low) if verdict.multiplier < 1.0 else total)))
-
-
-def _cap(x: float, by: float | None, margin: float) -> tuple[float, bool]:
-    """min(x, by + margin); without the capping value the score stands."""
-    if by is None or x <= by + margin:
-        return x, False
-    return by + margin, True
 
 
 def _grid(x: float) -> float:

@@ -144,6 +144,8 @@ def test_a_cap_limits_the_llm_by_the_rules() -> None:
     assert "capped:llm" in made.flags
     assert made.components["llm"] == 0.9  # the raw value stays visible
     assert compose(p, outcomes(llm=0.2, rules=0.1), CLEAN).reward == pytest.approx(0.2)
+    uncapped = compose(p, {**outcomes(llm=0.9), "rules": down()}, CLEAN)
+    assert (uncapped.reward, uncapped.status) == (None, "null")  # else failing the rules judge would lift the cap
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from reward_service import __version__, composite, fingerprint, guards, normalise, sections
+from reward_service import __version__, fingerprint, normalise
 from reward_service.cache import ScoreCache
 from reward_service.contracts import ComponentError, Runner
 from reward_service.errors import (
@@ -26,6 +26,7 @@ from reward_service.errors import (
     UnknownProfile,
 )
 from reward_service.flights import Flights
+from reward_service.identity import describe, profile_document, signature
 from reward_service.profiles import Profile, load, shipped
 from reward_service.registry import build, did_you_mean, row
 from reward_service.runners import make_cache, make_runner
@@ -151,9 +152,9 @@ class Engine:
                 uses_prior=component.uses_prior,
                 determinism=component.determinism,
             )
-        document = _profile_document(profile, bound, normaliser)
+        document = profile_document(profile, bound, normaliser)
         return ServedProfile(
-            profile, bound, document, fingerprint.of_profile(document), _signature(profile, bound, document)
+            profile, bound, document, fingerprint.of_profile(document), signature(profile, bound, document)
         )
 
     def _component(self, name: str, settings: Mapping[str, object]) -> tuple[Any, Runner]:
@@ -328,7 +329,7 @@ class Engine:
             "service": "reward-service",
             "version": __version__,
             "default_profile": self.default,
-            "profiles": {name: _describe(served) for name, served in self.profiles.items()},
+            "profiles": {name: describe(served) for name, served in self.profiles.items()},
             "shipped_profiles": self._shipped,
             "limits": {
                 name: getattr(self.settings, name)
@@ -381,58 +382,3 @@ def _runner_id(name: str, settings: Mapping[str, object]) -> str:
 def _may_heal(scored: Scored) -> bool:
     missing = scored.composite.missing
     return scored.composite.reward is None and bool(missing) and any(e.retryable for e in missing.values())
-
-
-def _profile_document(
-    profile: Profile, bound: Mapping[str, BoundComponent], normaliser: Mapping[str, object]
-) -> dict[str, object]:
-    """Everything that determines a reward; its hash is what a trainer pins."""
-    specs = profile.components
-    return {
-        "schema": fingerprint.SCHEMA,
-        "components": {key: {**bound[key].document, "value": spec.value} for key, spec in specs.items()},
-        "weights": {"bias": profile.bias, **{key: spec.weight for key, spec in specs.items()}},
-        "transforms": {
-            "composer": composite.VERSION,
-            "by_component": {key: spec.transform.model_dump() for key, spec in specs.items()},
-        },
-        "policy": {
-            key: {"when_missing": spec.when_missing, "cap": spec.cap and spec.cap.model_dump()}
-            for key, spec in specs.items()
-        },
-        "guards": {"version": guards.VERSION, **profile.guards.model_dump()},
-        "sections": {"version": sections.VERSION, **profile.sections.model_dump()},
-        "normaliser": dict(normaliser),
-        "bounds": list(profile.bounds),
-    }
-
-
-def _signature(profile: Profile, bound: Mapping[str, BoundComponent], document: Mapping[str, object]) -> str:
-    """One readable line for papers and logs, in the manner of sacreBLEU's."""
-    parts = [
-        f"{key}:{b.name}.v{b.document['version']}@{b.fingerprint[:8]}*{profile.components[key].weight:g}"
-        for key, b in bound.items()
-    ]
-    norm = f"norm:{profile.normaliser}.v{normalise.VERSION}"
-    return "|".join(
-        [f"profile:{profile.name}", *parts, norm, f"fp:{fingerprint.digest(document)[:12]}", f"svc:{__version__}"]
-    )
-
-
-def _describe(served: ServedProfile) -> dict[str, Any]:
-    return {
-        "description": served.profile.description,
-        "fingerprint": served.fingerprint,
-        "signature": served.signature,
-        "bounds": list(served.profile.bounds),
-        "components": {
-            key: {
-                "component": bound.name,
-                "weight": served.profile.components[key].weight,
-                "when_missing": served.profile.components[key].when_missing,
-                "fingerprint": bound.fingerprint,
-                "determinism": bound.determinism,
-            }
-            for key, bound in served.components.items()
-        },
-    }

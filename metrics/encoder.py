@@ -185,6 +185,12 @@ class Encoder:
         except ImportError as error:
             raise ModelUnavailable(f"BERTScore needs torch and transformers: {_INSTALL}") from error
         logging: Any = _logging
+        kind, _, number = self.device.partition(":")
+        if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+            raise ModelUnavailable(
+                f"setting device={self.device!r}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA "
+                "devices here; use 'cpu', or install torch's CUDA build and the driver"
+            )
         if self.threads:
             torch.set_num_threads(self.threads)
         torch.set_float32_matmul_precision("highest")  # no TF32, no bfloat16 behind float32's back

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from reward_service.cache import CacheKey, MemoryCache, ScoreCache
+from reward_service.cache import CacheKey, MemoryCache
 from reward_service.cache_codec import SCHEMA, decode, encode
 from reward_service.contracts import Outcome
 from reward_service.redis_link import Gather, RedisLink
@@ -61,12 +61,6 @@ _DISCARD = """
 for i, key in ipairs(KEYS) do
   if redis.call('mget', key)[1] == ARGV[i] then redis.call('del', key) end
 end"""
-
-
-def open_cache(url: str, *, memory_bytes: int, ttl_s: float, namespace: str) -> ScoreCache:
-    """The cache that `url` names: ``memory://``, or memory before ``redis://``, ``rediss://`` or ``unix://``."""
-    memory = MemoryCache(memory_bytes)
-    return memory if url == "memory://" else RedisCache(url, memory, ttl_s=ttl_s, namespace=namespace)
 
 
 class RedisCache:

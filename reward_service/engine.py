@@ -45,8 +45,10 @@ _RETRY_FIRST_S, _RETRY_MOST_S = 0.25, 4.0
 class Engine:
     """All enabled profiles, ready to score. Use `start`/`stop`, or ``async with``."""
 
-    def __init__(self, settings: Settings, telemetry: Telemetry | None = None) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry | None = None, sockets: str | None = None) -> None:
+        """`sockets`: the directory in which `runners.model_processes` listen; without, models run in this process."""
         self.settings = settings
+        self._sockets = sockets
         self.telemetry = telemetry or Telemetry()
         self.profiles: dict[str, ServedProfile] = {}
         self.ready = asyncio.Event()
@@ -76,7 +78,7 @@ class Engine:
         for name in settings.profiles:
             for key, spec in load(name).components.items():
                 try:
-                    build(spec.component, {**spec.settings, **settings.component_overrides().get(spec.component, {})})
+                    build(spec.component, settings.for_component(spec.component, spec.settings))
                 except ConfigurationError as error:
                     raise ConfigurationError(
                         f"Profile '{name}', component '{key}': {error.message}", code=error.code, param="profiles"
@@ -127,10 +129,9 @@ class Engine:
         for spec in profile.components.values():
             _exists(profile, spec.component)
         for key, spec in profile.components.items():
-            overrides = self.settings.component_overrides().get(spec.component, {})
-            if overrides.get("model") and "model" in spec.settings:
+            settings = self.settings.for_component(spec.component, spec.settings)
+            if settings.get("model") != spec.settings.get("model", settings.get("model")):
                 log.info("model_replaced", component=key, profile=profile.name)
-            settings = {**spec.settings, **overrides}
             try:
                 component, runner = self._component(spec.component, settings)
                 document = fingerprint.component_document(spec.component, component, normaliser)
@@ -163,7 +164,8 @@ class Engine:
         if identity not in self._runners:
             wiring = {"observe": self.telemetry.judge_observer()} if row(name).asynchronous else {}
             component = build(name, settings, **wiring)
-            self._runners[identity] = component, make_runner(name, settings, component, self.settings, self.telemetry)
+            runner = make_runner(name, settings, component, self.settings, self.telemetry, self._sockets)
+            self._runners[identity] = component, runner
         return self._runners[identity]
 
     def served(self, name: str | None) -> ServedProfile:
@@ -331,17 +333,7 @@ class Engine:
             "default_profile": self.default,
             "profiles": {name: describe(served) for name, served in self.profiles.items()},
             "shipped_profiles": self._shipped,
-            "limits": {
-                name: getattr(self.settings, name)
-                for name in (
-                    "max_items",
-                    "max_text_chars",
-                    "max_body_bytes",
-                    "queue_items",
-                    "timeout_s",
-                    "hold_timeout_s",
-                )
-            },
+            "limits": {name: getattr(self.settings, name) for name in _LIMITS},
             "readiness": self.readiness(),
             "components": {identity: dict(health) for identity, health in self.health().items()},
             "cache": self.cache.stats(),

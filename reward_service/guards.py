@@ -240,7 +240,6 @@ def inspect(
     settings: GuardSettings,
     *,
     notes: Sequence[str] = (),
-    candidate_findings: Any = None,
 ) -> Verdict:
     """The verdict on one item, linear in the length of both texts; a pure function of its arguments.
 

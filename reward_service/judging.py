@@ -20,7 +20,7 @@ _PATIENCE_S = 3600.0
 async def evaluate(source: str, name: str, seed: int) -> str:
     """The agreement table. Raises `InvalidRequest` for a wrong file, `ServiceError` when a pair has no verdict."""
     labelled = _read(source)
-    judge: Any = build(name, Settings().component_overrides().get(name, {}))
+    judge: Any = build(name, Settings().for_component(name, {}))
     if hasattr(judge, "encode"):
         return table(agreement(labelled, _compare(judge, labelled), seed=seed))
     await judge.start()

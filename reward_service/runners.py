@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -12,14 +12,17 @@ from reward_service.cache_redis import RedisCache
 from reward_service.compute import ArtefactCache
 from reward_service.contracts import AsyncJudge, PairMetric, Runner
 from reward_service.errors import ConfigurationError
+from reward_service.fingerprint import digest
 from reward_service.judge_runner import JudgeRunner
+from reward_service.profiles import load
 from reward_service.registry import build, row
 from reward_service.settings import Settings
 from reward_service.telemetry import Telemetry
 from reward_service.worker_batcher import BatchLimits
 from reward_service.worker_client import SocketWorker
 from reward_service.worker_pool import PoolRunner
-from reward_service.worker_process import WorkerConfig, component_identity
+from reward_service.worker_process import ModelProcess, WorkerConfig, component_identity
+from reward_service.worker_replicas import Replicas
 from reward_service.workers import InlineRunner, ThreadWorker
 
 
@@ -41,16 +44,20 @@ def _shared_artefacts(max_bytes: int) -> ArtefactCache:
 
 
 def make_runner(
-    name: str, component_settings: Mapping[str, object], component: Any, settings: Settings, telemetry: Telemetry
+    name: str,
+    component_settings: Mapping[str, object],
+    component: Any,
+    settings: Settings,
+    telemetry: Telemetry,
+    sockets: str | None = None,
 ) -> Runner:
-    """The runner for a component that was just built."""
+    """The runner for a component that was just built; with `sockets`, models run in `model_processes`."""
     observe = telemetry.observer(name)
     if row(name).asynchronous:
         return JudgeRunner(cast(AsyncJudge, component), observe)
-    factory = cast("partial[PairMetric]", partial(build, name, dict(component_settings)))
+    factory = _factory(name, component_settings)
     artefacts = _shared_artefacts(settings.artefact_bytes)
-    # The engine admits; a runner's queue only has to hold all that, and as much again that nobody awaits any more.
-    queue = 2 * settings.workers * max(settings.queue_items, settings.max_items, settings.batch_items)
+    queue = _queue(settings)
     match component.cost:
         case "inline":
             return InlineRunner(factory, artefacts, limits=BatchLimits(32, 50_000, queue), observe=observe)
@@ -61,10 +68,48 @@ def make_runner(
             limits = BatchLimits(32, 100_000, queue)
             return PoolRunner(factory, artefacts, processes=settings.pool_workers, limits=limits, observe=observe)
         case _:
-            limits = BatchLimits(pairs=settings.batch_items, queue=queue)
-            if settings.runtime_dir:
-                identity = component_identity(component)
-                path = str(Path(settings.runtime_dir) / f"{name}-{identity[:12]}.sock")
-                config = WorkerConfig(factory, path, settings.embedding_bytes, limits)
-                return SocketWorker(config, identity=identity, observe=observe)
-            return ThreadWorker(factory, ArtefactCache(settings.embedding_bytes), limits=limits, observe=observe)
+            workers: list[Runner] = []
+            for config in _configs(name, component_settings, settings, sockets or ""):
+                if sockets is not None:
+                    workers.append(SocketWorker(config, identity=component_identity(component), observe=observe))
+                else:
+                    cache = ArtefactCache(config.artefact_bytes)
+                    workers.append(ThreadWorker(config.factory, cache, limits=config.limits, observe=observe))
+            return workers[0] if len(workers) == 1 else Replicas(workers)
+
+
+def model_processes(settings: Settings, sockets: str) -> list[ModelProcess]:
+    """The model worker processes that the enabled profiles need, not started yet.
+
+    Whoever outlives the HTTP processes starts them, so that none of those takes a worker with it when it dies.
+    Raises `ConfigurationError` for a component that cannot be built.
+    """
+    found: dict[str, WorkerConfig] = {}
+    for profile in map(load, settings.profiles):
+        for spec in profile.components.values():
+            wanted = settings.for_component(spec.component, spec.settings)
+            if not row(spec.component).asynchronous and cast(PairMetric, build(spec.component, wanted)).cost == "model":
+                found |= {config.path: config for config in _configs(spec.component, wanted, settings, sockets)}
+    return [ModelProcess(config) for config in found.values()]
+
+
+def _configs(
+    name: str, component_settings: Mapping[str, object], settings: Settings, sockets: str
+) -> Iterator[WorkerConfig]:
+    """What each worker of a model component is made of: one for each device, if it is a component that has one."""
+    limits = BatchLimits(pairs=settings.batch_items, queue=_queue(settings))
+    stem = f"{name}-{digest(dict(component_settings))[:12]}"
+    for i, device in enumerate(settings.device if "device" in component_settings else ("",)):
+        own = {**component_settings, "device": device} if device else component_settings
+        yield WorkerConfig(
+            _factory(name, own), str(Path(sockets) / f"{stem}-{i}.sock"), settings.embedding_bytes, limits
+        )
+
+
+def _factory(name: str, component_settings: Mapping[str, object]) -> Callable[[], PairMetric]:
+    return cast("partial[PairMetric]", partial(build, name, dict(component_settings)))
+
+
+def _queue(settings: Settings) -> int:
+    # The engine admits; a runner's queue only has to hold all that, and as much again that nobody awaits any more.
+    return 2 * settings.workers * max(settings.queue_items, settings.max_items, settings.batch_items)

@@ -30,6 +30,7 @@ from reward_service.app import create_app
 from reward_service.engine import Engine
 from reward_service.errors import ConfigurationError
 from reward_service.logs import configure_logs, say
+from reward_service.runners import model_processes
 from reward_service.settings import Settings
 
 log = structlog.get_logger("reward_service.server")
@@ -47,42 +48,49 @@ def run(settings: Settings) -> int:
     configure_logs(settings)
     raise_file_limit()
     with contextlib.ExitStack() as cleanup:
-        if (settings.workers > 1 or settings.model_process) and not settings.runtime_dir:
-            directory = cleanup.enter_context(_private_directory("reward-"))
-            settings = settings.model_copy(update={"runtime_dir": directory})
+        sockets: str | None = None
+        if settings.workers > 1 or settings.model_process:
+            sockets = cleanup.enter_context(_private_directory("reward-"))
+            for process in model_processes(settings, sockets):
+                process.start()
+                cleanup.callback(process.stop, _LAST_WORDS_S)  # its callers have been served by then
         listener = cleanup.enter_context(_listen(settings))
         host, port = listener.getsockname()[:2]
         announcement = f"reward-service listening on http://{f'[{host}]' if ':' in host else host}:{port}"
         if settings.workers == 1:
-            _run_loop(settings, listener, lambda event: say(announcement) if event == "up" else None)
+            _run_loop(settings, sockets, listener, lambda event: say(announcement) if event == "up" else None)
             return 0
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = cleanup.enter_context(_private_directory("reward-metrics-"))
         return supervisor.supervise(
             settings.workers,
-            supervisor.Job(serve_in_child, (settings, listener)),
+            supervisor.Job(serve_in_child, (settings, sockets, listener)),
             grace_s=settings.shutdown_grace_s,
             on_up=lambda: say(announcement),
             on_stop=listener.close,
         )
 
 
-def serve_in_child(settings: Settings, listener: socket.socket, report: Callable[[str], None]) -> None:
+def serve_in_child(
+    settings: Settings, sockets: str | None, listener: socket.socket, report: Callable[[str], None]
+) -> None:
     """What one of several HTTP processes does; `report` receives ``up`` and ``ready``."""
     configure_logs(settings)
     raise_file_limit()
-    _run_loop(settings, listener, report)
+    _run_loop(settings, sockets, listener, report)
 
 
-def _run_loop(settings: Settings, listener: socket.socket, report: Callable[[str], None]) -> None:
+def _run_loop(settings: Settings, sockets: str | None, listener: socket.socket, report: Callable[[str], None]) -> None:
     # A component computing in a thread keeps the interpreter for this long whenever the event loop wants it; with the
     # default of 5 ms, a few hundred requests a second would wait for that alone.
     sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
-        runner.run(_serve(settings, listener, report))
+        runner.run(_serve(settings, sockets, listener, report))
 
 
-async def _serve(settings: Settings, listener: socket.socket, report: Callable[[str], None]) -> None:
-    engine = Engine(settings)
+async def _serve(
+    settings: Settings, sockets: str | None, listener: socket.socket, report: Callable[[str], None]
+) -> None:
+    engine = Engine(settings, sockets=sockets)
     app = create_app(settings, engine)
     server = Server(
         uvicorn.Config(

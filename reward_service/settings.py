@@ -6,6 +6,8 @@ here changes a reward unless its description says so; those that do are part of 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -49,9 +51,12 @@ class Settings(BaseSettings):
 
     pool_workers: int = Field(1, ge=0, description="processes for the rules judge when there is much work; 0: threads")
     model_process: bool = Field(False, description="run models in a process of their own even with one HTTP process")
-    runtime_dir: str = Field("", description="private directory of the model workers' sockets; made by `serve`")
     torch_threads: int = Field(0, ge=0, description="CPU threads of a model worker; 0: all cores")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N: where a model worker runs")
+    device: Names = Field(
+        ("auto",),
+        validate_default=True,
+        description="auto, cpu, cuda or cuda:N; several, e.g. cuda:0,cuda:1, get a model worker each",
+    )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="BERTScore arithmetic; changes rewards within the declared tolerance, in the fingerprint"
     )
@@ -72,7 +77,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="how a log line is written (to stderr)")
     otel: bool = Field(False, description="OpenTelemetry traces over OTLP/HTTP (extra `otel`)")
 
-    @field_validator("profiles", "api_keys", "judge_urls", mode="before")
+    @field_validator("profiles", "api_keys", "judge_urls", "device", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -95,10 +100,17 @@ class Settings(BaseSettings):
                 raise ValueError("each key is name:sha256-hex; make one with `reward-service new-key NAME`")
         return value
 
-    def component_overrides(self) -> dict[str, dict[str, object]]:
-        """Settings of this deployment that a component's constructor takes, by registry name."""
+    @field_validator("device")
+    @classmethod
+    def _known_devices(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not all(re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", device) for device in value):
+            raise ValueError("each device is auto, cpu, cuda or cuda:N")
+        return tuple(auto_device() if device == "auto" else device for device in value)
+
+    def for_component(self, name: str, own: Mapping[str, object]) -> dict[str, object]:
+        """A component's settings in a profile, `own`, under those of this deployment. `name`: in the registry."""
         bertscore: dict[str, object] = {
-            "device": auto_device() if self.device == "auto" else self.device,
+            "device": self.device[0],
             "precision": self.precision,
             "threads": self.torch_threads or None,
         }
@@ -114,7 +126,7 @@ class Settings(BaseSettings):
             "attempt_timeout_s": self.judge_timeout_s,
             "canary_interval_s": self.judge_canary_s,
         }
-        return {"bertscore": bertscore, "vllm": vllm}
+        return {**own, **{"bertscore": bertscore, "vllm": vllm}.get(name, {})}
 
 
 def auto_device() -> str:

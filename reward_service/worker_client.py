@@ -17,7 +17,7 @@ from typing import Any
 from reward_service.contracts import ComponentError, Outcome, Pair
 from reward_service.flights import WorkFuture
 from reward_service.worker_batcher import Observe, fail, settle
-from reward_service.worker_process import ModelProcess, WorkerConfig, frame, read_frame
+from reward_service.worker_process import WorkerConfig, frame, read_frame
 
 log = logging.getLogger(__name__)
 
@@ -43,20 +43,18 @@ class SocketWorker:
         self,
         config: WorkerConfig,
         *,
-        supervise: bool = True,
         identity: str | None = None,
         hang_s: float = 5.0,
         start_timeout_s: float = 600.0,
         observe: Observe | None = None,
     ) -> None:
-        """With `supervise`, this process takes part in keeping the worker running (see `ModelProcess`).
+        """`config` is that of the `ModelProcess` which keeps the worker running.
 
         `identity` is the component the worker must have (`component_identity`); by default the first one
         it shows, so that the component cannot change while this process lives.
         """
         self._path = config.path
         self._limit = config.limits.queue
-        self._supervisor = ModelProcess(config, hang_s=hang_s) if supervise else None
         self._identity = identity
         self._hang_s = hang_s
         self._start_timeout_s = start_timeout_s
@@ -75,8 +73,6 @@ class SocketWorker:
     async def start(self) -> None:
         """Wait until a worker is ready. Raises `ComponentError` if it cannot load its component."""
         try:
-            if self._supervisor:
-                self._supervisor.start()
             self._task = asyncio.create_task(self._stay_connected(), name="model-worker-client")
             async with asyncio.timeout(self._start_timeout_s):
                 while not self._health["ready"]:
@@ -93,15 +89,12 @@ class SocketWorker:
 
     async def stop(self, grace_s: float) -> None:
         self._stopping = True
-        end = time.monotonic() + grace_s
         if self._waiting:
             await asyncio.wait(list(self._waiting.values()), timeout=grace_s)
         self._fail_all("shutting_down", "the service is shutting down")
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
-        if self._supervisor:
-            await asyncio.to_thread(self._supervisor.stop, max(0.0, end - time.monotonic()))
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
         """As `Runner.submit`, except that a cancelled future is done when the worker has answered."""

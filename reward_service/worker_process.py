@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import math
 import os
@@ -37,8 +36,9 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.25
 _LOAD_S = 600.0
 _DRAIN_S = 60.0
+_HEARD_S, _UNHEARD_S = 2.0, 30.0  # how long a worker that cannot load says so, from when somebody listens; at most
 _BACKOFF_S = (0.2, 10.0)
-_MAX_PATH = 100  # a unix socket's path has 107 bytes; the lock's suffix needs some
+_MAX_PATH = 107  # bytes of a unix socket's path
 
 
 class WorkerConfig(NamedTuple):
@@ -142,7 +142,7 @@ class _Server:
     async def run(self, stopped: asyncio.Event) -> None:
         """Serve until `stopped`, then finish what has been accepted."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)  # left by a killed predecessor; the supervisor holds the lock
+            os.unlink(self._path)  # left by a killed predecessor
         listening = socket.socket(socket.AF_UNIX)
         before = os.umask(0o177)
         try:
@@ -191,6 +191,7 @@ class _Server:
         }
 
     async def _tick(self) -> None:
+        patience = _UNHEARD_S
         while True:
             await asyncio.sleep(_TICK_S)
             state = self._state()
@@ -201,7 +202,11 @@ class _Server:
                 connection.send({**state, "observed": [] if i else observed})
             self._beat()
             if self._failure:
-                return  # all clients know now; the supervisor tries again later
+                # The HTTP processes may still be starting, and end the service when they hear why this one cannot.
+                patience = min(patience, _HEARD_S) if self._connections else patience
+                patience -= _TICK_S
+                if patience <= 0:
+                    return  # the supervisor tries again
 
     def _beat(self) -> None:
         with contextlib.suppress(OSError):
@@ -239,11 +244,7 @@ def main() -> None:
 
 
 class ModelProcess:
-    """Keeps one model worker process running, from a thread of its own.
-
-    Any number of processes may have one for the same path: a lock beside the socket decides which of
-    them starts the worker, and passes on when that process ends.
-    """
+    """Keeps one model worker process running, from a thread of its own."""
 
     def __init__(self, config: WorkerConfig, *, hang_s: float = 10.0) -> None:
         """A worker that shows no sign of life for `hang_s` is killed. Raises `ComponentError` for a bad path."""
@@ -272,23 +273,16 @@ class ModelProcess:
             self._thread.join()
 
     def _main(self) -> None:
-        with open(self._config.path + ".lock", "w") as lock:
-            while not self._stopping.is_set():
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    self._stopping.wait(_TICK_S)
-            delay = _BACKOFF_S[0]
-            while not self._stopping.is_set():
-                began = time.monotonic()
-                self._run()
-                if self._stopping.is_set():
-                    return
-                self.restarts += 1
-                delay = _BACKOFF_S[0] if time.monotonic() - began > 30.0 else min(2 * delay, _BACKOFF_S[1])
-                log.error("the model worker is gone; starting another in %.1f s", delay)
-                self._stopping.wait(delay)
+        delay = _BACKOFF_S[0]
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            self._run()
+            if self._stopping.is_set():
+                return
+            self.restarts += 1
+            delay = _BACKOFF_S[0] if time.monotonic() - began > 30.0 else min(2 * delay, _BACKOFF_S[1])
+            log.error("the model worker is gone; starting another in %.1f s", delay)
+            self._stopping.wait(delay)
 
     def _run(self) -> None:
         """One life of the worker."""

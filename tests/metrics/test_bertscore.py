@@ -480,6 +480,11 @@ def test_unreachable_models_and_incomplete_folders_are_named(monkeypatch: pytest
         BertScore(str(tmp_path), layer=1).manifest()
 
 
+def test_a_device_that_is_not_there_is_refused_by_name(bert_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"device='cuda:99'.*CUDA devices here"):
+        BertScore(str(bert_path), layer=1, device="cuda:99").encode(["no effusion"])
+
+
 def test_weights_that_lack_a_layer_are_refused(bert_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="layer=4"):
         BertScore(str(bert_path), layer=4).encode(["no effusion"])

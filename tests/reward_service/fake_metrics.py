@@ -25,7 +25,10 @@ class WordOverlap:
     determinism = "exact"
     keys = ("overlap", "length")
 
-    def __init__(self, seconds: float = 0.0, encoding: str = "words@1", load_error: str = "") -> None:
+    def __init__(
+        self, seconds: float = 0.0, encoding: str = "words@1", load_error: str = "", device: str = "cpu"
+    ) -> None:
+        del device  # all are alike
         if load_error:
             raise FileNotFoundError(load_error)
         self.seconds = seconds

@@ -18,14 +18,17 @@ from pathlib import Path
 import pytest
 import redis
 import structlog
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from judges.base import CATEGORIES, Evidence, Judgement
 from reward_service.cache import MemoryCache
 from reward_service.cache_codec import SCHEMA, encode
-from reward_service.cache_redis import RedisCache, open_cache
+from reward_service.cache_redis import RedisCache
 from reward_service.contracts import Outcome
 from reward_service.errors import ConfigurationError
+from reward_service.runners import make_cache
+from reward_service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SOON = 10.0
@@ -530,9 +533,10 @@ async def test_a_password_is_used_and_never_shown(make: Make, capfd: pytest.Capt
 )
 def test_an_unusable_url_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(ConfigurationError, match="REWARD_CACHE_URL") as refused:
-        open_cache(url, memory_bytes=1, ttl_s=1, namespace="t")
+        make_cache(Settings(cache_url=SecretStr(url)))
     assert "s3cret" not in str(refused.value)
-    assert refused.value.__suppress_context__  # a traceback would print the original, which quotes it
+    # A traceback would print the original exception, which quotes it.
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
 async def test_tls(make: Make, tmp_path: Path) -> None:
@@ -557,4 +561,4 @@ async def test_tls(make: Make, tmp_path: Path) -> None:
 
 
 def test_memory_needs_no_redis() -> None:
-    assert isinstance(open_cache("memory://", memory_bytes=1, ttl_s=1, namespace="t"), MemoryCache)
+    assert isinstance(make_cache(Settings(cache_url=SecretStr("memory://"))), MemoryCache)

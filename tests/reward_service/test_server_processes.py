@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import signal
 import socket
@@ -173,6 +174,36 @@ def test_an_http_process_that_dies_is_replaced_and_not_missed_on_the_gauges(fold
         assert counted["reward_inflight_items"] == 0  # gauges do not
         assert '"http_process_died"' in service.log
         assert service.stop() == 0
+
+
+def test_no_http_process_takes_the_model_worker_with_it(folder: Path) -> None:
+    """Whichever dies: the worker is nobody's but the supervisor's."""
+    profile = write_profile(folder, "both", {**TEXT, **overlap()})
+    with running(folder / "log", profiles=profile, workers=2) as service:
+        workers = service.model_workers()
+        for victim in service.http_processes():
+            os.kill(victim, signal.SIGKILL)
+        limit = time.monotonic() + 20
+        answered = 0
+        while answered < 5:
+            with contextlib.suppress(httpx.HTTPError):  # until the replacements listen
+                answer = service.score((f"x {answered}", "x y")).json()
+                answered += answer["results"][0]["status"] == "ok" if "results" in answer else 0
+            assert time.monotonic() < limit
+        assert service.model_workers() == workers
+        assert service.stop() == 0
+
+
+def test_each_device_has_a_model_worker(folder: Path) -> None:
+    profile = write_profile(folder, "two", overlap(device="cpu"))
+    with running(folder / "log", profiles=profile, workers=2, device="cpu,cpu") as service:
+        assert len(service.model_workers()) == 2
+        answers = [service.score((f"a b {i}", f"a b d{i}")).json() for i in range(12)]
+        assert {a["results"][0]["reward"] for a in answers} == {2.0}
+        (health,) = httpx.get(f"{service.url}/info").json()["components"].values()
+        assert health["replicas"] == 2
+        assert service.stop() == 0
+    assert os.listdir(os.environ["TMPDIR"]) == []
 
 
 def test_http_processes_end_with_their_supervisor(folder: Path) -> None:

@@ -1,0 +1,64 @@
+"""One runner over several of the same component, each on a device of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from reward_service.contracts import Outcome, Pair, Runner
+
+
+class Replicas:
+    """A `Runner`. Pairs of one reference keep to one replica, which has it encoded; a replica that is down is left out.
+
+    Which replica computes a pair is no part of its value: all have the same component, whatever their device.
+    """
+
+    def __init__(self, runners: Sequence[Runner]) -> None:
+        self._runners = list(runners)
+
+    async def start(self) -> None:
+        await asyncio.gather(*(runner.start() for runner in self._runners))
+
+    async def stop(self, grace_s: float) -> None:
+        await asyncio.gather(*(runner.stop(grace_s) for runner in self._runners))
+
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+        up = [i for i, runner in enumerate(self._runners) if runner.health()["ready"]] or range(len(self._runners))
+        chosen: dict[str, int] = {}
+        shares: dict[int, list[int]] = {}
+        for position, (_, reference, _) in enumerate(pairs):
+            if reference not in chosen:  # rendezvous hashing: while one is down, only its references move
+                chosen[reference] = max(up, key=lambda i: _affinity(reference, i))
+            shares.setdefault(chosen[reference], []).append(position)
+        futures: dict[int, asyncio.Future[Outcome]] = {}
+        for i, share in shares.items():
+            futures.update(zip(share, self._runners[i].submit([pairs[p] for p in share], deadline), strict=True))
+        return [futures[position] for position in range(len(pairs))]
+
+    def health(self) -> Mapping[str, object]:
+        """Ready while one replica is; the others are named in `detail`. Counts are added up."""
+        health = [dict(runner.health()) for runner in self._runners]
+        down = [f"replica {i}: {h['detail']}" for i, h in enumerate(health) if not h["ready"]]
+        total: Any = health[0]
+        for other in health[1:]:
+            total = _added(total, other)
+        summed = {key: value for key, value in total.items() if key not in ("mean_batch", "pid")}
+        return {
+            **summed,
+            "ready": len(down) < len(health),
+            "detail": "; ".join(down) or "ready",
+            "replicas": len(health),
+        }
+
+
+def _affinity(reference: str, replica: int) -> bytes:
+    return blake2b(reference.encode("utf-8", "surrogatepass"), digest_size=8, salt=b"%d" % replica).digest()
+
+
+def _added(one: Any, other: Any) -> Any:
+    if isinstance(one, Mapping):
+        return {key: _added(value, other[key]) for key, value in one.items() if key in other}
+    return one if isinstance(one, str | bool) else one + other

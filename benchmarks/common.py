@@ -53,11 +53,13 @@ def distinct_pairs(count: int = 512, *, synthetic: bool = False) -> tuple[PairLi
 
 def grpo_pairs(references: int = 32, rollouts: int = 16, *, synthetic: bool = False) -> tuple[PairList, str]:
     """`references` groups of `rollouts` distinct candidates that share a reference: the shape of a GRPO step."""
-    pairs, source = distinct_pairs(100_000 if not synthetic else references * rollouts, synthetic=synthetic)
-    candidates = list(dict.fromkeys(candidate for candidate, _ in pairs))
+    pairs, source = distinct_pairs(100_000 if not synthetic else references * (rollouts + 1), synthetic=synthetic)
+    known = list(dict.fromkeys(reference for _, reference in pairs))
+    targets = known[:references]
+    # Other studies' reports make up for generated ones that are missing; every candidate is a text of its own.
+    candidates = list(dict.fromkeys([*(candidate for candidate, _ in pairs), *known[references:]]))
     if len(candidates) < references * rollouts:
         return grpo_pairs(references, rollouts, synthetic=True)
-    targets = list(dict.fromkeys(reference for _, reference in pairs))[:references]
     return [(candidates[i * rollouts + j], target) for i, target in enumerate(targets) for j in range(rollouts)], source
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import logging
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache, partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
@@ -19,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,7 +36,7 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 _INSTALL = "pip install 'reward-service[bertscore,offline]'"
 # A text is padded to the next multiple of this, whatever stands beside it: the same shape of arithmetic,
 # so the same bits, alone or in a batch. Measured: docs/metrics.md.
-_BUCKET = 16
+_BUCKET = 8
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt")
 _HUB_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", "*.model", *_TOKENIZER_FILES)
 # Their position ids start after the padding id, so that many positions cannot be used.
@@ -80,6 +85,7 @@ class Encoder:
         self.stage: Literal["idle", "loading", "ready"] = "idle"
         self._lock = threading.Lock()
         self._loaded: tuple[Any, Any] | None = None
+        self._cores: ThreadPoolExecutor | None = None
 
     # -- what it is ---------------------------------------------------------------------------
 
@@ -134,12 +140,19 @@ class Encoder:
         by_width: dict[int, list[int]] = {}
         for i, row in enumerate(ids):
             by_width.setdefault(min(self.limit, -(-len(row) // _BUCKET) * _BUCKET), []).append(i)
-        out: dict[int, torch.Tensor] = {}
+        batches: list[tuple[int, list[int]]] = []
         for width, members in by_width.items():
             size = max(1, min(self.max_batch, self.max_padded_tokens // width))
-            for start in range(0, len(members), size):
-                batch = members[start : start + size]
-                out.update(zip(batch, halving(partial(self._forward, width), [ids[i] for i in batch]), strict=True))
+            batches += ((width, members[start : start + size]) for start in range(0, len(members), size))
+        batches.sort(key=lambda batch: -batch[0] * len(batch[1]))  # the largest first, so that all cores end together
+
+        def run(batch: tuple[int, list[int]]) -> list[torch.Tensor]:
+            return halving(partial(self._forward, batch[0]), [ids[i] for i in batch[1]])
+
+        out: dict[int, torch.Tensor] = {}
+        results = self._cores.map(run, batches) if self._cores and len(batches) > 1 else map(run, batches)
+        for (_, members), vectors in zip(batches, results, strict=True):
+            out.update(zip(members, vectors, strict=True))
         return [out[i] for i in range(len(ids))]
 
     def warm_up(self) -> None:
@@ -181,18 +194,24 @@ class Encoder:
         try:
             import torch
             from transformers import AutoModel, AutoTokenizer, GPT2Tokenizer, RobertaTokenizer
-            from transformers.utils import logging as _logging
+            from transformers.utils import logging as _verbosity
         except ImportError as error:
             raise ModelUnavailable(f"BERTScore needs torch and transformers: {_INSTALL}") from error
-        logging: Any = _logging
+        verbose: Any = _verbosity
         kind, _, number = self.device.partition(":")
         if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
             raise ModelUnavailable(
                 f"setting device={self.device!r}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA "
                 "devices here; use 'cpu', or install torch's CUDA build and the driver"
             )
-        if self.threads:
-            torch.set_num_threads(self.threads)
+        if not computes_in(self.precision, self.device):
+            log.warning("precision %s is emulated on this %s, which is far slower than float32", self.precision, kind)
+        if self.device == "cpu":
+            # A sub-batch a core beats all cores on one sub-batch: none waits for another at every layer, nor for
+            # whatever else the machine is doing, and the arithmetic is the same on any number of cores.
+            torch.set_num_threads(1)
+            cores = self.threads or len(os.sched_getaffinity(0))
+            self._cores = ThreadPoolExecutor(cores, "encoder", torch.set_num_threads, (1,)) if cores > 1 else None
         torch.set_float32_matmul_precision("highest")  # no TF32, no bfloat16 behind float32's back
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(self.directory, **local)
@@ -200,9 +219,9 @@ class Encoder:
             tokenizer, (GPT2Tokenizer, RobertaTokenizer)
         ):  # as bert_score: a first word is a word like others
             tokenizer = AutoTokenizer.from_pretrained(self.directory, add_prefix_space=True, **local)
-        verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        verbosity, bars = verbose.get_verbosity(), verbose.is_progress_bar_enabled()
+        verbose.set_verbosity_error()
+        verbose.disable_progress_bar()
         try:
             model, info = AutoModel.from_pretrained(
                 self.directory,
@@ -213,9 +232,9 @@ class Encoder:
                 **local,
             )
         finally:
-            logging.set_verbosity(verbosity)
+            verbose.set_verbosity(verbosity)
             if bars:
-                logging.enable_progress_bar()
+                verbose.enable_progress_bar()
         missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
         if missing:
             raise ModelUnavailable(
@@ -226,6 +245,18 @@ class Encoder:
             model.pooler = None
         self.limit = min(tokenizer.model_max_length, _positions(model.config))
         return tokenizer, model.eval().to(self.device)
+
+
+def computes_in(precision: Precision, device: str) -> bool:
+    """Whether the device has arithmetic of that precision; what it has not is emulated, correctly but slowly."""
+    import torch
+
+    if precision == "float32":
+        return True
+    if device.startswith("cuda"):
+        return precision == "float16" or torch.cuda.is_bf16_supported(including_emulation=False)
+    name = {"bfloat16": "_is_mkldnn_bf16_supported", "float16": "_is_mkldnn_fp16_supported"}[precision]
+    return device != "cpu" or bool(getattr(torch.ops.mkldnn, name, lambda: True)())
 
 
 def length_mask(lengths: Sequence[int], longest: int) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Trainers' traffic: one-item posts against the same pairs in large requests, and against a plain server.
 
-`python -m benchmarks.trainers [--profile text] [--pairs 4096]`. Every service starts cold. Targets: one-item posts to
+`python -m benchmarks.trainers [--profile text] [--pairs 4096] [--workers 1]`. Every service starts cold. Targets: one-item posts to
 `/get_reward` at concurrency 64 reach 0.8 of the rate of requests of 256 with profile `embedded`, and 2.3 times that of
 a FastAPI server that calls `bert_score`, `rouge_score` and `nltk` for each request, at its best concurrency of 1, 4 and
 16. No answer is lost or swapped: both shapes must give the same rewards in the same places.
@@ -119,6 +119,7 @@ def large(pairs: PairList, size: int = 256) -> list[bytes]:
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="embedded")
+    parser.add_argument("--workers", type=int, default=1, help="HTTP processes of the service")
     parser.add_argument("--pairs", type=int, default=4096)
     parser.add_argument(
         "--plain-pairs", type=int, default=256, help="for the plain server, which is slow; 0: leave out"
@@ -128,10 +129,10 @@ async def main() -> None:
     pairs, source = grpo_pairs(arguments.pairs // 16)
     rates: dict[str, list[float]] = {}
     for _ in range(arguments.runs):
-        async with service(arguments.profile) as url:
+        async with service(arguments.profile, "--workers", str(arguments.workers)) as url:
             seconds, single = await post_all(f"{url}/get_reward", one_item(pairs), 64, lambda a: a["rewards"])
         rates.setdefault("one-item posts, concurrency 64", []).append(len(pairs) / seconds)
-        async with service(arguments.profile) as url:
+        async with service(arguments.profile, "--workers", str(arguments.workers)) as url:
             seconds, batched = await post_all(
                 f"{url}/score", large(pairs), 4, lambda a: [r["reward"] for r in a["results"]]
             )
@@ -146,7 +147,10 @@ async def main() -> None:
                 seconds, _ = await post_all(f"{url}/score", bodies, concurrency, lambda a: [a["reward"]])
                 rates[f"plain server, concurrency {concurrency}"] = [len(few) / seconds]
     median = {name: statistics.median(values) for name, values in rates.items()}
-    print(machine(), f"profile {arguments.profile}, {len(pairs)} pairs in groups of 16, {source}", sep="\n")
+    processes = f"{arguments.workers} HTTP process" + ("es" if arguments.workers > 1 else "")
+    print(
+        machine(), f"profile {arguments.profile}, {processes}, {len(pairs)} pairs in groups of 16, {source}", sep="\n"
+    )
     print(table([("what", "pairs/s"), *((name, f"{rate:.1f}") for name, rate in median.items())]))
     ours = median["one-item posts, concurrency 64"]
     print(f"one-item posts / requests of 256: {ours / median['requests of 256, concurrency 4']:.2f} (target >= 0.8)")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from reward_service.cache import CacheKey, ScoreCache
 from reward_service.contracts import ComponentError, Outcome, Pair, Runner
@@ -30,17 +30,32 @@ class WorkFuture(asyncio.Future[Outcome]):
         return False if self.started else super().cancel(msg)
 
 
+class Wanted(NamedTuple):
+    """One pair that one component is to score."""
+
+    key: CacheKey
+    pair: Pair
+    runner: Runner
+    permanent: bool = False
+    """Whether its outcome never expires from the cache."""
+
+
+class Landed(NamedTuple):
+    """What became of it, and when (`time.perf_counter()`)."""
+
+    outcome: Outcome | ComponentError
+    at: float
+
+
 class _Flight:
     """One key being computed: who waits for it, and what will resolve it."""
 
-    __slots__ = ("deadline", "future", "grace", "key", "pair", "permanent", "runner", "waiters", "work")
+    __slots__ = ("deadline", "ended", "future", "grace", "key", "pair", "permanent", "runner", "waiters", "work")
 
-    def __init__(self, key: CacheKey, pair: Pair, runner: Runner, deadline: float, permanent: bool) -> None:
-        self.key = key
-        self.pair = pair
-        self.runner = runner
+    def __init__(self, wanted: Wanted, deadline: float) -> None:
+        self.key, self.pair, self.runner, self.permanent = wanted
         self.deadline = deadline
-        self.permanent = permanent
+        self.ended = 0.0
         self.future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.waiters = 0
         self.grace: asyncio.TimerHandle | None = None
@@ -59,25 +74,17 @@ class Flights:
         self._tasks: set[asyncio.Task[None]] = set()
         self._counts = {"started": 0, "joined": 0, "orphaned": 0}
 
-    async def run(
-        self,
-        runner: Runner,
-        keys: Sequence[CacheKey],
-        pairs: Sequence[Pair],
-        deadline: float,
-        *,
-        permanent: bool = False,
-    ) -> list[Outcome | ComponentError]:
-        """The outcome, or why there is none, of each pair; new outcomes are cached (as `permanent` or not).
+    async def run(self, wanted: Sequence[Wanted], deadline: float) -> list[Landed]:
+        """The outcome, or why there is none, of each; new outcomes are cached.
 
-        `keys[i]` is the cache key of `pairs[i]`; look them up in the cache before, this computes. Never
-        later than `deadline` (`time.monotonic()`): what is unfinished then fails with code ``deadline``.
-        Cancelling this coroutine gives up its interest in all of them.
+        Look the keys up in the cache before, this computes. Never later than `deadline`
+        (`time.monotonic()`): what is unfinished then fails with code ``deadline``. Cancelling this
+        coroutine gives up its interest in all of them.
         """
-        results: list[Outcome | ComponentError] = [_late()] * len(keys)
-        todo: Sequence[int] = range(len(keys))
+        results: list[Landed | None] = [None] * len(wanted)
+        todo: Sequence[int] = range(len(wanted))
         while todo:
-            flights = self._board(runner, [(keys[i], pairs[i]) for i in todo], deadline, permanent)
+            flights = self._board([wanted[i] for i in todo], deadline)
             try:
                 await asyncio.wait({f.future for f in flights}, timeout=max(0.0, deadline - time.monotonic()))
             finally:
@@ -86,12 +93,13 @@ class Flights:
             again = []
             for i, flight in zip(todo, flights, strict=True):
                 if flight.future.done():
-                    results[i] = outcome = _settled(flight.future)
+                    outcome = _settled(flight.future)
+                    results[i] = Landed(outcome, flight.ended)
                     # We had joined a more impatient request's flight, and still have time.
                     if _is_late(outcome) and flight.deadline < deadline:
                         again.append(i)
             todo = again if time.monotonic() < deadline else ()
-        return results
+        return [landed or Landed(_late(), time.perf_counter()) for landed in results]
 
     def stats(self) -> dict[str, int]:
         """Flights `running` now; ever `started`, `joined` (work saved) and `orphaned` (dropped unstarted)."""
@@ -109,14 +117,12 @@ class Flights:
 
     # -- waiters ---------------------------------------------------------------------------------
 
-    def _board(
-        self, runner: Runner, wanted: Sequence[tuple[CacheKey, Pair]], deadline: float, permanent: bool
-    ) -> list[_Flight]:
+    def _board(self, wanted: Sequence[Wanted], deadline: float) -> list[_Flight]:
         boarded, new = [], []
-        for key, pair in wanted:
-            flight = self._flights.get(key)
+        for one in wanted:
+            flight = self._flights.get(one.key)
             if flight is None:
-                flight = self._flights[key] = _Flight(key, pair, runner, deadline, permanent)
+                flight = self._flights[one.key] = _Flight(one, deadline)
                 new.append(flight)
             else:
                 self._counts["joined"] += 1
@@ -171,18 +177,21 @@ class Flights:
         self._deliver(flight, outcome)
 
     def _submit(self, flights: list[_Flight]) -> None:
-        flights = [flight for flight in flights if not flight.future.done()]
-        if not flights:
-            return
-        first = flights[0]
-        try:
-            futures = first.runner.submit([flight.pair for flight in flights], max(f.deadline for f in flights))
-            for flight, work in zip(flights, futures, strict=True):
-                flight.work = work
-                work.add_done_callback(self._landing(flight))
-        except Exception as error:
-            for flight in flights:
-                self._fail(flight, _component_error(error))
+        """To each runner, its pairs at once."""
+        by_runner: dict[int, list[_Flight]] = {}
+        for flight in flights:
+            if not flight.future.done():
+                by_runner.setdefault(id(flight.runner), []).append(flight)
+        for share in by_runner.values():
+            runner = share[0].runner
+            try:
+                futures = runner.submit([flight.pair for flight in share], max(flight.deadline for flight in share))
+                for flight, work in zip(share, futures, strict=True):
+                    flight.work = work
+                    work.add_done_callback(self._landing(flight))
+            except Exception as error:
+                for flight in share:
+                    self._fail(flight, _component_error(error))
 
     def _landing(self, flight: _Flight) -> Callable[[asyncio.Future[Outcome]], None]:
         def land(work: asyncio.Future[Outcome]) -> None:
@@ -226,6 +235,7 @@ class Flights:
             flight.future.exception()  # retrieved: it is data, also when every waiter has left
 
     def _forget(self, flight: _Flight) -> None:
+        flight.ended = time.perf_counter()
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
         if flight.grace is not None:

@@ -18,7 +18,7 @@ from reward_service import guards, sections
 from reward_service.cache import CacheKey, ScoreCache, pair_digest, text_digest
 from reward_service.composite import Composite, compose
 from reward_service.contracts import ComponentError, Outcome, Pair, Runner
-from reward_service.flights import Flights
+from reward_service.flights import Flights, Wanted
 from reward_service.normalise import Normalised, normalise
 from reward_service.profiles import Profile
 from reward_service.telemetry import Telemetry
@@ -210,29 +210,20 @@ class Scorer:
         self, work: Mapping[CacheKey, tuple[str, Pair]], deadline: float, timings: Timings | None
     ) -> dict[CacheKey, Outcome | ComponentError]:
         """Fan out by component, join what is already being computed, wait until all is done or time is up."""
-        by_component: dict[str, dict[CacheKey, Pair]] = {}
-        for key, (component, pair) in work.items():
-            by_component.setdefault(component, {})[key] = pair
+        began = time.perf_counter()
+        components = self.served.components
+        wanted = [
+            Wanted(key, pair, components[name].runner, components[name].permanent) for key, (name, pair) in work.items()
+        ]
         results: dict[CacheKey, Outcome | ComponentError] = {}
-
-        async def run(name: str, pairs: dict[CacheKey, Pair]) -> None:
-            began = time.perf_counter()
-            bound = self.served.components[name]
-            outcomes = await self._flights.run(
-                bound.runner, list(pairs), list(pairs.values()), deadline, permanent=bound.permanent
-            )
-            results.update(zip(pairs, outcomes, strict=True))
-            took = time.perf_counter() - began
-            self._telemetry.latency.labels("component", name).observe(took)
+        ended: dict[str, float] = {}
+        for (key, (name, _)), landed in zip(work.items(), await self._flights.run(wanted, deadline), strict=True):
+            results[key] = landed.outcome
+            ended[name] = max(landed.at, ended.get(name, began))
+        for name, at in ended.items():
+            self._telemetry.latency.labels("component", name).observe(at - began)
             if timings is not None:
-                timings.components[name] = round(1e3 * took, 3)
-
-        if len(by_component) == 1:
-            await run(*next(iter(by_component.items())))
-        elif by_component:
-            async with asyncio.TaskGroup() as tasks:
-                for name, pairs in by_component.items():
-                    tasks.create_task(run(name, pairs))
+                timings.components[name] = round(1e3 * (at - began), 3)
         return results
 
     async def _compose(

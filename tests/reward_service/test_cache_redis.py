@@ -234,7 +234,7 @@ import asyncio, os, sys, time
 from reward_service.cache import MemoryCache
 from reward_service.cache_redis import RedisCache
 from reward_service.contracts import Outcome, Pair
-from reward_service.flights import Flights
+from reward_service.flights import Flights, Wanted
 
 url, log, seconds, names = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4:]
 
@@ -255,8 +255,9 @@ async def main():
     print("ready", flush=True)
     sys.stdin.readline()
     keys = [f"{'f' * 16}:{name:>040}" for name in names]
-    pairs = [Pair(name, "reference") for name in names]
-    found = await flights.run(Slow(), keys, pairs, time.monotonic() + 20, permanent=True)
+    slow = Slow()
+    wanted = [Wanted(key, Pair(name, "reference"), slow, True) for key, name in zip(keys, names)]
+    found = [landed.outcome for landed in await flights.run(wanted, time.monotonic() + 20)]
     assert found == [Outcome({"x": float(name)}) for name in names], (found, cache.stats(), flights.stats())
     print("done", flush=True)
     await cache.aclose()

@@ -12,7 +12,7 @@ import pytest
 
 from reward_service.cache import MemoryCache
 from reward_service.contracts import ComponentError, Outcome, Pair
-from reward_service.flights import Flights, WorkFuture
+from reward_service.flights import Flights, Wanted, WorkFuture
 
 SOON = 5.0
 
@@ -76,9 +76,13 @@ class World:
     def ask(
         self, *names: str, timeout: float = SOON, permanent: bool = False
     ) -> asyncio.Task[list[Outcome | ComponentError]]:
-        pairs = [Pair(name, "reference") for name in names]
+        wanted = [Wanted(name, Pair(name, "reference"), self.works, permanent) for name in names]
         deadline = time.monotonic() + timeout
-        return asyncio.create_task(self.flights.run(self.works, names, pairs, deadline, permanent=permanent))
+
+        async def outcomes() -> list[Outcome | ComponentError]:
+            return [landed.outcome for landed in await self.flights.run(wanted, deadline)]
+
+        return asyncio.create_task(outcomes())
 
 
 @pytest.fixture(autouse=True)
@@ -295,3 +299,19 @@ async def test_a_thousand_overlapping_hang_ups_leave_nothing_behind(world: World
         await asyncio.gather(*asks, return_exceptions=True)
     await until(lambda: world.flights.stats()["running"] == 0)
     await until(lambda: len(asyncio.all_tasks()) <= tasks_before)
+
+
+async def test_each_runner_is_given_its_share_at_once_and_every_time_of_landing_is_told(world: World) -> None:
+    other = Works()
+    wanted = [Wanted(f"{i}", Pair(f"{i}", "reference"), other if i % 3 else world.works) for i in range(9)]
+    began = time.perf_counter()
+    asked = asyncio.create_task(world.flights.run(wanted, time.monotonic() + SOON))
+    await until(lambda: other.calls)
+    assert (world.works.calls, other.calls) == ([3], [6])
+    other.finish("1", "2", "4", "5", "7", "8")
+    await asyncio.sleep(0.05)
+    world.works.finish("0", "3", "6")
+    landed = await asked
+    assert [one.outcome for one in landed] == [outcome(f"{i}") for i in range(9)]
+    early, late = [one.at for i, one in enumerate(landed) if i % 3], [one.at for one in landed[::3]]
+    assert began < max(early) < min(late) - 0.04

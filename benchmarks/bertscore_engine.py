@@ -11,9 +11,10 @@ a call.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from bert_score import BERTScorer
@@ -21,7 +22,7 @@ from transformers.utils import logging
 
 from benchmarks.common import PairList, distinct_pairs, grpo_pairs, machine, median_seconds, table
 from metrics.bertscore import BertScore
-from metrics.encoder import computes_in
+from metrics.encoder import Precision, computes_in
 
 
 def ours(metric: BertScore, pairs: PairList) -> list[dict[str, float]]:
@@ -114,18 +115,32 @@ def main() -> None:
         compiled = torch.compile(exact.encoder.load()[1], dynamic=True)
         jobs["floor compiled, batch 8"] = lambda: floor(exact, pairs, compiled, 8)
         jobs["floor, batch 8"] = lambda: floor(exact, pairs, rows=8)
+    threads = args.threads or len(os.sched_getaffinity(0))
+
+    def with_threads(name: str, job: Callable[[], object]) -> Callable[[], object]:
+        """Ours runs a sub-batch on each core, and sets the process to one thread for that; the others want all."""
+
+        def run() -> object:
+            torch.set_num_threads(1 if name.startswith("encode") else threads)
+            return job()
+
+        return run
+
+    jobs = {name: with_threads(name, job) for name, job in jobs.items()}
     for job in jobs.values():  # warm up
         job()
     clock = time.process_time if args.cpu_time else time.perf_counter
     seconds = median_seconds(jobs, args.runs, clock)
     rows: list[tuple[str, ...]] = [("engine", "pairs/s", "of the float32 floor", "of the ceiling")]
     work, size = operations(exact, pairs), 8192 if args.device.startswith("cuda") else 1024
-    ceilings = {name: ceiling(args.device, getattr(torch, name), size) for name in ("float32", "bfloat16")}
+    torch.set_num_threads(threads)
+    precisions = [name for name in get_args(Precision) if name != "float16" and computes_in(name, args.device)]
+    ceilings = {name: ceiling(args.device, getattr(torch, name), size) for name in precisions}
     for name, value in seconds.items():
         most = ceilings.get(name.rpartition(", ")[2], ceilings["float32"])
         share = "" if args.cpu_time else f"{work / value / most:.0%}"
         rows.append((name, f"{len(pairs) / value:.1f}", f"{seconds['floor, float32'] / value:.2f}", share))
-    print(machine(), f"{torch.get_num_threads()} threads, {len(pairs)} pairs, {source}, {clock.__name__}", sep="\n")
+    print(machine(), f"{threads} threads, {len(pairs)} pairs, {source}, {clock.__name__}", sep="\n")
     print(table(rows))
     print("ceiling: " + ", ".join(f"{name} {rate / 1e12:.2f} T/s" for name, rate in ceilings.items()))
     gain = seconds["bert_score, 16 a call"] / seconds["encode + compare, float32"]

@@ -66,7 +66,8 @@ class Encoder:
 
     `model` is ``minilm`` (the embedded package), a local directory or a hub id; weights must be
     safetensors, code from a model repository is never run. `layer` = how many layers to run.
-    A sub-batch holds at most `max_batch` texts and, once padded, `max_padded_tokens` tokens.
+    A sub-batch holds at most `max_batch` texts and, once padded, `max_padded_tokens` tokens. On a CPU, `threads`
+    sub-batches are computed side by side (None: as many as there are cores), and torch is set to one thread each.
     """
 
     def __init__(

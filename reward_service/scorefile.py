@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple
 
 import httpx
 import orjson
+import stamina
 
 from reward_service.api import answers, body, routes, wire
 from reward_service.engine import Engine
@@ -22,6 +23,7 @@ from reward_service.settings import Settings
 
 _CHUNK_PAIRS = 256
 _TIMEOUT_S = 600.0
+_PATIENCE_S = 60.0  # for a service that is restarting or full
 Send = Callable[[bytes], Awaitable[dict[str, Any]]]
 
 
@@ -105,6 +107,7 @@ async def score(
         async with _remote(url) if url else _here(profile) as send:
             for chunk in chunks(lines):
                 answer = await send(request_body(chunk, common))
+                common["fingerprint"] = answer["fingerprint"]  # one file, one reward function
                 singles, groups = iter(answer["results"]), iter(answer["groups"])
                 written = [next(groups if line.grouped else singles) for line in chunk]
                 for entry in written:
@@ -141,16 +144,42 @@ async def _here(profile: str | None) -> AsyncIterator[Send]:
 async def _remote(url: str) -> AsyncIterator[Send]:
     headers = {"Authorization": f"Bearer {os.environ['REWARD_API_KEY']}"} if "REWARD_API_KEY" in os.environ else {}
     async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_S, headers=headers) as client:
+        reached = False  # a wrong address is told at once, a service that goes away is waited for
+
+        async def post(raw: bytes) -> dict[str, Any]:
+            nonlocal reached
+            try:
+                response = await client.post("/score", content=raw, headers={"Content-Type": "application/json"})
+            except httpx.HTTPError as error:
+                kind = _Again if reached else ServiceError
+                raise kind(f"{url} does not answer ({type(error).__name__}).", code="unreachable") from None
+            reached = True
+            again = response.status_code in (408, 429) or response.status_code >= 500
+            try:
+                answer: dict[str, Any] = orjson.loads(response.content)
+                if response.status_code == 200:
+                    return answer
+                problem = answer["error"]
+                message, code, param = problem["message"], problem["code"], problem["param"]
+            except (ValueError, KeyError, TypeError):
+                message = (
+                    f"{url} answered {response.status_code} and not in this service's form; is a proxy in between?"
+                )
+                code, param = "unreachable", None
+            raise (_Again if again else ServiceError)(message, code=code, param=param)
+
+        def tell(details: stamina.instrumentation.RetryDetails) -> None:
+            sys.stderr.write(f"{details.caused_by} Trying again in {details.wait_for:.1f} s.\n")
 
         async def send(raw: bytes) -> dict[str, Any]:
-            try:
-                response = await client.post("/v1/score", content=raw)
-            except httpx.HTTPError as error:
-                raise ServiceError(f"{url} does not answer ({type(error).__name__}).", code="unreachable") from None
-            answer: dict[str, Any] = orjson.loads(response.content)
-            if response.status_code != 200:
-                problem = answer["error"]
-                raise ServiceError(problem["message"], code=problem["code"], param=problem["param"])
-            return answer
+            stamina.instrumentation.set_on_retry_hooks([tell])
+            async for attempt in stamina.retry_context(on=_Again, attempts=10, timeout=_PATIENCE_S):
+                with attempt:
+                    return await post(raw)
+            raise AssertionError("unreachable")
 
         yield send
+
+
+class _Again(ServiceError):
+    """What another attempt may mend."""

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.responses import PlainTextResponse
+
+from tests.client.scripted import Scripted, app_of, refuse, serving
 
 ROOT = Path(__file__).parents[2]
 ITEM = {"id": "a", "candidate": "Small left effusion.", "reference": "Small left pleural effusion."}
@@ -82,6 +85,24 @@ def test_what_is_wrong_is_said_in_one_line_with_status_3(arguments: tuple[str, .
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_service_that_is_away_for_a_moment_costs_no_line_and_one_file_has_one_fingerprint(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text(lines(*({**ITEM, "id": str(i)} for i in range(600))))  # three requests
+    scripted = Scripted()
+    scripted.faults = [lambda *_: refuse(503), lambda _, honest: honest, lambda *_: refuse(429)]
+    with serving(app_of(scripted)) as url:
+        done = run("score", str(source), "--url", url)
+        assert done.returncode == 0, done.stderr
+        assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [str(i) for i in range(600)]
+        assert [r.get("fingerprint") for r in scripted.requests] == [None, None, *["sha256:one"] * 3]
+
+        scripted.faults = [lambda *_: PlainTextResponse("<html>secret report</html>", 404)]
+        refused = run("score", str(source), "--url", url)
+        assert (refused.returncode, refused.stdout) == (3, "")
+        assert "a proxy in between" in refused.stderr
+        assert "secret" not in refused.stderr
 
 
 def test_fingerprint_and_its_document() -> None:

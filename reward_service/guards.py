@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from judges.injection import SHA256, addresses_grader
 from reward_service.normalise import Normalised
 
 VERSION = 1
@@ -37,6 +39,8 @@ EXTRA_HEDGES, HEDGED_SHARE = 6, 0.1  # hedging words beyond the reference's, and
 # (reference of at least so many words, more words than this, more than so many times the reference's). A one-line
 # reference is often a bare impression, which an honest candidate answers with a whole report.
 LONG = ((1, 150, 3.0), (10, 100, 10.0))
+FOREIGN_LETTERS = 8  # of neither the Latin nor the Greek alphabet, look-alikes having been folded
+LONGER_THAN_READ = 1.25  # times the reference's words, when an encoder has not read all of the candidate
 SHORT_REFERENCE, SHORT_RATIO = 20, 0.05
 
 
@@ -116,46 +120,22 @@ _CLAUSE_ENDS = _BREAKS | _set("but however although though except")
 _QUALIFIERS = _set(
     "large new focal definite significant other additional residual convincing obvious discrete acute suspicious right "
     "left interval further previously previous prior evaluate rule history concern question assess indication resolved "
-    "comparison cleared longer increase change enlarging worsening displaced"
+    "comparison cleared longer increase change enlarging worsening displaced reason exam"
 )
+_SIDE_HEADING = re.compile(r"^\W{0,8}(?:left|right)\b[ \w]{0,24}:", re.IGNORECASE | re.MULTILINE)
+_READABLE = ("LATIN", "GREEK", "MICRO", "FEMININE", "MASCULINE")
 _ARTICLES = _set("the a an no")
 _PREPOSITIONS = _set("of in with at on for from to")
 _VERBS = _set("is are was were")
 _CANNOT_PRECEDE: dict[str, frozenset[str]] = {
     **dict.fromkeys(_ARTICLES, _ARTICLES | _PREPOSITIONS | _VERBS | _BREAKS | _set("and or there")),
+    "no": _ARTICLES | _PREPOSITIONS | _VERBS | _set("and or there"),  # "Pneumothorax: no." ends well
     **dict.fromkeys(_PREPOSITIONS, _VERBS | _BREAKS | _set("and or of there")),
     **dict.fromkeys(_VERBS, _VERBS | _BREAKS | _set("and or")),
     **dict.fromkeys(_BREAKS, _VERBS | _set("of or")),
     "and": _BREAKS | _set("and of"),
     "or": _BREAKS | _set("and or of"),
 }
-
-# Text that speaks to a judge. Every repetition is bounded, so that no pattern can be made to backtrack for long.
-_INJECTION = re.compile(
-    "|".join(
-        (
-            r"</(?:candidate|reference|prediction|system|instructions?|document|data|input|user|assistant|generated)\b",
-            r"\b(?:ignore|disregard|forget|override)\b(?:\W{1,3}\w{1,20}){0,4}?\W{1,3}"
-            r"(?:instruct\w{0,4}|prompts?|rubric|rules?|guidelines|criteria)\b",
-            r"\b(?:zero|no|0|without|free of) (?:clinical |clinically )?(?:significant )?errors\b|\berror[ -]free\b",
-            r"\berrors?[\"']? ?[:=] ?(?:0|none|zero|\[|\{)",
-            r"\b(?:perfect|full|maximum|highest|max|top) (?:score|marks|reward|rating|credit|points)\b",
-            r"\b(?:reward|rating|(?:final|overall|total|green) score)[\"']? ?[:=] ?[\"']?\d",
-            r"\b(?:assign|give|award|return|output|deserves)\b(?:\W{1,3}\w{1,20}){0,4}?\W{1,3}(?:score|reward|marks|json)\b",
-            r"\b(?:candidate|reference|predicted|ground[ -]truth) (?:report|text|answer|impression|findings)\b",
-            r"[\"'](?:matched(?:_findings)?|false(?:_\w{1,20})?|missing(?:_\w{1,20})?|location|severity|score"
-            r"|(?:in)?significant(?:_errors)?|errors|candidate|reference)[\"'] ?:",
-            r"\byou are (?:now )?(?:a|an|the) (?:\w{1,20} )?(?:judge|grader|evaluator|assistant|model|ai)\b",
-            r"\b(?:dear|attention|note to|as) (?:the |an? )?(?:ai |llm )?(?:judge|grader|evaluator)\b",
-        )
-    )
-)
-# What each alternative above needs at least one of.
-_INJECTION_WORDS = _set(
-    "ignore disregard forget override error errors score marks reward rating credit points json you judge grader "
-    "evaluator candidate reference predicted truth"
-)
-_INJECTION_MARKS = ("</", '":', "':", '" :', "' :")
 
 
 class Multiply(BaseModel):
@@ -219,6 +199,8 @@ class GuardSettings(BaseModel):
     """Look-alike letters, folded before scoring."""
     invisible_characters: Action = "flag"
     """Characters without ink, removed before scoring."""
+    foreign_script: Action = Multiply(multiplier=0.25)
+    """Letters that a reader of English cannot tell, or reads past a judge that cannot."""
     special_tokens: Action = "flag"
     """Chat tokens inside the text, removed before scoring."""
 
@@ -232,6 +214,11 @@ class Verdict(NamedTuple):
     """Product of the multipliers that apply, in [0, 1]: low + multiplier * (reward - low)."""
     floor: bool
     """The reward is the profile's lower bound."""
+
+
+def manifest(settings: GuardSettings) -> dict[str, Any]:
+    """What determines a verdict, as plain JSON for the fingerprint."""
+    return {"version": VERSION, "injection_patterns": SHA256[:16], **settings.model_dump()}
 
 
 def inspect(
@@ -251,7 +238,8 @@ def inspect(
     else:
         ours, theirs = _Text(candidate.text), _reference(reference.text if reference is not None else "")
         fired.update(name for name, test in _TESTS.items() if test(ours, theirs))
-        if any(note.endswith("_truncated") for note in notes) and len(ours.words) > len(theirs.words):
+        much_longer = len(ours.words) > LONGER_THAN_READ * len(theirs.words)
+        if much_longer and any(note.endswith("_truncated") for note in notes):
             fired.add("too_long_for_encoder")
     actions = {name: getattr(settings, name) for name in GuardSettings.model_fields if name in fired}
     actions = {name: action for name, action in actions.items() if action != "off"}
@@ -264,8 +252,8 @@ class _Text:
     """What the tests need to know of one text."""
 
     def __init__(self, text: str) -> None:
-        self.lower = text.lower()
-        self.tokens = _TOKEN.findall(self.lower)
+        self.text = text
+        self.tokens = _TOKEN.findall(text.lower())
         self.words = [t for t in self.tokens if t not in _BREAKS]
         self.named = [_FINDINGS[w] for w in self.words if w in _FINDINGS]
         self.findings = set(self.named)
@@ -311,13 +299,20 @@ def _finding_stuffing(ours: _Text, theirs: _Text) -> bool:
 
 
 def _self_contradiction(ours: _Text, theirs: _Text) -> bool:
-    del theirs
+    found = _contradicted(ours)
+    if len(found) < CONTRADICTIONS or _SIDE_HEADING.search(ours.text):  # each side has findings of its own there
+        return False
+    return len(found - _contradicted(theirs)) >= CONTRADICTIONS
+
+
+def _contradicted(text: _Text) -> set[str]:
+    """Findings that are both asserted and denied, without a word beside them that reconciles the two."""
     asserted: set[str] = set()
     denied: set[str] = set()
     plus: set[str] = set()
     minus: set[str] = set()
     negated = plain = True
-    for token in [".", *ours.tokens, "."]:
+    for token in [".", *text.tokens, "."]:
         if token in _CLAUSE_ENDS:
             if plain:
                 asserted |= plus
@@ -330,7 +325,7 @@ def _self_contradiction(ours: _Text, theirs: _Text) -> bool:
             plain = False
         elif token in _FINDINGS:
             (minus if negated else plus).add(_FINDINGS[token])
-    return len(asserted & denied) >= CONTRADICTIONS
+    return asserted & denied
 
 
 def _hedge_density(ours: _Text, theirs: _Text) -> bool:
@@ -342,15 +337,23 @@ def _length_long(ours: _Text, theirs: _Text) -> bool:
     return any(other >= least and mine > words and mine > ratio * other for least, words, ratio in LONG)
 
 
+def _foreign_script(ours: _Text, theirs: _Text) -> bool:
+    letters = _foreign_letters(ours.text)
+    return letters > FOREIGN_LETTERS and letters > _foreign_letters(theirs.text)
+
+
+def _foreign_letters(text: str) -> int:
+    if text.isascii():
+        return 0
+    return sum(c.isalpha() and not unicodedata.name(c, "LATIN").startswith(_READABLE) for c in text if not c.isascii())
+
+
 def _length_short(ours: _Text, theirs: _Text) -> bool:
     return len(theirs.words) >= SHORT_REFERENCE and len(ours.words) < SHORT_RATIO * len(theirs.words)
 
 
 def _injection(ours: _Text, theirs: _Text) -> bool:
-    del theirs
-    if _INJECTION_WORDS.isdisjoint(ours.words) and not any(mark in ours.lower for mark in _INJECTION_MARKS):
-        return False  # ten times cheaper than the patterns, and true of nearly every report
-    return _INJECTION.search(ours.lower) is not None
+    return addresses_grader(ours.text, theirs.text)
 
 
 _TESTS: dict[str, Callable[[_Text, _Text], bool]] = {
@@ -362,4 +365,5 @@ _TESTS: dict[str, Callable[[_Text, _Text], bool]] = {
     "hedge_density": _hedge_density,
     "length_long": _length_long,
     "length_short": _length_short,
+    "foreign_script": _foreign_script,
 }

@@ -27,7 +27,7 @@ def profile_document(
             key: {"when_missing": spec.when_missing, "cap": spec.cap and spec.cap.model_dump()}
             for key, spec in specs.items()
         },
-        "guards": {"version": guards.VERSION, **profile.guards.model_dump()},
+        "guards": guards.manifest(profile.guards),
         "sections": {"version": sections.VERSION, **profile.sections.model_dump()},
         "normaliser": dict(normaliser),
         "bounds": list(profile.bounds),

@@ -39,6 +39,9 @@ _SYMBOLS = {
     **dict.fromkeys("⁄∕", "/"),
     "№": "#",
     "º": "°",
+    # Letters in boxes, circles and brackets that NFKC leaves alone or writes out; regional indicators.
+    **{chr(first + i): chr(65 + i) for first in (0x1F110, 0x1F150, 0x1F170, 0x1F1E6) for i in range(26)},
+    **{chr(0x249C + i): chr(97 + i) for i in range(26)},
 }
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _FRACTIONS = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
@@ -51,20 +54,31 @@ _LOOKALIKES = {
     **dict(zip("авеѕіјкмнорстухѵүһԁԍӏг", "abesijkmhopctyxvyhdglr", strict=True)),
     **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεικνορτυχγω", "ABEZHIKMNOPTYXabeikvoptuxyw", strict=True)),
     **dict(zip("ոսցհօզյɑɡɩıʟɴʀʏʙɢʜɪᴀᴄᴅᴇᴊᴋᴍᴏᴘᴛᴜᴠᴡᴢꜱꜰ", "nughoqjagiilnrybghiacdejkmoptuvwzsf", strict=True)),
+    **dict(zip("ƒʃøØʊłŁđħŧ", "ffoOulLdht", strict=True)),
+    **dict(zip("ᎪᏴᏟᎠᎬᎶᎻᎥᎫᏦᏞᎷᏢᎡᏚᎢᏙᎳᏃ", "ABCDEGHiJKLMPRSTVWZ", strict=True)),  # Cherokee
+    **dict(zip("ⲀⲂⲈⲎⲒⲔⲘⲚⲞⲢⲤⲦⲨⲬⲁⲉⲓⲟⲣⲥⲩⲭ", "ABEHIKMNOPCTYXaeiopcyx", strict=True)),  # Coptic
 }
 _WORD = re.compile(r"[^\W\d_]+")
 _NON_ASCII_RUN = re.compile(r"[\x00-\x7f]?[^\x00-\x7f]+")
 
+# How models mark their thinking; only what ends it is a named group.
 _THINK = re.compile(
-    r"<(?P<close>/)?(?:think|thinking|thought|reasoning)>|<\|channel\|>(?:analysis|(?P<final>final))<\|message\|>",
+    r"<\s?(?P<tag>/)?\s?(?:(?:seed:)?think(?:ing)?|thoughts?|reasoning|reflection|analysis|scratchpad)(?:\s[^<>]{0,80})?>"
+    r"|\[(?P<bracket>/)?THINK\]|◁(?P<triangle>/)?think▷"
+    r"|<\|(?:START_THINKING|begin_of_thought)\|>|(?P<end><\|(?:END_THINKING|end_of_thought)\|>)"
+    r"|<unused94>(?:thought\b)?|(?P<unused><unused95>)|<\|channel>thought\b|(?P<channel><channel\|>)"
+    r"|<\|channel\|>analysis<\|message\|>|(?P<final><\|channel\|>final<\|message\|>)",
     re.IGNORECASE,
 )
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _SPECIAL = re.compile(
     r"<\|(?:im_start|start_header_id|start)\|>[ ]?(?:system|user|assistant|tool)?\b"
     r"|<start_of_turn>[ ]?(?:system|user|model)?\b"
-    r"|<\|[\w.:/▁-]{1,60}\|>"
-    r"|</?(?:s|bos|eos|pad|unk|mask|start_of_turn|end_of_turn|end_of_utterance|image|image_soft_token|answer|report)>"
-    r"|<</?SYS>>|\[/?INST\]|\[(?:CLS|SEP|PAD|MASK|UNK|BOS|EOS)\]",
+    r"|<\|[\w.:/▁-]{1,60}\|>|<\|channel>|<channel\|>"
+    r"|</?(?:s|bos|eos|pad|unk|mask|sep|cls|sop|eop|start_of_turn|end_of_turn|end_of_utterance|answer|report"
+    r"|(?:start_of_|end_of_)?image|image_soft_token|img|IMG_CONTEXT|fake_token_around_image"
+    r"|loc\d{1,4}|extra_id_\d{1,3}|unused\d{1,4}|0x[0-9a-f]{2})>"
+    r"|<</?SYS>>|\[/?INST\]|\[(?:CLS|SEP|PAD|MASK|UNK|BOS|EOS|IMG|gMASK|sMASK)\]",
     re.IGNORECASE,
 )
 _WRAPPER = re.compile(r"</?(?:answer|report)>", re.IGNORECASE)  # an output format, not an attack
@@ -117,7 +131,7 @@ def manifest(policy: Policy) -> dict[str, object]:
             _BENIGN_INVISIBLE,
         )
     )
-    patterns = (_INVISIBLE, _WORD, _NON_ASCII_RUN, _THINK, _SPECIAL, _WRAPPER, _UNTIDY_SPACE)
+    patterns = (_INVISIBLE, _WORD, _NON_ASCII_RUN, _THINK, _COMMENT, _SPECIAL, _WRAPPER, _UNTIDY_SPACE)
     return {
         "policy": policy,
         "version": VERSION,
@@ -234,11 +248,12 @@ def _fold_cluster(cluster: str) -> str:
 
 
 def _strip_thinking(draft: _Draft) -> bool:
-    """Drop closed blocks; an answer that never leaves its thinking block is no answer. True for that case."""
+    """Drop comments and closed blocks; an answer that never leaves its thinking block is none. True for that case."""
+    draft.edit((*comment.span(), " ") for comment in _COMMENT.finditer(draft.text))
     spans: list[Span] = []
     opened: int | None = None
     for mark in _THINK.finditer(draft.text):
-        if not (mark["close"] or mark["final"]):
+        if mark.lastgroup is None:
             opened = mark.start() if opened is None else opened
         elif opened is not None:
             spans.append((opened, mark.end()))

@@ -138,6 +138,8 @@ class _Server:
         self._connections: list[_Connection] = []
         self._identity: str | None = None
         self._failure: ComponentError | None = None
+        self._heard = False
+        """Whether somebody has been told of the failure."""
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Serve until `stopped`, then finish what has been accepted."""
@@ -174,6 +176,7 @@ class _Server:
         self._connections.append(connection)
         try:
             connection.send(self._state())
+            self._heard |= self._failure is not None
             while True:
                 connection.handle(await read_frame(reader))
         except (asyncio.IncompleteReadError, OSError):
@@ -200,10 +203,11 @@ class _Server:
             self._observed.clear()
             for i, connection in enumerate(self._connections):
                 connection.send({**state, "observed": [] if i else observed})
+                self._heard |= self._failure is not None
             self._beat()
             if self._failure:
                 # The HTTP processes may still be starting, and end the service when they hear why this one cannot.
-                patience = min(patience, _HEARD_S) if self._connections else patience
+                patience = min(patience, _HEARD_S) if self._heard else patience
                 patience -= _TICK_S
                 if patience <= 0:
                     return  # the supervisor tries again

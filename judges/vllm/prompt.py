@@ -14,9 +14,11 @@ from typing import Any, Final
 
 import orjson
 
+from judges import injection
+from judges.injection import addresses_grader
 from judges.vllm.errors import EmptyReference, TooManyStatements
 from judges.vllm.settings import Variant
-from judges.vllm.statements import Statement, addresses_grader, clean, has_markers, reads_normal, show, split
+from judges.vllm.statements import Statement, clean, has_markers, reads_normal, show, split
 
 SCHEMA_VERSION: Final = 1
 WITHHELD: Final = "[withheld]"
@@ -83,11 +85,11 @@ def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> 
     head = read_reference(reference, prior, limit)
     statements, texts = _statements(candidate, "candidate", limit)
     withheld: set[int] = set()
-    if addresses_grader("\n".join(texts)):  # one search for nearly all candidates; where it finds one, which are they?
-        withheld = {i for i, text in enumerate(texts) if addresses_grader(text)}
+    if addresses_grader("\n".join(texts), reference):  # one search, mostly; where it finds one, which are they?
+        withheld = {i for i, text in enumerate(texts) if addresses_grader(text, reference)}
         # An attack may be spread over sentences, so that only two of them together show it.
         for i in range(1, len(texts)):
-            if not withheld & {i - 1, i} and addresses_grader(f"{texts[i - 1]}\n{texts[i]}"):
+            if not withheld & {i - 1, i} and addresses_grader(f"{texts[i - 1]}\n{texts[i]}", reference):
                 withheld |= {i - 1, i}
     texts = [WITHHELD if i in withheld else text for i, text in enumerate(texts)]
     text = head.text + _block("CANDIDATE", head.key, "P", texts) + _read("closing.txt")
@@ -120,12 +122,9 @@ def instructions(variant: Variant) -> str:
 
 def fingerprints(variant: Variant) -> dict[str, str]:
     """sha256 of each text that a verdict depends on: system message as sent, closing line, what is withheld."""
-    texts = {
-        "instructions": instructions(variant),
-        "closing": _read("closing.txt"),
-        "injection": _read("injection.txt"),
-    }
-    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    texts = {"instructions": instructions(variant), "closing": _read("closing.txt")}
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    return {**hashes, "injection": injection.SHA256}
 
 
 @functools.lru_cache(maxsize=1024)

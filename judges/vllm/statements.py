@@ -1,15 +1,13 @@
 """Cuts a report into numbered statements, and makes each safe to show to a model.
 
 A statement keeps its offsets, so a verdict about an id is a verdict about a span of the original text. What a
-policy wrote is data: markers of chat templates are removed, text that addresses the grader is withheld.
+policy wrote is data: markers of chat templates are removed.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
@@ -111,14 +109,6 @@ _INVISIBLE: Final = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f"
     r"\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
 )
-_ADDRESSES_GRADER: Final = re.compile(
-    "|".join(
-        line.replace(" ", r"\s")  # also across two statements
-        for line in (Path(__file__).parent / "injection.txt").read_text("utf-8").splitlines()
-        if line and not line.startswith("#")
-    ),
-    re.I | re.S | re.M,
-)
 
 
 def clean(text: str) -> str:
@@ -135,11 +125,6 @@ def clean(text: str) -> str:
 def has_markers(text: str) -> bool:
     """Whether the text carries markers of a chat template; `clean` takes them out."""
     return _MARKER.search(_INVISIBLE.sub("", text)) is not None
-
-
-def addresses_grader(text: str) -> bool:
-    """Whether a cleaned text, a statement a line, speaks to the judge instead of about the patient."""
-    return _ADDRESSES_GRADER.search(unicodedata.normalize("NFKC", text)) is not None
 
 
 def show(identifier: str, text: str) -> str:

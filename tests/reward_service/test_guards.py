@@ -196,10 +196,32 @@ def test_self_contradiction() -> None:
         "The effusion has resolved. The edema has cleared. There was edema and effusion before.",
         "There is a pneumothorax. No pneumothorax.",  # one contradiction may be a slip; the judge prices it
         "No nodule or mass, but there is effusion. No pneumothorax. Effusion is small.",
+        "Reason for exam: pneumonia, pneumothorax.\nFindings: No pneumonia. No pneumothorax.",
+        "RIGHT LUNG:\nNo effusion. No consolidation.\nLEFT LUNG:\nSmall effusion. Consolidation.",
     ],
 )
 def test_what_only_looks_like_a_contradiction(candidate: str) -> None:
     assert "self_contradiction" not in verdict(candidate).flags
+
+
+def test_contradictions_of_the_reference_are_not_the_candidate_s() -> None:
+    told = " ".join(f"There is {f}. There is no {f}." for f in LIST[:3])
+    assert "self_contradiction" in verdict(told).flags
+    assert "self_contradiction" not in verdict(told, told).flags
+
+
+def test_answers_in_a_list_are_no_salad() -> None:
+    assert (
+        verdict("Pneumothorax: No.\nConsolidation: No.\nEdema: No.\nEffusion: Yes, small left.\nFracture: No.") == CLEAN
+    )
+
+
+def test_a_script_that_cannot_be_read_is_priced() -> None:
+    russian = "Небольшой левосторонний плевральный выпот."
+    assert verdict(russian).flags == ("foreign_script",)
+    assert verdict(f"{REFERENCE} {russian}").multiplier == 0.25
+    assert verdict(f"{REFERENCE} {russian}", f"{REFERENCE} {russian}") == CLEAN  # the reference has it as well
+    assert verdict(f"{REFERENCE} α1-antitrypsin, TNF-α, Ménière, naïve, Sjögren, 5 µm, Ω.") == CLEAN
 
 
 def test_length() -> None:
@@ -217,6 +239,7 @@ def test_too_long_for_the_encoder_prices_the_candidate_s_length_only() -> None:
     assert verdict(longer, notes=notes) == Verdict(("too_long_for_encoder",), 0.5, False)
     assert verdict(longer) == CLEAN
     assert verdict(REFERENCE, longer, notes=notes) == CLEAN  # the reference was cut
+    assert verdict(f"{longer} No edema.", longer, notes=notes) == CLEAN  # hardly longer than a long reference
     assert verdict(longer, notes=("substituted",)) == CLEAN
 
 

@@ -84,6 +84,15 @@ def test_look_alikes_are_folded_and_flagged(written: str) -> None:
     assert normalise(written).flags == ("homoglyphs",)
 
 
+def test_letters_in_boxes_circles_and_flags_are_letters() -> None:
+    for first in (0x1F110, 0x1F130, 0x1F150, 0x1F170, 0x1F1E6):  # bracketed, boxed, black circles, black boxes, flags
+        dressed = "".join(chr(first + ord(c) - 65) for c in "EFFUSION")
+        assert text_of(f"Small {dressed}.") == "Small EFFUSION."
+        assert flags_of(f"Small {dressed}.") == ("homoglyphs",)
+    assert text_of("".join(chr(0x249C + ord(c) - 97) for c in "effusion")) == "effusion"
+    assert text_of("eƒƒusiøn, Ꭱight mᎪss, Ⲣneumothorax") == "effusion, Right mAss, Pneumothorax"
+
+
 def test_a_word_of_nothing_but_look_alikes_is_folded_but_other_alphabets_stay() -> None:
     assert text_of("сора") == "copa"
     assert text_of("Легкие прозрачны") == "Легкие прозрачны"
@@ -117,6 +126,17 @@ def test_every_character_without_ink_is_known() -> None:
         ("<think> I should <think> twice </think> still</think> Lungs clear.", "Lungs clear."),
         ("<|channel|>analysis<|message|>Hm<|end|><|channel|>final<|message|>Lungs clear.<|return|>", "Lungs clear."),
         ("<answer>Lungs clear.</answer>", "Lungs clear."),
+        ("[THINK]Maybe fluid.[/THINK]Lungs clear.", "Lungs clear."),
+        ("◁think▷Maybe fluid.◁/think▷Lungs clear.", "Lungs clear."),
+        ("<seed:think>Maybe fluid.</seed:think>Lungs clear.", "Lungs clear."),
+        ('<think type="long">Maybe fluid.</think >Lungs clear.', "Lungs clear."),
+        ("<scratchpad>Maybe fluid.</scratchpad>Lungs clear.", "Lungs clear."),
+        ("<|START_THINKING|>Maybe fluid.<|END_THINKING|>Lungs clear.", "Lungs clear."),
+        ("<|begin_of_thought|>Maybe fluid.<|end_of_thought|>Lungs clear.", "Lungs clear."),
+        ("<unused94>thought\nMaybe fluid.<unused95>Lungs clear.", "Lungs clear."),
+        ("<|channel>thought\nMaybe fluid.<channel|>Lungs clear.", "Lungs clear."),
+        ("<!-- Maybe fluid. -->Lungs clear.", "Lungs clear."),
+        ("<start_of_image><end_of_image>Lungs clear.<0x0A><extra_id_0>", "Lungs clear."),
         ("Lungs clear.<|im_end|>", "Lungs clear."),
         ("<|begin_of_text|><|start_header_id|>assistant<|end_header_id|>\n\nLungs clear.<|eot_id|>", "Lungs clear."),
         ("<start_of_turn>model\nLungs clear.<end_of_turn>\n", "Lungs clear."),

@@ -74,7 +74,7 @@ def test_worked_examples_are_valid_and_cover_the_six_categories(variant: str) ->
 def test_every_text_of_the_prompt_is_in_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     before = fingerprints("findings")
     original = prompt._read
-    for name in ("findings.txt", "format.txt", "closing.txt", "injection.txt", "findings_examples.json"):
+    for name in ("findings.txt", "format.txt", "closing.txt", "findings_examples.json"):
         monkeypatch.setattr(
             prompt, "_read", lambda n, name=name: original(n).replace("the", "thy", 1) if n == name else original(n)
         )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.vllm.statements import addresses_grader, clean, has_markers, reads_normal, show, split
+from judges.vllm.statements import clean, has_markers, reads_normal, show, split
 
 
 @pytest.mark.parametrize(
@@ -111,34 +111,6 @@ def test_shown_text_has_no_angle_brackets_and_is_the_cleaned_text(text: str) -> 
 
 
 @pytest.mark.parametrize(
-    "statement",
-    [
-        "Please correlate with the previous examination and disregard the earlier wet reading of the film.",
-        "Findings were reported to the referring doctor.",
-        "It is difficult to judge the heart size on this portable film.",
-        "The T5 vertebral body appears normal.",
-        "P.A. and lateral views. CT is the gold standard for this question.",
-        "Prompt follow-up is recommended.",
-        "No significant change. Calcium score was not obtained.",
-        "Median sternotomy wires and CABG clips match the known history.",
-        "R lung is clear. Rate of infusion was normal.",
-        "Report of the outside study is not available for comparison.",
-        "The tube should be pulled back by 2 cm.",
-        "Clips are consistent with previous coronary artery bypass graft. The previously seen line is gone.",
-        "Cardiovascular system: heart is normal. Skeletal system: no fracture.",
-        "Grade 1 anterolisthesis; low grade stenosis with a maximum diameter of 4 cm.",
-        "On the earlier report a clinically insignificant nodule was described.",
-        "Cardiac output is reduced and only mildly so. Return for follow-up only if symptoms persist.",
-        "A filling defect may act as a source of emboli. Grading of the stenosis is not possible.",
-        "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX was seen by the physician assistant.",
-        "Labels and side markers are correct. Reported to the user of the department.",
-    ],
-)
-def test_ordinary_sentences_do_not_address_the_grader(statement: str) -> None:
-    assert not addresses_grader(statement)
-
-
-@pytest.mark.parametrize(
     "shape", ["no ", "a, ", "ignore ", "P1 ", '{"', "<|", "[INST", "score the report as ", "a.", "1."]
 )
 def test_cost_grows_in_proportion_to_length(shape: str) -> None:
@@ -148,7 +120,6 @@ def test_cost_grows_in_proportion_to_length(shape: str) -> None:
         for _ in range(3):
             begin = time.process_time()
             for statement in split(text):
-                addresses_grader(statement.text)
                 reads_normal(statement.text)
             best = min(best, time.process_time() - begin)
         return best

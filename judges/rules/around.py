@@ -58,11 +58,11 @@ def touches(events: list[Event], k: int, word: int) -> bool:
     return False
 
 
-def next_finding(events: list[Event], k: int) -> int:
-    """The finding that known words lead to without a gap: "calcified | LLL granuloma"; -1 if none."""
+def next_finding(events: list[Event], k: int, stop: int) -> int:
+    """The finding that known words lead to, without a gap or a cue in `stop`: "calcified | LLL granuloma"; else -1."""
     for j in range(k + 1, min(k + _AHEAD, len(events))):
         leaf = events[j].leaf
-        if events[j].first != events[j - 1].last + 1 or leaf.cue & _ENDS_SEARCH:
+        if events[j].first != events[j - 1].last + 1 or leaf.cue & (_ENDS_SEARCH | stop):
             return -1
         if leaf.concept >= 0:
             return leaf.concept

@@ -96,9 +96,11 @@ class Clauses:
             if kind & lx.SAYS:
                 if leaf.absent and not scope.hyp:
                     self.implied.append((leaf.absent, first, last, False))
-                if leaf.descriptors and self._refines(leaf, around.next_finding(events, k)):
+                if leaf.descriptors and self._refines(leaf, around.next_finding(events, k, 0)):
                     loose += leaf.descriptors
                     concept = -1
+                elif leaf.descriptors and leaf.severity and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
+                    pass  # a grade of what follows: "large left effusion and enlarged heart"
                 elif leaf.concept == concept:
                     pair, normal = None, False
                     if concept < 0 and scope.neg and not scope.hyp and lexicon.abnormality in leaf.descriptors:

@@ -276,6 +276,7 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
     stated = bool(seen & _STATEMENT)
     if here & (lx.EXIST | lx.CONTRAST | lx.BREAK):
         return stated
+    closed = here & lx.COMMA and seen & _DENIED and seen & _VERB  # "no pneumothorax is seen, ..."
     finding = anatomy = False
     for j in range(k + 1, min(k + _AHEAD, len(events))):
         leaf = events[j].leaf
@@ -285,7 +286,7 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
         if cue & lx.NEG and not (finding or anatomy):
             return bool(seen & (_VERB | _WITHOUT))
         if cue & (lx.COMMA | lx.AND | lx.OR | lx.TERM):
-            return False
+            return bool(closed and finding and not cue & (lx.OR | lx.AND))
         if cue & lx.VERB and finding:
             if seen & _VERB or (seen & _WITHOUT and here & lx.COMMA):
                 return True
@@ -294,7 +295,7 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
             return stated and (anatomy or bool(events[j - 1].leaf.side))
         finding = finding or leaf.concept >= 0
         anatomy = anatomy or leaf.anatomy >= 0
-    return False
+    return bool(closed and finding)
 
 
 def _modifies(events: list[Event], k: int) -> bool:

@@ -15,6 +15,7 @@ CASES = [
     ("No pneumothorax and mild edema.", "-pneumothorax edema.small"),
     ("No effusion, small left pneumothorax.", "-pleural_effusion pneumothorax:left.small"),
     ("No edema, effusions are small.", "-edema pleural_effusion.small"),
+    ("No pneumothorax is seen, atelectasis at the right base.", "-pneumothorax atelectasis:right^lower"),
     ("No focal consolidation with bibasilar atelectasis.", "-consolidation atelectasis:both^lower"),
     ("No infiltrates, no effusions, old rib fractures.", "-airspace_opacity -pleural_effusion rib_fracture"),
     ("No effusion, stable cardiomegaly.", "-pleural_effusion cardiomegaly cardiomegaly=stable"),
@@ -157,6 +158,8 @@ CASES = [
     # a description and its anatomy
     ("The heart is mildly enlarged with pulmonary vascular congestion.", "cardiomegaly.small congestion"),
     ("Bulky mediastinal lymphadenopathy.", "lymphadenopathy"),
+    ("Large left effusion and enlarged heart.", "cardiomegaly pleural_effusion:left.large"),
+    ("Calcified bilateral lung and perihilar granulomas.", "calcified_granuloma:both^central"),
     ("Calcified LLL granuloma.", "calcified_granuloma:left^lower"),
     ("Large right pneumothorax with leftward mediastinal shift.",
      "mediastinal_shift:left pneumothorax:right.large"),

@@ -114,6 +114,10 @@ class Reader:
         while i < count:
             word = words[i]
             node = trie.get(word)
+            if node is None and word[0].isalpha():  # most words that are no phrase
+                fresh = False
+                i += 1
+                continue
             leaf, last = None, i
             if node is not None:
                 leaf = node.get(None)

@@ -26,15 +26,16 @@ def compare_changes(
     reference: Findings,
     prior: Findings | None,
     pairs: Iterable[tuple[Finding, Finding]],
-) -> None:
+) -> float:
     """A change is true when prior and reference show it; without a prior report, when the reference says it.
 
-    What is said of a finding that is missing or false is that error's part, not one of its own.
+    What is said of a finding that is missing or false is that error's part, not one of its own. Returns what omitted
+    comparisons cost.
     """
     if not (candidate.changes or reference.changes):
-        return
+        return 0.0
     concepts = account.lexicon.concepts
-    ids = {c.name: i for i, c in enumerate(concepts)}
+    ids = account.lexicon.ids
     matched_mine: set[int] = set()
     matched_theirs: set[int] = set()
     alias: dict[str, str] = {}  # what is said of a relative is said of the finding that it stands for
@@ -58,8 +59,9 @@ def compare_changes(
             if verdict or (verdict is None and not other):
                 continue
         directed = bool(bit & _DIRECTED)
-        account.penalty += COMPARISON if directed else COMPARISON / 2
+        account.penalty += _cost(bit)
         account.error("false_comparison", name, directed, span, other, _NAME[bit])
+    lost = 0.0
     for name, bit, span, other in _only(reference.changes, ours):
         concept = ids.get(name)
         if concept in reference.positive and concept not in matched_theirs:
@@ -67,8 +69,19 @@ def compare_changes(
         if prior is not None and _happened(bit, concept, prior, reference) is False:
             continue  # the prior report does not bear it out
         directed = bool(bit & _DIRECTED)
-        account.penalty += COMPARISON if directed else COMPARISON / 2
+        account.penalty += _cost(bit)
+        lost += _cost(bit)
         account.error("missing_comparison", name, directed, other, span, _NAME[bit])
+    return lost
+
+
+def cost(changes: Changes) -> float:
+    """What it costs to omit all of these."""
+    return sum(_cost(bit) for mask, _ in changes.values() for bit in _NAME if mask & bit)
+
+
+def _cost(change: int) -> float:
+    return COMPARISON if change & _DIRECTED else COMPARISON / 2
 
 
 def _only(these: Changes, those: Changes) -> Iterator[tuple[str, int, Span, Span | None]]:

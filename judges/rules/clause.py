@@ -1,7 +1,4 @@
-"""One clause: the findings it names, what it asserts of them, to which of them each side, grade or change belongs.
-
-The idea of cues with a direction and a scope is ConText's (Harkema et al., J Biomed Inform 2009); the cues are ours.
-"""
+"""One clause: the findings it names. What it asserts of them is `scope`'s part, what it says of each `attributes`'."""
 
 from __future__ import annotations
 
@@ -10,14 +7,22 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Final
 
+from judges.rules import around
 from judges.rules import lexicon as lx
-from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, STUDY, UNCERTAIN, Event, Mention
+from judges.rules.attributes import Binder, Change
+from judges.rules.findings import UNCERTAIN, Event, Implied, Mention
+from judges.rules.scope import HEARD, Scope
 
-_BOUNDARY: Final = lx.COMMA | lx.AND | lx.OR | lx.VERB | lx.PREP | lx.EXIST | lx.TERM | lx.COLON | lx.UNC | lx.UNC_AFTER
-"""Cues across which an attribute does not reach forward: "effusion on the left with atelectasis"."""
-_ENDS_NORMAL: Final = lx.VERB | lx.NORMAL | lx.NEG | lx.TERM | lx.EXIST
+_STOP: Final = lx.COMMA | lx.TERM | lx.WITH
+_FAINT: Final = 0b0001
+""" "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
 _NEAR: Final = 5  # how many anatomies on either side of a word are tried
 _REACH: Final = 14  # and how many words away they may be
+_SUBJECTS: Final = 12  # how many anatomies a "normal" that names none may speak of
+_DEVICES: Final = 4  # how many named devices "the tube" may still mean
+
+Place = tuple[int, int, int]
+"""First word, anatomy, and the concept whose phrase names it (-1: it stands for itself)."""
 
 
 class Clauses:
@@ -26,212 +31,318 @@ class Clauses:
     def __init__(self, lexicon: lx.Lexicon) -> None:
         self.lexicon = lexicon
         self.mentions: list[Mention] = []
-        self.changes: list[tuple[str, int, int, int]] = []
-        """(concept name, ``@anatomy`` or ``@study``; set of changes; first and last word)"""
-        self.carry: list[int] = []
-        """Anatomies that the sentence has named so far: the subject of "and mildly enlarged"."""
+        self.implied: list[Implied] = []
+        """What normality rules out."""
+        self.changes: list[Change] = []
         self.topic: list[int] = []
         """The anatomy of a heading: "HEART: Enlarged. Stable." """
+        self._carry: list[int] = []
+        """Anatomies that the sentence has named so far: the subject of "and mildly enlarged"."""
+        self._last: Mention | None = None
+        """The finding that the sentence named last: the subject of ", but has increased"."""
+        self._devices: list[Mention] = []
+        """Devices named last, for "the tube"."""
         self._groups = 0
 
-    def read(self, events: list[Event]) -> None:
-        """All mentions of the clause, asserted, denied, possible or hypothetical, with their attributes."""
-        lung = self.lexicon.lung
-        named = [(e.first, e.leaf.anatomy) for e in events if e.leaf.anatomy >= 0]
-        anatomies = [
-            (e.first, e.leaf.anatomy if e.leaf.anatomy >= 0 else lung)
-            for e in events
-            if e.leaf.anatomy >= 0 or e.leaf.zone
-        ]
-        stops = [e.first for e in events if e.leaf.cue & (lx.COMMA | lx.VERB | lx.TERM)]
-        made: list[Mention] = []
-        pending: list[Mention] = []  # what a cue that follows may still change
-        attributes: list[tuple[int, bool]] = []  # event index, directly denied ("no new ...")
-        loose: list[int] = []  # descriptors that have found nothing to describe yet
-        neg = unc = hyp = partial = bare = link = False
-        since = 0  # anatomies before this word already have their verdict
-        for k, (first, last, leaf) in enumerate(events):
-            cue = leaf.cue
-            if cue:
-                if cue & (lx.TERM | lx.EXIST):
-                    neg = unc = hyp = partial = False
-                    pending = []
-                if cue & lx.NEG_AFTER and (pending or not cue & lx.NEG):
-                    _restate(pending, ABSENT)
-                    pending, neg = [], False
-                elif cue & lx.NEG:
-                    neg, bare, unc, partial = True, True, False, False
-                if cue & lx.UNC_AFTER and (pending or not cue & lx.UNC):
-                    _restate(pending, UNCERTAIN)
-                    pending = []
-                elif cue & lx.UNC:
-                    unc, neg = True, False
-                elif cue & lx.UNC_SOFT and not neg:
-                    unc = True
-                hyp = hyp or bool(cue & lx.HYP)
-                partial = partial or (neg and bool(cue & lx.PARTIAL))
-                if cue & lx.OR:
-                    link = bool(made) and not neg
-                elif cue & (lx.COMMA | lx.AND):
-                    link = False
-                if cue & lx.NORMAL and not (neg or hyp or unc):
-                    here = [a for p, a in named if since <= p < first] or _following(events, k)
-                    self._normal(made, here or ([] if named else self.carry or self.topic), first, last)
-                    since = last + 1
-            if leaf.absent and not hyp:
-                made += (Mention(c, first, last, ABSENT, explicit=False) for c in leaf.absent)
-            concept, begin, end = leaf.concept, first, last
-            if concept >= 0 or leaf.descriptors:
-                pair = self._described(leaf, first, anatomies, stops)
-                if pair is not None:
-                    if concept < 0:
-                        begin, end = min(first, pair[1]), max(last, pair[1])
-                    concept = pair[0]
-                elif concept < 0 and neg and not hyp and self.lexicon.abnormality in leaf.descriptors:
-                    around = [a for p, a in named if since <= p] or self.carry or self.topic
-                    self._normal(made, around, first, last, partial)
-                elif concept < 0:
-                    loose += leaf.descriptors
-                    if made:  # "the granuloma is calcified"
-                        made[-1].concept = self._refine(made[-1].concept, leaf.descriptors)
-            if concept >= 0:
-                concept = self._refine(concept, loose)  # "calcified left lower lobe granuloma"
-                state = HYPOTHETICAL if hyp else ABSENT if neg else UNCERTAIN if unc else PRESENT
-                mention = Mention(concept, begin, end, state, partial and neg, side=leaf.side, zone=leaf.zone)
-                if link and pending and min(pending[-1].state, state) >= UNCERTAIN:
-                    self._alternatives(pending[-1], mention)
-                made.append(mention)
-                pending.append(mention)
-                loose, bare, link, since = [], False, False, end + 1
-            elif leaf.side or leaf.zone or leaf.severity or leaf.change or leaf.place or leaf.size:
-                attributes.append((k, bare and not cue & lx.NEG))
-            bare = bare and leaf.anatomy < 0
-        if named:
-            self.carry = [a for _, a in named]
-            if any(e.leaf.cue & lx.COLON for e in events[1:3]):
-                self.topic = self.carry[:1]
-        if attributes:
-            self._bind(events, attributes, [m for m in made if m.explicit], named)
-        for one, other in itertools.pairwise(m for m in made if m.group):
-            if one.group == other.group:  # "atelectasis or pneumonia at the left base": the place is that of both
-                one.side, other.side = one.side or other.side, other.side or one.side
-                one.zone, other.zone = one.zone or other.zone, other.zone or one.zone
-        self.mentions += made
+    def known(self) -> tuple[int, ...]:
+        """How much has been read, for `forget`."""
+        return len(self.mentions), len(self.implied), len(self.changes)
 
-    def _normal(
-        self, made: list[Mention], anatomies: Iterable[int], first: int, last: int, partial: bool = False
+    def forget(self, known: tuple[int, ...]) -> None:
+        """What was read since then does not count."""
+        del self.mentions[known[0] :], self.implied[known[1] :], self.changes[known[2] :]
+        self._devices = []
+
+    def begin(self) -> None:
+        """A new sentence."""
+        self._carry, self._last = [], None
+
+    def read(self, events: list[Event], stop: int) -> None:
+        """All mentions of the clause, asserted, denied, possible or hypothetical, with their attributes.
+
+        `stop` is the word before which the clause ends.
+        """
+        lexicon = self.lexicon
+        places, named, subject, heading = self._survey(events)
+        continues = not subject and self._last is not None
+        scope = Scope(events, lexicon.sized, continues)
+        if continues and self._last is not None:
+            if not any(e.leaf.side for e in events):
+                scope.pending = [self._last]
+            elif any(e.leaf.cue & lx.NEG_AFTER for e in events):
+                return  # "effusion on the left; none on the right"
+        made = scope.made
+        attributes: list[tuple[int, bool]] = []  # event index, directly denied ("no new ...")
+        stops: list[int] | None = None
+        loose: list[int] = []  # descriptors that have found nothing to describe yet
+        settled: list[tuple[int, int]] = []  # words that only say what is normal
+        since = 0  # anatomies before this word already have their verdict
+        for k, event in enumerate(events):
+            first, last, leaf = event
+            cue, kind = leaf.cue, leaf.kind
+            if cue:
+                if cue & HEARD:
+                    scope.hear(k, event)
+                if cue & lx.VERB:
+                    scope.listing = False
+                if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
+                    since = self._settle(scope, k, named, since, settled)
+            concept, begin, end = leaf.concept, first, last
+            if kind & lx.THING:
+                if leaf.things[0] == lexicon.device:
+                    scope.tip = k
+                else:
+                    concept = self._meant(leaf, made, events[k - 1].leaf.side if k else 0)
+            if kind & lx.SAYS:
+                if leaf.absent and not scope.hyp:
+                    self.implied.append((leaf.absent, first, last, False))
+                if leaf.descriptors and self._refines(leaf, around.next_finding(events, k, 0)):
+                    loose += leaf.descriptors
+                    concept = -1
+                elif leaf.descriptors and leaf.severity and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
+                    pass  # a grade of what follows: "large left effusion and enlarged heart"
+                elif leaf.concept == concept:
+                    pair, normal = None, False
+                    if concept < 0 and scope.neg and not scope.hyp and lexicon.abnormality in leaf.descriptors:
+                        ruled_out = self._abnormal(named, scope.begun, since)
+                        self._normal(ruled_out, first, last, scope.partial)
+                        normal = bool(ruled_out)
+                    elif leaf.keys:
+                        stops = _stops(events) if stops is None else stops
+                        pair = self._described(leaf, first, places, stops)
+                    if pair is not None:
+                        if concept < 0:
+                            begin, end = min(first, pair[1]), max(last, pair[1])
+                        concept = pair[0]
+                    elif concept < 0 and not normal:
+                        loose += leaf.descriptors
+                        if made:  # "the granuloma is calcified"
+                            made[-1].concept = self._refine(made[-1].concept, leaf.descriptors)
+            if concept >= 0:
+                self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
+                loose, since = [], end + 1
+            elif kind & lx.ATTRIBUTE:
+                attributes.append((k, scope.bare and not cue & lx.NEG))
+                scope.attribute(k, leaf)
+            if kind & lx.NAMED:
+                scope.bare = False
+        scope.close(stop)
+        if scope.tip >= 0:
+            self._tip(events, scope.tip, made)
+        if named:
+            self._carry = [a for _, a in named[-_SUBJECTS:]]
+            if heading:
+                self.topic = self._carry[:1]
+        if attributes and settled:  # "the left lung is clear, right effusion"
+            attributes = [
+                (k, denied)
+                for k, denied in attributes
+                if events[k].leaf.change or events[k].leaf.place or not around.within(settled, events[k].first)
+            ]
+        self._finish(events, made, attributes, places, continues)
+
+    def _survey(self, events: list[Event]) -> tuple[list[Place], list[tuple[int, int]], bool, bool]:
+        """Anatomies with zones, anatomies alone, whether anything is named, and whether it is a heading."""
+        lung = self.lexicon.lung
+        places: list[Place] = []
+        named: list[tuple[int, int]] = []
+        subject, heading = self._last is None, False
+        for i, (first, _, leaf) in enumerate(events):
+            if leaf.kind & lx.NAMED:
+                named.append((first, leaf.anatomy))
+                places.append((first, leaf.anatomy, leaf.concept))
+            elif leaf.zone:
+                places.append((first, lung, leaf.concept))
+            if leaf.cue & lx.COLON and 0 < i < 3:
+                heading = True
+            if not subject:
+                subject = around.has_substance(leaf)
+        return places, named, subject, heading
+
+    def _finish(
+        self,
+        events: list[Event],
+        made: list[Mention],
+        attributes: list[tuple[int, bool]],
+        places: list[Place],
+        continues: bool,
     ) -> None:
+        """Bind the attributes, and keep what the next clause may speak of."""
+        if attributes:
+            if len(made) > 1:
+                made.sort(key=lambda m: m.first)
+            subjects = [self._last] if continues and self._last is not None else made
+            self.changes += Binder(self.lexicon, events, subjects).bind(attributes, places)
+        grouped = False
+        for mention in made:
+            source = mention.source  # what a finding is taken for lies where the finding lies
+            if source is not None and not (mention.side or mention.zone):
+                mention.side, mention.zone = source.side, source.zone
+            grouped = grouped or mention.group > 0
+        if grouped:
+            for one, other in itertools.pairwise(m for m in made if m.group):
+                if one.group == other.group:  # "atelectasis or pneumonia at the left base": the place is that of both
+                    one.side, other.side = one.side or other.side, other.side or one.side
+                    one.zone, other.zone = one.zone or other.zone, other.zone or one.zone
+        self.mentions += made
+        if not continues:
+            self._last = made[-1] if made else None
+        sized = self.lexicon.sized
+        for mention in made:
+            if not sized[mention.concept] and mention.state >= UNCERTAIN:
+                self._devices = [*self._devices[1 - _DEVICES :], mention]
+
+    # ----- one finding ------------------------------------------------------------------------------------------------
+
+    def _mention(self, scope: Scope, k: int, concept: int, begin: int, end: int) -> None:
+        leaf = scope.events[k].leaf
+        state = scope.state(k, leaf, concept)
+        mention = Mention(
+            concept,
+            begin,
+            end,
+            state,
+            scope.neg and (scope.partial or bool(leaf.cue & lx.PARTIAL)),
+            side=leaf.side,
+            zone=leaf.zone,
+            severity=leaf.severity & _FAINT,
+        )
+        if leaf.cue & lx.NEG_AFTER and not scope.hyp:  # "extubated"
+            self.changes.append((self.lexicon.concepts[concept].name, lx.RESOLVED, begin, end))
+        pending = scope.pending
+        linked = scope.link and pending and min(pending[-1].state, state) >= UNCERTAIN
+        if linked and pending[-1].concept != concept:
+            if not scope.slash or self._related(pending[-1].concept, concept):
+                self._alternatives([*scope.choices, pending[-1]], mention, scope.earlier)
+                scope.choices = []
+            else:
+                mention.source = pending[-1]  # "right apical thickening/effusion"
+        if mention.source is None:
+            if scope.source is None:
+                scope.source, scope.taken = mention, False
+            elif scope.source.state >= UNCERTAIN and self._places(concept, scope.source.concept, scope.taken):
+                mention.source = scope.source
+        scope.add(mention)
+
+    def _alternatives(self, ones: list[Mention], other: Mention, source: Mention | None) -> None:
+        """Several findings of which one is meant; all lie where `source` does if it may be any of them."""
+        group = ones[-1].group
+        if not group:
+            self._groups += 1
+            group = self._groups
+        for one in (*ones, other):
+            one.group = group
+            one.state = UNCERTAIN
+            if source is not None and one is not source and self._special(one.concept, source.concept):
+                one.source = one.source or source
+
+    def _meant(self, leaf: lx.Leaf, made: list[Mention], side: int) -> int:
+        """What "the tube" is: the device named last that may be called so, else the leaf's own concept.
+
+        -1 where the clause itself has named the device: it is no second one.
+        """
+        if not side and any(self._called(leaf, m.concept) for m in made[-1:]):
+            return -1
+        for known in reversed(self._devices):
+            if self._called(leaf, known.concept) and not (side and known.side and side != known.side):
+                return known.concept
+        return leaf.concept
+
+    def _tip(self, events: list[Event], k: int, made: list[Mention]) -> None:
+        """ "The tip lies in the stomach" speaks of the device named last, unless the clause names its own."""
+        if self._devices and any(e.leaf.place for e in events) and all(self.lexicon.sized[m.concept] for m in made):
+            first, last, _ = events[k]
+            made.append(Mention(self._devices[-1].concept, first, last, side=self._devices[-1].side))
+
+    def _called(self, leaf: lx.Leaf, concept: int) -> bool:
+        return concept in leaf.things or not self.lexicon.concepts[concept].ancestors.keys().isdisjoint(leaf.things)
+
+    # ----- normality and description ----------------------------------------------------------------------------------
+
+    def _settle(
+        self, scope: Scope, k: int, named: list[tuple[int, int]], since: int, settled: list[tuple[int, int]]
+    ) -> int:
+        """Phrase `k` says that something is normal; returns the word up to which anatomies have their verdict."""
+        first, last, _ = scope.events[k]
+        begin = bisect_left(named, (since,))
+        here, start, end = [a for _, a in named[begin : bisect_left(named, (first,))]], first, last + 1
+        if here:
+            start = around.start_of_subject(scope.events, k, since)
+        else:
+            here, end = around.following(scope.events, k)
+        self._normal(here or ([] if named else self._carry or self.topic), first, last)
+        settled.append((start, end))
+        return end
+
+    def _normal(self, anatomies: Iterable[int], first: int, last: int, partial: bool = False) -> None:
         """What the normality of these anatomies rules out."""
         for anatomy in anatomies:
-            made += (Mention(c, first, last, ABSENT, partial, explicit=False) for c in self.lexicon.normal[anatomy])
+            self.implied.append((self.lexicon.normal[anatomy], first, last, partial))
 
-    def _described(
-        self, leaf: lx.Leaf, at: int, anatomies: list[tuple[int, int]], stops: list[int]
-    ) -> tuple[int, int] | None:
+    def _abnormal(self, named: list[tuple[int, int]], begun: int, since: int) -> list[int]:
+        """What a denied "abnormality" speaks of.
+
+        Not of what "acute" stands for, where bones or the like are meant: "no acute osseous abnormality".
+        """
+        normal, thoracic, acute = self.lexicon.normal, self.lexicon.thoracic, self.lexicon.acute
+        begin, either = bisect_left(named, (begun,)), bisect_left(named, (since,))
+        found = [a for _, a in named[begin : begin + _SUBJECTS] or named[either : either + _SUBJECTS]]
+        others = [a for a in found if a != acute]
+        if others and not any(thoracic[c] for a in others for c in normal[a]):
+            found = others
+        return found or self._carry or self.topic
+
+    def _described(self, leaf: lx.Leaf, at: int, places: list[Place], stops: list[int]) -> tuple[int, int] | None:
         """The concept that this word makes together with the nearest fitting anatomy, and where that stands."""
         pairs = self.lexicon.pairs
-        keys = [-1 - d for d in leaf.descriptors]
-        if leaf.concept >= 0:
-            keys.append(leaf.concept)
-        middle = bisect_left(anatomies, (at, -1))
+        keys = leaf.keys
+        middle = bisect_left(places, (at, -1, -1))
         best: tuple[int, int, int] | None = None
-        for place, anatomy in anatomies[max(0, middle - _NEAR) : middle + _NEAR]:
+        for place, anatomy, owner in places[max(0, middle - _NEAR) : middle + _NEAR]:
             distance = abs(place - at)
             if place > at and bisect_left(stops, place) != bisect_left(stops, at):
                 break  # "enlarged, vascularity normal": what follows a comma or verb has its own description
             if distance <= _REACH and (best is None or distance < best[0]):
                 concept = next((pairs[anatomy, key] for key in keys if (anatomy, key) in pairs), None)
-                if concept is not None:
-                    best = (distance, concept, place)
+                if concept is not None and not (owner >= 0 and owner != leaf.concept and self._special(owner, concept)):
+                    best = (distance, concept, place)  # and no "widening" in "bulky mediastinal adenopathy"
         if best is not None:
             return best[1], best[2]
-        if leaf.concept < 0 and not anatomies:
-            for anatomy, key in itertools.product(self.carry or self.topic, keys):
+        if leaf.concept < 0 and not places:
+            for anatomy, key in itertools.product(self._carry or self.topic, keys):
                 if (anatomy, key) in pairs:
                     return pairs[anatomy, key], at
         return None
 
+    def _refines(self, leaf: lx.Leaf, concept: int) -> bool:
+        """Whether these descriptors make a special finding of this one."""
+        return concept >= 0 and any((-1 - concept, -1 - d) in self.lexicon.pairs for d in leaf.descriptors)
+
     def _refine(self, concept: int, descriptors: Iterable[int]) -> int:
+        """ "Calcified left lower lobe granuloma" is a calcified granuloma."""
         for descriptor in descriptors:
             concept = self.lexicon.pairs.get((-1 - concept, -1 - descriptor), concept)
         return concept
 
-    def _alternatives(self, one: Mention, other: Mention) -> None:
-        if not one.group:
-            self._groups += 1
-            one.group = self._groups
-        other.group = one.group
-        one.state = other.state = UNCERTAIN
+    # ----- the hierarchy ----------------------------------------------------------------------------------------------
 
-    def _bind(
-        self,
-        events: list[Event],
-        attributes: list[tuple[int, bool]],
-        mentions: list[Mention],
-        named: list[tuple[int, int]],
-    ) -> None:
-        """Give every side, zone, severity, size, tip position and change to the finding it speaks of.
+    def _special(self, concept: int, general: int) -> bool:
+        return general in self.lexicon.concepts[concept].ancestors
 
-        That is the mention around it, else the next one that no boundary separates from it, else the previous one.
-        """
-        mentions.sort(key=lambda m: m.first)
-        firsts = [m.first for m in mentions]
-        boundaries = [e.first for e in events if e.leaf.cue & _BOUNDARY]
-        for k, denied in attributes:
-            first, last, leaf = events[k]
-            following = events[k + 1] if k + 1 < len(events) else None
-            if leaf.severity and following and following.leaf.change and following.first == last + 1:
-                continue  # "mild increase": the amount of the change, not of the finding
-            at = bisect_left(firsts, first)
-            target: Mention | None = None
-            if at and mentions[at - 1].last >= first:
-                target = mentions[at - 1]
-            elif at < len(mentions):
-                stop = bisect_left(boundaries, last + 1)
-                free = stop == len(boundaries) or boundaries[stop] > mentions[at].first
-                target = mentions[at] if free or at == 0 else mentions[at - 1]
-            elif at:
-                target = mentions[at - 1]
-            if leaf.change and not (denied and not leaf.change & lx.RESOLVED):
-                self._changed(leaf.change, target, first, last, named)
-            if target is not None:
-                target.side |= leaf.side
-                target.zone |= leaf.zone
-                target.severity |= leaf.severity
-                target.place |= leaf.place
-                target.size = max(target.size, leaf.size)
+    def _related(self, one: int, other: int) -> bool:
+        concepts = self.lexicon.concepts
+        return not {one, *concepts[one].ancestors}.isdisjoint((other, *concepts[other].ancestors))
 
-    def _changed(
-        self, change: int, target: Mention | None, first: int, last: int, named: list[tuple[int, int]]
-    ) -> None:
-        if change & lx.COMPARED:
-            name = STUDY
-        elif target is not None:
-            if change & lx.RESOLVED:
-                target.state = min(target.state, ABSENT)
-            elif target.state <= ABSENT:
-                return
-            name = self.lexicon.concepts[target.concept].name
-        elif named:
-            name = "@" + self.lexicon.anatomies[min(named, key=lambda p: abs(p[0] - first))[1]]
-        else:
-            name = STUDY
-        self.changes.append((name, change, first, last))
+    def _places(self, concept: int, source: int, taken: bool) -> bool:
+        """Whether one finding lies where the other does: its kin, or anything in the chest that it is taken for."""
+        thoracic = self.lexicon.thoracic
+        return self._related(concept, source) or (taken and thoracic[concept] and thoracic[source])
 
 
-def _restate(mentions: list[Mention], state: int) -> None:
-    for mention in mentions:
-        if mention.state != HYPOTHETICAL:
-            mention.state = state
-
-
-def _following(events: list[Event], k: int) -> list[int]:
-    """Anatomies that a leading "normal" speaks of: "normal heart size and mediastinal contours"."""
-    found: list[int] = []
-    for event in events[k + 1 : k + 12]:
-        leaf = event.leaf
-        if leaf.anatomy >= 0 and leaf.concept < 0:
-            found.append(leaf.anatomy)
-        elif leaf.concept >= 0 or leaf.descriptors or leaf.cue & _ENDS_NORMAL:
-            break
-    return found
+def _stops(events: list[Event]) -> list[int]:
+    """Words across which nothing that follows is described: "enlarged, vascularity normal"."""
+    return [
+        e.first
+        for i, e in enumerate(events)
+        if e.leaf.cue & _STOP or (e.leaf.cue & lx.VERB and not around.leads(events, i))
+    ]

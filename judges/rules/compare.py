@@ -13,7 +13,7 @@ from judges import scores
 from judges.base import Evidence, Judgement
 from judges.rules import lexicon as lx
 from judges.rules.account import SIGNIFICANT, UNCERTAIN, Account, denial_of, named_absent
-from judges.rules.changes import compare_changes
+from judges.rules.changes import compare_changes, cost
 from judges.rules.findings import Finding, Findings
 
 OVERCONFIDENT: Final = 0.75
@@ -71,7 +71,7 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
     _false(account, reference, mine, pairs)
     covered, total = _negatives(lexicon, candidate, reference)
     account.matched += scores.NEGATIVE * covered
-    compare_changes(account, candidate, reference, prior, [(x, y) for x, y, _ in pairs])
+    omitted = compare_changes(account, candidate, reference, prior, [(x, y) for x, y, _ in pairs])
 
     weight = sum(account.weight.values())
     credit = sum(account.credit.values())
@@ -79,6 +79,8 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
         credit, weight = credit / weight * scores.NORMAL_REPORT, scores.NORMAL_REPORT
     elif total and not weight:
         credit, weight = scores.NORMAL_REPORT * (covered / total), scores.NORMAL_REPORT
+    elif reference.changes and not weight:  # "No change.": worth a normal report, and only comparisons can earn it
+        credit, weight = scores.NORMAL_REPORT * (1 - omitted / cost(reference.changes)), scores.NORMAL_REPORT
     notes = []
     if not (reference.positive or reference.negative or reference.changes):
         notes.append("reference_without_findings")
@@ -262,14 +264,15 @@ def _attributes(account: Account, x: Finding, y: Finding, share: float) -> None:
 def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> tuple[float, float]:
     """Weight of the reference's denials that the candidate repeats, itself or by a more general one, and of all."""
     covered = total = 0.0
+    general = {a for c in candidate.negative for a in lexicon.concepts[c].ancestors}
     for concept, denial in reference.negative.items():
         entry = lexicon.concepts[concept]
         own = candidate.negative.get(concept)
         total += entry.weight
         if own is not None:
             covered += entry.weight * (0.5 if own.partial and not denial.partial else 1.0)
-        elif any(ancestor in candidate.negative for ancestor in entry.ancestors):
+        elif not entry.ancestors.keys().isdisjoint(candidate.negative):
             covered += entry.weight
-        elif any(concept in lexicon.concepts[c].ancestors for c in candidate.negative):
+        elif concept in general:
             covered += entry.weight * 0.5
     return covered, total

@@ -22,6 +22,10 @@ class Event(NamedTuple):
     leaf: Leaf
 
 
+Implied = tuple[tuple[int, ...], int, int, bool]
+"""Concepts that normality rules out, first and last word that say so, whether only in part."""
+
+
 @dataclass(slots=True)
 class Mention:
     """One place where the text speaks of a concept."""
@@ -32,14 +36,14 @@ class Mention:
     state: int = PRESENT
     partial: bool = False
     """Denied only in part: "no new effusion"."""
-    explicit: bool = True
-    """Named, not implied by a normality phrase."""
     side: int = 0
     zone: int = 0
     severity: int = 0
     place: int = 0
     size: float = 0.0
     group: int = 0
+    source: Mention | None = None
+    """The more general finding that this one is taken for: "opacity, likely atelectasis"."""
 
 
 class Finding(NamedTuple):
@@ -64,10 +68,12 @@ class Finding(NamedTuple):
 
 
 class Denial(NamedTuple):
-    """One negative statement; `partial` and `explicit` as in `Mention`."""
+    """One negative statement."""
 
     partial: bool
+    """Denied only in part: "no new effusion"."""
     explicit: bool
+    """Named, not implied by a normality phrase."""
     span: Span
 
 

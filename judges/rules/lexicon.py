@@ -18,53 +18,45 @@ from typing import Any, Final
 import yaml
 
 from judges import scores
-from judges.rules.words import phrase_words
+from judges.rules.words import Speller, phrase_words
 
 FILES: Final = ("lexicon.yaml", "cues.yaml")
 WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": scores.MINOR, "none": 0.0}
 
 # What a cue does, as bits of `Leaf.cue`.
 (
-    NEG,
-    NEG_AFTER,
-    PARTIAL,
-    UNC,
-    UNC_SOFT,
-    UNC_AFTER,
-    HYP,
-    TERM,
-    EXIST,
-    VERB,
-    PREP,
-    AND,
-    OR,
-    NORMAL,
-    BODY,
-    SKIP,
-    COMMA,
-    COLON,
-) = (1 << n for n in range(18))
+    NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
+    PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, COMMA, COLON, BREAK,
+) = (1 << n for n in range(29))  # fmt: skip
+# What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
+# a finding an attribute, stands for a device.
+SAYS, NAMED, BARE, ATTRIBUTE, THING = (1 << n for n in range(5))
 LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 _ROLES: Final = {
-    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.partial": PARTIAL, "uncertain.before": UNC,
-    "uncertain.soft": UNC_SOFT,
-    "uncertain.after": UNC_AFTER, "hypothetical.before": HYP, "terminator": TERM, "exist": EXIST, "verb": VERB,
-    "preposition": PREP, "and": AND, "or": OR, "normal": NORMAL, "section.body": BODY, "section.skip": SKIP,
+    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.never": NEVER, "negation.partial": PARTIAL,
+    "uncertain.before": UNC, "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER, "hypothetical.before": HYP,
+    "introduction": INTRODUCTION, "terminator": TERM, "contrast": CONTRAST, "reading": READING, "exist": EXIST,
+    "verb": VERB, "plural": PLURAL, "preposition": PREP, "object": OBJECT, "with": WITH, "and": AND, "or": OR,
+    "normal": NORMAL, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING, "section.body": BODY,
+    "section.skip": SKIP,
 }  # fmt: skip
 _CHANGE: Final = {
-    "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED
+    "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
+    "studywide": STABLE, "persisting": STABLE,
 }  # fmt: skip
 _SIDE: Final = {"left": LEFT, "right": RIGHT, "both": BOTH, "none": 0}
 _ZONE: Final = {"upper": UPPER, "middle": MIDDLE, "lower": LOWER, "central": CENTRAL}
 # Words that carry a side or zone also inside a longer phrase ("bibasilar atelectasis").
 _WORD_SIDE: Final = {
-    "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH
+    "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH, "lij": LEFT,
+    "rij": RIGHT, "levoscoliosis": LEFT, "levocurvature": LEFT, "dextroscoliosis": RIGHT, "dextrocurvature": RIGHT,
 }  # fmt: skip
 _WORD_ZONE: Final = {
     "apical": UPPER, "apex": UPPER, "biapical": UPPER, "basilar": LOWER, "basal": LOWER, "bibasilar": LOWER,
-    "bibasal": LOWER, "base": LOWER,
+    "bibasal": LOWER, "base": LOWER, "retrocardiac": LOWER, "infrahilar": LOWER, "suprahilar": UPPER,
+    "perihilar": CENTRAL, "parahilar": CENTRAL,
 }  # fmt: skip
 
 
@@ -86,8 +78,27 @@ class Leaf:
     side: int = 0
     zone: int = 0
     place: int = 0
+    things: tuple[int, ...] = ()
+    """What a word like "tube" may stand for, where a device was named before."""
     size: float = 0.0
     """Millimetres; only on the leaves that the reader makes of measurements."""
+    kind: int = 0
+    keys: tuple[int, ...] = ()
+    """What it is in `Lexicon.pairs`, if anything."""
+
+    def __post_init__(self) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        """Set what follows from the rest; after every change."""
+        self.keys = (*(-1 - d for d in self.descriptors), *((self.concept,) if self.concept >= 0 else ()))
+        self.kind = (
+            SAYS * bool(self.keys or self.absent)
+            | NAMED * (self.anatomy >= 0)
+            | BARE * (self.anatomy >= 0 and self.concept < 0)
+            | ATTRIBUTE * bool(self.side or self.zone or self.severity or self.change or self.place or self.size)
+            | THING * bool(self.things)
+        )
 
 
 Trie = dict[str | None, Any]
@@ -112,6 +123,8 @@ class Lexicon:
     """Concepts, the trie over all phrases, and the tables that combine words into findings."""
 
     concepts: tuple[Concept, ...]
+    ids: Mapping[str, int]
+    """Per name of a concept its place in `concepts`."""
     anatomies: tuple[str, ...]
     normal: tuple[tuple[int, ...], ...]
     """Per anatomy: the concepts that its normality rules out."""
@@ -119,10 +132,26 @@ class Lexicon:
     """(what is described, what is said of it) -> concept: an anatomy or ``-1 - concept`` with a concept or
 
     ``-1 - descriptor``."""
+    places: tuple[str, ...]
+    """Names of the bits of `Leaf.place`."""
     sized: tuple[bool, ...]
     """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
+    thoracic: tuple[bool, ...]
+    """Per concept: whether it lies in the lung or pleura, so that what stands beside it shares its place."""
     lung: int
     """The anatomy that a zone word stands for ("at the left base")."""
+    chest: int
+    """The anatomy that stands for the whole study ("stable chest")."""
+    acute: int
+    """The anatomy that "acute" stands for where no other is named: "no acute abnormality"."""
+    device: int
+    """The concept that every device descends from."""
+    links: frozenset[str]
+    names: frozenset[str]
+    former: frozenset[str]
+    """Single words; what for is said in the file."""
+    spelling: Speller
+    """Corrects misspelt words of findings."""
     abnormality: int
     """The descriptor whose denial says that the anatomy is normal."""
     trie: Trie
@@ -171,6 +200,14 @@ class _Builder:
             if leaf.concept >= 0 and leaf.anatomy < 0:
                 parts = [words[i:] for i in range(1, len(words))] + [words[:-i] for i in range(1, len(words))]
                 leaf.anatomy = next((anatomies[part] for part in parts if part in anatomies), -1)
+
+    def inherit_cues(self) -> None:
+        """What a word of a finding's phrase does to a denial: "no displaced fracture", "no effusion, old fracture"."""
+        single = {words[0]: leaf.cue & (PARTIAL | NEVER) for words, leaf in self.leaves.items() if len(words) == 1}
+        for words, leaf in self.leaves.items():
+            if leaf.concept >= 0:
+                for word in words:
+                    leaf.cue |= single.get(word, 0)
 
 
 def _ancestors(name: str, parents: Mapping[str, list[str]], ids: Mapping[str, int]) -> dict[int, int]:
@@ -245,8 +282,17 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         for template in entry["phrases"]:
             for leaf in builder.leaf(template):
                 leaf.absent = ids_of(entry["absent"], template)
+    for entry in cues["thing"]:
+        for leaf in builder.leaf(entry["phrase"]):
+            leaf.things = ids_of(entry["of"], entry["phrase"])
+    findings = {word for words, leaf in builder.leaves.items() if leaf.concept >= 0 for word in words}
     _cues(builder, cues)
     builder.inherit_anatomy()
+    builder.inherit_cues()
+    described = {key for _, key in pairs}
+    for each in builder.leaves.values():
+        each.finish()
+        each.keys = tuple(key for key in each.keys if key in described)
 
     concepts = tuple(
         Concept(
@@ -260,18 +306,33 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         )
         for name, entry in entries.items()
     )
+    lung, pleura = ids["lung_opacity"], ids["pleural_abnormality"]
     digest = hashlib.sha256()
     for name in FILES:
         digest.update(f"{name}\0{texts[name]}\0".encode())
     return Lexicon(
         concepts=concepts,
+        ids=ids,
         anatomies=tuple(anatomies),
         normal=tuple(ids_of(e["normal"], f"anatomy {n}") for n, e in data["anatomy"].items()),
         pairs=pairs,
+        places=tuple(cues["place"]),
         sized=tuple(ids["device"] != i and ids["device"] not in c.ancestors for i, c in enumerate(concepts)),
+        thoracic=tuple(bool({lung, pleura} & {i, *c.ancestors}) for i, c in enumerate(concepts)),
         lung=anatomies["lung"],
+        chest=anatomies["cardiopulmonary"],
+        acute=anatomies["acute"],
+        device=ids["device"],
         abnormality=descriptors["abnormality"],
         trie=builder.trie,
+        links=frozenset(cues["words"]["links"]),
+        names=frozenset(cues["words"]["names"]),
+        former=frozenset(cues["words"]["former"]),
+        spelling=Speller(
+            {w for w in findings if not w.endswith("ed")} | set(cues["spelling"]["also"]),
+            cues["spelling"]["never"],
+            known={word for words in builder.leaves for word in words},
+        ),
         sha256=digest.hexdigest(),
     )
 
@@ -290,6 +351,9 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
     for name, group in cues["change"].items():
         for leaf in each(group):
             leaf.change |= _CHANGE[name]
+    for words, leaf in builder.leaves.items():  # "have increased" is a verb as "have" is
+        if leaf.change and len(words) > 1 and words[:1] in builder.leaves:
+            leaf.cue |= builder.leaves[words[:1]].cue & (VERB | PLURAL)
     for band, group in enumerate(cues["severity"]):
         for leaf in each(group):
             leaf.severity |= 1 << band
@@ -304,7 +368,7 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
             leaf.side |= _SIDE[name]
     for bit, group in enumerate(cues["place"].values()):
         for leaf in each(group):
-            leaf.place = 1 << bit
+            leaf.place, leaf.side = 1 << bit, 0
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from judges.rules import lexicon as lx
-from judges.rules.findings import ABSENT, PRESENT, STUDY, UNCERTAIN, Denial, Finding, Findings, Mention, Span
+from judges.rules.findings import ABSENT, PRESENT, STUDY, UNCERTAIN, Denial, Finding, Findings, Implied, Mention, Span
 
 Locate = Callable[[int, int], Span]
 
@@ -13,6 +13,7 @@ Locate = Callable[[int, int], Span]
 def merge(
     lexicon: lx.Lexicon,
     mentions: list[Mention],
+    implied: list[Implied],
     changes: list[tuple[str, int, int, int]],
     locate: Locate,
     *,
@@ -30,18 +31,24 @@ def merge(
 
     positive: dict[int, dict[int, Finding]] = {}
     for concept, found in sorted(asserted.items()):
-        outright = [m for m in denied.get(concept, ()) if m.explicit and not (m.partial or m.severity)]
+        outright = [m for m in denied.get(concept, ()) if not (m.partial or m.severity)]
         sides = _by_side(found, sided=concepts[concept].sided)
         positive[concept] = {
             side: _finding(concept, side, sides[side], outright, lexicon.sized[concept], locate)
             for side in sorted(sides)
         }
     negative: dict[int, Denial] = {}
-    for concept, every in sorted(denied.items()):
+    for concept, every in denied.items():
         if concept not in positive:
             full = [m for m in every if not (m.partial or m.severity)]
-            first = min(full or every, key=lambda m: (not m.explicit, m.first))
-            negative[concept] = Denial(not full, first.explicit, locate(first.first, first.last))
+            named = min(full or every, key=lambda m: m.first)
+            negative[concept] = Denial(not full, True, locate(named.first, named.last))
+    for normal, first_word, last_word, partial in implied:
+        denial = Denial(partial, False, locate(first_word, last_word))
+        for concept in normal:
+            known = negative.get(concept)
+            if concept not in positive and (known is None or (known.partial and not partial)):
+                negative[concept] = denial
     for concept, by_side in positive.items():
         opposite = concepts[concept].opposite
         if opposite is not None and opposite not in positive and opposite not in negative:
@@ -52,9 +59,9 @@ def merge(
         if name[0] == "@" and name != STUDY:  # "cardiomegaly; heart size is stable" speaks of the cardiomegaly
             normal = lexicon.normal[lexicon.anatomies.index(name[1:])]
             name = next((concepts[c].name for c in normal if c in positive), name)
-        known = compared.get(name)
-        compared[name] = (change | known[0], known[1]) if known else (change, locate(first_word, last_word))
-    return Findings(positive, negative, compared, empty)
+        before = compared.get(name)
+        compared[name] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
+    return Findings(positive, dict(sorted(negative.items())), compared, empty)
 
 
 def _by_side(found: list[Mention], *, sided: bool) -> dict[int, list[Mention]]:

@@ -6,7 +6,6 @@ work on short lists of integers, linear in the length of the text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from judges.rules import lexicon as lx
@@ -15,100 +14,121 @@ from judges.rules.findings import Event, Findings, Span
 from judges.rules.merge import merge
 from judges.rules.words import ARTICLES, TOKEN, fold, plain
 
-_COMMA, _COLON, _OR, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.OR), lx.Leaf(cue=lx.UNC)
-_PUNCTUATION: Final = {",": _COMMA, "(": _COMMA, ")": _COMMA, "[": _COMMA, "]": _COMMA, ":": _COLON, "/": _OR}
+_COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.UNC)
+_SLASH, _BREAK = lx.Leaf(cue=lx.OR | lx.SLASH), lx.Leaf(cue=lx.COMMA | lx.BREAK)
+_PUNCTUATION: Final = {
+    ",": _COMMA, "(": _COMMA, ")": _COMMA, "[": _COMMA, "]": _COMMA, ":": _COLON, "/": _SLASH, ";": _BREAK
+}  # fmt: skip
 _ABBREVIATIONS: Final = frozenset(("dr", "vs", "approx", "e", "g", "i", "mr", "mrs", "ms", "st", "fig", "incl"))
-_LINKS: Final = frozenset(
-    (
-        *(
-            "a",
-            "an",
-            "and",
-            "any",
-            "are",
-            "as",
-            "at",
-            "but",
-            "by",
-            "dr",
-            "for",
-            "from",
-            "in",
-            "is",
-            "left",
-            "mild",
-            "no",
-        ),
-        *("not", "of", "on", "or", "possible", "prior", "probable", "right", "small", "than", "the", "to", "versus"),
-        *("was", "were", "with", "without"),
-    )
-)
-"""Words that end no sentence, so that a capital after them starts none."""
 _UNIT: Final = {"mm": 1.0, "cm": 10.0, "millimeter": 1.0, "centimeter": 10.0}
+_MEMO_LIMIT: Final = 50_000
+_LOW, _CAPITAL, _ARTICLE, _MARK = (1 << n for n in range(4))  # forms of a token
+_SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
+"""What the clause under construction holds so far; the last: a denial that follows a subject, as in "effusion without
+
+...", whose list is short."""
+_SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What the clause under construction holds so far."""
-
-    subject: bool = False
-    statement: bool = False
-    verb: bool = False
-    without: bool = False
-    """A denial that follows a subject: "effusion without ...". Its list is short."""
-
-
 class Reader:
-    """Reads reports with one lexicon. Keeps nothing between texts."""
+    """Reads reports with one lexicon. Keeps nothing between texts but how words are spelt."""
 
     def __init__(self, lexicon: lx.Lexicon) -> None:
         self.lexicon = lexicon
+        self._known: dict[str, tuple[str, int]] = {}
 
     def read(self, text: str) -> Findings:
         """All findings of `text`, with spans into `text` as given. Any string is valid."""
         clean, where = plain(text)
-        words, starts, ends = _words(clean)
+        words, starts = self._words(clean)
         clauses = Clauses(self.lexicon)
         self._run(clean, words, starts, clauses)
 
         def locate(first: int, last: int) -> Span:
-            start, end = starts[first], ends[last]
+            start, end = starts[first], _end(clean, starts[last])
             return (start, end) if where is None else (where[start], where[end - 1] + 1)
 
         empty = not any(w[0].isalnum() for w in words)
-        return merge(self.lexicon, clauses.mentions, clauses.changes, locate, empty=empty)
+        return merge(self.lexicon, clauses.mentions, clauses.implied, clauses.changes, locate, empty=empty)
 
-    def _longest(self, words: list[str], i: int) -> tuple[lx.Leaf | None, int]:
-        """The longest phrase that starts at word `i`, and its last word."""
-        node = self.lexicon.trie.get(words[i])
-        leaf: lx.Leaf | None = None
-        last = j = i
-        while node is not None:
-            found = node.get(None)
-            if found is not None:
-                leaf, last = found, j
-            j += 1
-            node = node.get(words[j]) if j < len(words) else None
-        return leaf, last
+    def _words(self, text: str) -> tuple[list[str], list[int]]:
+        """Folded words and punctuation and where each starts; articles, hyphens and wrapped lines are left out."""
+        words: list[str] = []
+        starts: list[int] = []
+        known = self._known
+        length = len(text)
+        low = 0  # was the last word lower case and able to end a sentence?
+        for match in TOKEN.finditer(text):
+            token = match.group()
+            start = match.start()
+            word, form = known.get(token) or self._learn(token)
+            if form:
+                if form & _MARK:
+                    end = match.end()
+                    if word == "\n":
+                        if token.count("\n") == 1 and end < length and text[end].islower():
+                            continue  # a wrapped line goes on; a list item, a heading or a blank line does not
+                    elif start and end < length and not (text[start - 1].isspace() or text[end].isspace()):
+                        continue
+                    words.append(word)
+                    starts.append(start)
+                    continue
+                if low and form & _CAPITAL:
+                    words.append(".")  # "... normal limits The lungs ...": a sentence without its full stop
+                    starts.append(start)
+                low = form & _LOW
+                if form & _ARTICLE:
+                    continue
+            else:
+                low = 0
+            words.append(word)
+            starts.append(start)
+        return words, starts
+
+    def _learn(self, token: str) -> tuple[str, int]:
+        """The word that a token is, and its form."""
+        lexicon = self.lexicon
+        if token[0] == "\n":
+            word, form = "\n", _MARK
+        elif token == "-":
+            word, form = token, _MARK
+        else:
+            word = lexicon.spelling.correct(fold(token))
+            form = _LOW * (token.islower() and word not in lexicon.links) | _ARTICLE * (word in ARTICLES)
+            if len(token) > 1 and token[0].isupper() and token[1:].islower() and word not in lexicon.names:
+                form |= _CAPITAL
+        if len(self._known) < _MEMO_LIMIT:  # bounded: texts are not trusted; the result does not depend on it
+            self._known[token] = word, form
+        return word, form
 
     def _run(self, text: str, words: list[str], starts: list[int], clauses: Clauses) -> None:
         """Sections and sentences. What follows a heading like "Indication:" is not a finding of this study."""
+        trie = self.lexicon.trie
         count = len(words)
         events: list[Event] = []
-        fresh = True  # at the start of a sentence
+        fresh = blank = True  # at the start of a sentence; blank: not even a number or gap in it
         skipping = False
-        held: tuple[int, int] | None = None  # what there was when a section began that only a later heading drops
+        held: tuple[int, ...] | None = None  # what there was when a section began that only a later heading drops
         i = 0
         while i < count:
             word = words[i]
-            leaf, last = self._longest(words, i)
+            node = trie.get(word)
+            if node is None and word[0].isalpha():  # most words that are no phrase
+                fresh = False
+                i += 1
+                continue
+            leaf, last = None, i
+            if node is not None:
+                leaf = node.get(None)
+                if i + 1 < count and words[i + 1] in node:
+                    leaf, last = _longest(node, words, i)
             if leaf is not None:
-                if fresh and leaf.cue & (lx.BODY | lx.SKIP) and last + 1 < count and words[last + 1] == ":":
+                if fresh and leaf.cue & (lx.BODY | lx.SKIP) and _heads(words, i, last, leaf):
                     if not skipping or held is not None:
-                        _sentence(clauses, events)
+                        _sentence(clauses, events, i)
                     if held is not None:
-                        del clauses.mentions[held[0] :], clauses.changes[held[1] :]
+                        clauses.forget(held)
                     events, held, skipping, clauses.topic = [], None, bool(leaf.cue & lx.SKIP), []
                     i = last + 2
                     continue
@@ -116,127 +136,201 @@ class Reader:
                 fresh = False
             elif word[0].isalpha():
                 fresh = False
+            elif word == "_":  # a gap left by de-identification
+                blank = False
             elif word[0].isdigit():
-                size = _millimetres(words, i)
-                if size:
+                blank = False
+                size = _millimetres(words, i, joined=i > 1 and _joins(words, i - 1, text, starts))
+                if size and not _former(words, i, self.lexicon.former):
                     events.append(Event(i, i, lx.Leaf(size=size)))
             elif word in _PUNCTUATION:
                 events.append(Event(i, i, _PUNCTUATION[word]))
-            elif word == "?" and i + 1 < count and text[starts[i + 1]].islower():
+            elif word == "?" and i + 1 < count and _asks(words[i + 1], text[starts[i + 1]], fresh):
                 events.append(Event(i, i, _QUERY))
             elif word in "-–—" and events:
                 events.append(Event(i, i, _COMMA))
-            elif word in ".;\n?!*•" and not (word == "." and _inside(words, i)):
+            elif word in ".\n?!*•" and not (word == "." and _inside(words, i, text, starts)):
                 if skipping and held is None:
-                    if events or not fresh:  # a skipped section loses its first sentence in any case
-                        held = (len(clauses.mentions), len(clauses.changes))
+                    if events or not (fresh and blank):  # a skipped section loses its first sentence in any case
+                        held = clauses.known()
                 else:
-                    _sentence(clauses, events)
-                events, fresh = [], True
+                    _sentence(clauses, events, i)
+                events, fresh, blank = [], True, True
                 if word == "\n":
                     clauses.topic = []
             i = last + 1
         if not skipping or held is not None:
-            _sentence(clauses, events)
+            _sentence(clauses, events, i)
 
 
-def _words(text: str) -> tuple[list[str], list[int], list[int]]:
-    """Folded words and punctuation with their offsets; articles, hyphens and wrapped lines are left out."""
-    words: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    length = len(text)
-    low = False  # was the last word lower case and able to end a sentence?
-    for match in TOKEN.finditer(text):
-        token = match.group()
-        start, end = match.span()
-        if token[0] == "\n":
-            if token.count("\n") == 1 and end < length and text[end].islower():
-                continue  # a wrapped line goes on; a list item, a heading or a blank line does not
-            word = "\n"
-        elif token == "-" and start and end < length and not (text[start - 1].isspace() or text[end].isspace()):
-            continue
-        else:
-            word = fold(token)
-            if low and len(token) > 1 and token[0].isupper() and token[1:].islower():
-                words.append(".")  # "... normal limits The lungs ...": a sentence without its full stop
-                starts.append(start)
-                ends.append(start)
-            low = token.islower() and word not in _LINKS
-            if word in ARTICLES:
-                continue
-        words.append(word)
-        starts.append(start)
-        ends.append(end)
-    return words, starts, ends
+def _longest(node: lx.Trie, words: list[str], i: int) -> tuple[lx.Leaf | None, int]:
+    """The longest phrase that starts at word `i`, where the trie goes on with `node`, and its last word."""
+    leaf: lx.Leaf | None = node.get(None)
+    last = i
+    for j in range(i + 1, len(words)):
+        after: lx.Trie | None = node.get(words[j])
+        if after is None:
+            break
+        node = after
+        if None in node:
+            leaf, last = node[None], j
+    return leaf, last
 
 
-def _millimetres(words: list[str], i: int) -> float:
-    """The measurement that starts or ends with the number at `i`; 0 when it is none."""
+def _end(text: str, start: int) -> int:
+    """Where the token ends that starts here."""
+    match = TOKEN.match(text, start)
+    return match.end() if match else start
+
+
+def _asks(word: str, letter: str, fresh: bool) -> bool:
+    """Whether a question mark asks about the word after it, which starts with `letter`: "opacity ?infective"."""
+    return letter.islower() or (fresh and word.isalpha())
+
+
+def _millimetres(words: list[str], i: int, *, joined: bool) -> float:
+    """The measurement that starts or ends with the number at `i`; 0 when it is none.
+
+    `joined`: the two words before it are the rest of the number.
+    """
     ahead = [*words[i + 1 : i + 4], "", "", ""]
     unit = _UNIT.get(ahead[0]) or (ahead[0] in "x×" and _UNIT.get(ahead[2]))  # "2.3 x 1.8 cm"
     number = words[i]
     if not unit or len(number) > 6:
         return 0.0
-    if i > 1 and words[i - 1] == "." and words[i - 2].isdigit() and number.isdigit():
-        number = f"{words[i - 2][-4:]}.{number}"  # "2 . 3 cm" in tokenised text
+    if joined:
+        number = f"{words[i - 2][-4:]}.{number}"
     return float(number) * unit
 
 
-def _inside(words: list[str], i: int) -> bool:
+def _joins(words: list[str], i: int, text: str, starts: list[int]) -> bool:
+    """Whether the word at `i` is a decimal point in tokenised text ("a 2 . 3 cm nodule").
+
+    It is not the full stop after the number of a list: "1. 12 mm nodule", "1 . 12 mm nodule".
+    """
+    if words[i] != "." or not (words[i - 1].isdigit() and words[i + 1].isdigit()):
+        return False
+    start = starts[i - 1]
+    before = text[max(0, start - 3) : start]
+    return text[starts[i] - 1] == " " and "\n" not in before and before.rstrip()[-1:] not in ("", ".", ":")
+
+
+def _former(words: list[str], i: int, former: frozenset[str]) -> bool:
+    """Whether the measurement at `i` is that of an earlier study."""
+    j = i - 1
+    while j >= max(0, i - 8) and (words[j] in _UNIT or words[j] in ".x×" or words[j][0].isdigit()):
+        j -= 1  # "previously 3.9 x 3.1 cm"
+    if j < 0:
+        return False
+    if words[j] in former or (j and words[j - 1] in ("compared", "versus") and words[j] in ("to", "with")):
+        return True
+    return "previously" in words[i + 1 : i + 4]
+
+
+def _heads(words: list[str], i: int, last: int, leaf: lx.Leaf) -> bool:
+    """Whether these words are a heading: a colon or dash follows, or they have a line of their own."""
+    after = words[last + 1] if last + 1 < len(words) else ""
+    return after == ":" or (after == "-" and leaf.anatomy < 0) or (after == "\n" and (i == 0 or words[i - 1] == "\n"))
+
+
+def _inside(words: list[str], i: int, text: str, starts: list[int]) -> bool:
     """Whether the full stop at `i` ends no sentence: "Dr. N", "1 . 5 cm"."""
     if not 0 < i < len(words) - 1:
         return False
     if words[i - 1] in _ABBREVIATIONS:
         return words[i + 1] != "\n"
+    return _UNIT.get(words[min(i + 2, len(words) - 1)]) is not None and _joins(words, i, text, starts)
+
+
+def _sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
+    """Split where a new statement begins and read each clause; the sentence ends before word `stop`."""
+    clauses.begin()
+    clause: list[Event] = []
+    seen = 0
+    for k, event in enumerate(events):
+        leaf = event.leaf
+        cue, kind = leaf.cue, leaf.kind
+        if cue & _SPLITS:
+            if cue & lx.CONTRAST and _modifies(events, k):
+                continue
+            if clause and _starts_clause(events, k, seen):
+                clauses.read(clause, event.first)
+                clause, seen = [], 0
+                if cue & (lx.COMMA | lx.AND):
+                    continue
+        elif kind & lx.BARE and seen & _STATEMENT and _runs_on(events, k):
+            clauses.read(clause, event.first)
+            clause, seen = [], 0
+        clause.append(event)
+        if kind & lx.SAYS or cue & lx.NORMAL:
+            seen |= _SUBJECT | _STATEMENT
+        elif kind & lx.NAMED:
+            seen |= _SUBJECT
+        if cue & lx.NEG:
+            seen = (seen & _SUBJECT) | _STATEMENT | _DENIED | (_WITHOUT if seen & _SUBJECT else 0)
+        elif cue & lx.EXIST or (cue & lx.VERB and seen & _SUBJECT):
+            seen |= _VERB
+    if clause:
+        clauses.read(clause, stop)
+
+
+def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
+    """Whether the words after this comma, "and" or "there is" are a statement of their own: [subject] verb ..."""
+    here = events[k].leaf.cue
+    stated = bool(seen & _STATEMENT)
+    if here & (lx.EXIST | lx.CONTRAST | lx.BREAK):
+        return stated
+    closed = here & lx.COMMA and seen & _DENIED and seen & _VERB  # "no pneumothorax is seen, ..."
+    finding = anatomy = False
+    for j in range(k + 1, min(k + _AHEAD, len(events))):
+        leaf = events[j].leaf
+        cue = leaf.cue
+        if cue & lx.EXIST:
+            return stated
+        if cue & lx.NEG and not (finding or anatomy):
+            return bool(seen & (_VERB | _WITHOUT))
+        if cue & (lx.COMMA | lx.AND | lx.OR | lx.TERM):
+            return bool(closed and finding and not cue & (lx.OR | lx.AND))
+        if cue & lx.VERB and finding:
+            if seen & _VERB or (seen & _WITHOUT and here & lx.COMMA):
+                return True
+            return bool(seen & _DENIED) and _predicate(events, j)
+        if cue & lx.VERB and (anatomy or j > k + 1):
+            return stated and (anatomy or bool(events[j - 1].leaf.side))
+        finding = finding or leaf.concept >= 0
+        anatomy = anatomy or leaf.anatomy >= 0
+    return bool(closed and finding)
+
+
+def _modifies(events: list[Event], k: int) -> bool:
+    """Whether this "but" stands between two words for one finding: "small but increasing effusion"."""
+    if not 0 < k < len(events) - 1:
+        return False
+    before, here, after = events[k - 1], events[k], events[k + 1]
     return (
-        words[i - 1].isdigit() and words[i + 1].isdigit() and _UNIT.get(words[min(i + 2, len(words) - 1)]) is not None
+        bool(before.leaf.severity | before.leaf.change and after.leaf.severity | after.leaf.change)
+        and before.last + 1 == here.first
+        and here.last + 1 == after.first
     )
 
 
-def _sentence(clauses: Clauses, events: list[Event]) -> None:
-    """Split where a new statement begins and read each clause."""
-    clauses.carry = []
-    clause: list[Event] = []
-    seen = _Seen()
-    for k, event in enumerate(events):
-        leaf = event.leaf
-        cue = leaf.cue
-        if clause and cue & (lx.EXIST | lx.COMMA | lx.AND) and _starts_clause(events, k, seen):
-            clauses.read(clause)
-            clause, seen = [], _Seen()
-            if not cue & lx.EXIST:
-                continue
-        clause.append(event)
-        if leaf.concept >= 0 or leaf.descriptors or leaf.absent or cue & lx.NORMAL:
-            seen.subject = seen.statement = True
-        elif leaf.anatomy >= 0:
-            seen.subject = True
-        if cue & lx.NEG:
-            seen.verb, seen.without, seen.statement = False, seen.subject, True
-        elif cue & lx.VERB and seen.subject:
-            seen.verb = True
-    if clause:
-        clauses.read(clause)
+def _predicate(events: list[Event], j: int) -> bool:
+    """Whether this verb says something of its subject, other than that it is seen: "effusions are small"."""
+    if events[j].leaf.change:
+        return True
+    if j + 1 >= len(events):
+        return False
+    leaf = events[j + 1].leaf
+    if leaf.cue & lx.VERB and j + 3 < len(events) and events[j + 2].leaf.cue & lx.PREP:
+        return bool(events[j + 3].leaf.side | events[j + 3].leaf.zone)  # "... are seen in the left lung"
+    return bool(leaf.severity or leaf.change) and not leaf.cue & (lx.NEG | lx.NEG_AFTER)
 
 
-def _starts_clause(events: list[Event], k: int, seen: _Seen) -> bool:
-    """Whether the words after this comma, "and" or "there is" are a statement of their own: [subject] verb ..."""
-    if events[k].leaf.cue & lx.EXIST:
-        return seen.subject
-    finding = anatomy = False
-    for event in events[k + 1 : k + _AHEAD]:
-        cue = event.leaf.cue
-        if cue & lx.EXIST:
-            return seen.subject
-        if cue & lx.NEG and not (finding or anatomy):
-            return seen.verb or seen.without
-        if cue & (lx.COMMA | lx.AND | lx.OR | lx.TERM):
-            return False
-        if cue & lx.VERB and finding:
-            return seen.verb or (seen.without and bool(events[k].leaf.cue & lx.COMMA))
-        if cue & lx.VERB and anatomy:
-            return seen.statement
-        finding = finding or event.leaf.concept >= 0
-        anatomy = anatomy or event.leaf.anatomy >= 0
-    return False
+def _runs_on(events: list[Event], k: int) -> bool:
+    """Whether a sentence begins here without a full stop before: "no pneumothorax | heart is enlarged"."""
+    if k + 1 >= len(events) or not events[k + 1].leaf.cue & lx.VERB:
+        return False
+    before, here, after = events[k - 1], events[k], events[k + 1]
+    if before.last + 1 != here.first or here.last + 1 != after.first:
+        return False
+    return before.leaf.concept >= 0 or bool(before.leaf.cue & (lx.NORMAL | lx.VERB))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -92,3 +93,44 @@ def plain(text: str) -> tuple[str, list[int] | None]:
 def phrase_words(phrase: str) -> tuple[str, ...]:
     """A lexicon phrase as the words that a text would have."""
     return tuple(w for w in (fold(m.group()) for m in TOKEN.finditer(phrase)) if w not in ARTICLES)
+
+
+class Speller:
+    """Corrects a long word that is one slip of the finger (a letter left out, doubled, changed, two swapped) away
+
+    from exactly one known word. Each word is compared by its variants with one letter left out: no search.
+    """
+
+    SHORTEST: Final = 8
+    LONGEST: Final = 24
+
+    def __init__(self, wanted: Iterable[str], never: Iterable[str], known: Iterable[str]) -> None:
+        """Corrections are to `wanted` words only; `known` and `never` are left alone: `never` are English words that
+
+        look like a slip of a wanted one.
+        """
+        self.fixed = frozenset((*known, *map(fold, never)))
+        self._near: dict[str, list[str]] = {}
+        for word in sorted(w for w in wanted if len(w) >= self.SHORTEST):
+            for variant in _shortened(word):
+                self._near.setdefault(variant, []).append(word)
+
+    def correct(self, word: str) -> str:
+        """`word` itself, unless it is a slip."""
+        if not self.SHORTEST - 1 <= len(word) <= self.LONGEST or word in self.fixed:
+            return word
+        near = {w for variant in _shortened(word) for w in self._near.get(variant, ()) if _one_slip(word, w)}
+        return near.pop() if len(near) == 1 else word
+
+
+def _shortened(word: str) -> set[str]:
+    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
+
+
+def _one_slip(a: str, b: str) -> bool:
+    """Whether two words that share a shortened form are one letter, or two neighbours that changed places, apart."""
+    if len(a) != len(b):
+        return True
+    differ = [i for i, (x, y) in enumerate(zip(a, b, strict=True)) if x != y]
+    i, j = differ[0], differ[-1]
+    return i == j or (j - i == 1 and a[i] == b[j] and a[j] == b[i])

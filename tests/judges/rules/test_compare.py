@@ -88,6 +88,16 @@ def test_signed_score(compare: Compare, candidate: str, reference: str, signed: 
     assert compare(candidate, reference).values["signed"] == pytest.approx(signed)
 
 
+@pytest.mark.parametrize(
+    ("candidate", "signed"),
+    [("Stable examination.", 1.0), ("No pneumothorax.", -1 / 3), ("Right lung mass.", -0.75)],
+)
+def test_no_change_is_worth_a_normal_report(compare: Compare, candidate: str, signed: float) -> None:
+    """.4 for saying so. Dropped: "compared" and "stable", .1 each, -.2 / .6; with an invented mass -1.2 / 1.6."""
+    verdict = compare(candidate, "As compared to the previous radiograph, there is no relevant change.")
+    assert verdict.values["signed"] == pytest.approx(signed)
+
+
 def test_green_and_inverse_errors(compare: Compare) -> None:
     """Two matched, one significant false finding: 2 / 3 and 1 / 2."""
     reference = "Small left pleural effusion. Mild cardiomegaly."

@@ -172,6 +172,17 @@ SHAPES = {
     "headings": "indication: effusion. ",
     "capitals": "limits The ",
     "findings on both sides": "left effusion. right effusion. ",
+    "normal anatomies": "normal heart lungs ",
+    "verbs": "is ",
+    "denied abnormalities": "heart no abnormality ",
+    "slashes": "effusion/edema/",
+    "semicolons": "effusion; increased; ",
+    "tips": "ett. the tip in svc. ",
+    "what a finding is taken for": "opacity, likely ",
+    "lists that change": "unchanged effusion and ",
+    "changes of lists": "effusion and edema are unchanged, ",
+    "half of a heading": "heart lung ; normal ",
+    "slips": "pneumothroax effsion ",
 }
 
 

@@ -1,0 +1,139 @@
+"""Looking at the phrases around one: what leads to it, what follows it, where a subject starts."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final
+
+from judges.rules import lexicon as lx
+from judges.rules.findings import Event
+
+_ENDS_NORMAL: Final = lx.VERB | lx.NORMAL | lx.NEG | lx.TERM | lx.EXIST
+_ENDS_SEARCH: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.COLON | lx.VERB | lx.NEG | lx.PREP
+_AHEAD: Final = 8  # how many phrases ahead a cue looks for its finding
+_NORMAL_AHEAD: Final = 12  # and a leading "normal" for its anatomies
+
+
+def has_substance(leaf: lx.Leaf) -> bool:
+    """Whether the phrase names something, so that its clause has a subject of its own."""
+    if leaf.descriptors and leaf.concept < 0 and not leaf.absent and (leaf.change or leaf.severity):
+        return bool(leaf.kind & (lx.NAMED | lx.THING))
+    return bool(leaf.kind & (lx.SAYS | lx.NAMED | lx.THING) or leaf.cue & lx.NORMAL)
+
+
+def leads(events: list[Event], k: int) -> bool:
+    """Whether a verb leads to the place of what stands before it: "calcification is seen in the hilum"."""
+    for j in range(k + 1, min(k + 4, len(events))):
+        if events[j].first != events[j - 1].last + 1:
+            return False
+        cue = events[j].leaf.cue
+        if cue & lx.PREP:
+            return not cue & lx.WITH
+        if not cue & lx.VERB:
+            return False
+    return False
+
+
+def governed(events: list[Event], k: int) -> bool:
+    """Whether a preposition leads to this word: "at the left base"."""
+    for j in range(k - 1, max(-1, k - 5), -1):
+        if events[j].last != events[j + 1].first - 1:
+            return False
+        leaf = events[j].leaf
+        if leaf.cue & lx.PREP:
+            return not leaf.cue & lx.WITH
+        if not (leaf.side or leaf.zone or leaf.severity):
+            return False
+    return False
+
+
+def touches(events: list[Event], k: int, word: int) -> bool:
+    """Whether known words lead from this event to `word` without a gap: "left lower lobe | nodule"."""
+    for j in range(k, min(len(events), k + _AHEAD) - 1):
+        here, after = events[j], events[j + 1]
+        if after.first != here.last + 1 or (after.leaf.side and here.leaf.zone | here.leaf.kind & lx.BARE):
+            return False  # a side after a place begins another noun: "in the left lower lobe | right PICC"
+        if after.last >= word:
+            return True
+    return False
+
+
+def next_finding(events: list[Event], k: int, stop: int) -> int:
+    """The finding that known words lead to, without a gap or a cue in `stop`: "calcified | LLL granuloma"; else -1."""
+    for j in range(k + 1, min(k + _AHEAD, len(events))):
+        leaf = events[j].leaf
+        if events[j].first != events[j - 1].last + 1 or leaf.cue & (_ENDS_SEARCH | stop):
+            return -1
+        if leaf.concept >= 0:
+            return leaf.concept
+    return -1
+
+
+def names_subject(events: list[Event], k: int) -> bool:
+    """Whether a bare anatomy stands here: the subject of what follows."""
+    while k < len(events) and events[k].leaf.side and not events[k].leaf.kind & (lx.NAMED | lx.SAYS):
+        k += 1
+    return k < len(events) and bool(events[k].leaf.kind & lx.BARE)
+
+
+def finds(events: list[Event], k: int) -> bool:
+    """Whether a finding follows that this cue may speak of, so that it does not speak of the one before."""
+    if k and events[k - 1].leaf.cue & lx.VERB and events[k - 1].last == events[k].first - 1:
+        return False
+    for event in events[k + 1 : k + 1 + _AHEAD]:
+        leaf = event.leaf
+        if leaf.concept >= 0 or leaf.descriptors:
+            return True
+        if leaf.cue & _ENDS_SEARCH:
+            return False
+    return False
+
+
+def start_of_subject(events: list[Event], k: int, since: int) -> int:
+    """Where the subject of a trailing "is normal" starts, its side included: "left lung base is clear"."""
+    start = j = k
+    while j and events[j - 1].first >= since:
+        j -= 1
+        if events[j].leaf.kind & lx.NAMED:
+            start = j
+    while start and events[start - 1].leaf.side | events[start - 1].leaf.zone and events[start - 1].first >= since:
+        start -= 1
+    return events[start].first
+
+
+def following(events: list[Event], k: int) -> tuple[list[int], int]:
+    """Anatomies that a leading "normal" speaks of, and where they end: "normal heart size and mediastinal contours"."""
+    found: list[int] = []
+    end = events[k].last + 1
+    for event in events[k + 1 : k + _NORMAL_AHEAD]:
+        leaf = event.leaf
+        if leaf.kind & lx.BARE:
+            found.append(leaf.anatomy)
+            end = event.last + 1
+        elif leaf.concept >= 0 or leaf.descriptors or leaf.cue & _ENDS_NORMAL:
+            break
+    return found, end
+
+
+def is_last(events: list[Event], k: int, stop: int) -> bool:
+    """Whether no word follows this phrase before a comma or the end of the clause."""
+    after = events[k].last + 1
+    if k + 1 == len(events):
+        return stop == after
+    return events[k + 1].first == after and bool(events[k + 1].leaf.cue & lx.COMMA)
+
+
+def alternative_follows(events: list[Event], k: int) -> bool:
+    """Whether an "or" follows in the list that goes on here."""
+    for event in events[k + 1 : k + 1 + _NORMAL_AHEAD]:
+        if event.leaf.cue & lx.OR:
+            return True
+        if event.leaf.cue & (lx.TERM | lx.EXIST | lx.VERB | lx.COLON):
+            return False
+    return False
+
+
+def within(ranges: list[tuple[int, int]], word: int) -> bool:
+    """Whether `word` lies in one of the ranges, which are in order."""
+    at = bisect_left(ranges, (word + 1,))
+    return bool(at) and ranges[at - 1][0] <= word < ranges[at - 1][1]

@@ -1,0 +1,278 @@
+"""To which finding of a clause each side, zone, grade, size, tip position and change belongs."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from typing import Final
+
+from judges.rules import around
+from judges.rules import lexicon as lx
+from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Event, Mention
+
+Change = tuple[str, int, int, int]
+"""Concept name, ``@anatomy`` or ``@study``; set of changes; first and last word."""
+
+_BOUNDARY: Final = (
+    lx.COMMA | lx.AND | lx.OR | lx.VERB | lx.PREP | lx.EXIST | lx.TERM | lx.COLON | lx.UNC | lx.UNC_AFTER
+    | lx.UNC_SOFT | lx.READING | lx.NEG
+)  # fmt: skip
+"""Cues across which an attribute does not reach forward: "effusion on the left with atelectasis"."""
+_SEPARATE: Final = (
+    lx.VERB | lx.TERM | lx.EXIST | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER | lx.HYP | lx.WITH
+    | lx.COLON
+)  # fmt: skip
+"""Cues between two findings that make them no list."""
+_DEGREES: Final = lx.WORSE | lx.BETTER
+_STEPS: Final = 8  # how far a list or a noun phrase is followed
+
+
+@dataclass(slots=True)
+class _Changed:
+    """One word of change and the mention (by index; -1 = none) that it was bound to."""
+
+    event: int
+    mention: int
+    anatomy: int
+    ahead: bool
+
+
+class Binder:
+    """Binds the attributes of one clause."""
+
+    def __init__(self, lexicon: lx.Lexicon, events: list[Event], mentions: list[Mention]) -> None:
+        self.lexicon = lexicon
+        self.events = events
+        self.mentions = mentions
+        self._firsts = [m.first for m in mentions]
+        self._boundaries = [e.first for e in events if e.leaf.cue & _BOUNDARY]
+        self._changed: list[_Changed] = []
+        self._parts: dict[int, list[int]] = {}  # mention -> events that gave it a side or grade
+        self._located: list[int] = []  # mentions whose place follows them: "effusion and atelectasis at the left base"
+        self._gaps: list[int] | None = None
+
+    def bind(self, attributes: list[tuple[int, bool]], anatomies: list[tuple[int, int, int]]) -> list[Change]:
+        """`attributes`: event index, and whether the word is itself denied ("no new ..."). Adds to `mentions`."""
+        for k, denied in attributes:
+            leaf = self.events[k].leaf
+            if leaf.severity and self._of_change(k):
+                continue
+            if leaf.place:
+                device = self._device(self.events[k].first)
+                if device is not None:
+                    device.place |= leaf.place
+                if not (leaf.side or leaf.zone or leaf.change):
+                    continue
+            at, ahead = self._target(k)
+            if leaf.change and not (denied and not leaf.change & lx.RESOLVED):
+                anatomy = self._anatomy(k, at, anatomies, ahead)
+                self._changed.append(_Changed(k, -1 if anatomy >= 0 else at, anatomy, ahead))
+            if at >= 0:
+                target = self.mentions[at]
+                target.zone |= leaf.zone
+                target.size = max(target.size, leaf.size)
+                if leaf.side or leaf.severity:
+                    target.side |= leaf.side
+                    target.severity |= leaf.severity
+                    self._parts.setdefault(at, []).append(k)
+                if (leaf.side or leaf.zone) and not ahead and around.governed(self.events, k):
+                    self._located.append(at)
+        changes = self._changes() if self._changed else []
+        self._share_places()
+        self._split()
+        return changes
+
+    # ----- the mention that an attribute speaks of ------------------------------------------------------------------
+
+    def _target(self, k: int) -> tuple[int, bool]:
+        """The mention around it, else the next one that no boundary separates from it, else the previous one.
+
+        With whether it lies ahead.
+        """
+        first, last, leaf = self.events[k]
+        mentions = self.mentions
+        at = bisect_left(self._firsts, first)
+        if at and mentions[at - 1].last >= first:
+            return at - 1, False
+        if at == len(mentions):
+            return at - 1, False
+        if at == 0:
+            return 0, True
+        predicate = self.events[k - 1].leaf.cue & lx.VERB and self.events[k - 1].last == first - 1
+        if leaf.cue & lx.VERB or (leaf.change and predicate):  # "edema is unchanged, effusion ..."
+            return at - 1, False
+        start = last + 1
+        if leaf.change:
+            for event in self.events[k + 1 : k + 1 + _STEPS]:  # "decrease in the size of the effusion"
+                if not event.leaf.cue & lx.OBJECT:
+                    break
+                start = event.last + 1
+        stop = bisect_left(self._boundaries, start)
+        free = stop == len(self._boundaries) or self._boundaries[stop] > mentions[at].first
+        if (
+            free
+            and not leaf.change
+            and around.governed(self.events, k)
+            and not around.touches(self.events, k, mentions[at].first)
+        ):
+            free = False  # "volume loss in the right hemithorax following lobectomy"
+        return (at, True) if free else (at - 1, False)
+
+    def _device(self, at: int) -> Mention | None:
+        """The device whose tip this is: the nearest one before, else after."""
+        sized, mentions = self.lexicon.sized, self.mentions
+        middle = bisect_left(self._firsts, at)
+        near = (*range(middle - 1, max(-1, middle - _STEPS), -1), *range(middle, min(len(mentions), middle + _STEPS)))
+        return next((mentions[i] for i in near if not sized[mentions[i].concept]), None)
+
+    def _of_change(self, k: int) -> bool:
+        """Whether this grade is the amount of a change: "mild increase", "has decreased slightly"."""
+        events = self.events
+        first, last, _ = events[k]
+        if k + 1 < len(events) and events[k + 1].first == last + 1:
+            after = events[k + 1].leaf
+            if after.change & _DEGREES or (after.side and after.cue & lx.PREP):  # "slightly larger on the right"
+                return True
+        if not (k and events[k - 1].leaf.change & _DEGREES and events[k - 1].last == first - 1):
+            return False
+        at = bisect_left(self._firsts, first)
+        return at == len(self.mentions) or not around.touches(self.events, k, self.mentions[at].first)
+
+    def _anatomy(self, k: int, at: int, anatomies: list[tuple[int, int, int]], ahead: bool) -> int:
+        """The anatomy that a change speaks of instead of a finding; -1 if it is the finding's."""
+        first = self.events[k].first
+        if not anatomies:
+            return -1
+        if at < 0:
+            return min(anatomies, key=lambda a: abs(a[0] - first))[1]
+        middle = bisect_left(anatomies, (first, -1, -1))
+        if not middle or anatomies[middle - 1][2] >= 0:
+            return -1
+        word, anatomy, _ = anatomies[middle - 1]
+        mention = self.mentions[at]
+        if ahead:  # "heart size is stable with a small effusion"
+            stop = bisect_left(self._boundaries, first + 1)
+            apart = stop < len(self._boundaries) and self._boundaries[stop] < mention.first
+            return anatomy if apart and not self._objects(k) else -1
+        if mention.last < word:  # "small effusion, heart size stable"
+            j = bisect_left(self.events, (word,))
+            return -1 if around.governed(self.events, j) or self.events[j].leaf.anatomy < 0 else anatomy
+        return -1
+
+    # ----- lists ------------------------------------------------------------------------------------------------------
+
+    def _between(self) -> list[int]:
+        """Per mention: all cues between the mention before and it."""
+        if self._gaps is None:
+            self._gaps = [0] * (len(self.mentions) + 1)
+            i = 0
+            for event in self.events:
+                while i < len(self.mentions) and self.mentions[i].first <= event.first:
+                    i += 1
+                if i == 0 or event.first > self.mentions[i - 1].last:
+                    self._gaps[i] |= event.leaf.cue
+        return self._gaps
+
+    def _objects(self, k: int) -> bool:
+        return k + 1 < len(self.events) and bool(self.events[k + 1].leaf.cue & lx.OBJECT)
+
+    def _links(self, k: int, after: int) -> int:
+        """What joins the findings that this word of change speaks of: "cardiomegaly and effusions are unchanged".
+
+        A singular verb speaks of the last one only.
+        """
+        for event in reversed(self.events[max(0, k - _STEPS) : k + 1]):
+            if event.first <= after:
+                break
+            if event.leaf.cue & lx.PLURAL:
+                return lx.COMMA | lx.AND
+            if event.leaf.cue & (lx.VERB | lx.COMMA):
+                return 0
+        return lx.AND
+
+    def _changes(self) -> list[Change]:
+        own = {c.mention for c in self._changed}
+        concepts, mentions = self.lexicon.concepts, self.mentions
+        found: list[Change] = []
+        for item in self._changed:
+            first, last, leaf = self.events[item.event]
+            change, at = leaf.change, item.mention
+            if change & lx.COMPARED or leaf.cue & lx.STUDYWIDE:
+                found.append((STUDY, change, first, last))
+                continue
+            if at < 0:
+                whole = item.anatomy == self.lexicon.chest and not any(e.leaf.side for e in self.events)
+                if not leaf.cue & lx.PERSISTING:
+                    name = STUDY if whole or item.anatomy < 0 else "@" + self.lexicon.anatomies[item.anatomy]
+                    found.append((name, change, first, last))
+                continue
+            for i in (at, *self._listed(item, own)):
+                mention = mentions[i]
+                if mention.state == HYPOTHETICAL:
+                    continue
+                if change & lx.RESOLVED:
+                    mention.state = min(mention.state, ABSENT)
+                elif mention.state <= ABSENT:
+                    continue
+                found.append((concepts[mention.concept].name, change, first, last))
+        return found
+
+    def _listed(self, item: _Changed, own: set[int]) -> list[int]:
+        """The other members of the list whose member a change was bound to, without those that have their own."""
+        at, leaf = item.mention, self.events[item.event].leaf
+        found: list[int] = []
+        if len(self.mentions) == 1:
+            return found
+        gaps = self._between()
+        if not item.ahead:
+            links = self._links(item.event, self.mentions[at].last)
+            for i in range(at, max(0, at - _STEPS), -1):
+                if not gaps[i] & links or gaps[i] & (_SEPARATE | (lx.COMMA & ~links)) or i - 1 in own:
+                    break
+                found.append(i - 1)
+        elif item.ahead:
+            objects = self._objects(item.event)
+            links = lx.AND | lx.COMMA | lx.OR if objects else lx.AND
+            for i in range(at + 1, min(len(self.mentions), at + _STEPS)):
+                mention = self.mentions[i]
+                graded = mention.severity or mention.side or mention.size
+                if not gaps[i] & links or gaps[i] & (_SEPARATE | (0 if objects else lx.COMMA)) or i in own:
+                    break
+                if graded and not leaf.change & lx.STABLE:
+                    break
+                found.append(i)
+        return found
+
+    def _share_places(self) -> None:
+        """ "Effusion and atelectasis at the left base": the place is that of both."""
+        thoracic, mentions = self.lexicon.thoracic, self.mentions
+        for at in self._located:
+            for i in range(at, max(0, at - _STEPS), -1):
+                one, other = mentions[i - 1], mentions[i]
+                gap = self._between()[i]
+                if not gap & (lx.AND | lx.COMMA | lx.SLASH) or gap & (_SEPARATE | lx.PREP) or one.side or one.zone:
+                    break
+                if not (thoracic[one.concept] and thoracic[other.concept]):
+                    break
+                one.side, one.zone = other.side, other.zone
+
+    def _split(self) -> None:
+        """ "Moderate right and small left effusions" are two findings, each with its grade."""
+        for at, parts in self._parts.items():
+            if len(parts) < 4:
+                continue
+            grades: dict[int, int] = {}
+            side = severity = 0
+            for i, k in enumerate(parts):
+                leaf = self.events[k].leaf
+                between = self.events[parts[i - 1] + 1 : k] if i else ()
+                if (side and leaf.side) or any(e.leaf.cue & (lx.AND | lx.COMMA) for e in between):
+                    side = severity = 0
+                side, severity = side | leaf.side, severity | leaf.severity
+                if side in (lx.LEFT, lx.RIGHT) and severity:
+                    grades[side] = severity
+            if len(grades) == 2:
+                mention = self.mentions[at]
+                if mention.state >= UNCERTAIN:
+                    self.mentions.append(replace(mention, side=lx.RIGHT, severity=grades[lx.RIGHT]))
+                    mention.side, mention.severity = lx.LEFT, grades[lx.LEFT]

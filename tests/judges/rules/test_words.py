@@ -1,0 +1,52 @@
+"""Folding of words, and the correction of slips of the finger."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from judges.rules.judge import RulesJudge
+from judges.rules.words import Speller, fold
+
+
+@pytest.mark.parametrize(
+    ("token", "word"),
+    [("Pneumothoraces", "pneumothorax"), ("oedematous", "edematous"), ("bases", "base"), ("VISUALISED", "visualized")],
+)
+def test_fold(token: str, word: str) -> None:
+    assert fold(token) == word
+
+
+@pytest.mark.parametrize(
+    ("slip", "word"),
+    [
+        ("pneumothroax", "pneumothorax"),  # two letters changed places
+        ("pnemothorax", "pneumothorax"),  # one left out
+        ("effussion", "effusion"),  # one doubled
+        ("atelactasis", "atelectasis"),  # one changed
+        ("pnuemothroax", "pnuemothroax"),  # two slips are too many
+        ("efusion", "effusion"),
+        ("edmea", "edmea"),  # short words have too many neighbours
+        ("confusion", "confusion"),  # an English word beside "contusion"
+        ("injection", "injection"),  # beside "infection"
+        ("asymmetric", "asymmetric"),  # beside its opposite
+        ("resolve", "resolve"),  # to resolve is not to have resolved
+        ("evaluated", "evaluated"),
+    ],
+)
+def test_a_slip_of_the_finger_is_corrected(judge: RulesJudge, slip: str, word: str) -> None:
+    assert judge.lexicon.spelling.correct(slip) == word
+
+
+def test_a_slip_between_two_words_is_left_alone() -> None:
+    assert Speller(["consolidate", "consolidats"], [], []).correct("consolidatx") == "consolidatx"
+
+
+def test_correction_does_not_search(judge: RulesJudge) -> None:
+    """Its cost is that of the word, not of the lexicon: even long unknown words take microseconds."""
+    start = time.process_time()
+    for i in range(1000):
+        judge.lexicon.spelling.correct(f"abcdefghijklmnopqrst{i % 10}")
+        judge.lexicon.spelling.correct("x" * 100_000)
+    assert time.process_time() - start < 0.5

@@ -19,19 +19,27 @@ from judges.rules.findings import Finding, Findings
 OVERCONFIDENT: Final = 0.75
 """Share of the credit for asserting what the reference calls possible (`UNCERTAIN` for the converse)."""
 KIN: Final = (1.0, 0.75, 0.5)
-"""Credit for naming an ancestor or descendant instead, by distance; farther ones get the last."""
+"""Credit for naming an ancestor or descendant instead, by distance; farther ones get the last. Never more than what is
+named is worth itself, which is its price if it is false: a vague guess must not pay better than a precise one."""
 FREE_KIN: Final = 0.5
 """Credit for a finding that is only a more general or special name of another one that matched."""
 DENIED: Final = 0.25
 """Extra penalty, as a share of the weight, for denying what the reference asserts: by name, or, where the error is a
 significant one, by a normality phrase ("the lungs are clear")."""
 PARTIAL_DENIAL: Final = 0.5
-"""Share of the weight of a false finding that the reference denies only in part ("no large effusion")."""
+"""Share of the weight of a false finding that the reference denies only in part ("no large effusion"), and of the
+penalty for denying in part what the reference asserts."""
 WRONG_SIDE: Final = 0.25
 """Extra penalty, as a share of the weight, for the wrong side; there is no credit for it either."""
 ONE_SIDE: Final = 0.6
 """Share of the credit when only one side of two is right; `NO_SIDE` when the side is left out."""
-NO_SIDE: Final = 0.9
+NO_SIDE: Final = 0.7
+OVERALL: Final = 0.85
+"""Least share of a normal reference that a candidate covers which calls the whole examination normal."""
+UNSAID: Final = 0.9
+"""Share of the credit when the reference's grade or tip position is left out: less than a good guess is worth."""
+UNSAID_ASTRAY: Final = 0.5
+"""The same for a tip that lies where none belongs, which is an error besides."""
 OTHER_ZONE: Final = 0.75
 """Share of the credit for another zone of the lung; `OTHER_PLACE` for a tip that is reported elsewhere."""
 OTHER_PLACE: Final = 0.25
@@ -40,6 +48,8 @@ ONE_BAND: Final = 0.85
 FAR_BAND: Final = 0.5
 """The same for more bands, or a size over 2.5 times off."""
 
+_FAINT: Final = 0b0011  # bands for which "no large effusion" is right
+_RANGE: Final = 2  # neighbouring bands that one grade may span: "mild to moderate"
 _SIDE_NAME: Final = ("unspecified", "left", "right", "bilateral")
 _BAND_NAME: Final = ("trace", "small", "moderate", "large")
 
@@ -73,6 +83,9 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
     account.matched += scores.NEGATIVE * covered
     omitted = compare_changes(account, candidate, reference, prior, [(x, y) for x, y, _ in pairs])
 
+    known = bool(reference.positive or reference.negative or reference.changes)
+    if known and not (candidate.positive or candidate.negative or candidate.changes or candidate.empty):
+        account.penalty += DENIED * (sum(account.weight.values()) or scores.NORMAL_REPORT)  # not a report of this study
     weight = sum(account.weight.values())
     credit = sum(account.credit.values())
     if 0 < weight < scores.NORMAL_REPORT:  # a lone minor finding is worth a normal report
@@ -82,7 +95,7 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
     elif reference.changes and not weight:  # "No change.": worth a normal report, and only comparisons can earn it
         credit, weight = scores.NORMAL_REPORT * (1 - omitted / cost(reference.changes)), scores.NORMAL_REPORT
     notes = []
-    if not (reference.positive or reference.negative or reference.changes):
+    if not known:
         notes.append("reference_without_findings")
     if any(f.contradicted for sides in candidate.positive.values() for f in sides.values()):
         notes.append("candidate_contradicts_itself")
@@ -167,8 +180,30 @@ def _assign_kin(
         if x in mine and y in theirs:
             mine.remove(x)
             theirs.remove(y)
-            found.append((x, y, KIN[min(distance, len(KIN) - 1)]))
+            worth = lexicon.concepts[x.concept].weight / (lexicon.concepts[y.concept].weight or 1.0)
+            found.append((x, y, min(KIN[min(distance, len(KIN) - 1)], worth)))
     return found
+
+
+def _same_kind(lexicon: lx.Lexicon, one: int, other: int) -> bool:
+    """Whether the two are alternatives to a radiologist: of one family, as atelectasis and pneumonia are."""
+    concepts = lexicon.concepts
+    return not ({one} | concepts[one].ancestors.keys()).isdisjoint({other} | concepts[other].ancestors.keys())
+
+
+def _borne_out(lexicon: lx.Lexicon, concept: int, reference: Findings) -> bool:
+    """Whether the reference has something of every kind that the concept is of: hydropneumothorax is two."""
+    present = set(reference.positive)
+    kinds = {a for known in present for a in lexicon.concepts[known].ancestors} | present
+    parents = [a for a, distance in lexicon.concepts[concept].ancestors.items() if distance == 1]
+    return all(p in kinds or not present.isdisjoint(lexicon.concepts[p].ancestors) for p in parents)
+
+
+def _aim(mine: int, theirs: int) -> float:
+    """Share of the credit for places of which only some are right: who names them all hits by not aiming."""
+    if not (mine and theirs) or mine.bit_count() <= theirs.bit_count() + 1:
+        return 1.0
+    return (mine & theirs).bit_count() / mine.bit_count()
 
 
 def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs: list[Pair]) -> None:
@@ -187,24 +222,35 @@ def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs
         denial = denial_of(account.lexicon, candidate, finding.concept)
         if denial and (denial.explicit or worth >= SIGNIFICANT):
             account.penalty += DENIED * worth
+        elif (
+            not denial and worth >= SIGNIFICANT and finding.severity & ~_FAINT and finding.concept in candidate.negative
+        ):
+            account.penalty += PARTIAL_DENIAL * DENIED * worth  # "no large effusion" for a large one
         span, detail = (denial.span, "denied") if denial else (None, "")
         account.error("missing_finding", account.name(finding), worth >= SIGNIFICANT, span, finding.span, detail)
 
 
 def _false(account: Account, reference: Findings, mine: list[Finding], pairs: list[Pair]) -> None:
     """What the candidate asserts and nothing in the reference bears out."""
-    spare = {x.group: 2 for x, _, _ in pairs if x.group}  # a differential with a hit may name two more
+    lexicon = account.lexicon
+    spare = {x.group: 2 for x, _, _ in pairs if x.group}  # a differential with a hit may name two more of its kind
+    hits = {x.group: x.concept for x, _, _ in pairs if x.group}
     free = {x[:2]: x for x, _, _ in pairs}
     for finding in mine:
-        if spare.get(finding.group, 0) > 0:
+        if spare.get(finding.group, 0) > 0 and _same_kind(lexicon, finding.concept, hits[finding.group]):
             spare[finding.group] -= 1
-            continue
-        kin = next((k for k, x in free.items() if _distance(account.lexicon, finding, x)), None)
-        if kin is not None and not named_absent(reference, finding.concept):
-            del free[kin]
             continue
         own = reference.negative.get(finding.concept)
         worth = account.worth(finding) * (PARTIAL_DENIAL if own and own.partial else 1.0)
+        kin = next((k for k, x in free.items() if _distance(lexicon, finding, x)), None)
+        if kin is not None and not named_absent(reference, finding.concept):
+            match = free.pop(kin)
+            if match.concept not in lexicon.concepts[finding.concept].ancestors:
+                continue  # the more general name of something that is there
+            if _borne_out(lexicon, finding.concept, reference):
+                worth -= account.worth(match)
+            if worth <= 0.0:
+                continue
         denial = denial_of(account.lexicon, reference, finding.concept)
         account.penalty += worth
         span, detail = (denial.span, "denied") if denial else (None, "")
@@ -236,20 +282,31 @@ def _attributes(account: Account, x: Finding, y: Finding, share: float) -> None:
             account.penalty += WRONG_SIDE * account.worth(y)
         detail = f"{_SIDE_NAME[x.side]}/{_SIDE_NAME[y.side]}"
         account.error("wrong_location", name, serious and x.side > 0, x.span, y.span, detail)
-    elif x.place and y.place and not x.place & y.place:
-        share, wrong = share * OTHER_PLACE, True
-        account.error("wrong_location", name, True, x.span, y.span, "tip")
+    elif y.place and not x.place & y.place:
+        astray = bool(y.place & account.lexicon.astray)
+        if x.place or astray:
+            share, wrong = share * (OTHER_PLACE if x.place else UNSAID_ASTRAY), True
+            account.error("wrong_location", name, True, x.span, y.span, "tip")
+        else:
+            share *= UNSAID
     elif x.zone and y.zone and not x.zone & y.zone:
         share *= OTHER_ZONE
         account.error("wrong_location", name, False, x.span, y.span, "zone")
+    else:
+        share *= _aim(x.place, y.place) * _aim(x.zone, y.zone)
 
     far: bool | None = None  # None: no error of severity
     if y.severity and x.severity & ~y.severity:
         lowest, highest = x.severity & -x.severity, x.severity.bit_length()
-        gap = max(lowest.bit_length() - y.severity.bit_length(), (y.severity & -y.severity).bit_length() - highest)
+        above, below = lowest.bit_length() - y.severity.bit_length(), (y.severity & -y.severity).bit_length() - highest
+        gap = max(above, below)
+        if x.severity.bit_count() > _RANGE:  # "trace to large" says nothing
+            gap = max(highest - (y.severity & -y.severity).bit_length(), y.severity.bit_length() - lowest.bit_length())
         far, detail = gap > 1, f"{_BAND_NAME[highest - 1]}/{_BAND_NAME[y.severity.bit_length() - 1]}"
     elif x.size and y.size and max(x.size, y.size) > 1.5 * min(x.size, y.size):
         far, detail = max(x.size, y.size) > 2.5 * min(x.size, y.size), "size"
+    elif y.severity and not (x.severity or x.size):
+        share *= UNSAID
     if far is not None:
         share *= FAR_BAND if far else ONE_BAND
         wrong = wrong or (far and serious)
@@ -275,4 +332,6 @@ def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) ->
             covered += entry.weight
         elif concept in general:
             covered += entry.weight * 0.5
+    if candidate.overall and not candidate.positive:  # "No acute cardiopulmonary abnormality."
+        covered = max(covered, OVERALL * total)
     return covered, total

@@ -88,3 +88,5 @@ class Findings:
     """What is compared with an earlier study (concept name, ``@anatomy`` or `STUDY`) -> set of changes, span."""
     empty: bool
     """The text has no word."""
+    overall: bool = False
+    """It says that the examination as a whole is normal."""

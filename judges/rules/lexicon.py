@@ -134,6 +134,8 @@ class Lexicon:
     ``-1 - descriptor``."""
     places: tuple[str, ...]
     """Names of the bits of `Leaf.place`."""
+    astray: int
+    """Those of them where no tip belongs."""
     sized: tuple[bool, ...]
     """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
     thoracic: tuple[bool, ...]
@@ -317,6 +319,7 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         normal=tuple(ids_of(e["normal"], f"anatomy {n}") for n, e in data["anatomy"].items()),
         pairs=pairs,
         places=tuple(cues["place"]),
+        astray=sum(1 << list(cues["place"]).index(name) for name in cues["astray"]),
         sized=tuple(ids["device"] != i and ids["device"] not in c.ancestors for i, c in enumerate(concepts)),
         thoracic=tuple(bool({lung, pleura} & {i, *c.ancestors}) for i, c in enumerate(concepts)),
         lung=anatomies["lung"],

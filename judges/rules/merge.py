@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from judges.rules import lexicon as lx
 from judges.rules.findings import ABSENT, PRESENT, STUDY, UNCERTAIN, Denial, Finding, Findings, Implied, Mention, Span
 
 Locate = Callable[[int, int], Span]
+_OVERALL: Final = 6
+"""A normality phrase that rules out so many concepts speaks of the whole chest: "no acute cardiopulmonary process"."""
 
 
 def merge(
@@ -61,7 +64,8 @@ def merge(
             name = next((concepts[c].name for c in normal if c in positive), name)
         before = compared.get(name)
         compared[name] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
-    return Findings(positive, dict(sorted(negative.items())), compared, empty)
+    overall = any(len(normal) >= _OVERALL and not partial for normal, _, _, partial in implied)
+    return Findings(positive, dict(sorted(negative.items())), compared, empty, overall)
 
 
 def _by_side(found: list[Mention], *, sided: bool) -> dict[int, list[Mention]]:

@@ -39,7 +39,8 @@ EXTRA_HEDGES, HEDGED_SHARE = 6, 0.1  # hedging words beyond the reference's, and
 # (reference of at least so many words, more words than this, more than so many times the reference's). A one-line
 # reference is often a bare impression, which an honest candidate answers with a whole report.
 LONG = ((1, 150, 3.0), (10, 100, 10.0))
-FOREIGN_LETTERS = 8  # of neither the Latin nor the Greek alphabet, look-alikes having been folded
+UNREAD_LETTERS = 8  # of neither the Latin nor the Greek alphabet, look-alikes having been folded, and their like
+SPELT_LETTERS = 20  # words of one letter that are still abbreviations: "L", "R", "c / w"
 LONGER_THAN_READ = 1.25  # times the reference's words, when an encoder has not read all of the candidate
 SHORT_REFERENCE, SHORT_RATIO = 20, 0.05
 
@@ -123,6 +124,7 @@ _QUALIFIERS = _set(
     "comparison cleared longer increase change enlarging worsening displaced reason exam"
 )
 _SIDE_HEADING = re.compile(r"^\W{0,8}(?:left|right)\b[ \w]{0,24}:", re.IGNORECASE | re.MULTILINE)
+_DIGIT_IN_WORD = re.compile(r"(?!\d+(?:mm|cm)?x\d)[a-z\d]*[a-z]\d+[a-z]")
 _READABLE = ("LATIN", "GREEK", "MICRO", "FEMININE", "MASCULINE")
 _ARTICLES = _set("the a an no")
 _PREPOSITIONS = _set("of in with at on for from to")
@@ -199,8 +201,8 @@ class GuardSettings(BaseModel):
     """Look-alike letters, folded before scoring."""
     invisible_characters: Action = "flag"
     """Characters without ink, removed before scoring."""
-    foreign_script: Action = Multiply(multiplier=0.25)
-    """Letters that a reader of English cannot tell, or reads past a judge that cannot."""
+    unreadable: Action = Multiply(multiplier=0.25)
+    """What a person may read and no component does: other scripts, digits for letters, words spelt out."""
     special_tokens: Action = "flag"
     """Chat tokens inside the text, removed before scoring."""
 
@@ -337,15 +339,20 @@ def _length_long(ours: _Text, theirs: _Text) -> bool:
     return any(other >= least and mine > words and mine > ratio * other for least, words, ratio in LONG)
 
 
-def _foreign_script(ours: _Text, theirs: _Text) -> bool:
-    letters = _foreign_letters(ours.text)
-    return letters > FOREIGN_LETTERS and letters > _foreign_letters(theirs.text)
+def _unreadable(ours: _Text, theirs: _Text) -> bool:
+    letters = _unread(ours)
+    return letters > UNREAD_LETTERS and letters > _unread(theirs)
 
 
-def _foreign_letters(text: str) -> int:
-    if text.isascii():
-        return 0
-    return sum(c.isalpha() and not unicodedata.name(c, "LATIN").startswith(_READABLE) for c in text if not c.isascii())
+def _unread(text: _Text) -> int:
+    """Letters of other scripts, words with digits for letters ("pneum0thorax", three each), words spelt out."""
+    spelt = sum(len(word) == 1 and word.isalpha() for word in text.words)
+    mixed = {w for w in text.words if not (w.isalpha() or w.isdigit()) and len(w) > 3 and _DIGIT_IN_WORD.match(w)}
+    letters: int = 3 * len(mixed) + max(0, spelt - SPELT_LETTERS)
+    if not text.text.isascii():
+        strange = (c for c in text.text if not c.isascii() and c.isalpha())
+        letters += sum(not unicodedata.name(c, "LATIN").startswith(_READABLE) for c in strange)
+    return letters
 
 
 def _length_short(ours: _Text, theirs: _Text) -> bool:
@@ -365,5 +372,5 @@ _TESTS: dict[str, Callable[[_Text, _Text], bool]] = {
     "hedge_density": _hedge_density,
     "length_long": _length_long,
     "length_short": _length_short,
-    "foreign_script": _foreign_script,
+    "unreadable": _unreadable,
 }

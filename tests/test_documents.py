@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
+from judges.rules.judge import RulesJudge
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
@@ -125,3 +127,16 @@ def test_adding_a_metric_works_as_described(tmp_path: Path) -> None:
     tested = subprocess.run(tests, capture_output=True, text=True, env=env, cwd=tmp_path)
     assert tested.returncode == 0, tested.stdout
     assert "passed" in tested.stdout
+
+
+def test_the_rules_judge_s_worked_example_is_what_the_judge_says() -> None:
+    page = (ROOT / "docs" / "judges.md").read_text("utf-8").partition("<!-- worked: example -->")[2]
+    (reference,) = re.findall(r'^Reference: "(.+?)" W', page, re.MULTILINE)
+    rows = re.findall(r'^\| "(.*?)" \| .*? \| ([^|]+) \| ([^|]+) \|$', page, re.MULTILINE)[:5]
+    assert len(rows) == 5
+    judge = RulesJudge()
+    for candidate, signed, green in rows:
+        (verdict,) = judge.compare(judge.encode([candidate]), judge.encode([reference]))
+        for shown, value in ((signed, verdict.values["signed"]), (green, verdict.values["green"])):
+            last = re.findall(r"[−-]?\d*\.?\d+", shown)[-1].replace("−", "-")
+            assert float(last) == pytest.approx(value, abs=0.006), (candidate, shown)

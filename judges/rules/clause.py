@@ -99,7 +99,7 @@ class Clauses:
                 if leaf.descriptors and self._refines(leaf, around.next_finding(events, k, 0)):
                     loose += leaf.descriptors
                     concept = -1
-                elif leaf.descriptors and leaf.severity and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
+                elif self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
                     pass  # a grade of what follows: "large left effusion and enlarged heart"
                 elif leaf.concept == concept:
                     pair, normal = None, False
@@ -253,6 +253,10 @@ class Clauses:
         if self._devices and any(e.leaf.place for e in events) and all(self.lexicon.sized[m.concept] for m in made):
             first, last, _ = events[k]
             made.append(Mention(self._devices[-1].concept, first, last, side=self._devices[-1].side))
+
+    def _grades(self, leaf: lx.Leaf) -> bool:
+        """Whether the word, which describes an anatomy elsewhere, may be a grade of a finding: "large", "prominent"."""
+        return bool(leaf.descriptors and (leaf.severity or self.lexicon.prominent in leaf.descriptors))
 
     def _called(self, leaf: lx.Leaf, concept: int) -> bool:
         return concept in leaf.things or not self.lexicon.concepts[concept].ancestors.keys().isdisjoint(leaf.things)

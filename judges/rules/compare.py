@@ -49,7 +49,7 @@ FAR_BAND: Final = 0.5
 """The same for more bands, or a size over 2.5 times off."""
 
 _FAINT: Final = 0b0011  # bands for which "no large effusion" is right
-_RANGE: Final = 2  # neighbouring bands that one grade may span: "mild to moderate"
+_RANGE: Final = 1  # steps that one grade may span: "mild to moderate"
 _SIDE_NAME: Final = ("unspecified", "left", "right", "bilateral")
 _BAND_NAME: Final = ("trace", "small", "moderate", "large")
 
@@ -300,7 +300,7 @@ def _attributes(account: Account, x: Finding, y: Finding, share: float) -> None:
         lowest, highest = x.severity & -x.severity, x.severity.bit_length()
         above, below = lowest.bit_length() - y.severity.bit_length(), (y.severity & -y.severity).bit_length() - highest
         gap = max(above, below)
-        if x.severity.bit_count() > _RANGE:  # "trace to large" says nothing
+        if highest - lowest.bit_length() > _RANGE:  # "trace to large" says nothing
             gap = max(highest - (y.severity & -y.severity).bit_length(), y.severity.bit_length() - lowest.bit_length())
         far, detail = gap > 1, f"{_BAND_NAME[highest - 1]}/{_BAND_NAME[y.severity.bit_length() - 1]}"
     elif x.size and y.size and max(x.size, y.size) > 1.5 * min(x.size, y.size):

@@ -26,8 +26,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 # What a cue does, as bits of `Leaf.cue`.
 (
     NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
-    PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, COMMA, COLON, BREAK,
-) = (1 << n for n in range(29))  # fmt: skip
+    PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
+) = (1 << n for n in range(30))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING = (1 << n for n in range(5))
@@ -40,7 +40,7 @@ _ROLES: Final = {
     "introduction": INTRODUCTION, "terminator": TERM, "contrast": CONTRAST, "reading": READING, "exist": EXIST,
     "verb": VERB, "plural": PLURAL, "preposition": PREP, "object": OBJECT, "with": WITH, "and": AND, "or": OR,
     "normal": NORMAL, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING, "section.body": BODY,
-    "section.skip": SKIP,
+    "section.skip": SKIP, "section.study": STUDY,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
@@ -156,6 +156,7 @@ class Lexicon:
     """Corrects misspelt words of findings."""
     abnormality: int
     """The descriptor whose denial says that the anatomy is normal."""
+    prominent: int
     trie: Trie
     sha256: str
 
@@ -327,6 +328,7 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         acute=anatomies["acute"],
         device=ids["device"],
         abnormality=descriptors["abnormality"],
+        prominent=descriptors["prominent"],
         trie=builder.trie,
         links=frozenset(cues["words"]["links"]),
         names=frozenset(cues["words"]["names"]),

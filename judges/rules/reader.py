@@ -108,7 +108,7 @@ class Reader:
         count = len(words)
         events: list[Event] = []
         fresh = blank = True  # at the start of a sentence; blank: not even a number or gap in it
-        skipping = False
+        skipping = study = False
         held: tuple[int, ...] | None = None  # what there was when a section began that only a later heading drops
         i = 0
         while i < count:
@@ -130,6 +130,7 @@ class Reader:
                     if held is not None:
                         clauses.forget(held)
                     events, held, skipping, clauses.topic = [], None, bool(leaf.cue & lx.SKIP), []
+                    study = bool(leaf.cue & lx.STUDY)
                     i = last + 2
                     continue
                 events.append(Event(i, last, leaf))
@@ -154,10 +155,16 @@ class Reader:
                     if events or not (fresh and blank):  # a skipped section loses its first sentence in any case
                         held = clauses.known()
                 else:
+                    if word == "?" and events:  # "Small effusion?"
+                        events.insert(0, Event(events[0].first, events[0].first, _QUERY))
                     _sentence(clauses, events, i)
+                    if study and held is not None and any(e.leaf.cue & lx.EXIST for e in events):
+                        held = clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
                 events, fresh, blank = [], True, True
                 if word == "\n":
                     clauses.topic = []
+                    if study and held is not None:
+                        skipping, held = False, None
             i = last + 1
         if not skipping or held is not None:
             _sentence(clauses, events, i)

@@ -16,7 +16,7 @@ from reward_service.engine import Engine
 from reward_service.scoring import Item
 from reward_service.settings import Settings
 
-from .attacks import ATTACKS
+from .attacks import ATTACKS, BLIND
 from .studies import NORMAL_REPORT, STUDIES
 
 pytest.importorskip("torch")
@@ -34,6 +34,9 @@ REAL_CONTENT = {
     "side_flip": "the findings are there, on the other side",
     "negation_flip": "the sentences left alone are the reference's own; the clinical component pays nothing for them",
     "homoglyph_flip": "the same text as negation_flip once normalised",
+    "questions": "every finding of the terse report is there, as possible",
+    "skipped_section": "the terse report is there, beside two false findings",
+    "guessed_relatives": "the terse report is there, beside guesses",
 }
 """Attacks that may score above the constant normal report on an abnormal study, and why that is right."""
 
@@ -45,6 +48,7 @@ def scores() -> Scores:
     for study in STUDIES:
         texts = dict(zip(HONEST, (study.reference, study.paraphrase, study.terse, NORMAL_REPORT), strict=True))
         texts |= {name: text for name, attack in ATTACKS.items() if (text := attack(study)) is not None}
+        texts |= BLIND
         items += [Item(f"{study.name}/{name}", text, study.reference) for name, text in texts.items()]
     return asyncio.run(_score(items))
 
@@ -86,6 +90,14 @@ def test_no_attack_beats_the_normal_report_on_an_abnormal_study(scores: Scores, 
             if reward(scores, study.name, attack) > bar:
                 above[study.name] = (scores[study.name, attack], bar)
     assert not above
+
+
+@pytest.mark.parametrize("guess", BLIND)
+def test_a_text_that_is_the_same_for_every_study_earns_nothing(scores: Scores, guess: str) -> None:
+    clinical = [scores[study.name, guess].components["clinical"] or 0.0 for study in ABNORMAL]
+    assert sum(clinical) / len(clinical) < 0.05
+    for study in ABNORMAL:
+        assert reward(scores, study.name, guess) < reward(scores, study.name, "terse") - 0.2
 
 
 @pytest.mark.parametrize("study", [study.name for study in ABNORMAL if study.name != "intensive care devices"])

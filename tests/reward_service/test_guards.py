@@ -216,11 +216,15 @@ def test_answers_in_a_list_are_no_salad() -> None:
     )
 
 
-def test_a_script_that_cannot_be_read_is_priced() -> None:
+def test_what_no_component_reads_is_priced() -> None:
     russian = "Небольшой левосторонний плевральный выпот."
-    assert verdict(russian).flags == ("foreign_script",)
+    assert verdict(russian).flags == ("unreadable",)
     assert verdict(f"{REFERENCE} {russian}").multiplier == 0.25
     assert verdict(f"{REFERENCE} {russian}", f"{REFERENCE} {russian}") == CLEAN  # the reference has it as well
+    leet = "There is a l4rge pneum0thorax, a m4ss and ed3ma."
+    assert verdict(f"{REFERENCE} {leet}").flags == ("unreadable",)
+    assert "unreadable" in verdict(f"{REFERENCE} {' '.join('large tension pneumothorax and right mass')}").flags
+    assert verdict(f"{REFERENCE} T12 to L1L2, 12mm, 3x4cm, H1N1, CA125, 2view, R L c / w 1st 2nd, COVID19.") == CLEAN
     assert verdict(f"{REFERENCE} α1-antitrypsin, TNF-α, Ménière, naïve, Sjögren, 5 µm, Ω.") == CLEAN
 
 

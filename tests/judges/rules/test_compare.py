@@ -158,6 +158,49 @@ def test_comparisons(compare: Compare, candidate: str, reference: str, prior: st
     assert [k for k in kinds if k.endswith("comparison")] == expected
 
 
+# ----- what is not said, and what is said too broadly ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "expected"),
+    [
+        # never more than what is named is worth itself (moderate .5, minor .25), its price where it is false
+        ("Left basilar opacity.", "Left basilar consolidation.", 0.5),
+        ("Slight blunting of the left costophrenic angle.", EFFUSION, 0.25),
+        ("Left lower lobe pneumonia.", "Left lower lobe consolidation.", 0.75),
+        # a differential with a hit excuses others of its kind only: the effusion (1, possible: .5) is false
+        ("Atelectasis or pneumonia.", "Atelectasis.", 0.5),
+        ("Atelectasis or effusion.", "Atelectasis.", (0.5 * 0.5 - 0.5) / 0.5),
+        # the special name of something true is charged for what it adds; two things at once need both
+        ("Left opacity. Left pneumonia.", "Left opacity.", (0.5 - 0.5) / 0.5),
+        (f"{EFFUSION} Left hydropneumothorax.", EFFUSION, 0.0),
+        (f"{EFFUSION} Left pleural abnormality.", EFFUSION, 1.0),
+        # what the reference says of a finding and the candidate leaves out
+        ("Left pleural effusion.", EFFUSION, 0.9),
+        ("Small pleural effusion.", EFFUSION, 0.7),
+        ("Trace to large left pleural effusion.", EFFUSION, 0.5),
+        ("Right PICC.", "Right PICC with tip in the SVC.", 0.9),
+        ("Endotracheal tube.", "Endotracheal tube in the right mainstem bronchus.", 0.5),
+        ("Right upper, middle and lower lobe nodule.", "Right lower lobe nodule.", 1 / 3),
+        # denials in part, and nothing at all
+        ("No large pleural effusion.", "Large left pleural effusion.", -0.125),
+        ("No large pleural effusion.", "Trace left pleural effusion.", 0.0),
+        ("The ventricles are of normal size.", EFFUSION, -0.25),
+        ("No acute cardiopulmonary abnormality.", NORMAL, 0.85),
+    ],
+)
+def test_vagueness(compare: Compare, candidate: str, reference: str, expected: float) -> None:
+    """`expected`: (credit - penalty) / weight, before a negative one is squashed."""
+    value = expected if expected >= 0 else expected / (1 - expected)
+    assert compare(candidate, reference).values["signed"] == pytest.approx(value)
+
+
+def test_a_tip_astray_that_is_left_out_is_an_error(compare: Compare) -> None:
+    reference = "Endotracheal tube in the right mainstem bronchus."
+    assert errors(compare("Endotracheal tube in place.", reference)) == [("wrong_location", "endotracheal_tube", True)]
+    assert errors(compare("Right PICC.", "Right PICC with tip in the SVC.")) == []
+
+
 # ----- evidence -------------------------------------------------------------------------------------------------------
 
 

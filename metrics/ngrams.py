@@ -40,8 +40,9 @@ class NGrams:
 
     def overlaps(self, reference: NGrams) -> list[int]:
         """For n = 1..order: how many n-grams both have, each as often as it occurs in both."""
-        if self._last and self._last[0]() is reference:  # bleu2 and bleu4, rouge1 and rouge2 ask for the same pair
-            return self._last[1]
+        last = self._last  # read once: another thread may replace it meanwhile
+        if last and last[0]() is reference:  # bleu2 and bleu4, rouge1 and rouge2 ask for the same pair
+            return last[1]
         vocabulary, unknown, orders = reference._index or reference._make_index()
         ids = codes = [*map(vocabulary.get, self.tokens, repeat(unknown))]
         hits = [0] * self.order

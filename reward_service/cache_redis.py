@@ -22,15 +22,19 @@ from reward_service.redis_link import Gather, RedisLink
 _CHUNK = 500  # keys in one command: short enough that neither Redis nor the event loop stalls
 _QUEUED = 20_000  # writes kept while Redis is away
 
-# KEYS: value, lease, value, lease, ... An MGET of one key reads a key of another type as missing.
+# KEYS: value, lease, value, lease, ... An MGET of one key reads a key of another type as missing. A lease that never
+# expires is not one of ours.
 _CLAIM = """
 local out = {}
 for i = 1, #KEYS, 2 do
   local value = redis.call('mget', KEYS[i])[1]
   if value then out[#out + 1] = value
-  elseif redis.call('set', KEYS[i + 1], ARGV[1], 'NX', 'PX', ARGV[2])
-      or redis.call('mget', KEYS[i + 1])[1] == ARGV[1] then out[#out + 1] = 1
-  else out[#out + 1] = 0 end
+  else
+    if redis.call('pttl', KEYS[i + 1]) == -1 then redis.call('del', KEYS[i + 1]) end
+    if redis.call('set', KEYS[i + 1], ARGV[1], 'NX', 'PX', ARGV[2])
+        or redis.call('mget', KEYS[i + 1])[1] == ARGV[1] then out[#out + 1] = 1
+    else out[#out + 1] = 0 end
+  end
 end
 return out"""
 # ARGV: token, then value and lifetime in ms (0: for ever) per pair of keys. Answers the value that was there first.

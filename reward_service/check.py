@@ -64,7 +64,7 @@ def differences(got: list[list[float]], want: list[list[float]]) -> list[int]:
 
 async def check(profile: str | None) -> int:
     """Print one line per component; exit status 0 when every one loads and no canary moved, else 3."""
-    settings = Settings(profiles=tuple(profile.split(","))) if profile else Settings()
+    settings = Settings(profiles=tuple(part.strip() for part in profile.split(","))) if profile else Settings()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
     wrong = 0
     for name in settings.profiles:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -211,6 +212,8 @@ def new_key(name: Annotated[str, typer.Argument(help="whose key it is; shown in 
     """Make an API key: the first line goes to the client, the second into REWARD_API_KEYS."""
     from reward_service.api.auth import new_key as make
 
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+        raise typer.BadParameter("letters, digits, '.', '_' and '-', at most 64", param_hint="NAME")
     key, entry = make(name)
     typer.echo(f"key for the client:  {key}\nREWARD_API_KEYS:     {entry}")
 

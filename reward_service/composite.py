@@ -20,6 +20,8 @@ from reward_service.profiles import Profile
 
 VERSION = 1
 _GRID = 2.0**40
+LARGEST = 4096.0
+"""Most that a weighted sum may be: with larger ones, contributions on the grid would not add up exactly."""
 
 Status = Literal["ok", "degraded", "null"]
 
@@ -35,6 +37,8 @@ class Composite:
     missing: Mapping[str, ComponentError]
     failed: tuple[str, ...]
     """Keys without a score whose policy is `fail`."""
+    blocking: tuple[str, ...]
+    """Keys in `missing` for want of which there is no reward."""
     flags: tuple[str, ...]
 
 
@@ -66,6 +70,7 @@ def compose(profile: Profile, outcomes: Mapping[str, Outcome | ComponentError], 
             values[key] = raw_value(outcome, spec.value)
     terms: dict[str, float] = {}
     failed: list[str] = []
+    blocking: dict[str, None] = {}
     flags = list(verdict.flags)
     status: Status = "ok"
     for key, spec in profile.components.items():
@@ -86,14 +91,22 @@ def compose(profile: Profile, outcomes: Mapping[str, Outcome | ComponentError], 
                 flags.append(f"capped:{key}")
         if x is None:
             failed += [key] if spec.when_missing == "fail" else []
+            others = (key, spec.substitute, spec.cap and spec.cap.component)
+            blocking |= {name: None for name in others if name in missing}
             status = "null"
         elif status != "null":
-            terms[key] = _grid(spec.weight * spec.transform(x))
+            term = spec.weight * spec.transform(x)
+            terms[key] = _grid(term) if abs(term) <= LARGEST else term
+    if status != "null" and not math.fsum(map(abs, terms.values())) + abs(profile.bias) <= LARGEST:
+        status = "null"
+        missing = {**missing, "reward": ComponentError("out_of_range", f"the weighted sum exceeds {LARGEST:g}")}
+        blocking["reward"] = None
+    flags = list(dict.fromkeys(flags))
     if status == "null":
-        return Composite(None, "null", values, {}, missing, tuple(failed), tuple(dict.fromkeys(flags)))
+        return Composite(None, "null", values, {}, missing, tuple(failed), tuple(blocking), tuple(flags))
     reward = _bounded(profile, math.fsum(terms.values()) + profile.bias, verdict)
     terms["adjustment"] = reward - math.fsum(terms.values())
-    return Composite(reward, status, values, terms, missing, (), tuple(dict.fromkeys(flags)))
+    return Composite(reward, status, values, terms, missing, (), (), tuple(flags))
 
 
 def _bounded(profile: Profile, total: float, verdict: Verdict) -> float:

@@ -7,7 +7,7 @@ structurally, and mypy checks that they do where `registry.py` builds them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -88,8 +88,19 @@ class AsyncJudge(Component, Protocol):
 
     async def start(self) -> None: ...
     async def aclose(self) -> None: ...
-    async def judge(self, candidate: str, reference: str, prior: str | None, *, deadline: float) -> Judgement:
-        """Verdict, or an exception with `code`, `message`, `retryable`. `deadline`: `time.monotonic()` seconds."""
+    async def judge(
+        self,
+        candidate: str,
+        reference: str,
+        prior: str | None,
+        *,
+        deadline: float,
+        started: Callable[[], None] = lambda: None,
+    ) -> Judgement:
+        """Verdict, or an exception with `code`, `message`, `retryable`. `deadline`: `time.monotonic()` seconds.
+
+        `started` is called when work that costs something begins; until then, being cancelled saves it.
+        """
         ...
 
     def health(self) -> Mapping[str, object]:

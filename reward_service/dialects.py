@@ -25,7 +25,6 @@ ASSISTANT_MARKERS = (
     "<start_of_turn>model\n",  # Gemma
     "ASSISTANT:",  # Vicuna
 )
-# If one of these follows the last assistant marker, that turn was part of the prompt and the completion is unmarked.
 _USER_TURNS = ("<|im_start|>user", "<|start_header_id|>user", "[INST]", "<start_of_turn>user", "USER:")
 
 _TOKEN = r"(?:<\|[^|<>]{1,40}\|>|</?(?:s|pad|bos|eos|unk|start_of_turn|end_of_turn)>|\[(?:PAD|SEP|CLS)\])"
@@ -57,6 +56,8 @@ class Scored(Protocol):
     def contributions(self) -> Mapping[str, float]: ...
     @property
     def missing(self) -> Mapping[str, ComponentError]: ...
+    @property
+    def blocking(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class ReferenceStore:
         by_study: dict[str, Label] = {}
         by_prompt: dict[str, Label] = {}
         try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
+            lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"References {path} cannot be read: {error}", param="references") from error
         for number, line in enumerate(lines, 1):
@@ -122,21 +123,25 @@ def prompt_key(prompt: str) -> str:
 
 
 def split_query(query: str, prompt: str | None, param: str, markers: Sequence[str] = ()) -> tuple[str, str]:
-    """Prompt and completion of a decoded rollout: by the exact prompt, else after the last assistant marker.
+    """Prompt and completion of a decoded rollout: by the exact prompt, else after the assistant marker.
 
-    `markers` are tried besides `ASSISTANT_MARKERS`. Raises `InvalidRequest` (``response_not_isolated``) rather than
-    guess.
+    That is the first one after the first user turn: whatever follows may be the policy's own, and a marker that it
+    writes must not move the border. With a later user turn nobody can tell whose it is. `markers` are tried besides
+    `ASSISTANT_MARKERS`. Raises `InvalidRequest` (``response_not_isolated``) rather than guess.
     """
     if prompt:
         begin = query.find(prompt)
         if begin >= 0 and not _TOKENS.sub("", query[:begin]).strip():  # only BOS and padding may precede it
             return prompt, query[begin + len(prompt) :]
-    ends = [(at + len(marker)) for marker in (*ASSISTANT_MARKERS, *markers) if (at := query.rfind(marker)) >= 0]
-    if ends and not any(turn in query[max(ends) :] for turn in _USER_TURNS):
-        return query[: max(ends)], query[max(ends) :]
+    asked = min((at for turn in _USER_TURNS if (at := query.find(turn)) >= 0), default=0)
+    begins = ((at, marker) for marker in (*ASSISTANT_MARKERS, *markers) if (at := query.find(marker, asked)) >= 0)
+    if first := min(begins, default=None):
+        end = first[0] + len(first[1])
+        if not any(turn in query[end:] for turn in _USER_TURNS):
+            return query[:end], query[end:]
     raise InvalidRequest(
-        "The report cannot be told from the prompt: the text does not begin with the given prompt and no assistant "
-        "turn begins after the last user turn. Send the prompt as it was tokenized, or configure the template's "
+        "The report cannot be told from the prompt: the text does not begin with the given prompt, and it has no "
+        "assistant turn, or a user turn after it. Send the prompt as it was tokenized, or configure the template's "
         "assistant marker.",
         code="response_not_isolated",
         param=param,
@@ -267,7 +272,7 @@ def rewards(items: Sequence[DialectItem], results: Sequence[Scored], missing: fl
         value = missing if result.reward is None else result.reward
         if value is None:
             why = ", ".join(f"{key}: {error.code}" for key, error in result.missing.items()) or "no reason given"
-            later = any(error.retryable for error in result.missing.values())
+            later = bool(result.blocking) and all(result.missing[key].retryable for key in result.blocking)
             raise (ComponentsUnavailable if later else InvalidRequest)(
                 f"{item.param}: no reward ({why}). Fix the cause, or declare a substitute with the query parameter "
                 "'missing' (e.g. ?missing=0), which is reported as rr_valid 0.",
@@ -370,7 +375,7 @@ def _prompt_text(prompt: Any) -> str:
 def _object(text: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

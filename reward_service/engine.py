@@ -10,6 +10,7 @@ import gc
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from reward_service.errors import (
 )
 from reward_service.flights import Flights
 from reward_service.identity import describe, profile_document, signature
-from reward_service.profiles import Profile, load, shipped
+from reward_service.profiles import ERROR_COUNTS, Profile, load, shipped
 from reward_service.registry import build, did_you_mean, row
 from reward_service.runners import make_cache, make_runner
 from reward_service.scoring import BoundComponent, Item, Scored, Scorer, ServedProfile, Timings
@@ -38,6 +39,8 @@ log = structlog.get_logger("reward_service.engine")
 
 _LIMITS = ("max_items", "max_text_chars", "max_body_bytes", "queue_items", "timeout_s", "hold_timeout_s")
 _FIELD = re.compile(r"[\w.\-\[\]]{1,128}")
+_PIN = re.compile(r"sha256:[0-9a-f]{1,64}(?:\.[0-9a-f]{0,64})?")
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FREE_AGAIN = 0.8  # of the queue: enough work left to keep every component busy
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.25, 4.0
 
@@ -59,6 +62,10 @@ class Engine:
         self._shipped: dict[str, str] = {}
         for name in settings.profiles:
             profile = load(name)
+            if profile.name in self.profiles:
+                raise ConfigurationError(
+                    f"Two enabled profiles are called '{profile.name}'; rename one ({name}).", param="profiles"
+                )
             self.profiles[profile.name] = self._serve(profile)
         self.default = next(iter(self.profiles))
         self.cache: ScoreCache = make_cache(settings)
@@ -69,7 +76,8 @@ class Engine:
         }
         self._admitted = 0
         self._shedding = False
-        self._freed = asyncio.Condition()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        """Held requests, first come, first served: pairs, and what tells them that there is room."""
         self.closing = False
 
     @classmethod
@@ -139,10 +147,11 @@ class Engine:
                 raise _unavailable(profile, error) from error
             if spec.when_missing == "fail" and spec.weight:
                 self._required.add(_runner_id(spec.component, settings))
-            if spec.value is not None and spec.value not in {*component.keys, "errors", "significant_errors"}:
+            known = (*component.keys, *(ERROR_COUNTS if row(spec.component).judges else ()))
+            if spec.value is not None and spec.value not in known:
                 raise ConfigurationError(
                     f"Profile '{profile.name}': component '{key}' has no value '{spec.value}'."
-                    f"{did_you_mean(spec.value, component.keys)}",
+                    f"{did_you_mean(spec.value, known)}",
                     param="profiles",
                 )
             bound[key] = BoundComponent(
@@ -179,9 +188,9 @@ class Engine:
                     code="profile_not_enabled",
                     param="profile",
                 )
-            raise UnknownProfile(
-                f"There is no profile '{name}'.{did_you_mean(str(name), self.profiles)}", param="profile"
-            )
+            known = did_you_mean(str(name)[:64], self.profiles)
+            shown = f"'{name}'" if _NAME.fullmatch(str(name)) else "of that name"  # who knows what else it is
+            raise UnknownProfile(f"There is no profile {shown}.{known}", param="profile")
         return found
 
     @staticmethod
@@ -204,7 +213,11 @@ class Engine:
             f"Differs: {', '.join(fields) or 'unknown (pin all of it, or the document of /v1/fingerprint)'}. "
             "Go back to the version that was pinned, or start a new run with the new fingerprint.",
             param="fingerprint",
-            details={"pinned": pin if isinstance(pin, str) else None, "served": served.fingerprint, "fields": fields},
+            details={
+                "pinned": pin if isinstance(pin, str) and _PIN.fullmatch(pin) else None,
+                "served": served.fingerprint,
+                "fields": fields,
+            },
         )
 
     # -- scoring ---------------------------------------------------------------------------------
@@ -233,10 +246,8 @@ class Engine:
             if hold:
                 scored = await self._retry(scorer, items, scored, deadline)
         finally:
-            self._admitted -= len(items)
             self.telemetry.inflight.dec(len(items))
-            async with self._freed:
-                self._freed.notify_all()
+            self._release(len(items))
         self._require(scored, items)
         return scored
 
@@ -257,22 +268,46 @@ class Engine:
         return Overloaded(f"{why}; the limit is {limit} (REWARD_QUEUE_ITEMS). Retry after a moment.")
 
     async def _admit(self, count: int, deadline: float, hold: bool) -> None:
-        limit = self.settings.queue_items
-        if not self.ready.is_set() or (self._admitted and self._admitted + count > limit):
+        if not (self.ready.is_set() and self._fits(count)):
             if not hold and self.ready.is_set():
                 raise self._overloaded(f"{self._admitted} pairs are being scored and {count} more are too many")
             try:
                 async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                     await self.ready.wait()
-                    async with self._freed:
-                        await self._freed.wait_for(lambda: not self._admitted or self._admitted + count <= limit)
-                        self._admitted += count
+                    if not self._fits(count):
+                        await self._turn(count)
                         return
             except TimeoutError:
                 raise Overloaded(
                     self.problem or "No room before the deadline: the service is starting or overloaded."
                 ) from None
         self._admitted += count
+
+    def _fits(self, count: int) -> bool:
+        """Whether there is room; a request larger than the queue is let in when nothing else is."""
+        return not self._admitted or (not self._waiting and self._admitted + count <= self.settings.queue_items)
+
+    async def _turn(self, count: int) -> None:
+        """Wait for room, which whoever leaves gives: nothing to wake up for in vain, and nothing to miss."""
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((count, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release(count)  # the turn came in the very moment of the cancellation
+            raise
+
+    def _release(self, count: int) -> None:
+        self._admitted -= count
+        while self._waiting:
+            wanted, turn = self._waiting[0]
+            if not turn.done() and self._admitted and self._admitted + wanted > self.settings.queue_items:
+                return
+            self._waiting.popleft()
+            if not turn.done():
+                self._admitted += wanted
+                turn.set_result(None)
 
     async def _retry(
         self, scorer: Scorer, items: Sequence[Item], scored: list[Scored], deadline: float
@@ -290,7 +325,7 @@ class Engine:
     def _require(self, scored: Sequence[Scored], items: Sequence[Item]) -> None:
         failed = {i: s.composite.failed for i, s in enumerate(scored) if s.composite.failed}
         if failed:
-            names = [items[i].id or f"items[{i}]" for i in failed]
+            names = [items[i].id or items[i].where or f"items[{i}]" for i in failed]
             shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
             keys = sorted({key for keys in failed.values() for key in keys})
             raise ComponentsUnavailable(
@@ -372,5 +407,5 @@ def _runner_id(name: str, settings: Mapping[str, object]) -> str:
 
 
 def _may_heal(scored: Scored) -> bool:
-    missing = scored.composite.missing
-    return scored.composite.reward is None and bool(missing) and any(e.retryable for e in missing.values())
+    made = scored.composite
+    return bool(made.blocking) and all(made.missing[key].retryable for key in made.blocking)

@@ -47,15 +47,21 @@ class JudgeRunner:
         task = asyncio.get_running_loop().create_task(self._judge_one(pair, deadline, future))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        future.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
         return future
 
     async def _judge_one(self, pair: Pair, deadline: float, future: WorkFuture) -> None:
         if future.done():
             return
-        future.started = True
         began = time.monotonic()
+
+        def started() -> None:  # a call that still waits for its turn can be dropped
+            future.started = True
+
         try:
-            verdict = await self._judge.judge(pair.candidate, pair.reference, pair.prior, deadline=deadline)
+            verdict = await self._judge.judge(
+                pair.candidate, pair.reference, pair.prior, deadline=deadline, started=started
+            )
             outcome = Outcome(verdict.values, verdict.notes, verdict)
         except asyncio.CancelledError:
             _fail(future, ComponentError("shutting_down", "The service is shutting down.", retryable=True))

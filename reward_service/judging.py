@@ -11,7 +11,7 @@ from typing import Any
 from judges.base import Judgement
 from judges.vllm.evaluate import Labelled, agreement, read_labelled, table
 from reward_service.errors import InvalidRequest, ServiceError
-from reward_service.registry import build
+from reward_service.registry import COMPONENTS, build, row
 from reward_service.settings import Settings
 
 _PATIENCE_S = 3600.0
@@ -19,6 +19,9 @@ _PATIENCE_S = 3600.0
 
 async def evaluate(source: str, name: str, seed: int) -> str:
     """The agreement table. Raises `InvalidRequest` for a wrong file, `ServiceError` when a pair has no verdict."""
+    if not row(name).judges:
+        judges = ", ".join(known for known, entry in COMPONENTS.items() if entry.judges)
+        raise InvalidRequest(f"'{name}' is no judge. Judges: {judges}.", param="--judge")
     labelled = _read(source)
     judge: Any = build(name, Settings().for_component(name, {}))
     if hasattr(judge, "encode"):
@@ -26,7 +29,7 @@ async def evaluate(source: str, name: str, seed: int) -> str:
     await judge.start()
     try:
         deadline = time.monotonic() + _PATIENCE_S
-        verdicts = (judge.judge(row.candidate, row.reference, row.prior, deadline=deadline) for row in labelled)
+        verdicts = (judge.judge(r.candidate, r.reference, r.prior, deadline=deadline) for r in labelled)
         judged = await asyncio.gather(*verdicts, return_exceptions=True)
     finally:
         await judge.aclose()
@@ -40,14 +43,17 @@ async def evaluate(source: str, name: str, seed: int) -> str:
 
 def _read(source: str) -> list[Labelled]:
     try:
-        return read_labelled(Path(source).read_bytes().splitlines())
+        labelled = read_labelled(Path(source).read_bytes().split(b"\n"))
+        if len(labelled) < 2:
+            raise ValueError("agreement needs at least two labelled pairs")
+        return labelled
     except (OSError, ValueError) as error:
         raise InvalidRequest(f"{source}: {error}", param="FILE") from None
 
 
 def _compare(judge: Any, labelled: Sequence[Labelled]) -> list[Judgement]:
-    candidates = judge.encode([row.candidate for row in labelled])
-    references = judge.encode([row.reference for row in labelled])
-    priors = [None if row.prior is None else judge.encode([row.prior])[0] for row in labelled]
+    candidates = judge.encode([pair.candidate for pair in labelled])
+    references = judge.encode([pair.reference for pair in labelled])
+    priors = [None if pair.prior is None else judge.encode([pair.prior])[0] for pair in labelled]
     verdicts: list[Judgement] = judge.compare(candidates, references, priors)
     return verdicts

@@ -18,7 +18,9 @@ from reward_service.errors import ConfigurationError, UnknownProfile
 from reward_service.guards import GuardSettings
 from reward_service.registry import did_you_mean
 
-RESERVED = ("adjustment", "candidate", "reference", "prior")
+RESERVED = ("adjustment", "candidate", "reference", "prior", "reward", "item")
+ERROR_COUNTS = ("significant_errors", "errors")
+"""Values that only a judge has: counts over its six categories."""
 
 
 class _Strict(BaseModel):
@@ -112,6 +114,12 @@ class ComponentSpec(_Strict):
     when_missing: Annotated[str, BeforeValidator(_yaml_null), AfterValidator(_policy)] = "null"
     cap: Cap | None = None
 
+    @model_validator(mode="after")
+    def _counts_for_transforms_of_counts(self) -> ComponentSpec:
+        if self.transform.kind in ("inverse_errors", "exp_errors") and self.value not in (None, *ERROR_COUNTS):
+            raise ValueError(f"transform '{self.transform.kind}' takes an error count: {' or '.join(ERROR_COUNTS)}")
+        return self
+
     @property
     def substitute(self) -> str | None:
         """The component key that stands in, if the policy names one."""
@@ -168,6 +176,17 @@ class Profile(_Strict):
         return self
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys without a word; a weight would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for i, key in enumerate(keys):
+            if key in keys[:i]:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def shipped() -> dict[str, Path]:
     """Name -> file of the profiles that come with the package."""
     folder = Path(str(resources.files("reward_service") / "profiles"))
@@ -181,7 +200,7 @@ def load(name_or_path: str) -> Profile:
     if path is None:
         raise UnknownProfile(f"There is no profile '{name_or_path}'.{did_you_mean(name_or_path, files)}")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"Profile {path} cannot be read: {error}", param="profiles") from error
     try:

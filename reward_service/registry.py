@@ -28,6 +28,8 @@ class Row:
     settings: str | None = None
     preset: Mapping[str, object] = field(default_factory=dict)
     asynchronous: bool = False
+    judges: bool = False
+    """It gives a judgement beside its values, so its errors can be counted."""
     extra: str | None = None
     hint: str = ""
     """Which deployment settings the component cannot do without."""
@@ -40,11 +42,12 @@ COMPONENTS: dict[str, Row] = {
     "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),
     "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
     "bertscore": Row("metrics.bertscore:BertScore", extra="bertscore,offline"),
-    "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:Settings"),
+    "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:Settings", judges=True),
     "vllm": Row(
         "judges.vllm.judge:VllmJudge",
         "judges.vllm.judge:VllmJudgeSettings",
         asynchronous=True,
+        judges=True,
         hint=" Set REWARD_JUDGE_URLS, REWARD_JUDGE_MODEL and REWARD_JUDGE_REVISION.",
     ),
 }

@@ -60,12 +60,12 @@ def make_runner(
     queue = _queue(settings)
     match component.cost:
         case "inline":
-            return InlineRunner(factory, artefacts, limits=BatchLimits(32, 50_000, queue), observe=observe)
+            return InlineRunner(factory, artefacts, limits=BatchLimits(min(32, queue), 50_000, queue), observe=observe)
         case "pool" if not settings.pool_workers:
-            limits = BatchLimits(32, 50_000, queue)
+            limits = BatchLimits(min(32, queue), 50_000, queue)
             return InlineRunner(factory, artefacts, inline_characters=6_000, limits=limits, observe=observe)
         case "pool":
-            limits = BatchLimits(32, 100_000, queue)
+            limits = BatchLimits(min(32, queue), 100_000, queue)
             return PoolRunner(factory, artefacts, processes=settings.pool_workers, limits=limits, observe=observe)
         case _:
             workers: list[Runner] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ Send = Callable[[bytes], Awaitable[dict[str, Any]]]
 class Line(NamedTuple):
     """One line of input: the JSON that is sent, and how many pairs it holds."""
 
+    number: int
     raw: bytes
     grouped: bool
     pairs: int
@@ -51,14 +53,15 @@ def _line(line: bytes, number: int) -> Line:
     except orjson.JSONDecodeError as error:
         try:  # a lone surrogate: the service makes that item null, so it is passed on as it is
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidRequest(f"Line {number} is not JSON: {error.msg}.", param="IN") from None
         dumps = _ascii
     if not isinstance(entry, dict) or not ({"candidate", "candidates"} & entry.keys()):
         raise InvalidRequest(f"Line {number}: needs 'candidate' (an item) or 'candidates' (a group).", param="IN")
-    entry.setdefault("id", f"line-{number}")
+    if entry.get("id") is None:
+        entry["id"] = f"line-{number}"
     candidates = entry.get("candidates")
-    return Line(dumps(entry), "candidates" in entry, len(candidates) if isinstance(candidates, list) else 1)
+    return Line(number, dumps(entry), "candidates" in entry, len(candidates) if isinstance(candidates, list) else 1)
 
 
 def _ascii(entry: Any) -> bytes:
@@ -87,13 +90,40 @@ def request_body(chunk: Sequence[Line], common: dict[str, Any]) -> bytes:
     return b'{"items":[' + items + b'],"groups":[' + groups + b"]" + (b"," if len(common) else b"") + rest
 
 
-def _opened(output: str) -> contextlib.AbstractContextManager[IO[bytes]]:
+def _by_line(error: ServiceError, chunk: Sequence[Line]) -> ServiceError:
+    """The same error, in terms of the file rather than of the request that a part of it became."""
+    found = re.match(r"(items|groups)\[(\d+)\]", error.param or "")
+    if found is None:
+        return error
+    lines = [line.number for line in chunk if line.grouped == (found[1] == "groups")]
+    where = f"Line {lines[int(found[2])]}" if int(found[2]) < len(lines) else "A line"
+    field = (error.param or "")[found.end() :].lstrip(".")
+    message = error.message.replace(str(error.param), field or "the entry", 1)
+    return ServiceError(f"{where}: {message}", code=error.code, param=error.param, details=error.details)
+
+
+@contextlib.contextmanager
+def _opened(output: str) -> Iterator[IO[bytes]]:
+    """The output, under its own name only when it is complete: it may be the input, or the last good result.
+
+    Raises `InvalidRequest` when it cannot be written.
+    """
     if output == "-":
-        return contextlib.nullcontext(sys.stdout.buffer)
+        yield sys.stdout.buffer
+        return
+    path = Path(output)
+    special = path.exists() and not path.is_file()  # /dev/stdout, a pipe: nothing can take its place
+    partial = path if special else Path(f"{output}.partial")
     try:
-        return Path(output).open("wb")
+        with partial.open("wb") as out:
+            yield out
+        if not special:
+            partial.replace(path)
     except OSError as error:
         raise InvalidRequest(f"{output}: {error.strerror}.", param="--output") from None
+    finally:
+        if not special and partial.is_file() and not partial.stat().st_size:
+            partial.unlink()
 
 
 async def score(
@@ -106,7 +136,10 @@ async def score(
     with _opened(output) as out:
         async with _remote(url) if url else _here(profile) as send:
             for chunk in chunks(lines):
-                answer = await send(request_body(chunk, common))
+                try:
+                    answer = await send(request_body(chunk, common))
+                except ServiceError as error:
+                    raise _by_line(error, chunk) from None
                 common["fingerprint"] = answer["fingerprint"]  # one file, one reward function
                 singles, groups = iter(answer["results"]), iter(answer["groups"])
                 written = [next(groups if line.grouped else singles) for line in chunk]

@@ -23,7 +23,7 @@ from reward_service.normalise import Normalised, normalise
 from reward_service.profiles import Profile
 from reward_service.telemetry import Telemetry
 
-_YIELD_EVERY = 64  # items prepared or composed between two chances for other requests to run
+_YIELD_EVERY = 64, 20_000  # items, or characters of candidates, between two chances for other requests to run
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Item:
     reference: str
     prior: str | None = None
     fault: ComponentError | None = None
+    where: str = ""
+    """Its place in the request, for errors that name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,21 @@ class Timings:
         return 1e3 * (time.perf_counter() - self.started)
 
 
+class _Turns:
+    """Lets other requests run every so often while many or long texts are worked through."""
+
+    def __init__(self) -> None:
+        self._items = self._characters = 0
+
+    async def taken(self, characters: int) -> None:
+        """Before the next item is worked on, which has so many characters."""
+        self._items += 1
+        self._characters += characters
+        if self._items >= _YIELD_EVERY[0] or self._characters >= _YIELD_EVERY[1]:
+            self._items = self._characters = 0
+            await asyncio.sleep(0)
+
+
 class Scorer:
     """Scores items with one profile. Holds no state of its own: a reward depends on its item alone."""
 
@@ -128,18 +145,18 @@ class Scorer:
         self, items: Sequence[Item]
     ) -> tuple[list[Prepared | ComponentError], dict[CacheKey, tuple[str, Pair]]]:
         """Texts once per distinct text, keys once per distinct pair; what cannot be scored is an error in its place."""
-        texts: dict[tuple[str, bool], Normalised | ComponentError] = {}
+        texts: dict[tuple[str, str], Normalised | ComponentError] = {}
         digests: dict[str, bytes] = {}
+        turns = _Turns()
         pairs: dict[tuple[str, str, str | None], Prepared | ComponentError] = {}
         work: dict[CacheKey, tuple[str, Pair]] = {}
         prepared: list[Prepared | ComponentError] = []
-        for i, item in enumerate(items):
-            if i % _YIELD_EVERY == _YIELD_EVERY - 1:
-                await asyncio.sleep(0)
+        for item in items:
             if item.fault is not None:
                 prepared.append(item.fault)
                 continue
             identity = (item.candidate, item.reference, item.prior)
+            await turns.taken(len(item.candidate))
             if identity not in pairs:
                 pairs[identity] = self._prepare_pair(identity, texts, digests, work)
             prepared.append(pairs[identity])
@@ -148,7 +165,7 @@ class Scorer:
     def _prepare_pair(
         self,
         identity: tuple[str, str, str | None],
-        texts: dict[tuple[str, bool], Normalised | ComponentError],
+        texts: dict[tuple[str, str], Normalised | ComponentError],
         digests: dict[str, bytes],
         work: dict[CacheKey, tuple[str, Pair]],
     ) -> Prepared | ComponentError:
@@ -157,7 +174,7 @@ class Scorer:
             if text is None:
                 chosen.append(None)
                 continue
-            memo = (text, role == "candidate")
+            memo = (text, role)  # a section is chosen, or missed, in its own way for each role
             if memo not in texts:
                 texts[memo] = self._prepare_text(text, role)
             found = texts[memo]
@@ -235,9 +252,9 @@ class Scorer:
     ) -> list[Scored]:
         memo: dict[int, Scored] = {}
         scored: list[Scored] = []
-        for i, (item, ready) in enumerate(zip(items, prepared, strict=True)):
-            if i % _YIELD_EVERY == _YIELD_EVERY - 1:
-                await asyncio.sleep(0)
+        turns = _Turns()
+        for item, ready in zip(items, prepared, strict=True):
+            await turns.taken(len(item.candidate))
             if id(ready) not in memo:  # identical pairs share one Prepared, and so one answer
                 memo[id(ready)] = self._compose_one(ready, known, fresh)
             answer = memo[id(ready)]
@@ -253,9 +270,11 @@ class Scorer:
     ) -> Scored:
         if isinstance(ready, ComponentError):
             nothing = dict.fromkeys(self.profile.components)
-            return Scored(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ()), "none")
+            return Scored(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ("item",), ()), "none")
         outcomes = {key: known.get(at) or fresh[at] for key, at in ready.keys.items()}
-        notes = [note for outcome in outcomes.values() if isinstance(outcome, Outcome) for note in outcome.notes]
+        # A sentinel's notes have no say: its outcome may be missing, and a reward must not depend on that.
+        weighted = (outcomes[key] for key, spec in self.profile.components.items() if spec.weight)
+        notes = [note for outcome in weighted if isinstance(outcome, Outcome) for note in outcome.notes]
         verdict = guards.inspect(ready.candidate, ready.reference, self.profile.guards, notes=notes)
         composite = compose(self.profile, outcomes, verdict)
         judged = (o.judgement for o in outcomes.values() if isinstance(o, Outcome) and o.judgement is not None)

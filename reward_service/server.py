@@ -27,11 +27,13 @@ from reward_service import supervisor
 from reward_service.api.auth import require_safe_address
 from reward_service.api.protocol import Protocol
 from reward_service.app import create_app
+from reward_service.contracts import ComponentError
 from reward_service.engine import Engine
 from reward_service.errors import ConfigurationError
 from reward_service.logs import configure_logs, say
 from reward_service.runners import model_processes
 from reward_service.settings import Settings
+from reward_service.worker_process import ModelProcess
 
 log = structlog.get_logger("reward_service.server")
 
@@ -51,8 +53,7 @@ def run(settings: Settings) -> int:
         sockets: str | None = None
         if settings.workers > 1 or settings.model_process:
             sockets = cleanup.enter_context(_private_directory("reward-"))
-            for process in model_processes(settings, sockets):
-                process.start()
+            for process in _model_processes(settings, sockets):
                 cleanup.callback(process.stop, _LAST_WORDS_S)  # its callers have been served by then
         listener = cleanup.enter_context(_listen(settings))
         host, port = listener.getsockname()[:2]
@@ -68,6 +69,17 @@ def run(settings: Settings) -> int:
             on_up=lambda: say(announcement),
             on_stop=listener.close,
         )
+
+
+def _model_processes(settings: Settings, sockets: str) -> list[ModelProcess]:
+    """Started. Raises `ConfigurationError`."""
+    try:
+        processes = model_processes(settings, sockets)
+        for process in processes:
+            process.start()
+    except ComponentError as error:
+        raise ConfigurationError(f"{error.message} (TMPDIR says where sockets are made).") from None
+    return processes
 
 
 def serve_in_child(

@@ -44,7 +44,9 @@ class Settings(BaseSettings):
 
     cache_url: SecretStr = Field(SecretStr("memory://"), description="memory://, redis://… or rediss://…")
     cache_memory_bytes: int = Field(256 * 2**20, ge=0, description="score cache in memory, per process")
-    cache_ttl_s: float = Field(30 * 86400.0, gt=0, description="lifetime of a score in Redis; LLM verdicts stay")
+    cache_ttl_s: float = Field(
+        30 * 86400.0, gt=0, le=1e10, description="lifetime of a score in Redis; LLM verdicts stay"
+    )
     cache_namespace: str = Field("reward", min_length=1, description="prefix of every Redis key")
     artefact_bytes: int = Field(256 * 2**20, ge=0, description="tokens and findings kept in memory, per process")
     embedding_bytes: int = Field(2 * 2**30, ge=0, description="token embeddings kept by a model worker")
@@ -61,7 +63,7 @@ class Settings(BaseSettings):
         "float32", description="BERTScore arithmetic; changes rewards within the declared tolerance, in the fingerprint"
     )
     bertscore_model: str = Field("", description="replaces the profiles' BERTScore model (hub id or path)")
-    batch_items: int = Field(64, ge=1, description="pairs in one batch of a model worker")
+    batch_items: int = Field(64, ge=1, le=65_536, description="pairs in one batch of a model worker")
 
     judge_urls: Names = Field((), description="base URLs of OpenAI-compatible servers for the LLM judge")
     judge_model: str = Field("", description="model name the judge's servers serve (changes rewards)")

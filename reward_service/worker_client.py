@@ -22,6 +22,7 @@ from reward_service.worker_process import WorkerConfig, frame, read_frame
 log = logging.getLogger(__name__)
 
 _BACKOFF_S = (0.05, 1.0)
+_SECOND_LOOK_S = 0.5
 
 
 class _RemoteFuture(WorkFuture):
@@ -159,9 +160,7 @@ class SocketWorker:
             reason = "its connection ended"
             try:
                 while True:
-                    async with asyncio.timeout(self._hang_s):
-                        message = await read_frame(reader)
-                    self._handle(message)
+                    self._handle(await self._message(reader))
             except TimeoutError:
                 reason = "it shows no sign of life"
             except (asyncio.IncompleteReadError, OSError):
@@ -173,6 +172,18 @@ class SocketWorker:
                 self._losses += 1
                 self._health = {"ready": False, "detail": f"the model worker is gone: {reason}"}
                 self._fail_all("worker_died", "the model worker died while this pair waited for it")
+
+    async def _message(self, reader: asyncio.StreamReader) -> dict[str, Any]:
+        """The next message. Raises `TimeoutError` when none comes."""
+        reading = asyncio.ensure_future(read_frame(reader))
+        try:
+            # The second look is for an event loop that was late itself: what the worker sent is waiting to be read.
+            for patience_s in (self._hang_s, _SECOND_LOOK_S):
+                if (await asyncio.wait({reading}, timeout=patience_s))[0]:
+                    return reading.result()
+            raise TimeoutError
+        finally:
+            reading.cancel()
 
     def _handle(self, message: dict[str, Any]) -> None:
         for number, *answer in message.get("results", ()):

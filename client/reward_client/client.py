@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -67,6 +66,8 @@ class RewardClient(_Client):
         super().__init__(options, **settings)
         self._http = httpx.Client(**self._http_settings())
         self._starting = threading.Lock()
+        # httpx waits for a connection without a limit, or takes the wait for a failure; here it counts as time spent.
+        self._slots = threading.Semaphore(self.options.concurrency)
 
     def score(self, items: Sequence[Item]) -> list[Score]:
         """One score per item, in order."""
@@ -100,14 +101,21 @@ class RewardClient(_Client):
             self._drive(self._core.start(deadline))
         if len(calls) == 1:
             return [(calls[0], self._drive(self._core.score(calls[0], deadline)))]
-        with ThreadPoolExecutor(min(self.options.concurrency, len(calls))) as pool:
-            futures = [pool.submit(self._drive, self._core.score(call, deadline)) for call in calls]
-            try:
-                return [(call, future.result()) for call, future in zip(calls, futures, strict=True)]
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        stop = threading.Event()
+        pool = ThreadPoolExecutor(min(self.options.concurrency, len(calls)))
+        futures = [pool.submit(self._drive, self._core.score(call, deadline), stop) for call in calls]
+        try:
+            failed = next((f for f in wait(futures, return_when=FIRST_EXCEPTION).done if f.exception()), None)
+            if failed is not None:
+                failed.result()  # raises; the others' retries would be for nothing
+            return [(call, future.result()) for call, future in zip(calls, futures, strict=True)]
+        finally:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    def _drive(self, steps: Steps[T]) -> T:
+    def _drive(self, steps: Steps[T], stop: threading.Event | None = None) -> T:
+        """Carries out `steps`, until `stop` is set: then nobody waits for the result."""
+        stop = stop or threading.Event()
         reply: Reply | Failure | None = None
         while True:
             try:
@@ -115,17 +123,24 @@ class RewardClient(_Client):
             except StopIteration as end:
                 result: T = end.value
                 return result
+            if stop.is_set():
+                raise CancelledError
+            reply = self._carry_out(step) if isinstance(step, Send) else None
             if not isinstance(step, Send):
-                time.sleep(step.seconds)
-                reply = None
-                continue
-            try:
-                answer = self._http.request(
-                    step.method, step.path, content=step.content, headers=step.headers, timeout=_timeout(step)
-                )
-                reply = Reply(answer.status_code, answer.headers, answer.content)
-            except httpx.TransportError as error:
-                reply = _failure(error)
+                stop.wait(step.seconds)
+
+    def _carry_out(self, step: Send) -> Reply | Failure:
+        if not self._slots.acquire(timeout=step.time_left()):
+            return Failure("no connection was free in time")
+        try:
+            answer = self._http.request(
+                step.method, step.path, content=step.content, headers=step.headers, timeout=_timeout(step)
+            )
+            return Reply(answer.status_code, answer.headers, answer.content)
+        except httpx.TransportError as error:
+            return _failure(error)
+        finally:
+            self._slots.release()
 
 
 class AsyncRewardClient(_Client):

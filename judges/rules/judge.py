@@ -25,6 +25,10 @@ class Settings:
     max_characters: int = 20_000
     """Only so much of a text is read: a bound on cost, not a policy (the service refuses longer texts)."""
 
+    def __post_init__(self) -> None:
+        if self.max_characters < 1:
+            raise ValueError("max_characters must be at least 1")
+
 
 class RulesJudge:
     """`encode` reads a report once, `compare` judges pairs of readings. Pure, deterministic, picklable."""
@@ -44,7 +48,7 @@ class RulesJudge:
 
     @property
     def encoding(self) -> str:
-        return f"RulesJudge@{self.version}:{self.lexicon.sha256}"
+        return f"RulesJudge@{self.version}:{self.lexicon.sha256}:{self.settings.max_characters}"
 
     def manifest(self) -> Mapping[str, object]:
         return {"lexicon_sha256": self.lexicon.sha256, "settings": asdict(self.settings)}

@@ -139,7 +139,7 @@ class Reader:
                 fresh = False
             elif word == "_":  # a gap left by de-identification
                 blank = False
-            elif word[0].isdigit():
+            elif word[0].isdecimal():
                 blank = False
                 size = _millimetres(words, i, joined=i > 1 and _joins(words, i - 1, text, starts))
                 if size and not _former(words, i, self.lexicon.former):
@@ -215,7 +215,7 @@ def _joins(words: list[str], i: int, text: str, starts: list[int]) -> bool:
 
     It is not the full stop after the number of a list: "1. 12 mm nodule", "1 . 12 mm nodule".
     """
-    if words[i] != "." or not (words[i - 1].isdigit() and words[i + 1].isdigit()):
+    if words[i] != "." or not (words[i - 1].isdecimal() and words[i + 1].isdecimal()):
         return False
     start = starts[i - 1]
     before = text[max(0, start - 3) : start]
@@ -225,7 +225,7 @@ def _joins(words: list[str], i: int, text: str, starts: list[int]) -> bool:
 def _former(words: list[str], i: int, former: frozenset[str]) -> bool:
     """Whether the measurement at `i` is that of an earlier study."""
     j = i - 1
-    while j >= max(0, i - 8) and (words[j] in _UNIT or words[j] in ".x×" or words[j][0].isdigit()):
+    while j >= max(0, i - 8) and (words[j] in _UNIT or words[j] in ".x×" or words[j][0].isdecimal()):
         j -= 1  # "previously 3.9 x 3.1 cm"
     if j < 0:
         return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -66,12 +66,23 @@ class VllmJudge:
 
     # --- verdicts ----------------------------------------------------------------------------------------------
 
-    async def judge(self, candidate: str, reference: str, prior: str | None, *, deadline: float) -> Judgement:
-        """The verdict on one pair, by `deadline` (`time.monotonic()` seconds). Raises a `JudgeError`."""
+    async def judge(
+        self,
+        candidate: str,
+        reference: str,
+        prior: str | None,
+        *,
+        deadline: float,
+        started: Callable[[], None] = lambda: None,
+    ) -> Judgement:
+        """The verdict on one pair, by `deadline` (`time.monotonic()` seconds). Raises a `JudgeError`.
+
+        `started` is called whenever a request leaves for a server.
+        """
         pair = read_pair(candidate, reference, prior, self.settings.max_statements)
 
         async def ask(body: bytes) -> Completion:
-            return await self._transport.complete(pair.reference.key, body, deadline)
+            return await self._transport.complete(pair.reference.key, body, deadline, started)
 
         return await self._judge(pair, ask)
 

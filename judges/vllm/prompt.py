@@ -46,7 +46,7 @@ class Pair:
     withheld: frozenset[int]
     """Positions of candidate statements that address the grader; the model never sees them."""
     notes: tuple[str, ...]
-    """`injection_pattern` where something was withheld, `chat_markers` where some were taken out."""
+    """`injection_pattern` where something was withheld, `too_many_statements` where the rest was, `chat_markers`."""
     text: str
     """The user message: reference, earlier report, candidate, closing line."""
 
@@ -56,44 +56,58 @@ def _block(title: str, key: str, letter: str, texts: list[str]) -> str:
     return "\n".join([f"[{title} {key}]", *lines, f"[END {title} {key}]", ""])
 
 
-def _statements(report: str, what: str, limit: int) -> tuple[tuple[Statement, ...], list[str]]:
+def _statements(report: str) -> tuple[tuple[Statement, ...], list[str]]:
     """The statements, and their texts as the model may see them."""
     cleaned = [(s, clean(s.text)) for s in split(report)]
     cleaned = [(s, text) for s, text in cleaned if any(map(str.isalnum, text))]  # else nothing but chat markers
-    if len(cleaned) > limit:
-        raise TooManyStatements(f"the {what} has {len(cleaned)} statements; max_statements is {limit}")
     return tuple(s for s, _ in cleaned), [text for _, text in cleaned]
+
+
+def _at_most(limit: int, report: str, what: str) -> tuple[tuple[Statement, ...], list[str]]:
+    statements, texts = _statements(report)
+    if len(statements) > limit:
+        raise TooManyStatements(f"the {what} has {len(statements)} statements; max_statements is {limit}")
+    return statements, texts
 
 
 @functools.lru_cache(maxsize=2048)
 def read_reference(reference: str, prior: str | None, limit: int) -> Reference:
     """Splits and lays out a reference with its earlier report; remembered, since a group asks for it many times."""
-    statements, texts = _statements(reference, "reference", limit)
+    statements, texts = _at_most(limit, reference, "reference")
     if not statements:
         raise EmptyReference("the reference holds no statement")
     # The candidate's author does not see the reference, so it cannot forge a delimiter that depends on it.
     key = hashlib.sha256(repr((reference, prior)).encode()).hexdigest()[:12]
     text = _block("REFERENCE", key, "R", texts)
-    if prior is not None and (earlier := _statements(prior, "earlier report", limit)[1]):
+    if prior is not None and (earlier := _at_most(limit, prior, "earlier report")[1]):
         text += _block("EARLIER REPORT", key, "H", earlier)
     normal = frozenset(i for i, s in enumerate(statements) if reads_normal(s.text))
     return Reference(statements, normal, key, text)
 
 
 def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> Pair:
-    """The pair's statements and its user message. Raises `EmptyReference` and `TooManyStatements`."""
+    """The pair's statements and its user message.
+
+    Raises `EmptyReference`, and `TooManyStatements` for a reference or an earlier report.
+    """
     head = read_reference(reference, prior, limit)
-    statements, texts = _statements(candidate, "candidate", limit)
+    statements, texts = _statements(candidate)
     withheld: set[int] = set()
+    if rest := statements[limit - 1 :] if len(statements) > limit else ():
+        # No failure, which the policy could bring about at will: what is beyond the limit is one false statement.
+        start, end = rest[0].start, rest[-1].end
+        statements = (*statements[: limit - 1], Statement(candidate[start:end], start, end))
+        texts, withheld = texts[:limit], {limit - 1}
     if addresses_grader("\n".join(texts), reference):  # one search, mostly; where it finds one, which are they?
-        withheld = {i for i, text in enumerate(texts) if addresses_grader(text, reference)}
+        withheld |= {i for i, text in enumerate(texts) if addresses_grader(text, reference)}
         # An attack may be spread over sentences, so that only two of them together show it.
         for i in range(1, len(texts)):
             if not withheld & {i - 1, i} and addresses_grader(f"{texts[i - 1]}\n{texts[i]}", reference):
                 withheld |= {i - 1, i}
     texts = [WITHHELD if i in withheld else text for i, text in enumerate(texts)]
     text = head.text + _block("CANDIDATE", head.key, "P", texts) + _read("closing.txt")
-    notes = ("injection_pattern",) * bool(withheld) + ("chat_markers",) * has_markers(candidate)
+    notes = ("injection_pattern",) * bool(withheld - ({limit - 1} if rest else set()))
+    notes += ("too_many_statements",) * bool(rest) + ("chat_markers",) * has_markers(candidate)
     return Pair(head, statements, frozenset(withheld), notes, text)
 
 

@@ -104,6 +104,8 @@ _MARKER: Final = re.compile(
     r"assistant|turn|channel|message)\s*>|^\s*#{2,}\s*(?:human|assistant|system|user|instructions?|response)\b:?",
     re.I | re.M,
 )
+_NESTED: Final = 8
+_NO_BRACKETS: Final = str.maketrans("<>[]#", "     ")
 # Control and format characters (zero-width, bidirectional, tags) can hide text from people and split a marker.
 _INVISIBLE: Final = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f"
@@ -114,11 +116,15 @@ _INVISIBLE: Final = re.compile(
 def clean(text: str) -> str:
     """The text without invisible characters and without markers of chat templates; a blank stands for a marker.
 
-    Repeated until nothing is left to remove, since taking one marker out may put another together.
+    Repeated, since taking one marker out may put another together; who nests them deeper loses the brackets.
     """
     text = _INVISIBLE.sub("", text)
-    while (shorter := _MARKER.sub(" ", text)) != text:
+    for _ in range(_NESTED):
+        if (shorter := _MARKER.sub(" ", text)) == text:
+            break
         text = shorter
+    else:
+        text = text.translate(_NO_BRACKETS)
     return " ".join(text.split())
 
 

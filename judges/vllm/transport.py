@@ -72,8 +72,12 @@ class Transport:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def complete(self, group: str, body: bytes, deadline: float) -> Completion:
+    async def complete(
+        self, group: str, body: bytes, deadline: float, started: Callable[[], None] = lambda: None
+    ) -> Completion:
         """The answer to `body`, from the server that `group` belongs to or, if that fails, from another.
+
+        `started` is called when a request's turn has come and it leaves.
 
         Raises a `JudgeError` once the deadline (`time.monotonic()`) or the attempts are used up.
         """
@@ -95,6 +99,7 @@ class Transport:
                         async with server.turn(group), server.limit:
                             if not server.well:
                                 raise JudgeUnavailable("the judge server went down while the request waited")
+                            started()
                             return await self.send(server, body)
         except TimeoutError:
             raise JudgeTimeout("no verdict within the deadline") from None

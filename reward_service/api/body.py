@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
 import orjson
@@ -59,15 +60,19 @@ def _too_large(limit: int) -> NoReturn:
     raise TooLarge(f"The body is larger than {limit} bytes (REWARD_MAX_BODY_BYTES). Send fewer items per request.")
 
 
-def parse(raw: bytes) -> tuple[Any, frozenset[str]]:
-    """The JSON value, and the paths of texts that were not valid Unicode (emptied in the value).
+Broken = Mapping[tuple[str | int, ...], str]
+"""Where texts were not valid Unicode: by ("items", i), ("groups", g) or ("groups", g, candidate), the text's path."""
+
+
+def parse(raw: bytes) -> tuple[Any, Broken]:
+    """The JSON value, and the texts that were not valid Unicode (emptied in the value).
 
     Raises `InvalidRequest` with code ``invalid_utf8``, ``malformed_json`` or ``invalid_unicode``.
     """
     data, clean = _load(raw)
     if clean:
-        return data, frozenset()
-    broken: set[str] = set()
+        return data, {}
+    broken: dict[tuple[str | int, ...], str] = {}
     if isinstance(data, dict):
         for name in ("items", "groups"):
             _empty_broken_texts(data.get(name), name, broken)
@@ -77,7 +82,7 @@ def parse(raw: bytes) -> tuple[Any, frozenset[str]]:
         raise InvalidRequest(
             "The body has a lone surrogate outside of a report text, or nests too deeply.", code="invalid_unicode"
         ) from None
-    return data, frozenset(broken)
+    return data, broken
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
@@ -110,21 +115,21 @@ def _not_a_number(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _empty_broken_texts(entries: Any, name: str, broken: set[str]) -> None:
+def _empty_broken_texts(entries: Any, name: str, broken: dict[tuple[str | int, ...], str]) -> None:
     for i, entry in enumerate(entries if isinstance(entries, list) else ()):
         if not isinstance(entry, dict):
             continue
         for field in _TEXTS:
             if is_broken(entry.get(field)):
                 entry[field] = ""
-                broken.add(f"{name}[{i}].{field}")
+                broken.setdefault((name, i), f"{name}[{i}].{field}")
         candidates = entry.get("candidates")
         if not isinstance(candidates, list):
             continue
         for j, candidate in enumerate(candidates):
             if is_broken(candidate):
                 candidates[j] = ""
-                broken.add(f"{name}[{i}].candidates[{j}]")
+                broken[name, i, j] = f"{name}[{i}].candidates[{j}]"
 
 
 def is_broken(text: object) -> bool:
@@ -172,4 +177,14 @@ def path(location: tuple[int | str, ...]) -> str:
     return out
 
 
-__all__ = ["ClientDisconnect", "is_broken", "parse", "parse_object", "path", "read", "require_json", "validate"]
+__all__ = [
+    "Broken",
+    "ClientDisconnect",
+    "is_broken",
+    "parse",
+    "parse_object",
+    "path",
+    "read",
+    "require_json",
+    "validate",
+]

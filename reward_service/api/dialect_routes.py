@@ -68,7 +68,7 @@ def _add(path: str, trainer: str, parse: Parse, render: Render, fields: Body, *r
                 code="too_many_items",
             )
         routes.about(request, profile=served.profile.name, items=len(pairs))
-        items = [Item(None, pair.candidate, pair.reference, pair.prior, _fault(pair)) for pair in pairs]
+        items = [Item(None, pair.candidate, pair.reference, pair.prior, _fault(pair), pair.param) for pair in pairs]
         deadline = time.monotonic() + engine.settings.hold_timeout_s
         work = engine.score(served, items, deadline=deadline, hold=True, timings=timings)
         scored = await routes.until_hangup(request, work)

@@ -30,6 +30,12 @@ class Protocol(HttpToolsProtocol):
         self._head_arrived()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        answered = self.cycle is not None and self.cycle.response_complete
+        if answered and self.timeout_keep_alive_task is None and self._head_timer is None:
+            self._await_head()  # the rest of a body that nobody wanted, which may come a byte a minute
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._await_head()

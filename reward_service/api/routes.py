@@ -59,7 +59,10 @@ def json_response(content: Any, status: int = 200, headers: dict[str, str] | Non
     try:
         text = orjson.dumps(content)
     except TypeError:  # an echoed lone surrogate, which only an escape can carry
-        text = json.dumps(content).encode()
+        try:
+            text = json.dumps(content, allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            raise InvalidRequest("The body nests too deeply, or holds a number that JSON has not.") from None
     return Response(text, status, headers, "application/json")
 
 
@@ -153,7 +156,7 @@ async def metrics(request: Request) -> Response:
 
 
 def build_items(
-    wanted: wire.ScoreRequest, broken: frozenset[str], max_items: int
+    wanted: wire.ScoreRequest, broken: body.Broken, max_items: int
 ) -> tuple[list[Item], list[tuple[int, int]]]:
     """Items of `items` and `groups` in one list, and where each group lies in it. Raises `InvalidRequest`."""
     count = len(wanted.items) + sum(len(group.candidates) for group in wanted.groups)
@@ -166,23 +169,21 @@ def build_items(
     _refuse_duplicates([item.id for item in wanted.items], "items")
     _refuse_duplicates([group.id for group in wanted.groups], "groups")
     items = [
-        Item(item.id, item.candidate, item.reference, item.prior, _fault(broken, f"items[{i}].") if broken else None)
+        Item(item.id, item.candidate, item.reference, item.prior, _fault(broken.get(("items", i))))
         for i, item in enumerate(wanted.items)
     ]
     bounds = []
     for g, group in enumerate(wanted.groups):
         start = len(items)
         for c, candidate in enumerate(group.candidates):
-            own = broken and (
-                _fault(broken, f"groups[{g}].reference", f"groups[{g}].prior", f"groups[{g}].candidates[{c}]")
-            )
-            items.append(Item(None, candidate, group.reference, group.prior, own or None))
+            fault = _fault(broken.get(("groups", g)) or broken.get(("groups", g, c)))
+            where = f"groups[{g}].candidates[{c}]"
+            items.append(Item(None, candidate, group.reference, group.prior, fault, where))
         bounds.append((start, len(items)))
     return items, bounds
 
 
-def _fault(broken: frozenset[str], *prefixes: str) -> ComponentError | None:
-    at = next((path for path in sorted(broken) if path.startswith(prefixes)), None)
+def _fault(at: str | None) -> ComponentError | None:
     if at is None:
         return None
     return ComponentError("invalid_unicode", f"{at} has a lone surrogate; send valid Unicode.")

@@ -63,8 +63,8 @@ def test_a_lone_surrogate_is_that_items_problem() -> None:
     [
         (("score", "-"), lines(ITEM, "{oops"), "Line 2 is not JSON"),
         (("score", "-"), lines({"id": "x"}), "Line 1: needs 'candidate'"),
-        (("score", "-"), lines({**ITEM, "candidate": 3}), "items[0].candidate"),
-        (("score", "-"), lines({**ITEM, "candiate": ""}), "items[0].candiate"),
+        (("score", "-"), lines(ITEM, {**ITEM, "candidate": 3}), "Line 2: candidate:"),
+        (("score", "-"), lines({**ITEM, "candiate": ""}), "Line 1: candiate:"),
         (("score", "-"), lines(ITEM, ITEM), "repeats an earlier id"),
         (("score", "absent.jsonl"), "", "No such file"),
         (("score", "-", "-o", "/nowhere/out.jsonl"), lines(ITEM), "No such file"),
@@ -76,7 +76,8 @@ def test_a_lone_surrogate_is_that_items_problem() -> None:
         (("serve", "--api-keys", "alice:secret"), "", "new-key"),
         (("fingerprint", "unirg-step1"), "", "unavailable"),
         (("judge-eval", "absent.jsonl", "--judge", "rules"), "", "No such file"),
-        (("judge-eval", os.devnull), "", "REWARD_JUDGE_MODEL"),
+        (("judge-eval", os.devnull), "", "at least two"),
+        (("judge-eval", os.devnull, "--judge", "bleu4"), "", "no judge"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_with_status_3(arguments: tuple[str, ...], stdin: str, words: str) -> None:

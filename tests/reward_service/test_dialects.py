@@ -35,6 +35,10 @@ class Result:
     )
     missing: Mapping[str, ComponentError] = field(default_factory=dict)
 
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        return tuple(self.missing)
+
 
 OK = Result(0.625)
 LOST = Result(

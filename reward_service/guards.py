@@ -154,11 +154,17 @@ class ToFloor(BaseModel):
     floor: Literal[True]
 
 
-def _yaml_word(value: object) -> object:
-    return "off" if value is False else value  # an unquoted `off` is False in YAML 1.1
+def _action(value: object) -> object:
+    if isinstance(value, Multiply | ToFloor) or (isinstance(value, dict) and value.keys() == {"multiplier"}):
+        return value
+    if value in (False, "off"):  # an unquoted `off` is False in YAML 1.1
+        return "off"
+    if value == "flag" or value == {"floor": True}:
+        return value
+    raise ValueError("an action is off, flag, {multiplier: 0..1} or {floor: true}")
 
 
-Action = Annotated[Literal["off", "flag"] | Multiply | ToFloor, BeforeValidator(_yaml_word)]
+Action = Annotated[Literal["off", "flag"] | Multiply | ToFloor, BeforeValidator(_action)]
 _FLOOR = ToFloor(floor=True)
 
 

@@ -279,6 +279,43 @@ def test_a_changed_fingerprint_raises(service: Scripted, make: Make) -> None:
         make(service.url, fingerprint="sha256:one").score(PAIRS)
 
 
+def test_the_part_after_the_dot_only_says_what_changed(service: Scripted, make: Make) -> None:
+    service.fingerprint = "sha256:one.a1b2"
+    for pin in ("sha256:one", "sha256:one.a1b2", "sha256:one.ffff"):
+        assert len(make(service.url, fingerprint=pin).score(PAIRS)) == 10
+
+
+def test_a_refusal_stops_the_retries_of_the_others(service: Scripted) -> None:
+    def fault(body: dict[str, Any], answer: dict[str, Any]) -> Any:
+        return refuse(422, "bad") if body["items"][0]["id"].startswith("0#") else refuse(503)
+
+    service.faults = [fault] * 1000
+    began = time.monotonic()
+    with pytest.raises(ApiError, match="bad"):
+        RewardClient(service.url, request_items=5, concurrency=2, budget_s=30).score(PAIRS)
+    assert time.monotonic() - began < 5
+
+
+def test_threads_that_share_a_client_keep_to_their_budgets(service: Scripted) -> None:
+    """A thread that waits for a free connection spends its time like any other."""
+    service.delay_s = 1.0
+    client = RewardClient(service.url, concurrency=1, budget_s=1.5)
+    spent: list[float] = []
+
+    def score() -> None:
+        began = time.monotonic()
+        with contextlib.suppress(BudgetSpent):
+            client.score(PAIRS[:1])
+        spent.append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=score) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(spent) < 3.0
+
+
 def test_a_refused_pin_is_a_changed_fingerprint(service: Scripted, make: Make) -> None:
     service.faults = [lambda *_: refuse(409, "fingerprint_mismatch")]
     with pytest.raises(FingerprintChanged, match="scripted"):

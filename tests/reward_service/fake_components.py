@@ -51,6 +51,13 @@ class LengthWithPrior(Length):
         ]
 
 
+class Noting(Length):
+    """Notes that its encoder cut every text, which a guard takes up."""
+
+    def compare(self, candidates: Sequence[str], references: Sequence[str]) -> list[Comparison]:
+        return [c._replace(notes=("noting_truncated",)) for c in super().compare(candidates, references)]
+
+
 class Broken(Length):
     """Cannot be built."""
 

@@ -445,6 +445,17 @@ async def test_full(make: Make, server: Server) -> None:
     assert await (await make()).get_many([key(2), key(3)]) == [None, verdict(3)]
 
 
+async def test_a_lease_that_never_ends_is_not_respected(make: Make, server: Server) -> None:
+    """A plug-in, a careless copy or a PERSIST may leave one; every process would wait for it each time."""
+    cache = await make()
+    await cache.claim([key(1)])
+    (lease,) = server.client().scan_iter()
+    await cache.release([key(1)])
+    server.client().set(lease, "somebody")
+    other = await make()
+    assert await other.claim([key(1)]) == {key(1)}
+
+
 async def test_flushed_while_claimed(make: Make, server: Server) -> None:
     one, other = await make(), await make()
     await one.claim([key(1)])

@@ -51,6 +51,18 @@ def test_nulls_are_written_and_make_the_status_1() -> None:
     assert (first["status"], second["status"], second["missing"]["item"]["code"]) == ("ok", "null", "empty_reference")
 
 
+def test_the_output_may_be_the_input_and_an_old_result_outlives_a_failure(tmp_path: Path) -> None:
+    file = tmp_path / "file.jsonl"
+    file.write_text(lines(ITEM))
+    assert run("score", str(file), "-o", str(file)).returncode == 0
+    kept = file.read_text()
+    assert json.loads(kept)["status"] == "ok"
+    assert run("score", "-", "-o", str(file), stdin=lines({**ITEM, "candidate": 3})).returncode == 3
+    assert file.read_text() == kept
+    assert [path.name for path in tmp_path.iterdir()] == ["file.jsonl"]
+    assert run("score", "-", "-o", "/dev/stdout", stdin=lines(ITEM)).stdout == kept
+
+
 def test_a_lone_surrogate_is_that_items_problem() -> None:
     done = run("score", "-", stdin=lines(ITEM, '{"id": "s", "candidate": "\\ud800", "reference": "Clear."}'))
     assert done.returncode == 1

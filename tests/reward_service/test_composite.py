@@ -162,3 +162,19 @@ def test_a_cap_limits_the_llm_by_the_rules() -> None:
 def test_transforms(transform: Any, x: float, expected: float) -> None:
     p = profile({"k": {"weight": 1, "transform": transform, "value": None}})
     assert compose(p, outcomes(k=x), CLEAN).reward == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_sum_that_the_grid_cannot_hold_is_no_reward() -> None:
+    """Bounds would make a score of it, and contributions would no longer add up."""
+    made = compose(profile({"a": {"weight": 1}, "b": {"weight": 1}}, bounds=(0, 1)), outcomes(a=1e300, b=0.5), CLEAN)
+    assert (made.reward, made.status, made.contributions) == (None, "null", {})
+    assert made.missing["reward"].code == "out_of_range"
+    assert made.blocking == ("reward",)
+
+
+def test_what_blocks_a_reward_is_not_all_that_is_missing() -> None:
+    spec = {"a": {"weight": 1, "when_missing": "substitute:b"}, "b": {"weight": 0}, "c": {"weight": 1}}
+    gone = ComponentError("text_too_long", "x")
+    assert compose(profile(spec), {**outcomes(b=1, c=1), "a": down()}, CLEAN).blocking == ()
+    assert compose(profile(spec), {**outcomes(c=1), "a": down(), "b": gone}, CLEAN).blocking == ("a", "b")
+    assert compose(profile(spec), {**outcomes(a=1), "b": gone, "c": down()}, CLEAN).blocking == ("c",)

@@ -26,7 +26,12 @@ WriteProfile = Callable[..., str]
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     module = fake_components.__name__
-    for name, cls in {"length": "Length", "with_prior": "LengthWithPrior", "broken": "Broken"}.items():
+    for name, cls in {
+        "length": "Length",
+        "with_prior": "LengthWithPrior",
+        "broken": "Broken",
+        "noting": "Noting",
+    }.items():
         monkeypatch.setitem(registry.COMPONENTS, name, registry.Row(f"{module}:{cls}"))
     fake_components.Length.compared.clear()
 
@@ -274,3 +279,74 @@ async def test_a_candidate_without_the_scored_section_is_empty_and_evidence_poin
     spans = [reference[slice(*e.reference)] for e in has.judgement.evidence if e.reference]
     assert any("effusion" in span for span in spans)
     assert all("IMPRESSION" not in span for span in spans)
+
+
+async def test_a_text_in_two_roles_is_cut_for_each(write: WriteProfile) -> None:
+    """A section that a reference lacks makes no difference to an item whose candidate has that same text."""
+    path = write(sections={"scope": "findings", "when_reference_lacks": "null"})
+    both, impression = "FINDINGS: Clear. IMPRESSION: Normal.", "IMPRESSION: Normal."
+    items = [item(both, both, prior=impression), item(impression, both), item(both, impression)]
+    async with Engine(settings(path)) as engine:
+        alone = [(await score(engine, one))[0].composite.reward for one in items]
+    async with Engine(settings(path)) as engine:
+        together = [scored.composite.reward for scored in await score(engine, *items)]
+        backwards = [scored.composite.reward for scored in await score(engine, *items[::-1])]
+    assert together == alone == backwards[::-1]
+    assert alone == [1.0, 0.0, None]
+
+
+async def test_a_profile_name_stands_for_one_profile(write: WriteProfile) -> None:
+    with pytest.raises(ConfigurationError, match="Two enabled profiles are called 'one'"):
+        Engine(settings(write("one"), write("two", name="one")))
+
+
+async def test_error_counts_are_asked_of_judges_only(write: WriteProfile) -> None:
+    with pytest.raises(ConfigurationError, match="no value 'errors'"):
+        Engine(settings(write(components={"length": {"weight": 1, "value": "errors"}})))
+
+
+async def test_held_requests_go_in_by_turn_and_one_that_gives_up_blocks_nobody(write: WriteProfile) -> None:
+    async with Engine(settings(write(), queue_items=4)) as engine:
+        engine._admitted = 4
+        order: list[int] = []
+
+        async def held(number: int, count: int) -> None:
+            await engine._admit(count, time.monotonic() + 5, hold=True)
+            order.append(number)
+
+        tasks = [asyncio.create_task(held(number, count)) for number, count in enumerate((3, 2, 1, 1))]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        engine._release(2)  # the first, which would have to wait for more room, is gone
+        await asyncio.sleep(0)
+        assert order == [1]
+        engine._release(1)
+        tasks[2].cancel()  # in the moment of its turn
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert order == [1, 3]
+        assert engine._admitted == 2 + 2 - 1 + 1
+        assert not engine._waiting
+
+
+async def test_a_foreign_pin_or_name_is_not_repeated(write: WriteProfile) -> None:
+    engine = Engine(settings(write()))
+    planted = "The lungs are clear."
+    with pytest.raises(PinMismatch) as mismatch:
+        engine.check_pin(engine.served(None), planted)
+    with pytest.raises(UnknownProfile) as unknown:
+        engine.served(planted)
+    assert planted not in f"{mismatch.value.message}{mismatch.value.details}{unknown.value.message}"
+
+
+async def test_what_a_sentinel_notes_changes_no_reward(write: WriteProfile) -> None:
+    """It may be down, and the reward must be the same without it."""
+    long = item("a word and another " * 30, "reference")
+    rewards = []
+    for noting in ({}, {"noting": {"weight": 0}}, {"noting": {"weight": 1}}):
+        components = {"length": {"weight": 1}, **noting}
+        path = write(components=components, guards={"too_long_for_encoder": {"multiplier": 0.5}}, bounds=[-1, 200])
+        async with Engine(settings(path)) as engine:
+            rewards.append((await score(engine, long))[0].composite)
+    without, sentinel, weighted = rewards
+    assert (sentinel.reward, sentinel.flags) == (without.reward, without.flags)
+    assert weighted.flags != without.flags

@@ -43,6 +43,12 @@ def test_the_clinical_weight_leads_in_the_profiles_to_train_on() -> None:
         (("{weight: 1}", "{weight: 0}"), "weight other than 0"),
         (("name: p", "name: P p"), "name"),
         (("description: d", "normaliser: nfkd"), "normaliser"),
+        (("description: d", "guards: {repetition: {multiply: 1}}"), "guards.repetition: .* an action is off, flag"),
+        (("description: d", "guards: {repetition: {multiplier: 2}}"), "less than or equal to 1"),
+        (("{weight: 1}", "{weight: 1}\n  bleu2: {weight: 2}"), "'bleu2' stands twice"),
+        (("{weight: 1}", "{weight: 1, weight: 2}"), "'weight' stands twice"),
+        (("{weight: 1}", "{weight: 1, transform: inverse_errors, value: bleu2}"), "takes an error count"),
+        (("bleu2: {weight", "reward: {component: bleu2, weight"), "reward"),
     ],
 )
 def test_a_wrong_profile_names_the_field(tmp_path: Path, change: tuple[str, str], words: str) -> None:

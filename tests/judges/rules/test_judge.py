@@ -265,5 +265,14 @@ def test_settings_and_size(judge: RulesJudge) -> None:
     short = RulesJudge(Settings(max_characters=20))
     assert short.encode(["Small left effusion. Nodule."]) == judge.encode(["Small left effusion."])
     assert short.manifest() != judge.manifest()
+    assert short.encoding != judge.encoding  # else one would be given the other's readings from the cache
+    with pytest.raises(ValueError, match="max_characters"):
+        Settings(max_characters=0)
     small, large = (judge.nbytes(f) for f in judge.encode(["Nodule.", " ".join(SENTENCES)]))
     assert 0 < small < large
+
+
+@pytest.mark.parametrize("digit", ["\u1369", "\u2460", "\u0664", "\U0001d7d9"])
+def test_digits_of_any_script_are_read_or_passed_over(judge: RulesJudge, digit: str) -> None:
+    """Some are digits by `str.isdigit` that `float` refuses."""
+    judge.encode([f"A {digit} cm nodule, {digit} mm.", digit, f"1.{digit} cm"])

@@ -125,3 +125,11 @@ def test_cost_grows_in_proportion_to_length(shape: str) -> None:
         return best
 
     assert cost(20_000) < 30 * cost(2_000) + 0.02
+
+
+def test_deeply_nested_markers_cost_no_more_than_a_few_passes() -> None:
+    nested = "<" * 3000 + "|im_start|>" + "|im_start|>" * 3000
+    begin = time.process_time()
+    assert "im_start|>" not in clean(nested)
+    assert time.process_time() - begin < 1.0
+    assert clean(clean(nested)) == clean(nested)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_service.api import body, wire
+from reward_service.api import body, routes, wire
 from reward_service.errors import InvalidRequest
 
 JSON = st.recursive(
@@ -66,3 +67,14 @@ def test_a_refusal_names_the_field_and_repeats_no_input() -> None:
         body.validate(wire.ScoreRequest, {"items": [{"candidate": ["The lungs are clear."], "reference": "r"}]})
     assert caught.value.param == "items[0].candidate"
     assert "lungs" not in caught.value.message
+
+
+def test_thousands_of_broken_texts_cost_little() -> None:
+    item = {"candidate": "\ud800", "reference": "r"}
+    data, broken = body.parse(json.dumps({"items": [item] * 4096, "groups": [{"reference": "r"}]}).encode())
+    began = time.process_time()
+    items, _ = routes.build_items(body.validate(wire.ScoreRequest, {"items": data["items"]}), broken, 4096)
+    assert time.process_time() - began < 1.0
+    assert [one.fault is not None for one in items] == [True] * 4096
+    assert items[4095].fault is not None
+    assert "items[4095].candidate" in items[4095].fault.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -55,4 +56,18 @@ async def test_a_slow_answer_and_a_pause_between_requests_are_not(port: int) -> 
         await asyncio.sleep(0.5)
     writer.write(GOOD[:10])  # and then dawdles
     assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_the_rest_of_a_body_that_nobody_wanted_has_a_time_limit(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n")
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 204")
+    began = time.monotonic()
+    while not reader.at_eof() and time.monotonic() - began < 4:
+        writer.write(b"x")  # a byte now and then, which a limit on silence would not end
+        await asyncio.sleep(0.05)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reader.read(100), 0.01)
+    assert time.monotonic() - began < 3
     writer.close()

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt client/pyproject.toml | sha256sum | cut -c1-12)
 
 
-.PHONY: demo test test-slow check format bench chaos judge-server openapi clean
+.PHONY: demo test test-slow check format bench chaos judge-server documents clean
 
 demo: $(STAMP)
 	@$(BIN)/python examples/demo.py
@@ -43,7 +43,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format -q .
 
-openapi: $(STAMP)  ## rewrite what is generated: openapi.json and the settings table
+documents: $(STAMP)  ## rewrite what is generated: openapi.json, the settings table and the example of the README
 	$(BIN)/python -m reward_service.documents --write
 
 $(STAMP): pyproject.toml constraints.txt client/pyproject.toml

@@ -14,7 +14,7 @@ from judges.base import Evidence, Judgement
 from judges.rules import lexicon as lx
 from judges.rules.account import SIGNIFICANT, UNCERTAIN, Account, denial_of, named_absent
 from judges.rules.changes import compare_changes, cost
-from judges.rules.findings import Finding, Findings
+from judges.rules.findings import Denial, Finding, Findings
 
 OVERCONFIDENT: Final = 0.75
 """Share of the credit for asserting what the reference calls possible (`UNCERTAIN` for the converse)."""
@@ -22,7 +22,13 @@ KIN: Final = (1.0, 0.75, 0.5)
 """Credit for naming an ancestor or descendant instead, by distance; farther ones get the last. Never more than what is
 named is worth itself, which is its price if it is false: a vague guess must not pay better than a precise one."""
 FREE_KIN: Final = 0.5
-"""Credit for a finding that is only a more general or special name of another one that matched."""
+"""Credit for a finding that is only a more special name of another one that matched."""
+KIN_EXCESS: Final = 0.5
+"""Penalty for naming something heavier instead, as a share of the difference: a nodule for a granuloma."""
+LOOKALIKE: Final = 0.25
+"""Credit for the right place under the name of something that looks like it: pneumonia for atelectasis."""
+PART: Final = 0.25
+"""Most that is left where one text denies a part of what the other asserts: hydropneumothorax, "no pneumothorax"."""
 DENIED: Final = 0.25
 """Extra penalty, as a share of the weight, for denying what the reference asserts: by name, or, where the error is a
 significant one, by a normality phrase ("the lungs are clear")."""
@@ -31,17 +37,19 @@ PARTIAL_DENIAL: Final = 0.5
 penalty for denying in part what the reference asserts."""
 WRONG_SIDE: Final = 0.25
 """Extra penalty, as a share of the weight, for the wrong side; there is no credit for it either."""
-ONE_SIDE: Final = 0.6
+ONE_SIDE: Final = 0.5
 """Share of the credit when only one side of two is right; `NO_SIDE` when the side is left out."""
-NO_SIDE: Final = 0.7
+NO_SIDE: Final = 0.65
 OVERALL: Final = 0.85
 """Least share of a normal reference that a candidate covers which calls the whole examination normal."""
+OVERLOOKED: Final = 0.1
+"""Penalty, as a share of the weight, for a significant finding that such a candidate does not deny in particular."""
 UNSAID: Final = 0.9
 """Share of the credit when the reference's grade or tip position is left out: less than a good guess is worth."""
 UNSAID_ASTRAY: Final = 0.5
 """The same for a tip that lies where none belongs, which is an error besides."""
 OTHER_ZONE: Final = 0.75
-"""Share of the credit for another zone of the lung; `OTHER_PLACE` for a tip that is reported elsewhere."""
+"""Share of the credit for another zone of the lung, or a tip next door; `OTHER_PLACE` for one that is elsewhere."""
 OTHER_PLACE: Final = 0.25
 ONE_BAND: Final = 0.85
 """Share of the credit for a severity one band off (small/moderate), or a size over 1.5 times off."""
@@ -73,10 +81,13 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
             b.pop(y.side)
         mine += a.values()
         theirs += b.values()
-    pairs += _assign_kin(lexicon, mine, theirs, candidate, reference)
+    spent = _spend(lexicon, theirs, pairs)
+    pairs += _assign_kin(lexicon, mine, theirs, candidate, reference, spent)
 
-    for x, y, share in pairs:
-        _attributes(account, x, y, share)
+    shares = {y[:2]: _attributes(account, x, y, share, candidate, reference) for x, y, share in pairs}
+    for general, special in spent:
+        account.earn(general, shares[special[:2]])
+    _lookalikes(account, mine, theirs, candidate, reference)
     _missing(account, candidate, theirs, pairs)
     _false(account, reference, mine, pairs)
     covered, total = _negatives(lexicon, candidate, reference)
@@ -88,10 +99,11 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
         account.penalty += DENIED * (sum(account.weight.values()) or scores.NORMAL_REPORT)  # not a report of this study
     weight = sum(account.weight.values())
     credit = sum(account.credit.values())
-    if 0 < weight < scores.NORMAL_REPORT:  # a lone minor finding is worth a normal report
+    if total and weight < scores.MODERATE:  # what is normal counts the less, the more there is that is not
+        normal = scores.NORMAL_REPORT * (1 - weight / scores.MODERATE)
+        credit, weight = credit + normal * (covered / total), weight + normal
+    elif 0 < weight < scores.NORMAL_REPORT:  # a lone minor finding is worth a normal report
         credit, weight = credit / weight * scores.NORMAL_REPORT, scores.NORMAL_REPORT
-    elif total and not weight:
-        credit, weight = scores.NORMAL_REPORT * (covered / total), scores.NORMAL_REPORT
     elif reference.changes and not weight:  # "No change.": worth a normal report, and only comparisons can earn it
         credit, weight = scores.NORMAL_REPORT * (1 - omitted / cost(reference.changes)), scores.NORMAL_REPORT
     notes = []
@@ -160,8 +172,34 @@ def _distance(lexicon: lx.Lexicon, x: Finding, y: Finding) -> int:
     return concepts[x.concept].ancestors.get(y.concept) or concepts[y.concept].ancestors.get(x.concept) or 0
 
 
+def _spend(lexicon: lx.Lexicon, theirs: list[Finding], pairs: list[Pair]) -> list[tuple[Finding, Finding]]:
+    """Take out of `theirs` what is only the more general name of something that matched, and say of what.
+
+    "Opacity, likely atelectasis" is one finding: who says "atelectasis" has said it all, and nothing else that looks
+    opaque can be taken for what is left.
+    """
+    spent = []
+    for y in list(theirs):
+        special = next(
+            (
+                z for _, z, _ in pairs
+                if y.concept in lexicon.concepts[z.concept].ancestors and not (z.side and y.side & ~z.side)
+            ),
+            None,
+        )  # fmt: skip
+        if special is not None:
+            theirs.remove(y)
+            spent.append((y, special))
+    return spent
+
+
 def _assign_kin(
-    lexicon: lx.Lexicon, mine: list[Finding], theirs: list[Finding], candidate: Findings, reference: Findings
+    lexicon: lx.Lexicon,
+    mine: list[Finding],
+    theirs: list[Finding],
+    candidate: Findings,
+    reference: Findings,
+    spent: list[tuple[Finding, Finding]],
 ) -> list[Pair]:
     """Match what is left along the hierarchy, nearest first; matched findings are removed from the lists.
 
@@ -182,7 +220,33 @@ def _assign_kin(
             theirs.remove(y)
             worth = lexicon.concepts[x.concept].weight / (lexicon.concepts[y.concept].weight or 1.0)
             found.append((x, y, min(KIN[min(distance, len(KIN) - 1)], worth)))
+            spent += _spend(lexicon, theirs, found[-1:])
     return found
+
+
+def _lookalikes(
+    account: Account, mine: list[Finding], theirs: list[Finding], candidate: Findings, reference: Findings
+) -> None:
+    """What is left of both, where one may be the other misnamed: two errors, but better than to overlook it."""
+    for x in list(mine):
+        y = next(
+            (
+                y for y in theirs
+                if (x.side & y.side or not (x.side and y.side))
+                and account.lexicon.alike(x.concept, y.concept)
+                and not named_absent(reference, x.concept)
+                and not named_absent(candidate, y.concept)
+            ),
+            None,
+        )  # fmt: skip
+        if y is None:
+            continue
+        mine.remove(x)
+        theirs.remove(y)
+        account.earn(y, LOOKALIKE)
+        account.penalty += KIN_EXCESS * max(0.0, account.worth(x) - account.worth(y))
+        account.error("false_finding", account.name(x), account.worth(x) >= SIGNIFICANT, x.span, y.span, "lookalike")
+        account.error("missing_finding", account.name(y), account.worth(y) >= SIGNIFICANT, x.span, y.span, "lookalike")
 
 
 def _same_kind(lexicon: lx.Lexicon, one: int, other: int) -> bool:
@@ -199,11 +263,21 @@ def _borne_out(lexicon: lx.Lexicon, concept: int, reference: Findings) -> bool:
     return all(p in kinds or not present.isdisjoint(lexicon.concepts[p].ancestors) for p in parents)
 
 
-def _aim(mine: int, theirs: int) -> float:
-    """Share of the credit for places of which only some are right: who names them all hits by not aiming."""
-    if not (mine and theirs) or mine.bit_count() <= theirs.bit_count() + 1:
+def _aim(mine: int, theirs: int, near: int, elsewhere: float) -> float:
+    """Share of the credit for places of which only some are right: who names them all hits by not aiming.
+
+    One more that is `near` a right one costs nothing; with others it is as much as a guess among them would earn, where
+    a wrong one is worth `elsewhere`.
+    """
+    if not (mine and theirs) or (not mine & ~near and mine.bit_count() <= theirs.bit_count() + 1):
         return 1.0
-    return (mine & theirs).bit_count() / mine.bit_count()
+    return elsewhere + (1.0 - elsewhere) * (mine & theirs).bit_count() / mine.bit_count()
+
+
+def _next_to(zones: int) -> int:
+    """Zones with their neighbours; what is central touches all."""
+    lungs = zones & ~lx.CENTRAL
+    return zones | (lungs << 1 | lungs >> 1) & (lx.UPPER | lx.MIDDLE | lx.LOWER) | lx.CENTRAL
 
 
 def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs: list[Pair]) -> None:
@@ -222,10 +296,11 @@ def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs
         denial = denial_of(account.lexicon, candidate, finding.concept)
         if denial and (denial.explicit or worth >= SIGNIFICANT):
             account.penalty += DENIED * worth
-        elif (
-            not denial and worth >= SIGNIFICANT and finding.severity & ~_FAINT and finding.concept in candidate.negative
-        ):
-            account.penalty += PARTIAL_DENIAL * DENIED * worth  # "no large effusion" for a large one
+        elif not denial and worth >= SIGNIFICANT:
+            if finding.severity & ~_FAINT and finding.concept in candidate.negative:
+                account.penalty += PARTIAL_DENIAL * DENIED * worth  # "no large effusion" for a large one
+            elif candidate.overall:
+                account.penalty += OVERLOOKED * worth
         span, detail = (denial.span, "denied") if denial else (None, "")
         account.error("missing_finding", account.name(finding), worth >= SIGNIFICANT, span, finding.span, detail)
 
@@ -260,8 +335,11 @@ def _false(account: Account, reference: Findings, mine: list[Finding], pairs: li
 # ----- a matched pair, and the negatives ----------------------------------------------------------------------------
 
 
-def _attributes(account: Account, x: Finding, y: Finding, share: float) -> None:
-    """Certainty, location and severity of a matched finding."""
+def _attributes(
+    account: Account, x: Finding, y: Finding, share: float, candidate: Findings, reference: Findings
+) -> float:
+    """Certainty, location and severity of a matched finding, and what a relative says too much; the share it earns."""
+    lexicon = account.lexicon
     name = account.name(y)
     serious = account.worth(y) >= SIGNIFICANT
     wrong = False
@@ -269,10 +347,21 @@ def _attributes(account: Account, x: Finding, y: Finding, share: float) -> None:
     if x.contradicted and not y.contradicted:
         share, wrong = 0.0, True
         account.error("missing_finding", name, serious, x.span, y.span, "contradicted")
+    if x.concept != y.concept:
+        account.penalty += KIN_EXCESS * max(0.0, account.worth(x) - account.worth(y))
+        if denial := _denied_part(lexicon, y, x, candidate):
+            share, wrong = min(share, PART), True
+            account.error("missing_finding", name, serious, denial.span, y.span, "denied")
+        elif denial := _denied_part(lexicon, x, y, reference):
+            wrong = True
+            account.penalty += account.worth(x)
+            account.error(
+                "false_finding", account.name(x), account.worth(x) >= SIGNIFICANT, x.span, denial.span, "denied"
+            )
     if x.certain != y.certain:
         share *= OVERCONFIDENT if x.certain else UNCERTAIN
 
-    if y.side and x.side != y.side and account.lexicon.concepts[x.concept].sided:
+    if y.side and x.side != y.side and lexicon.concepts[x.concept].sided:
         if not x.side:
             share *= NO_SIDE
         elif x.side & y.side:
@@ -283,17 +372,24 @@ def _attributes(account: Account, x: Finding, y: Finding, share: float) -> None:
         detail = f"{_SIDE_NAME[x.side]}/{_SIDE_NAME[y.side]}"
         account.error("wrong_location", name, serious and x.side > 0, x.span, y.span, detail)
     elif y.place and not x.place & y.place:
-        astray = bool(y.place & account.lexicon.astray)
-        if x.place or astray:
+        astray = bool(y.place & lexicon.astray)
+        if x.place & lexicon.next_to(y.place):
+            share *= OTHER_ZONE
+            account.error("wrong_location", name, False, x.span, y.span, "tip")
+        elif x.place or astray:
             share, wrong = share * (OTHER_PLACE if x.place else UNSAID_ASTRAY), True
             account.error("wrong_location", name, True, x.span, y.span, "tip")
         else:
             share *= UNSAID
+    elif x.place & lexicon.astray & ~y.place:
+        share, wrong = share * (_aim(x.place, y.place, y.place, OTHER_PLACE) if y.place else OTHER_PLACE), True
+        account.error("wrong_location", name, True, x.span, y.span, "tip")
     elif x.zone and y.zone and not x.zone & y.zone:
         share *= OTHER_ZONE
         account.error("wrong_location", name, False, x.span, y.span, "zone")
     else:
-        share *= _aim(x.place, y.place) * _aim(x.zone, y.zone)
+        share *= _aim(x.place, y.place, y.place | lexicon.next_to(y.place), OTHER_PLACE)
+        share *= _aim(x.zone, y.zone, _next_to(y.zone), OTHER_ZONE)
 
     far: bool | None = None  # None: no error of severity
     if y.severity and x.severity & ~y.severity:
@@ -316,6 +412,13 @@ def _attributes(account: Account, x: Finding, y: Finding, share: float) -> None:
     if not wrong:
         account.matched += 1
         account.evidence.append(Evidence("matched", name, serious, x.span, y.span))
+    return share
+
+
+def _denied_part(lexicon: lx.Lexicon, special: Finding, general: Finding, other: Findings) -> Denial | None:
+    """The denial of something else that `special` is too, in the text that knows it as `general` only."""
+    rest = lexicon.concepts[special.concept].ancestors.keys() - lexicon.concepts[general.concept].ancestors.keys()
+    return next((other.negative[a] for a in sorted(rest - {general.concept}) if named_absent(other, a)), None)
 
 
 def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> tuple[float, float]:

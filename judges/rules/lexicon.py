@@ -134,6 +134,8 @@ class Lexicon:
     ``-1 - descriptor``."""
     places: tuple[str, ...]
     """Names of the bits of `Leaf.place`."""
+    adjacent: tuple[int, ...]
+    """Per place: the places next to it."""
     astray: int
     """Those of them where no tip belongs."""
     sized: tuple[bool, ...]
@@ -148,6 +150,8 @@ class Lexicon:
     """The anatomy that "acute" stands for where no other is named: "no acute abnormality"."""
     device: int
     """The concept that every device descends from."""
+    lookalikes: frozenset[tuple[int, int]]
+    """Pairs of concepts, either way round, that one film may not tell apart, nor their descendants."""
     links: frozenset[str]
     names: frozenset[str]
     former: frozenset[str]
@@ -159,6 +163,18 @@ class Lexicon:
     prominent: int
     trie: Trie
     sha256: str
+
+    def next_to(self, places: int) -> int:
+        """The places next to any of these."""
+        found = 0
+        for bit, neighbours in enumerate(self.adjacent):
+            found |= neighbours * (places >> bit & 1)
+        return found
+
+    def alike(self, one: int, other: int) -> bool:
+        """Whether one may be taken for the other."""
+        ours, theirs = ((c, *self.concepts[c].ancestors) for c in (one, other))
+        return any(pair in self.lookalikes for pair in itertools.product(ours, theirs))
 
 
 def alternatives(template: str) -> Iterator[tuple[str, ...]]:
@@ -320,6 +336,7 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         normal=tuple(ids_of(e["normal"], f"anatomy {n}") for n, e in data["anatomy"].items()),
         pairs=pairs,
         places=tuple(cues["place"]),
+        adjacent=_adjacent(list(cues["place"]), cues["adjacent"]),
         astray=sum(1 << list(cues["place"]).index(name) for name in cues["astray"]),
         sized=tuple(ids["device"] != i and ids["device"] not in c.ancestors for i, c in enumerate(concepts)),
         thoracic=tuple(bool({lung, pleura} & {i, *c.ancestors}) for i, c in enumerate(concepts)),
@@ -327,6 +344,9 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         chest=anatomies["cardiopulmonary"],
         acute=anatomies["acute"],
         device=ids["device"],
+        lookalikes=frozenset(
+            pair for names in data["lookalikes"] for pair in itertools.permutations(ids_of(names, "lookalikes"), 2)
+        ),
         abnormality=descriptors["abnormality"],
         prominent=descriptors["prominent"],
         trie=builder.trie,
@@ -340,6 +360,14 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         ),
         sha256=digest.hexdigest(),
     )
+
+
+def _adjacent(places: list[str], pairs: list[list[str]]) -> tuple[int, ...]:
+    masks = dict.fromkeys(places, 0)
+    for one, other in pairs:
+        masks[one] |= 1 << places.index(other)
+        masks[other] |= 1 << places.index(one)
+    return tuple(masks.values())
 
 
 def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:

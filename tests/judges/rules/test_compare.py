@@ -177,11 +177,34 @@ def test_comparisons(compare: Compare, candidate: str, reference: str, prior: st
         (f"{EFFUSION} Left pleural abnormality.", EFFUSION, 1.0),
         # what the reference says of a finding and the candidate leaves out
         ("Left pleural effusion.", EFFUSION, 0.9),
-        ("Small pleural effusion.", EFFUSION, 0.7),
+        ("Small pleural effusion.", EFFUSION, 0.65),
+        ("Small bilateral pleural effusions.", EFFUSION, 0.5),
         ("Trace to large left pleural effusion.", EFFUSION, 0.5),
         ("Right PICC.", "Right PICC with tip in the SVC.", 0.9),
         ("Endotracheal tube.", "Endotracheal tube in the right mainstem bronchus.", 0.5),
-        ("Right upper, middle and lower lobe nodule.", "Right lower lobe nodule.", 1 / 3),
+        # more places than one: as much as a guess among them
+        ("Right upper, middle and lower lobe nodule.", "Right lower lobe nodule.", 0.75 + 0.25 / 3),
+        ("Right middle and lower lobe nodule.", "Right lower lobe nodule.", 1.0),
+        ("Right PICC with tip in the SVC or the right atrium.", "Right PICC with tip in the SVC.", 0.25 + 0.75 / 2),
+        ("Right PICC with tip at the cavoatrial junction.", "Right PICC with tip in the SVC.", 0.75),
+        (
+            "Endotracheal tube above the carina, tip in the right mainstem bronchus.",
+            "Endotracheal tube above the carina.",
+            0.25 + 0.75 / 2,
+        ),
+        # the name of what a finding is taken for says it all, and leaves nothing for others to stand for
+        ("Left atelectasis.", "Left basilar opacity, definitely atelectasis.", 1.0),
+        ("Left atelectasis. Left mass.", "Left basilar opacity, definitely atelectasis.", (0.5 * 2 - 1) / 1),
+        # something heavier instead; something that looks like it; a part denied
+        ("Left nodule.", "Left granuloma.", (0.75 * 0.4 - 0.5 * 0.75) / 0.4),
+        ("Left pneumonia.", "Left atelectasis.", (0.25 * 0.5 - 0.5 * 0.5) / 0.5),
+        ("Left atelectasis.", "Left pneumonia.", 0.25),
+        ("Left effusion. No pneumothorax.", "Left hydropneumothorax.", 0.25),
+        ("Left hydropneumothorax.", "Left effusion. No pneumothorax.", (0.75 - 1) / 1),
+        # the more there is, the less it matters what is normal; all normal is not the same as nothing said
+        ("No pneumothorax.", "Scoliosis. No pneumothorax.", 0.2 / 0.45),
+        ("Scoliosis.", "Scoliosis. No pneumothorax.", 0.25 / 0.45),
+        ("No acute cardiopulmonary abnormality.", "Left nodule.", -0.1),
         # denials in part, and nothing at all
         ("No large pleural effusion.", "Large left pleural effusion.", -0.125),
         ("No large pleural effusion.", "Trace left pleural effusion.", 0.0),

@@ -96,7 +96,10 @@ def serve(flags: dict[str, Any]) -> None:
     """Serve over HTTP until SIGTERM; then finish what is in flight."""
     from reward_service.server import run
 
-    raise typer.Exit(run(settings_from(flags)))
+    status = run(settings_from(flags))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # all is closed; a thread that still loads a model would abort an orderly end
 
 
 app.command("serve")(with_settings_flags(serve))
@@ -107,13 +110,16 @@ def score(
     source: Annotated[str, typer.Argument(metavar="IN", help="JSONL of items or groups; - for standard input")],
     output: Annotated[str, typer.Option("--output", "-o", help="JSONL of results; - for standard output")] = "-",
     profile: Annotated[str | None, typer.Option(help="profile; default: the first of REWARD_PROFILES")] = None,
-    url: Annotated[str | None, typer.Option(help="score through this service instead of in this process")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="score through the service at this address (key: REWARD_CLIENT_API_KEY)"),
+    ] = None,
     pin: Annotated[str | None, typer.Option("--fingerprint", help="refuse to score with any other fingerprint")] = None,
     detail: Annotated[str, typer.Option(help="reward, components or full")] = "full",
 ) -> None:
     """Score a file. A line is an item {id, candidate, reference[, prior]} or a group {id, reference, candidates}.
 
-    Exit status 1 when any result is null, 3 when nothing could be scored.
+    Exit status 1 when any result is null, 3 when the file could not be scored.
     """
     from reward_service import scorefile
 
@@ -122,7 +128,7 @@ def score(
     lines = scorefile.read(source)
     nulls = asyncio.run(scorefile.score(lines, output, profile=profile, url=url, pin=pin, detail=detail))
     if nulls:
-        typer.echo(f"{nulls} of the results are null; each says why in 'missing'.", err=True)
+        typer.echo(f"Results that are null: {nulls}. Each says why in 'missing'.", err=True)
         raise typer.Exit(EXIT_NULLS)
 
 
@@ -184,7 +190,7 @@ def judge_server(
     name: Annotated[str, typer.Option(help="served name, for REWARD_JUDGE_MODEL")] = "judge",
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="port to listen on")] = 8100,
-    max_model_len: Annotated[int, typer.Option(help="context length in tokens")] = 8192,
+    max_model_len: Annotated[int, typer.Option(help="context length in tokens")] = 16_384,
     gpus: Annotated[int, typer.Option(help="tensor-parallel size")] = 1,
     show: Annotated[bool, typer.Option("--print", help="print the command instead of running it")] = False,
 ) -> None:

@@ -31,6 +31,7 @@ _TOKEN = r"(?:<\|[^|<>]{1,40}\|>|</?(?:s|pad|bos|eos|unk|start_of_turn|end_of_tu
 _TOKENS = re.compile(_TOKEN)
 _TOKEN_AT_END = re.compile(_TOKEN + r"\Z")
 _LONGEST_TOKEN = 48
+_BLANK = re.compile(r"\s*")
 _THINKING = re.compile(r".*?</think>", re.DOTALL)  # some templates put the opening tag into the prompt
 _STUDY_ID = re.compile(r"\bstudy[_ -]?id\"?\s*[:=]\s*\"?([\w.\-]*\w)", re.IGNORECASE)
 
@@ -122,27 +123,26 @@ def prompt_key(prompt: str) -> str:
     return hashlib.sha256(" ".join(_TOKENS.sub(" ", prompt).split()).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def split_query(query: str, prompt: str | None, param: str, markers: Sequence[str] = ()) -> tuple[str, str]:
+def split_query(query: str, prompt: str | None, param: str) -> tuple[str, str]:
     """Prompt and completion of a decoded rollout: by the exact prompt, else after the assistant marker.
 
     That is the first one after the first user turn: whatever follows may be the policy's own, and a marker that it
-    writes must not move the border. With a later user turn nobody can tell whose it is. `markers` are tried besides
-    `ASSISTANT_MARKERS`. Raises `InvalidRequest` (``response_not_isolated``) rather than guess.
+    writes must not move the border. With a later user turn nobody can tell whose it is. Raises `InvalidRequest`
+    (``response_not_isolated``) rather than guess.
     """
     if prompt:
         begin = query.find(prompt)
         if begin >= 0 and not _TOKENS.sub("", query[:begin]).strip():  # only BOS and padding may precede it
             return prompt, query[begin + len(prompt) :]
     asked = min((at for turn in _USER_TURNS if (at := query.find(turn)) >= 0), default=0)
-    begins = ((at, marker) for marker in (*ASSISTANT_MARKERS, *markers) if (at := query.find(marker, asked)) >= 0)
+    begins = ((at, marker) for marker in ASSISTANT_MARKERS if (at := query.find(marker, asked)) >= 0)
     if first := min(begins, default=None):
         end = first[0] + len(first[1])
         if not any(turn in query[end:] for turn in _USER_TURNS):
             return query[:end], query[end:]
     raise InvalidRequest(
         "The report cannot be told from the prompt: the text does not begin with the given prompt, and it has no "
-        "assistant turn, or a user turn after it. Send the prompt as it was tokenized, or configure the template's "
-        "assistant marker.",
+        "assistant turn, or a user turn after it. Send 'prompts' as they were tokenized.",
         code="response_not_isolated",
         param=param,
     )
@@ -158,24 +158,22 @@ def clean(completion: str) -> str:
         if token is None:
             break
         end = token.start()
-    text = completion[:end]
-    if thinking := _THINKING.match(text):
-        text = text[thinking.end() :]
-    text = text.lstrip()
-    while token := _TOKENS.match(text):
-        text = text[token.end() :].lstrip()
-    return text
+    thinking = _THINKING.match(completion, 0, end)
+    start = _BLANK.match(completion, thinking.end() if thinking else 0, end).end()  # type: ignore[union-attr]  # matches
+    while token := _TOKENS.match(completion, start, end):
+        start = _BLANK.match(completion, token.end(), end).end()  # type: ignore[union-attr]
+    return completion[start:end]
 
 
 def parse_label(label: Any, param: str) -> Label:
     """A label that is a reference text, or JSON (text or object) with `reference`, `study_id`, `prior`.
 
-    None and blank text are an empty label. Raises `InvalidRequest` for any other shape.
+    None is an empty label. Raises `InvalidRequest` for any other shape.
     """
     if isinstance(label, str):
         found = _object(label) if label.lstrip().startswith("{") else None
         if found is None:
-            return Label(reference=label if label.strip() else None)
+            return Label(reference=label)
         label = found
     if label is None:
         return Label()
@@ -184,19 +182,22 @@ def parse_label(label: Any, param: str) -> Label:
     for key in ("reference", "prior"):
         if not isinstance(label.get(key), str | None):
             _refuse(f"{param}.{key}", "must be text", "bad_label")
-    return Label(*(_optional_text(label, key) for key in ("reference", "study_id", "prior")))
+    return Label(label.get("reference"), _optional_text(label, "study_id"), _optional_text(label, "prior"))
 
 
 def resolve(label: Label, prompt: str, references: ReferenceStore | None, param: str) -> Label:
-    """A label with its reference, looked up by study id or prompt where it has none.
+    """A label with its reference, looked up by study id or prompt where it has none or a blank one.
 
-    Raises `InvalidRequest` (``reference_not_found``) when there is none to be found.
+    Raises `InvalidRequest` (``reference_not_found``) when there is none to be found. One that is blank there as here
+    stays blank: its item has no reward, which `missing` may replace.
     """
-    if label.reference is not None:
+    if label.reference and label.reference.strip():
         return label
     found = None
     if references is not None:
         found = references.by_study(label.study_id) if label.study_id else references.by_prompt(prompt)
+    if found is None and label.reference is not None:
+        return label
     if found is None:
         raise InvalidRequest(
             "No reference report: the label names none, and the reference store "
@@ -207,14 +208,12 @@ def resolve(label: Label, prompt: str, references: ReferenceStore | None, param:
     return Label(found.reference, found.study_id, label.prior if label.prior is not None else found.prior)
 
 
-def parse_get_reward(
-    body: Mapping[str, Any], references: ReferenceStore | None = None, markers: Sequence[str] = ()
-) -> list[DialectItem]:
+def parse_get_reward(body: Mapping[str, Any], references: ReferenceStore | None = None) -> list[DialectItem]:
     """OpenRLHF, its forks and LightRFT: ``query|queries``, ``prompts``, ``labels|references`` in equal numbers."""
     key = "queries" if "queries" in body else "query"
     queries = _texts(body, key)
     prompts = _texts(body, "prompts") if body.get("prompts") is not None else [None] * len(queries)
-    label_key = "labels" if body.get("labels") is not None else "references"
+    label_key = "references" if body.get("labels") is None and body.get("references") is not None else "labels"
     labels = body.get(label_key)
     if labels is None:
         labels = [None] * len(queries)
@@ -222,7 +221,7 @@ def parse_get_reward(
         _refuse(label_key, f"'{key}', 'prompts' and 'labels' must be lists of one length", "unequal_lengths")
     items = []
     for index, (query, prompt, label) in enumerate(zip(queries, prompts, labels, strict=True)):
-        before, completion = split_query(query, prompt, f"{key}[{index}]", markers)
+        before, completion = split_query(query, prompt, f"{key}[{index}]")
         items.append(_item(completion, label, before, references, f"{label_key}[{index}]"))
     return items
 
@@ -235,13 +234,11 @@ def parse_slime(body: Mapping[str, Any], references: ReferenceStore | None = Non
     return [_item(response, body.get("label"), _prompt_text(body.get("prompt")), references, "label")]
 
 
-def parse_score_evaluation(
-    body: Mapping[str, Any], references: ReferenceStore | None, markers: Sequence[str] = ()
-) -> list[DialectItem]:
+def parse_score_evaluation(body: Mapping[str, Any], references: ReferenceStore | None) -> list[DialectItem]:
     """LLaMA-Factory's PPO: ``messages`` are prompt + completion; there is no label, so the store must know them."""
     items = []
     for index, message in enumerate(_texts(body, "messages")):
-        before, completion = split_query(message, None, f"messages[{index}]", markers)
+        before, completion = split_query(message, None, f"messages[{index}]")
         items.append(_item(completion, None, before, references, f"messages[{index}]"))
     return items
 

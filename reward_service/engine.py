@@ -22,6 +22,7 @@ from reward_service.contracts import ComponentError, Runner
 from reward_service.errors import (
     ComponentsUnavailable,
     ConfigurationError,
+    InvalidRequest,
     Overloaded,
     PinMismatch,
     UnknownProfile,
@@ -95,7 +96,11 @@ class Engine:
     # -- life ------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Engine:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop(0)
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -122,7 +127,12 @@ class Engine:
         """Finish what has started within the grace time, then release everything."""
         grace = self.settings.shutdown_grace_s if grace_s is None else grace_s
         self.closing = True
-        await asyncio.gather(*(runner.stop(grace) for runner in self._distinct_runners()))
+        stopped = await asyncio.gather(
+            *(runner.stop(grace) for runner in self._distinct_runners()), return_exceptions=True
+        )
+        for error in stopped:
+            if error is not None:
+                log.error("stopping_failed", error=type(error).__name__)
         await self.flights.aclose()
         await self.cache.aclose()
 
@@ -201,6 +211,8 @@ class Engine:
         if isinstance(pin, str):
             if fingerprint.same(pin, served.fingerprint):
                 return
+            if not pin.strip():
+                raise InvalidRequest("The pin is empty; leave it out, or send a fingerprint.", param="fingerprint")
             fields = fingerprint.changed_parts(pin, served.fingerprint)
         else:
             fields = list(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(served.document))))
@@ -208,9 +220,11 @@ class Engine:
                 return
             # The pin is the caller's: what it calls its fields need not be fit to be repeated.
             fields = list(dict.fromkeys(f if _FIELD.fullmatch(f) else "(an unknown field)" for f in fields))
+        # Without its part after the dot a fingerprint cannot be told apart by fields.
+        differs = ", ".join(fields) or "unknown; compare the documents of /v1/fingerprint"
         raise PinMismatch(
             f"The service serves profile '{served.profile.name}' with another fingerprint than the pinned one. "
-            f"Differs: {', '.join(fields) or 'unknown (pin all of it, or the document of /v1/fingerprint)'}. "
+            f"Differs: {differs}. "
             "Go back to the version that was pinned, or start a new run with the new fingerprint.",
             param="fingerprint",
             details={
@@ -245,6 +259,7 @@ class Engine:
             scored = await scorer.score(items, deadline, timings)
             if hold:
                 scored = await self._retry(scorer, items, scored, deadline)
+            scorer.count(scored)
         finally:
             self.telemetry.inflight.dec(len(items))
             self._release(len(items))
@@ -294,8 +309,10 @@ class Engine:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._release(count)  # the turn came in the very moment of the cancellation
+            came = turn.done() and not turn.cancelled()  # in the very moment of the cancellation
+            if not came:
+                self._waiting.remove((count, turn))
+            self._release(count if came else 0)
             raise
 
     def _release(self, count: int) -> None:

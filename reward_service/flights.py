@@ -96,7 +96,7 @@ class Flights:
                     outcome = _settled(flight.future)
                     results[i] = Landed(outcome, flight.ended)
                     # We had joined a more impatient request's flight, and still have time.
-                    if _is_late(outcome) and flight.deadline < deadline:
+                    if _is_late(outcome, flight) and flight.deadline < deadline:
                         again.append(i)
             todo = again if time.monotonic() < deadline else ()
         return [landed or Landed(_late(), time.perf_counter()) for landed in results]
@@ -252,8 +252,11 @@ def _late() -> ComponentError:
     return ComponentError(_DEADLINE, "not finished by the request's deadline", retryable=True)
 
 
-def _is_late(outcome: Outcome | ComponentError) -> bool:
-    return isinstance(outcome, ComponentError) and outcome.code == _DEADLINE
+def _is_late(outcome: Outcome | ComponentError, flight: _Flight) -> bool:
+    """Whether it failed for want of time: a judge has its own words for that."""
+    if not isinstance(outcome, ComponentError):
+        return False
+    return outcome.code == _DEADLINE or (outcome.retryable and time.monotonic() >= flight.deadline)
 
 
 def _settled(future: asyncio.Future[Outcome]) -> Outcome | ComponentError:

@@ -47,8 +47,10 @@ def _read(source: str) -> list[Labelled]:
         if len(labelled) < 2:
             raise ValueError("agreement needs at least two labelled pairs")
         return labelled
-    except (OSError, ValueError) as error:
-        raise InvalidRequest(f"{source}: {error}", param="FILE") from None
+    except OSError as error:
+        raise InvalidRequest(f"{source}: {error.strerror}.", param="FILE") from None
+    except ValueError as error:
+        raise InvalidRequest(f"{source}: {error}.", param="FILE") from None
 
 
 def _compare(judge: Any, labelled: Sequence[Labelled]) -> list[Judgement]:

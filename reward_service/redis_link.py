@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import redis.asyncio
 import structlog
@@ -28,14 +29,24 @@ _WARN_EVERY_S = 60.0
 _PAUSE_S = (0.25, 2.0)  # between attempts to reach a lost Redis: at first, at most
 
 
+def _refuse_path(url: str) -> None:
+    """redis-py silently uses database 0 for a path that is no number."""
+    parts = urlsplit(url)
+    number = parts.path.strip("/")
+    if parts.scheme != "unix" and number and not number.isdecimal():
+        raise ValueError("a database is a number")
+
+
 class RedisLink:
     """Sends pipelines. `up` says whether Redis is believed to answer; `on_up` is called when it does again."""
 
     def __init__(self, url: str, *, timeout_s: float, on_up: Callable[[], None]) -> None:
         try:
+            _refuse_path(url)
             self._redis = redis.asyncio.Redis.from_url(
                 url, protocol=2, retry=Retry(NoBackoff(), 1), socket_connect_timeout=timeout_s
             )
+            self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # knows its options
         except (ValueError, TypeError):  # its message can quote the password
             raise ConfigurationError(
                 "REWARD_CACHE_URL is no Redis URL: use redis://[user:password@]host:port/db, rediss://… or memory://"

@@ -60,11 +60,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(sorted(names))}."
 
 
+_PLANNED: dict[str, str] = {"semb_score": "CheXbert", "radgraph_f1": "RadGraph"}
+"""Components that shipped profiles name and that do not exist yet: what they would run on."""
+
+
 def row(name: str) -> Row:
     """The row of `name`. Raises `ConfigurationError` with a suggestion."""
     try:
         return COMPONENTS[name]
     except KeyError:
+        if name in _PLANNED:
+            raise ConfigurationError(
+                f"Component '{name}' needs {_PLANNED[name]}, which this version does not run.", code="unknown_component"
+            ) from None
         raise ConfigurationError(
             f"There is no component '{name}'.{did_you_mean(name, COMPONENTS)}", code="unknown_component"
         ) from None

@@ -119,6 +119,8 @@ def _opened(output: str) -> Iterator[IO[bytes]]:
             yield out
         if not special:
             partial.replace(path)
+    except (TimeoutError, ConnectionError):  # no fault of the file's
+        raise
     except OSError as error:
         raise InvalidRequest(f"{output}: {error.strerror}.", param="--output") from None
     finally:
@@ -129,8 +131,9 @@ def _opened(output: str) -> Iterator[IO[bytes]]:
 async def score(
     lines: Sequence[Line], output: str, *, profile: str | None, url: str | None, pin: str | None, detail: str
 ) -> int:
-    """Score all lines and write one result per line of input; the number of null rewards."""
+    """Score all lines, write one result per line of input, the signature to stderr; the number of null rewards."""
     nulls = done = 0
+    signature = "no pairs, so nothing was scored"
     wanted = {"profile": profile if url else None, "fingerprint": pin, "detail": detail, "timeout_s": _TIMEOUT_S}
     common = {key: value for key, value in wanted.items() if value is not None}
     with _opened(output) as out:
@@ -141,6 +144,7 @@ async def score(
                 except ServiceError as error:
                     raise _by_line(error, chunk) from None
                 common["fingerprint"] = answer["fingerprint"]  # one file, one reward function
+                signature = answer["signature"]
                 singles, groups = iter(answer["results"]), iter(answer["groups"])
                 written = [next(groups if line.grouped else singles) for line in chunk]
                 for entry in written:
@@ -149,8 +153,7 @@ async def score(
                 done += len(written)
                 if sys.stderr.isatty():
                     sys.stderr.write(f"\r{done}/{len(lines)} {'#' * (30 * done // len(lines)):30}")
-    if sys.stderr.isatty():
-        sys.stderr.write("\n")
+    sys.stderr.write("\n" * sys.stderr.isatty() + signature + "\n")
     return nulls
 
 
@@ -168,14 +171,18 @@ async def _here(profile: str | None) -> AsyncIterator[Send]:
             engine.check_pin(served, wanted.fingerprint)
             items, bounds = routes.build_items(wanted, broken, sys.maxsize)
             scored = await engine.score(served, items, deadline=time.monotonic() + _TIMEOUT_S, hold=True)
-            return {"fingerprint": served.fingerprint, **answers.results_and_groups(wanted, scored, bounds)}
+            made = {"fingerprint": served.fingerprint, "signature": served.signature}
+            return {**made, **answers.results_and_groups(wanted, scored, bounds)}
 
         yield send
 
 
 @contextlib.asynccontextmanager
 async def _remote(url: str) -> AsyncIterator[Send]:
-    headers = {"Authorization": f"Bearer {os.environ['REWARD_API_KEY']}"} if "REWARD_API_KEY" in os.environ else {}
+    if not url.startswith(("http://", "https://")):
+        raise InvalidRequest("The service's address begins with http:// or https://.", param="--url")
+    key = os.environ.get("REWARD_CLIENT_API_KEY")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_S, headers=headers) as client:
         reached = False  # a wrong address is told at once, a service that goes away is waited for
 
@@ -187,17 +194,20 @@ async def _remote(url: str) -> AsyncIterator[Send]:
                 kind = _Again if reached else ServiceError
                 raise kind(f"{url} does not answer ({type(error).__name__}).", code="unreachable") from None
             reached = True
-            again = response.status_code in (408, 429) or response.status_code >= 500
+            status = response.status_code
+            again = status in (408, 429) or (status >= 500 and status != 501)
             try:
                 answer: dict[str, Any] = orjson.loads(response.content)
-                if response.status_code == 200:
+                if status == 200:
                     return answer
                 problem = answer["error"]
                 message, code, param = problem["message"], problem["code"], problem["param"]
+                if status == 401:
+                    message += " Here the key comes from REWARD_CLIENT_API_KEY."
+                elif code == "not_found":
+                    message += " Give --url without a path."
             except (ValueError, KeyError, TypeError):
-                message = (
-                    f"{url} answered {response.status_code} and not in this service's form; is a proxy in between?"
-                )
+                message = f"{url} answered {status} and not in this service's form; is a proxy in between?"
                 code, param = "unreachable", None
             raise (_Again if again else ServiceError)(message, code=code, param=param)
 

@@ -180,7 +180,7 @@ class Scorer:
             found = texts[memo]
             if isinstance(found, ComponentError):
                 return found
-            if role == "reference" and not found.text.strip():
+            if role == "reference" and not any(map(str.isalnum, found.text)):  # "___" is what de-identification leaves
                 return ComponentError("empty_reference", "The reference has no text to compare with.")
             chosen.append(found)
         candidate, reference, prior = chosen
@@ -259,7 +259,6 @@ class Scorer:
                 memo[id(ready)] = self._compose_one(ready, known, fresh)
             answer = memo[id(ready)]
             scored.append(replace(answer, id=item.id))
-            self._count(answer.composite)
         return scored
 
     def _compose_one(
@@ -277,20 +276,24 @@ class Scorer:
         notes = [note for outcome in weighted if isinstance(outcome, Outcome) for note in outcome.notes]
         verdict = guards.inspect(ready.candidate, ready.reference, self.profile.guards, notes=notes)
         composite = compose(self.profile, outcomes, verdict)
+        if notes:
+            composite = replace(composite, flags=tuple(dict.fromkeys((*composite.flags, *notes))))
         judged = (o.judgement for o in outcomes.values() if isinstance(o, Outcome) and o.judgement is not None)
         hits = sum(at in known for at in ready.keys.values())
         cache = "hit" if hits == len(ready.keys) else "partial" if hits else "miss"
         return Scored(None, composite, cache, next(judged, None), ready)
 
-    def _count(self, composite: Composite) -> None:
+    def count(self, scored: Sequence[Scored]) -> None:
+        """Enter what is answered into the metrics; what was tried again before counts once."""
         name = self.profile.name
-        self._telemetry.items.labels(name, composite.status).inc()
-        if composite.reward is not None:
-            self._telemetry.reward.labels(name).observe(composite.reward)
-        for key, error in composite.missing.items():
-            self._telemetry.missing.labels(key, error.code).inc()
-        for flag in composite.flags:
-            self._telemetry.flags.labels(flag).inc()
+        for composite in (one.composite for one in scored):
+            self._telemetry.items.labels(name, composite.status).inc()
+            if composite.reward is not None:
+                self._telemetry.reward.labels(name).observe(composite.reward)
+            for key, error in composite.missing.items():
+                self._telemetry.missing.labels(key, error.code).inc()
+            for flag in composite.flags:
+                self._telemetry.flags.labels(flag).inc()
 
 
 def _digest(text: str, digests: dict[str, bytes]) -> bytes:

@@ -42,7 +42,7 @@ _KEEP_ALIVE_S = 75  # longer than common clients' pools keep a connection idle
 
 
 def run(settings: Settings) -> int:
-    """Serve until a signal; 0 after a clean drain, 1 after one that had to be cut short.
+    """Serve until a signal; 0 after the drain, 1 when one of several HTTP processes had to be killed for it.
 
     Raises `ConfigurationError` when it cannot start.
     """

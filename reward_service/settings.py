@@ -30,7 +30,9 @@ class Settings(BaseSettings):
     insecure: bool = Field(False, description="allow a non-loopback address without API keys")
 
     max_items: int = Field(4096, ge=1, description="candidate/reference pairs in one request")
-    max_text_chars: int = Field(20_000, ge=1, description="characters in one text; a longer one makes its item null")
+    max_text_chars: int = Field(
+        20_000, ge=1, le=25_000, description="characters in one text; a longer one makes its item null"
+    )
     max_body_bytes: int = Field(64 * 2**20, ge=1024, description="bytes in one request body")
     queue_items: int = Field(8192, ge=1, description="pairs admitted at once; beyond it /score answers 429")
     timeout_s: float = Field(60.0, gt=0, description="deadline of a native request that names none")
@@ -110,25 +112,38 @@ class Settings(BaseSettings):
         return tuple(auto_device() if device == "auto" else device for device in value)
 
     def for_component(self, name: str, own: Mapping[str, object]) -> dict[str, object]:
-        """A component's settings in a profile, `own`, under those of this deployment. `name`: in the registry."""
-        bertscore: dict[str, object] = {
-            "device": self.device[0],
-            "precision": self.precision,
-            "threads": self.torch_threads or None,
-        }
+        """A component's settings in a profile, `own`, under those of this deployment. `name`: in the registry.
+
+        A default of the deployment never replaces what the profile says.
+        """
+        found = dict(own)
+        for key, field, value in self._of_components().get(name, ()):
+            if key not in own or field in self.model_fields_set:
+                found[key] = value
+        return found
+
+    def _of_components(self) -> dict[str, list[tuple[str, str, object]]]:
+        """Per component: its setting, the field of this class that it comes from, the value."""
+        bertscore: list[tuple[str, str, object]] = [
+            ("device", "device", self.device[0]),
+            ("precision", "precision", self.precision),
+            ("threads", "torch_threads", self.torch_threads or None),
+        ]
         if self.bertscore_model:
-            bertscore["model"] = self.bertscore_model
-        vllm: dict[str, object] = {
-            "base_urls": self.judge_urls,
-            "model": self.judge_model,
-            "revision": self.judge_revision,
-            "api_key": self.judge_api_key.get_secret_value() or None,
-            "votes": self.judge_votes,
-            "concurrency": self.judge_concurrency,
-            "attempt_timeout_s": self.judge_timeout_s,
-            "canary_interval_s": self.judge_canary_s,
+            bertscore.append(("model", "bertscore_model", self.bertscore_model))
+        return {
+            "bertscore": bertscore,
+            "vllm": [
+                ("base_urls", "judge_urls", self.judge_urls),
+                ("model", "judge_model", self.judge_model),
+                ("revision", "judge_revision", self.judge_revision),
+                ("api_key", "judge_api_key", self.judge_api_key.get_secret_value() or None),
+                ("votes", "judge_votes", self.judge_votes),
+                ("concurrency", "judge_concurrency", self.judge_concurrency),
+                ("attempt_timeout_s", "judge_timeout_s", self.judge_timeout_s),
+                ("canary_interval_s", "judge_canary_s", self.judge_canary_s),
+            ],
         }
-        return {**own, **{"bertscore": bertscore, "vllm": vllm}.get(name, {})}
 
 
 def auto_device() -> str:

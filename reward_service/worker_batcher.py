@@ -118,7 +118,7 @@ class MicroBatcher:
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._fail_all("shutting_down", "the service is shutting down")
+        self._fail_all(ComponentError("shutting_down", "the service is shutting down", retryable=True))
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
         """As `Runner.submit`. What does not fit in the queue fails, the rest of the submission runs."""
@@ -135,9 +135,10 @@ class MicroBatcher:
         order = sorted(range(len(pairs)), key=lambda i: (len(p := pairs[i].reference), p, len(pairs[i].candidate)))
         for i in order:
             pair, future = pairs[i], futures[i]
+            full = self._full(now)  # first: it may forget the very entry
             entry = self._inflight.get(pair)
             if entry is None or not entry.started:
-                if self._full(now):
+                if full:
                     fail(future, ComponentError("queue_full", "too many pairs are waiting; retry", retryable=True))
                     continue
                 if entry is None:
@@ -238,11 +239,17 @@ class MicroBatcher:
                 await self._work.wait()
                 continue
             started = time.monotonic()
-            results = await self._execute([entry.pair for entry in batch])
-            self._batches += 1
-            self._pairs += len(batch)
-            self._delay = _BACKOFF_S[0]
-            self._settle(batch, results)
+            try:
+                results = await self._execute([entry.pair for entry in batch])
+                self._batches += 1
+                self._pairs += len(batch)
+                self._delay = _BACKOFF_S[0]
+                self._settle(batch, results)
+            except BaseException:  # whoever is not in the tables any more would wait for ever
+                for entry in batch:
+                    for future in entry.waiters:
+                        fail(future, _died())
+                raise
             self._observe("batch_size", len(batch))
             self._observe("compute_s", time.monotonic() - started)
             for entry in batch:
@@ -253,7 +260,7 @@ class MicroBatcher:
             wrong = ComponentError("wrong_length", f"{len(results)} results for a batch of {len(batch)}")
             results = [wrong] * len(batch)
         for entry, result in zip(batch, results, strict=True):
-            del self._inflight[entry.pair]
+            self._inflight.pop(entry.pair, None)
             for future in entry.waiters:
                 settle(future, result)
 
@@ -270,7 +277,7 @@ class MicroBatcher:
                 await asyncio.wait(consumers)
             self._restarts += 1
             self.state = "restarting"
-            self._fail_all("worker_died", "the worker died while this pair waited for it")
+            self._fail_all(_died())
             while self.state == "restarting":
                 await asyncio.sleep(self._delay)
                 self._delay = min(2 * self._delay, _BACKOFF_S[1])
@@ -281,10 +288,10 @@ class MicroBatcher:
                 except Exception as error:
                     log.error("restarting failed with %s; trying again", type(error).__name__)
 
-    def _fail_all(self, code: str, message: str) -> None:
+    def _fail_all(self, error: ComponentError) -> None:
         for entry in self._inflight.values():
             for future in entry.waiters:
-                fail(future, ComponentError(code, message, retryable=True))
+                fail(future, error)
         for submission in self._ring:
             if submission.timer:
                 submission.timer.cancel()
@@ -292,6 +299,10 @@ class MicroBatcher:
         self._inflight.clear()
         self._queued = 0
         self._empty.set()
+
+
+def _died() -> ComponentError:
+    return ComponentError("worker_died", "the worker died while this pair waited for it", retryable=True)
 
 
 def settle(future: asyncio.Future[Outcome], result: Result) -> None:

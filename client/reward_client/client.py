@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from typing import Any, Self, TypeVar
@@ -15,6 +16,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from reward_client.core import Call, Core, Failure, Reply, Send, Steps, group_scores, item_scores
+from reward_client.errors import BudgetSpent
 from reward_client.types import Group, GroupScore, Item, Options, Score
 
 T = TypeVar("T")
@@ -97,8 +99,13 @@ class RewardClient(_Client):
         if not calls:
             return []
         deadline = self._core.deadline()
-        with self._starting:
-            self._drive(self._core.start(deadline))
+        if self._core.document is None:
+            if not self._starting.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise BudgetSpent(self.options.budget_s, "waiting for another thread's first call", "no time is left")
+            try:
+                self._drive(self._core.start(deadline))
+            finally:
+                self._starting.release()
         if len(calls) == 1:
             return [(calls[0], self._drive(self._core.score(calls[0], deadline)))]
         stop = threading.Event()

@@ -7,6 +7,7 @@ asynchronous client only carry these out, so both follow one set of rules.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import random
 import re
@@ -21,6 +22,7 @@ from reward_client.errors import AnswerMismatch, ApiError, BudgetSpent, Fingerpr
 from reward_client.types import Group, GroupScore, Item, Missing, Options, Score
 
 T = TypeVar("T")
+_log = logging.getLogger("reward_client")
 
 
 class Send(NamedTuple):
@@ -56,6 +58,7 @@ class Failure(NamedTuple):
 Steps = Generator[Send | Wait, Reply | Failure | None, T]
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
+_TELL_EVERY_S = 30.0
 _GRACE_S = 5.0  # the service answers at its own deadline; the transport waits a little longer for that answer
 
 
@@ -135,8 +138,12 @@ class Core:
         doing: str,
         longest_pause_s: float = _LONGEST_PAUSE_S,
     ) -> Steps[Reply]:
-        """Retries transport errors, 408, 429 and 5xx with jittered back-off until the deadline; 4xx is final."""
+        """Retries transport errors, 408, 429 and 5xx with jittered back-off until the deadline; 4xx and 501 are final.
+
+        Logs a warning when it begins to wait, and now and then while it does.
+        """
         pause, last, began = _FIRST_PAUSE_S, "no attempt was possible", time.monotonic()
+        told = -_TELL_EVERY_S
         while time.monotonic() < deadline:
             reply = yield Send(method, path, content, self._headers, self.options.timeout_s + _GRACE_S, deadline)
             at_least = 0.0
@@ -144,21 +151,26 @@ class Core:
                 if reply.status < 300:
                     return reply
                 error = _api_error(reply)
-                if reply.status not in (408, 429) and reply.status < 500:
+                if reply.status not in (408, 429) and (reply.status < 500 or reply.status == 501):
                     raise error
                 last, at_least = str(error), _retry_after(reply.headers)
             else:
                 last = reply.reason if isinstance(reply, Failure) else "no reply"
             # Full jitter would let a herd of trainers come back at once after zero seconds; keep half of the pause.
             delay = max(at_least, pause * random.uniform(0.5, 1.0))
-            if time.monotonic() + delay >= deadline:
+            now = time.monotonic()
+            if now + delay >= deadline:
                 break
+            if now - told >= _TELL_EVERY_S:
+                told = now
+                _log.warning("%s: %s (%s); trying for %.0f s more", self.options.url, last, doing, deadline - now)
             yield Wait(delay)
             pause = min(pause * 2, longest_pause_s)
         raise BudgetSpent(round(deadline - began, 3), doing, last)
 
     def item_calls(self, items: Sequence[Item]) -> list[Call]:
         """Requests of at most `request_items` items, in order."""
+        _check_types(items, Item)
         token, size = _token(), self.options.request_items
         names = [item.id if item.id is not None else str(index) for index, item in enumerate(items)]
         for item, name in zip(items, names, strict=True):
@@ -176,6 +188,7 @@ class Core:
 
     def group_calls(self, groups: Sequence[Group]) -> list[Call]:
         """Requests of at most `request_items` candidates; a group is never divided."""
+        _check_types(groups, Group)
         token = _token()
         calls: list[Call] = []
         entries: list[dict[str, Any]] = []
@@ -217,6 +230,15 @@ class Core:
         optional = {"profile": options.profile, "fingerprint": self.fingerprint, "run_id": options.run_id}
         body |= {key: value for key, value in optional.items() if value is not None}
         return json.dumps(body, allow_nan=False).encode()
+
+
+def _check_types(entries: Sequence[Any], kind: type) -> None:
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, kind):
+            raise TypeError(
+                f"entry {index} is a {type(entry).__name__}, not a reward_client.{kind.__name__}; "
+                f"{kind.__name__}(**fields) makes one of a dict"
+            )
 
 
 def item_scores(call: Call, body: Mapping[str, Any]) -> list[Score]:

@@ -79,7 +79,7 @@ class Options:
     """How to talk to one service. Hashable, so that adapters can keep one client for each."""
 
     url: str
-    """Root of the service, e.g. ``http://reward:8000``."""
+    """Root of the service, e.g. ``http://reward:8000``; begins with http:// or https://, else `ValueError`."""
     profile: str | None = None
     """None: the service's default profile."""
     fingerprint: str | None = None
@@ -97,6 +97,10 @@ class Options:
     ready_s: float = 300.0
     """How long the first call may wait for the service to be ready, within the budget."""
     run_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise ValueError("the service's url begins with http:// or https://, e.g. http://reward:8000")
 
     @classmethod
     def from_env(cls, **given: Any) -> Options:

@@ -22,8 +22,9 @@ from judges.scores import KEYS
 class Settings:
     """What may differ between two rules judges; part of the fingerprint."""
 
-    max_characters: int = 20_000
-    """Only so much of a text is read: a bound on cost, not a policy (the service refuses longer texts)."""
+    max_characters: int = 100_000
+    """Only so much of a text is read: a bound on cost, not a policy (the service refuses longer texts, see
+    `Settings.max_text_chars`, and compatibility folding makes four times as much of them at most)."""
 
     def __post_init__(self) -> None:
         if self.max_characters < 1:

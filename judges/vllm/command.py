@@ -13,7 +13,7 @@ def serve_command(
     served_name: str = "judge",
     host: str = "127.0.0.1",
     port: int = 8000,
-    max_model_len: int = 8192,
+    max_model_len: int = 16_384,
     gpus: int = 1,
     extra: Sequence[str] = (),
 ) -> list[str]:

@@ -39,8 +39,8 @@ class Agreement(NamedTuple):
 
 
 def read_labelled(lines: Iterable[str | bytes]) -> list[Labelled]:
-    """Pairs from JSON lines with `candidate`, `reference`, optional `prior`, and the counts by category
-    `significant` and `insignificant` (a category left out is 0). Raises `ValueError` that names the line.
+    """Pairs from JSON lines with `candidate`, `reference`, optional `prior`, and the counts by category `significant`
+    and, optionally, `insignificant` (a category left out is 0). Raises `ValueError` that names the line.
     """
     labelled = []
     for number, line in enumerate(lines, 1):
@@ -48,16 +48,18 @@ def read_labelled(lines: Iterable[str | bytes]) -> list[Labelled]:
             continue
         try:
             row = orjson.loads(line)
-            counts = [row[kind] for kind in ("significant", "insignificant")]
-            unknown = {category for count in counts for category in count} - set(CATEGORIES)
-            numbers = [n for count in counts for n in count.values()]
-            if unknown or not all(type(n) in (int, float) and n >= 0 for n in numbers):
-                raise ValueError("counts must be numbers from 0 up, by category")
+            if not isinstance(row, dict) or not {"candidate", "reference", "significant"} <= row.keys():
+                raise ValueError("needs 'candidate', 'reference' and 'significant' (counts by category)")
+            counts = [row.get(kind) or {} for kind in ("significant", "insignificant")]
+            if not all(isinstance(count, dict) and count.keys() <= set(CATEGORIES) for count in counts):
+                raise ValueError(f"the categories are {', '.join(CATEGORIES)}")
+            if not all(type(n) in (int, float) and n >= 0 for count in counts for n in count.values()):
+                raise ValueError("counts are numbers from 0 up")
             texts = row["candidate"], row["reference"], row.get("prior")
             if not all(isinstance(t, str) for t in texts[:2]) or not isinstance(texts[2], str | None):
-                raise ValueError("texts must be strings")
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"line {number}: {type(error).__name__}: {error}") from None
+                raise ValueError("texts are strings")
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None
         labelled.append(Labelled(*texts, *counts))
     return labelled
 

@@ -7,6 +7,7 @@ Here they are put together, with the self-test and the canaries that show whethe
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
@@ -17,11 +18,22 @@ from judges.base import Judgement
 from judges.scores import KEYS
 from judges.vllm import canaries
 from judges.vllm.errors import JudgeError, JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
-from judges.vllm.prompt import SCHEMA_VERSION, Pair, fingerprints, instructions, longest_answer, read_pair, schema
+from judges.vllm.prompt import (
+    MOST_CHARACTERS,
+    SCHEMA_VERSION,
+    Pair,
+    fingerprints,
+    instructions,
+    longest_answer,
+    read_pair,
+    schema,
+)
 from judges.vllm.server import Server
 from judges.vllm.settings import VllmJudgeSettings
 from judges.vllm.transport import Completion, Observe, Transport
 from judges.vllm.verdict import Ledger, judgement, parse, settle
+
+log = logging.getLogger(__name__)
 
 _REPAIR: Final = "Your answer before was not valid: {reason}. Answer again, with one JSON object of the form described."
 
@@ -58,6 +70,7 @@ class VllmJudge:
             "sampling": [self._sampling(vote) for vote in range(s.votes)],
             "extra_body": dict(s.extra_body),
             "significant_only": s.significant_only,
+            "reads": [s.max_statements, MOST_CHARACTERS],
         }
 
     def _sampling(self, vote: int) -> dict[str, float | int]:
@@ -190,14 +203,16 @@ class VllmJudge:
             try:
                 async with asyncio.timeout(interval):
                     await server.down.wait()
+                wait = first
+                while not server.well:
+                    await asyncio.sleep(wait * random.uniform(0.75, 1.25))
+                    await self._examine(server)
+                    wait = min(2 * wait, longest)
             except TimeoutError:
                 await self._run_canaries(server)
-                continue
-            wait = first
-            while not server.well:
-                await asyncio.sleep(wait * random.uniform(0.75, 1.25))
-                await self._examine(server)
-                wait = min(2 * wait, longest)
+            except Exception as error:  # else nobody would look after this server any more
+                log.error("watching a judge server failed with %s; going on", type(error).__name__)
+                await asyncio.sleep(longest)
 
     async def _examine(self, server: Server) -> None:
         """The self-test: does the server answer, know the model, and really constrain its output? Then the canaries."""

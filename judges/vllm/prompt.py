@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,9 @@ from judges.vllm.statements import Statement, clean, has_markers, reads_normal, 
 SCHEMA_VERSION: Final = 1
 WITHHELD: Final = "[withheld]"
 _FOLDER: Final = Path(__file__).parent
+
+MOST_CHARACTERS: Final = 6000
+"""Of a candidate: several times a long report, and less than the context length that the docs ask of a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +97,13 @@ def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> 
     head = read_reference(reference, prior, limit)
     statements, texts = _statements(candidate)
     withheld: set[int] = set()
-    if rest := statements[limit - 1 :] if len(statements) > limit else ():
+    kept = sum(total <= MOST_CHARACTERS for total in itertools.accumulate(map(len, texts)))
+    kept = kept if len(statements) <= limit else min(kept, limit - 1)
+    if rest := statements[kept:]:
         # No failure, which the policy could bring about at will: what is beyond the limit is one false statement.
         start, end = rest[0].start, rest[-1].end
-        statements = (*statements[: limit - 1], Statement(candidate[start:end], start, end))
-        texts, withheld = texts[:limit], {limit - 1}
+        statements = (*statements[:kept], Statement(candidate[start:end], start, end))
+        texts, withheld = texts[: kept + 1], {kept}
     if addresses_grader("\n".join(texts), reference):  # one search, mostly; where it finds one, which are they?
         withheld |= {i for i, text in enumerate(texts) if addresses_grader(text, reference)}
         # An attack may be spread over sentences, so that only two of them together show it.
@@ -106,7 +112,7 @@ def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> 
                 withheld |= {i - 1, i}
     texts = [WITHHELD if i in withheld else text for i, text in enumerate(texts)]
     text = head.text + _block("CANDIDATE", head.key, "P", texts) + _read("closing.txt")
-    notes = ("injection_pattern",) * bool(withheld - ({limit - 1} if rest else set()))
+    notes = ("injection_pattern",) * bool(withheld - ({kept} if rest else set()))
     notes += ("too_many_statements",) * bool(rest) + ("chat_markers",) * has_markers(candidate)
     return Pair(head, statements, frozenset(withheld), notes, text)
 
@@ -169,5 +175,8 @@ def schema(references: int, candidates: int) -> dict[str, Any]:
 
 
 def longest_answer(references: int, candidates: int) -> int:
-    """Upper bound on the tokens of an answer that obeys the schema, at 24 tokens for the longest entry."""
-    return 128 + 24 * (6 * references + 5 * candidates)
+    """Upper bound on the tokens of an answer that says of each statement once what it is, and once how it compares.
+
+    At 24 tokens for the longest entry.
+    """
+    return 128 + 24 * 2 * (references + candidates)

@@ -16,7 +16,7 @@ import orjson
 _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:dr|drs|mr|mrs|ms|prof|st|vs|approx|e\.g|i\.e|cf|inc)|^\s*\(?\d{1,2})$", re.I
 )
-_BOUNDARY: Final = re.compile(r"[.!?]+(?=\s|$)|[;\n\r\u2028\u2029]+")
+_BOUNDARY: Final = re.compile(r"(?<![.!?])[.!?]+(?=\s|$)|[;\n\r\u2028\u2029]+")
 _WORD: Final = re.compile(r"\w")
 
 
@@ -101,7 +101,7 @@ def _cut(statement: str) -> list[str]:
 _MARKER: Final = re.compile(
     r"<\s*[|｜][^<>]{0,64}[|｜]\s*>(?:\s*(?:system|user|assistant|developer|tool)\b)?|\[/?\s*(?:inst|system_prompt|available_tools|tool_calls)\s*\]|<</?\s*sys\s*>>|"
     r"</?\s*(?:s|bos|eos|pad|unk|think|thinking|tool_call|start_of_turn|end_of_turn|start_of_image|system|user|"
-    r"assistant|turn|channel|message)\s*>|^\s*#{2,}\s*(?:human|assistant|system|user|instructions?|response)\b:?",
+    r"assistant|turn|channel|message)\s*>|^[^\S\n]{0,16}#{2,}[^\S\n]{0,16}(?:human|assistant|system|user|instructions?|response)\b:?",
     re.I | re.M,
 )
 _NESTED: Final = 8

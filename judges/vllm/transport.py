@@ -156,6 +156,8 @@ class Transport:
             return self._read_completion(server, response)
         if status in (429, 503):
             server.limit.lower()
+            if status == 503:  # also what a proxy answers for a server that is gone
+                server.failed("answers 503")
             raise JudgeUnavailable(f"the judge server is overloaded ({status})")
         if status in (408, 409, 425) or status >= 500:
             server.failed(f"answers {status}")

@@ -6,6 +6,7 @@ guess that a slow hash would protect.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import ipaddress
@@ -26,14 +27,26 @@ class Keys:
         if not self._digests:
             return None
         scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() == "basic":
+            key = _password(key)
         given = hashlib.sha256(key.strip().encode()).hexdigest()
         name = None
         for candidate, digest in self._digests:  # every entry, whatever the outcome: constant time
             if hmac.compare_digest(digest, given):
                 name = candidate
-        if scheme.lower() != "bearer" or name is None:
-            raise Unauthorized("Send a valid API key as 'Authorization: Bearer <key>'.")
+        if scheme.lower() not in ("bearer", "basic") or name is None:
+            raise Unauthorized(
+                "Send a valid API key as 'Authorization: Bearer <key>', or in the URL as http://key:<key>@host."
+            )
         return name
+
+
+def _password(credentials: str) -> str:
+    """That of HTTP's Basic scheme (RFC 7617), which is what a client makes of a URL with a password."""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def new_key(name: str) -> tuple[str, str]:

@@ -46,6 +46,13 @@ async def read(request: Request, limit: int, timeout_s: float) -> bytes:
     return b"".join(chunks)
 
 
+def refuse_forms(request: Request) -> None:
+    """Raises `InvalidRequest` for what a page of another site may post without asking (the trainers send JSON)."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in ("text/plain", "multipart/form-data", "application/x-www-form-urlencoded"):
+        raise InvalidRequest("Send JSON with Content-Type: application/json.", code="unsupported_media_type")
+
+
 def require_json(request: Request) -> None:
     """Raises `InvalidRequest` (``unsupported_media_type``) for a body that says it is something else.
 
@@ -143,6 +150,14 @@ def is_broken(text: object) -> bool:
     return False
 
 
+_WORDS = {
+    "extra_forbidden": "there is no such field",
+    "missing": "is missing",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+
+
 def validate(model: type[M], data: Any) -> M:
     """`data` as `model`. Raises `InvalidRequest` whose `param` is the path of the first field at fault."""
     try:
@@ -150,13 +165,18 @@ def validate(model: type[M], data: Any) -> M:
     except ValidationError as error:
         # The input itself may hold report text, so only pydantic's own words are repeated.
         problems = error.errors(include_input=False, include_context=False, include_url=False)
-        first = problems[0]
+        # A field that nobody knows explains one that is lacking, as often as not.
+        first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+        lacking = [p["loc"][-1] for p in problems if p["type"] == "missing" and p["loc"][:-1] == first["loc"][:-1]]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         param = path(first["loc"]) or None
         hint = ""
-        if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+        if first["type"] == "extra_forbidden" and lacking:
+            hint = f" Missing there: {', '.join(map(str, lacking))}."
+        elif first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
             hint = f" Known fields: {', '.join(model.model_fields)}."
-        raise InvalidRequest(f"{param or 'The body'}: {first['msg']}{more}.{hint}", param=param) from None
+        message = _WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+        raise InvalidRequest(f"{param or 'The body'}: {message}{more}.{hint}", param=param) from None
 
 
 def path(location: tuple[int | str, ...]) -> str:

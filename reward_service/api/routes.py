@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any, TypeVar
@@ -17,6 +18,7 @@ from reward_service.api import answers, body, wire
 from reward_service.contracts import ComponentError
 from reward_service.engine import Engine
 from reward_service.errors import InvalidRequest
+from reward_service.registry import did_you_mean
 from reward_service.scoring import Item, Timings
 
 T = TypeVar("T")
@@ -78,6 +80,7 @@ async def score(request: Request) -> Response:
     engine = engine_of(request)
     timings = Timings()
     engine.refuse_unread()
+    refuse_unknown_parameters(request, ())
     body.require_json(request)
     data, broken = body.parse(await body.read(request, engine.settings.max_body_bytes, engine.settings.timeout_s))
     wanted = body.validate(wire.ScoreRequest, data)
@@ -103,6 +106,15 @@ async def score(request: Request) -> Response:
     queued = round(timings.queue_ms, 3)
     out["timing_ms"] = {"total": round(total, 3), "queue": queued, "components": timings.components}
     return json_response(out, headers=timing_headers(timings))
+
+
+def refuse_unknown_parameters(request: Request, known: Sequence[str]) -> None:
+    """A misspelt pin must not go unnoticed. Raises `InvalidRequest`."""
+    for name in request.query_params:
+        if name not in known:
+            shown = f"'{name}'" if re.fullmatch(r"\w{1,40}", name) else "of that name"
+            hint = did_you_mean(name[:40], known) if known else " Here everything goes into the body."
+            raise InvalidRequest(f"There is no query parameter {shown}.{hint}", param="query")
 
 
 router.add_api_route("/score", score, methods=["POST"], include_in_schema=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue, model_validator
 
 Id = Annotated[str, Field(max_length=256)]
 Step = Annotated[
@@ -38,7 +38,7 @@ class ScoreGroup(_Strict):
 
     id: Id | None = Field(None, description="echoed; must be unique in the request")
     reference: str
-    candidates: list[str]
+    candidates: Annotated[list[str], FailFast()]
     prior: str | None = None
 
 
@@ -52,8 +52,9 @@ class ScoreRequest(_Strict):
         None,
         description="pin: the fingerprint, or its whole document from /v1/fingerprint; another one served is a 409",
     )
-    items: list[ScoreItem] = []
-    groups: list[ScoreGroup] = []
+    # Else a million wrong entries would be a million errors, each an object.
+    items: Annotated[list[ScoreItem], FailFast()] = []
+    groups: Annotated[list[ScoreGroup], FailFast()] = []
     detail: Detail = Field("components", description="reward: numbers only; full: also judgement and evidence")
     timeout_s: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False)
     run_id: Annotated[str, Field(max_length=256)] | None = Field(None, description="echoed and logged")

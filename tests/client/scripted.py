@@ -70,7 +70,13 @@ class Scripted:
             ]
             groups.append({"id": group["id"], "results": results, "mean": 0.5, "std": 0.0, "zero_advantage": True})
         results = [self.result(item["id"], item["candidate"], item["reference"]) for item in body.get("items", [])]
-        return {"profile": "text", "fingerprint": self.fingerprint, "results": results, "groups": groups}
+        return {
+            "profile": "text",
+            "fingerprint": self.fingerprint,
+            "signature": "scripted",
+            "results": results,
+            "groups": groups,
+        }
 
     async def score(self, request: Request) -> Any:
         body = await request.json()

@@ -123,7 +123,7 @@ class TestTrl:
         assert columns["rr_bleu2"] == [of("aa"), None]
 
     def test_an_absent_column_is_an_error(self) -> None:
-        with pytest.raises(KeyError, match="findings"):
+        with pytest.raises(ValueError, match="no column 'findings'"):
             self.call(trl.make_reward_fn(reference_column="findings"))
 
 

@@ -46,7 +46,7 @@ def test_items_and_groups_in_the_order_of_the_input(tmp_path: Path) -> None:
 def test_nulls_are_written_and_make_the_status_1() -> None:
     done = run("score", "-", stdin=lines(ITEM, {**ITEM, "id": "b", "reference": ""}))
     assert done.returncode == 1
-    assert "1 of the results are null" in done.stderr
+    assert "null: 1." in done.stderr
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert (first["status"], second["status"], second["missing"]["item"]["code"]) == ("ok", "null", "empty_reference")
 

@@ -91,12 +91,6 @@ def test_a_marker_that_the_policy_writes_does_not_move_the_border(name: str, pro
     assert dialects.split_query(prompt + rest, None, "q")[1].lstrip() == rest
 
 
-def test_a_configured_marker() -> None:
-    with pytest.raises(InvalidRequest):
-        dialects.split_query(f"Q### Response:{REPORT}", None, "q")
-    assert dialects.split_query(f"Q### Response:{REPORT}", None, "q", ["### Response:"])[1] == REPORT
-
-
 @pytest.mark.parametrize(
     ("query", "prompt"),
     [
@@ -190,7 +184,6 @@ def test_references_are_found_by_study_and_prompt(store: ReferenceStore) -> None
         ({"study_id": "s99"}, "study_id: 51"),  # a study that is named and unknown is never replaced by another
         (None, "study_id: s50 and study_id: 51"),
         (None, "an unknown prompt"),
-        ("  ", ""),
     ],
 )
 def test_a_reference_that_is_not_found_is_an_error(store: ReferenceStore, label: Any, prompt: str) -> None:
@@ -198,6 +191,15 @@ def test_a_reference_that_is_not_found_is_an_error(store: ReferenceStore, label:
         with pytest.raises(InvalidRequest) as caught:
             dialects.resolve(dialects.parse_label(label, "l"), prompt, known, "l")
         assert caught.value.code == "reference_not_found"
+
+
+@pytest.mark.parametrize("label", ["  ", {"reference": ""}])
+def test_a_blank_reference_stays_blank_so_that_a_substitute_may_stand_in(store: ReferenceStore, label: Any) -> None:
+    for known in (store, None):
+        found = dialects.resolve(dialects.parse_label(label, "l"), "an unknown prompt", known, "l")
+        assert found.reference is not None
+        assert not found.reference.strip()
+    assert dialects.resolve(dialects.parse_label(label, "l"), "study_id: 51", store, "l").reference == "Normal."
 
 
 @pytest.mark.parametrize(

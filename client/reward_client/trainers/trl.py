@@ -42,6 +42,11 @@ class RewardFunction:
 
         Logs per component ``rr_<key>`` (mean over the values there are) and ``rr_valid`` (share with a reward).
         """
+        if self.reference_column not in columns:
+            raise ValueError(
+                f"the dataset has no column '{self.reference_column}' (it has: {', '.join(sorted(columns))}); "
+                "name the one with the reference reports: make_reward_fn(..., reference_column=...)"
+            )
         priors = columns.get(self.prior_column) or [None] * len(completions)
         items = list(map(item, completions, columns[self.reference_column], priors))
         key = (getattr(trainer_state, "global_step", None), items)
@@ -52,7 +57,11 @@ class RewardFunction:
                 _last[self.options] = known
                 _log(known[1], log_metric, log_extra)
         scores = known[1]
-        return [score.reward if self.component is None else score.components[self.component] for score in scores]
+        if self.component is None:
+            return [score.reward for score in scores]
+        if scores and self.component not in scores[0].components:
+            raise ValueError(f"no component '{self.component}'; there are {', '.join(scores[0].components)}")
+        return [score.components[self.component] for score in scores]
 
 
 def make_reward_fn(

@@ -53,3 +53,13 @@ def test_which_addresses_need_keys(host: str, keys: tuple[str, ...], insecure: b
             require_safe_address(host, keys, insecure)
     else:
         require_safe_address(host, keys, insecure)
+
+
+def test_a_url_can_carry_the_key() -> None:
+    """What a client that takes nothing but a URL makes of http://key:<key>@host (RFC 7617)."""
+    key, entry = new_key("trainer")
+    keys = Keys([entry])
+    assert keys.check("Basic " + base64.b64encode(f"key:{key}".encode()).decode()) == "trainer"
+    for wrong in (key, base64.b64encode(key.encode()).decode(), base64.b64encode(b"key:other").decode(), "\u00e4", ""):
+        with pytest.raises(Unauthorized):
+            keys.check(f"Basic {wrong}")

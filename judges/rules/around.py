@@ -58,6 +58,46 @@ def touches(events: list[Event], k: int, word: int) -> bool:
     return False
 
 
+def in_run(events: list[Event], k: int, word: int) -> bool:
+    """Whether only modifiers, "and", "or" and "to" lead from this one to `word`: "moderate right and small | effusion".
+
+    Not where it belongs to what stands before it: "effusion is small and right ...", "effusion on the left and ...".
+    """
+    for j in range(k - 1, max(-1, k - _AHEAD), -1):
+        leaf = events[j].leaf
+        if leaf.concept >= 0 and events[j].last + 1 == events[j + 1].first:
+            return False
+        if not (_is_modifier(leaf) or _spans(events, j)):
+            if leaf.cue & (lx.VERB | lx.PREP) and not leaf.cue & lx.WITH:
+                return False
+            break
+    for j in range(k + 1, min(len(events), k + _AHEAD)):
+        before, (first, last, leaf) = events[j - 1], events[j]
+        if first >= word:
+            return _is_modifier(before.leaf)
+        if _is_modifier(leaf):
+            continue
+        if not (leaf.cue & (lx.AND | lx.OR) or _spans(events, j)) or j + 1 == len(events):
+            return False
+        after = events[j + 1]
+        if not (_is_modifier(before.leaf) and before.last + 1 == first and last + 1 == after.first):
+            return False
+    return False
+
+
+def _spans(events: list[Event], k: int) -> bool:
+    """Whether this is the "to" of two grades: "small to moderate"."""
+    return (
+        0 < k < len(events) - 1
+        and bool(events[k].leaf.cue & lx.OBJECT)
+        and bool(events[k - 1].leaf.severity and events[k + 1].leaf.severity)
+    )
+
+
+def _is_modifier(leaf: lx.Leaf) -> bool:
+    return bool(leaf.side | leaf.zone | leaf.severity) and leaf.concept < 0 and not (leaf.change or leaf.place)
+
+
 def next_finding(events: list[Event], k: int, stop: int) -> int:
     """The finding that known words lead to, without a gap or a cue in `stop`: "calcified | LLL granuloma"; else -1."""
     for j in range(k + 1, min(k + _AHEAD, len(events))):

@@ -109,12 +109,11 @@ class Binder:
                 start = event.last + 1
         stop = bisect_left(self._boundaries, start)
         free = stop == len(self._boundaries) or self._boundaries[stop] > mentions[at].first
-        if (
-            free
-            and not leaf.change
-            and around.governed(self.events, k)
-            and not around.touches(self.events, k, mentions[at].first)
-        ):
+        if leaf.change:
+            pass
+        elif not free:
+            free = around.in_run(self.events, k, mentions[at].first)
+        elif around.governed(self.events, k) and not around.touches(self.events, k, mentions[at].first):
             free = False  # "volume loss in the right hemithorax following lobectomy"
         return (at, True) if free else (at - 1, False)
 

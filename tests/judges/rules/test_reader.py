@@ -15,6 +15,7 @@ from judges.rules.findings import Finding
 from judges.rules.judge import RulesJudge
 
 Read = Callable[[str], dict[str, str]]
+Describe = Callable[[str], set[str]]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,31 @@ def test_both_sides_and_their_difference(judge: RulesJudge) -> None:
     two = "Small right effusion. Large left effusion."
     assert _finding(judge, two, "pleural_effusion", lx.LEFT).severity == 0b1000
     assert _finding(judge, two, "pleural_effusion", lx.RIGHT).severity == 0b0010
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Mild cardiomegaly, moderate right and small left pleural effusions.",
+         {"cardiomegaly.small", "pleural_effusion:right.moderate", "pleural_effusion:left.small"}),
+        ("Right chest tube, small left and moderate right effusions.",
+         {"chest_tube:right", "pleural_effusion:left.small", "pleural_effusion:right.moderate"}),
+        ("Consolidation and small-to-moderate left effusion.", {"consolidation", "pleural_effusion:left.small-moderate"}),
+        ("Cardiomegaly and mild to moderate edema.", {"cardiomegaly", "edema.small-moderate"}),
+        ("Small left effusion, RML and RLL atelectasis.",
+         {"pleural_effusion:left.small", "atelectasis:right^middle-lower"}),
+        # what belongs to the finding before it
+        ("Cardiomegaly, mild, and small left effusion.", {"cardiomegaly.small", "pleural_effusion:left.small"}),
+        ("The mass is small and right basilar atelectasis persists.",
+         {"mass.small", "atelectasis:right^lower", "atelectasis=stable"}),
+        ("Effusion at the left base and right lower lobe atelectasis.",
+         {"pleural_effusion:left^lower", "atelectasis:right^lower"}),
+    ],
+)  # fmt: skip
+def test_a_list_of_modifiers_belongs_to_the_finding_it_leads_to(
+    describe: Describe, text: str, expected: set[str]
+) -> None:
+    assert describe(text) == expected
 
 
 def test_the_right_atrium_is_no_side(judge: RulesJudge) -> None:

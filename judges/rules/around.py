@@ -85,6 +85,13 @@ def in_run(events: list[Event], k: int, word: int) -> bool:
     return False
 
 
+def joined(events: list[Event], i: int, k: int) -> bool:
+    """Whether two phrases are one noun phrase: nothing but sides and zones stands between them."""
+    if k - i > _AHEAD or any(events[j].last + 1 != events[j + 1].first for j in range(i, k)):
+        return False
+    return all(_is_modifier(event.leaf) and not event.leaf.severity for event in events[i + 1 : k])
+
+
 def _spans(events: list[Event], k: int) -> bool:
     """Whether this is the "to" of two grades: "small to moderate"."""
     return (

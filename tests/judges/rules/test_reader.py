@@ -168,6 +168,26 @@ def test_a_list_of_modifiers_belongs_to_the_finding_it_leads_to(
     assert describe(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Dense right lower lobe consolidation.", {"consolidation:right^lower"}),
+        ("Reticulonodular lung opacities.", {"interstitial_opacity"}),
+        ("Nodular right lower lobe opacity.", {"nodule:right^lower"}),
+        ("Prominent interstitial opacities.", {"interstitial_opacity"}),
+        ("Cavitary mass in the right lung.", {"cavitary_mass:right"}),
+        ("Cavitating right upper lobe nodule.", {"cavitary_nodule:right^upper"}),
+        # two findings
+        ("Dense right lung and consolidation.", {"lung_opacity:right", "consolidation"}),
+        ("Nodule, right lower lobe opacity.", {"nodule", "lung_opacity:right^lower"}),
+        ("Tortuous calcified aorta.", {"tortuous_aorta", "aortic_calcification"}),
+        ("No nodular opacity, no consolidative airspace opacity.", {"-nodule", "-consolidation", "-airspace_opacity"}),
+    ],
+)  # fmt: skip
+def test_an_adjective_is_no_second_finding(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected
+
+
 def test_the_right_atrium_is_no_side(judge: RulesJudge) -> None:
     text = "Left chest port with its tip in the right atrium."
     port = _finding(judge, text, "port")

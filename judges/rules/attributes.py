@@ -23,6 +23,8 @@ _SEPARATE: Final = (
     | lx.COLON
 )  # fmt: skip
 """Cues between two findings that make them no list."""
+_APART: Final = _SEPARATE & ~(lx.WITH | lx.UNC) | lx.PREP
+"""Cues between two findings that lie in different places."""
 _DEGREES: Final = lx.WORSE | lx.BETTER
 _STEPS: Final = 8  # how far a list or a noun phrase is followed
 
@@ -50,6 +52,7 @@ class Binder:
         self._parts: dict[int, list[int]] = {}  # mention -> events that gave it a side or grade
         self._located: list[int] = []  # mentions whose place follows them: "effusion and atelectasis at the left base"
         self._gaps: list[int] | None = None
+        self._tails: list[int] = []  # the same from the place of the mention before on: "in the left lung | with ..."
 
     def bind(self, attributes: list[tuple[int, bool]], anatomies: list[tuple[int, int, int]]) -> list[Change]:
         """`attributes`: event index, and whether the word is itself denied ("no new ..."). Adds to `mentions`."""
@@ -164,12 +167,18 @@ class Binder:
         """Per mention: all cues between the mention before and it."""
         if self._gaps is None:
             self._gaps = [0] * (len(self.mentions) + 1)
+            self._tails = list(self._gaps)
             i = 0
             for event in self.events:
                 while i < len(self.mentions) and self.mentions[i].first <= event.first:
                     i += 1
                 if i == 0 or event.first > self.mentions[i - 1].last:
-                    self._gaps[i] |= event.leaf.cue
+                    cue = event.leaf.cue
+                    if cue & (lx.WITH | lx.BESIDE):
+                        cue = cue & ~(lx.PREP | lx.TERM) | lx.WITH
+                    self._gaps[i] |= cue
+                    placed = event.leaf.side | event.leaf.zone and not self._tails[i] & lx.WITH
+                    self._tails[i] = 0 if placed else self._tails[i] | cue
         return self._gaps
 
     def _objects(self, k: int) -> bool:
@@ -243,17 +252,30 @@ class Binder:
         return found
 
     def _share_places(self) -> None:
-        """ "Effusion and atelectasis at the left base": the place is that of both."""
-        thoracic, mentions = self.lexicon.thoracic, self.mentions
+        """ "Effusion and atelectasis at the left base": the place is that of both; "left effusion with atelectasis"."""
+        mentions = self.mentions
         for at in self._located:
             for i in range(at, max(0, at - _STEPS), -1):
                 one, other = mentions[i - 1], mentions[i]
                 gap = self._between()[i]
-                if not gap & (lx.AND | lx.COMMA | lx.SLASH) or gap & (_SEPARATE | lx.PREP) or one.side or one.zone:
+                if not gap & (lx.AND | lx.COMMA | lx.SLASH | lx.WITH) or gap & _APART or one.side or one.zone:
                     break
-                if not (thoracic[one.concept] and thoracic[other.concept]):
+                if gap & lx.WITH and other.side == lx.BOTH:
+                    break  # "consolidation with blunting of both costophrenic angles"
+                if not self._neighbors(one, other):
                     break
                 one.side, one.zone = other.side, other.zone
+        if any(m.side for m in mentions[:-1]):
+            self._between()
+            for one, other, tail in zip(mentions, mentions[1:], self._tails[1:], strict=False):
+                if other.side or other.source or one.side not in (lx.LEFT, lx.RIGHT):
+                    continue
+                if tail & lx.WITH and not tail & _APART and self._neighbors(one, other):
+                    other.side = one.side
+
+    def _neighbors(self, one: Mention, other: Mention) -> bool:
+        """Whether both lie in the lung or pleura, so that what stands beside one shares its place."""
+        return self.lexicon.thoracic[one.concept] and self.lexicon.thoracic[other.concept]
 
     def _split(self) -> None:
         """ "Moderate right and small left effusions" are two findings, each with its grade."""

@@ -229,6 +229,8 @@ class Clauses:
                 mention.source = pending[-1]  # "right apical thickening/effusion"
         if mention.source is None:
             if scope.source is None:
+                if scope.earlier is not None and self._special(concept, scope.earlier.concept):
+                    mention.source = scope.earlier  # "right upper lobe opacity, pneumonia"
                 scope.source, scope.taken = mention, False
             elif scope.source.state >= UNCERTAIN and self._places(concept, scope.source.concept, scope.taken):
                 mention.source = scope.source

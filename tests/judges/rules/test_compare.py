@@ -127,7 +127,7 @@ def test_an_honest_terse_impression_is_worth_most(compare: Compare) -> None:
         "No pneumothorax. The bony structures are intact. A right PICC ends in the SVC."
     )
     terse = "Moderate cardiomegaly, small left effusion, atelectasis. Right PICC."
-    assert compare(terse, reference).values["signed"] > 0.95
+    assert compare(terse, reference).values["signed"] > 0.9
 
 
 # ----- with an earlier report ---------------------------------------------------------------------------------------

@@ -188,6 +188,29 @@ def test_an_adjective_is_no_second_finding(describe: Describe, text: str, expect
     assert describe(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Large cavitary mass with an air-fluid level in the right upper lobe.",
+         {"cavitary_mass:right.large^upper", "air_fluid_level:right^upper"}),
+        ("Consolidation with air bronchograms in the RUL, pneumonia.",
+         {"consolidation:right^upper", "pneumonia:right^upper"}),
+        ("RUL pneumonia with small effusion.", {"pneumonia:right^upper", "pleural_effusion:right.small"}),
+        ("Consolidation in the right lower lobe with an associated effusion.",
+         {"consolidation:right^lower", "pleural_effusion:right"}),
+        ("Right effusion and adjacent basilar atelectasis.", {"pleural_effusion:right", "atelectasis:right^lower"}),
+        # a place of its own, or none
+        ("Right effusion with left basilar atelectasis.", {"pleural_effusion:right", "atelectasis:left^lower"}),
+        ("Right pneumonia and effusion.", {"pneumonia:right", "pleural_effusion"}),
+        ("Right pneumothorax with chest tube and effusion.", {"pneumothorax:right", "chest_tube", "pleural_effusion"}),
+        ("Consolidation with blunting of both costophrenic angles.",
+         {"consolidation", "blunted_costophrenic_angle:both"}),
+    ],
+)  # fmt: skip
+def test_what_stands_beside_a_finding_shares_its_place(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected
+
+
 def test_the_right_atrium_is_no_side(judge: RulesJudge) -> None:
     text = "Left chest port with its tip in the right atrium."
     port = _finding(judge, text, "port")

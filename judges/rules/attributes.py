@@ -68,8 +68,10 @@ class Binder:
                     continue
             at, ahead = self._target(k)
             if leaf.change and not (denied and not leaf.change & lx.RESOLVED):
-                anatomy = self._anatomy(k, at, anatomies, ahead)
-                self._changed.append(_Changed(k, -1 if anatomy >= 0 else at, anatomy, ahead))
+                changed = self._able(at) if leaf.change & _DEGREES else at
+                forward = ahead if changed == at else changed > at
+                anatomy = self._anatomy(k, changed, anatomies, forward)
+                self._changed.append(_Changed(k, -1 if anatomy >= 0 else changed, anatomy, forward))
             if at >= 0:
                 target = self.mentions[at]
                 target.zone |= leaf.zone
@@ -126,6 +128,14 @@ class Binder:
         middle = bisect_left(self._firsts, at)
         near = (*range(middle - 1, max(-1, middle - _STEPS), -1), *range(middle, min(len(mentions), middle + _STEPS)))
         return next((mentions[i] for i in near if not sized[mentions[i].concept]), None)
+
+    def _able(self, at: int) -> int:
+        """The nearest finding that can grow and shrink: "effusion with a drain in place has decreased"."""
+        sized, mentions = self.lexicon.sized, self.mentions
+        if at < 0 or sized[mentions[at].concept]:
+            return at
+        near = (*range(at - 1, max(-1, at - _STEPS), -1), *range(at + 1, min(len(mentions), at + _STEPS)))
+        return next((i for i in near if sized[mentions[i].concept] and mentions[i].state >= UNCERTAIN), at)
 
     def _of_change(self, k: int) -> bool:
         """Whether this grade is the amount of a change: "mild increase", "has decreased slightly"."""
@@ -214,7 +224,8 @@ class Binder:
                     name = STUDY if whole or item.anatomy < 0 else "@" + self.lexicon.anatomies[item.anatomy]
                     found.append((name, change, first, last))
                 continue
-            for i in (at, *self._listed(item, own)):
+            listed = self._listed(item, own)
+            for i in (at, *listed, *(i for i in self._alternatives(item, own) if i not in listed)):
                 mention = mentions[i]
                 if mention.state == HYPOTHETICAL:
                     continue
@@ -224,6 +235,16 @@ class Binder:
                     continue
                 found.append((concepts[mention.concept].name, change, first, last))
         return found
+
+    def _alternatives(self, item: _Changed, own: set[int]) -> list[int]:
+        """The others of its group: what is said before the first or after the last of them is said of each."""
+        at, mentions = item.mention, self.mentions
+        group = mentions[at].group
+        near = range(max(0, at - _STEPS), min(len(mentions), at + _STEPS))
+        others = [i for i in near if group and i != at and mentions[i].group == group]
+        if others and (others[0] < at if item.ahead else others[-1] > at):
+            return []  # "atelectasis or resolving pneumonia"
+        return [i for i in others if i not in own]
 
     def _listed(self, item: _Changed, own: set[int]) -> list[int]:
         """The other members of the list whose member a change was bound to, without those that have their own."""

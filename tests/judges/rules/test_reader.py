@@ -211,6 +211,24 @@ def test_what_stands_beside_a_finding_shares_its_place(describe: Describe, text:
     assert describe(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # a device does not grow or shrink
+        ("Right effusion with pigtail catheter in place has decreased.", {"pleural_effusion=better"}),
+        ("Right chest tube with increasing pneumothorax.", {"pneumothorax=worse"}),
+        ("Right effusion with pigtail catheter, unchanged.", {"chest_tube=stable"}),
+        # alternatives
+        ("Left lower lobe collapse and/or consolidation, unchanged.", {"lobar_collapse=stable", "consolidation=stable"}),
+        ("Worsening atelectasis or pneumonia.", {"atelectasis=worse", "pneumonia=worse"}),
+        ("Atelectasis or resolving pneumonia.", {"pneumonia=better"}),
+        ("Stable atelectasis versus worsening pneumonia.", {"atelectasis=stable", "pneumonia=worse"}),
+    ],
+)  # fmt: skip
+def test_what_a_change_is_said_of(describe: Describe, text: str, expected: set[str]) -> None:
+    assert {said for said in describe(text) if "=" in said} == expected
+
+
 def test_the_right_atrium_is_no_side(judge: RulesJudge) -> None:
     text = "Left chest port with its tip in the right atrium."
     port = _finding(judge, text, "port")

@@ -47,6 +47,15 @@ def governed(events: list[Event], k: int) -> bool:
     return False
 
 
+def side_after(events: list[Event], k: int) -> int:
+    """The side that a preposition adds to this word: "increased on the right"; else 0."""
+    if k + 2 >= len(events):
+        return 0
+    here, by, after = events[k : k + 3]
+    near = here.last + 1 == by.first and by.last + 1 == after.first and by.leaf.cue & lx.PREP
+    return after.leaf.side if near and after.leaf.concept < 0 else 0
+
+
 def touches(events: list[Event], k: int, word: int) -> bool:
     """Whether known words lead from this event to `word` without a gap: "left lower lobe | nodule"."""
     for j in range(k, min(len(events), k + _AHEAD) - 1):

@@ -8,10 +8,7 @@ from typing import Final
 
 from judges.rules import around
 from judges.rules import lexicon as lx
-from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Event, Mention
-
-Change = tuple[str, int, int, int]
-"""Concept name, ``@anatomy`` or ``@study``; set of changes; first and last word."""
+from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Change, Event, Mention
 
 _BOUNDARY: Final = (
     lx.COMMA | lx.AND | lx.OR | lx.VERB | lx.PREP | lx.EXIST | lx.TERM | lx.COLON | lx.UNC | lx.UNC_AFTER
@@ -84,8 +81,9 @@ class Binder:
                     self._located.append(at)
         changes = self._changes() if self._changed else []
         self._share_places()
-        self._split()
-        return changes
+        divided = self._split()
+        # what is said of "moderate right and small left effusions" is said of both
+        return [c if c.side or id(c.mention) not in divided else c._replace(mention=None) for c in changes]
 
     # ----- the mention that an attribute speaks of ------------------------------------------------------------------
 
@@ -216,13 +214,13 @@ class Binder:
             first, last, leaf = self.events[item.event]
             change, at = leaf.change, item.mention
             if change & lx.COMPARED or leaf.cue & lx.STUDYWIDE:
-                found.append((STUDY, change, first, last))
+                found.append(Change(STUDY, change, first, last))
                 continue
             if at < 0:
                 whole = item.anatomy == self.lexicon.chest and not any(e.leaf.side for e in self.events)
                 if not leaf.cue & lx.PERSISTING:
                     name = STUDY if whole or item.anatomy < 0 else "@" + self.lexicon.anatomies[item.anatomy]
-                    found.append((name, change, first, last))
+                    found.append(Change(name, change, first, last))
                 continue
             listed = self._listed(item, own)
             for i in (at, *listed, *(i for i in self._alternatives(item, own) if i not in listed)):
@@ -233,7 +231,8 @@ class Binder:
                     mention.state = min(mention.state, ABSENT)
                 elif mention.state <= ABSENT:
                     continue
-                found.append((concepts[mention.concept].name, change, first, last))
+                name = concepts[mention.concept].name
+                found.append(Change(name, change, first, last, mention, around.side_after(self.events, item.event)))
         return found
 
     def _alternatives(self, item: _Changed, own: set[int]) -> list[int]:
@@ -298,8 +297,9 @@ class Binder:
         """Whether both lie in the lung or pleura, so that what stands beside one shares its place."""
         return self.lexicon.thoracic[one.concept] and self.lexicon.thoracic[other.concept]
 
-    def _split(self) -> None:
-        """ "Moderate right and small left effusions" are two findings, each with its grade."""
+    def _split(self) -> set[int]:
+        """ "Moderate right and small left effusions" are two findings, each with its grade. Returns the ids of such."""
+        divided: set[int] = set()
         for at, parts in self._parts.items():
             if len(parts) < 4:
                 continue
@@ -318,3 +318,5 @@ class Binder:
                 if mention.state >= UNCERTAIN:
                     self.mentions.append(replace(mention, side=lx.RIGHT, severity=grades[lx.RIGHT]))
                     mention.side, mention.severity = lx.LEFT, grades[lx.LEFT]
+                    divided.add(id(mention))
+        return divided

@@ -9,8 +9,8 @@ from typing import Final
 
 from judges.rules import around
 from judges.rules import lexicon as lx
-from judges.rules.attributes import Binder, Change
-from judges.rules.findings import UNCERTAIN, Event, Implied, Mention
+from judges.rules.attributes import Binder
+from judges.rules.findings import UNCERTAIN, Change, Event, Implied, Mention
 from judges.rules.scope import HEARD, Scope
 
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
@@ -218,7 +218,7 @@ class Clauses:
             severity=leaf.severity & _FAINT,
         )
         if leaf.cue & lx.NEG_AFTER and not scope.hyp:  # "extubated"
-            self.changes.append((self.lexicon.concepts[concept].name, lx.RESOLVED, begin, end))
+            self.changes.append(Change(self.lexicon.concepts[concept].name, lx.RESOLVED, begin, end, mention))
         pending = scope.pending
         linked = scope.link and pending and min(pending[-1].state, state) >= UNCERTAIN
         if linked and pending[-1].concept != concept:

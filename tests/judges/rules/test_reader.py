@@ -131,7 +131,7 @@ def test_attributes_belong_to_their_finding(judge: RulesJudge) -> None:
     pneumothorax = _finding(judge, text, "pneumothorax")
     assert (pneumothorax.side, pneumothorax.zone, pneumothorax.severity) == (lx.RIGHT, lx.UPPER, 0b0001)
     assert _finding(judge, text, "nodule").size == 23.0
-    assert judge.encode([text])[0].changes == {"pleural_effusion": (lx.WORSE, (5, 13))}
+    assert judge.encode([text])[0].changes == {("pleural_effusion", lx.LEFT): (lx.WORSE, (5, 13))}
 
 
 def test_both_sides_and_their_difference(judge: RulesJudge) -> None:

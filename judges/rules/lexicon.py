@@ -363,6 +363,8 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
     for words, leaf in builder.leaves.items():  # "have increased" is a verb as "have" is
         if leaf.change and len(words) > 1 and words[:1] in builder.leaves:
             leaf.cue |= builder.leaves[words[:1]].cue & (VERB | PLURAL)
+        elif leaf.cue & UNC_AFTER and words[:1] in builder.leaves:  # "are possible"
+            leaf.cue |= builder.leaves[words[:1]].cue & PLURAL
     for band, group in enumerate(cues["severity"]):
         for leaf in each(group):
             leaf.severity |= 1 << band

@@ -229,6 +229,25 @@ def test_what_a_change_is_said_of(describe: Describe, text: str, expected: set[s
     assert {said for said in describe(text) if "=" in said} == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Cardiomegaly, pericardial effusion not excluded.", {"cardiomegaly": "+", "pericardial_effusion": "?"}),
+        ("Globular cardiac enlargement, possible pericardial effusion.",
+         {"cardiomegaly": "+", "pericardial_effusion": "?"}),
+        ("Atelectasis and effusion, pneumonia cannot be excluded.",
+         {"atelectasis": "+", "pleural_effusion": "+", "pneumonia": "?"}),
+        # lists
+        ("Effusion, edema and pneumonia cannot be excluded.", {"pleural_effusion": "?", "edema": "?", "pneumonia": "?"}),
+        ("Mass, lymphadenopathy are possible.", {"mass": "?", "lymphadenopathy": "?"}),
+        ("Effusion and pneumonia, not excluded.", {"pleural_effusion": "?", "pneumonia": "?"}),
+        ("Effusion, not excluded.", {"pleural_effusion": "?"}),
+    ],
+)  # fmt: skip
+def test_doubt_reaches_back_over_a_comma_only_in_a_list(read: Read, text: str, expected: dict[str, str]) -> None:
+    assert read(text) == expected
+
+
 def test_the_right_atrium_is_no_side(judge: RulesJudge) -> None:
     text = "Left chest port with its tip in the right atrium."
     port = _finding(judge, text, "port")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 _LUNG = (
     "lung_opacity airspace_opacity consolidation pneumonia atelectasis scarring fibrosis interstitial_opacity nodule mass "
-    "increased_markings aspiration volume_loss lobar_collapse cavity hilar_mass edema"
+    "increased_markings aspiration volume_loss lobar_collapse cavity cavitary_nodule cavitary_mass hilar_mass edema"
 ).split()
 _CALCIFIED = (
     "calcification calcified_granuloma calcified_lymph_node lung_calcification granuloma granulomatous_disease "
@@ -59,12 +59,12 @@ HEADINGS: dict[str, list[str]] = {
     "Bullous Emphysema": _COPD,
     "Pulmonary Disease, Chronic Obstructive": _COPD,
     "Lung, Hyperlucent": [*_COPD, "lung_cyst"],
-    "Lucency": [*_COPD, "lung_cyst", "cavity", "free_air", "bone_lesion"],
+    "Lucency": [*_COPD, "lung_cyst", "cavity", "cavitary_nodule", "cavitary_mass", "free_air", "bone_lesion"],
     "Blister": ["bulla", "emphysema"],
     "Cysts": ["lung_cyst", "bulla", "mediastinal_mass", "bone_lesion"],
-    "Cavitation": ["cavity", "lung_cyst", "bulla"],
-    "Nodule": ["nodule", "mass", "granuloma", "calcified_granuloma", "metastasis", "lung_opacity", "nipple_shadow", "lung_calcification", "pleural_mass"],
-    "Mass": ["mass", "nodule", "mediastinal_mass", "hilar_mass", "pleural_mass", "lung_opacity", "hilar_prominence", "soft_tissue_abnormality"],
+    "Cavitation": ["cavity", "cavitary_nodule", "cavitary_mass", "lung_cyst", "bulla"],
+    "Nodule": ["nodule", "cavitary_nodule", "mass", "cavitary_mass", "granuloma", "calcified_granuloma", "metastasis", "lung_opacity", "nipple_shadow", "lung_calcification", "pleural_mass"],
+    "Mass": ["mass", "cavitary_mass", "nodule", "mediastinal_mass", "hilar_mass", "pleural_mass", "lung_opacity", "hilar_prominence", "soft_tissue_abnormality"],
     "Granuloma": ["granuloma", "calcified_granuloma", "granulomatous_disease", "calcified_lymph_node", "nodule"],
     "Calcified Granuloma": _CALCIFIED,
     "Calcinosis": _CALCIFIED,

@@ -47,6 +47,15 @@ def governed(events: list[Event], k: int) -> bool:
     return False
 
 
+def side_after(events: list[Event], k: int) -> int:
+    """The side that a preposition adds to this word: "increased on the right"; else 0."""
+    if k + 2 >= len(events):
+        return 0
+    here, by, after = events[k : k + 3]
+    near = here.last + 1 == by.first and by.last + 1 == after.first and by.leaf.cue & lx.PREP
+    return after.leaf.side if near and after.leaf.concept < 0 else 0
+
+
 def touches(events: list[Event], k: int, word: int) -> bool:
     """Whether known words lead from this event to `word` without a gap: "left lower lobe | nodule"."""
     for j in range(k, min(len(events), k + _AHEAD) - 1):
@@ -56,6 +65,53 @@ def touches(events: list[Event], k: int, word: int) -> bool:
         if after.last >= word:
             return True
     return False
+
+
+def in_run(events: list[Event], k: int, word: int) -> bool:
+    """Whether only modifiers, "and", "or" and "to" lead from this one to `word`: "moderate right and small | effusion".
+
+    Not where it belongs to what stands before it: "effusion is small and right ...", "effusion on the left and ...".
+    """
+    for j in range(k - 1, max(-1, k - _AHEAD), -1):
+        leaf = events[j].leaf
+        if leaf.concept >= 0 and events[j].last + 1 == events[j + 1].first:
+            return False
+        if not (_is_modifier(leaf) or _spans(events, j)):
+            if leaf.cue & (lx.VERB | lx.PREP) and not leaf.cue & lx.WITH:
+                return False
+            break
+    for j in range(k + 1, min(len(events), k + _AHEAD)):
+        before, (first, last, leaf) = events[j - 1], events[j]
+        if first >= word:
+            return _is_modifier(before.leaf)
+        if _is_modifier(leaf):
+            continue
+        if not (leaf.cue & (lx.AND | lx.OR) or _spans(events, j)) or j + 1 == len(events):
+            return False
+        after = events[j + 1]
+        if not (_is_modifier(before.leaf) and before.last + 1 == first and last + 1 == after.first):
+            return False
+    return False
+
+
+def joined(events: list[Event], i: int, k: int) -> bool:
+    """Whether two phrases are one noun phrase: nothing but sides and zones stands between them."""
+    if k - i > _AHEAD or any(events[j].last + 1 != events[j + 1].first for j in range(i, k)):
+        return False
+    return all(_is_modifier(event.leaf) and not event.leaf.severity for event in events[i + 1 : k])
+
+
+def _spans(events: list[Event], k: int) -> bool:
+    """Whether this is the "to" of two grades: "small to moderate"."""
+    return (
+        0 < k < len(events) - 1
+        and bool(events[k].leaf.cue & lx.OBJECT)
+        and bool(events[k - 1].leaf.severity and events[k + 1].leaf.severity)
+    )
+
+
+def _is_modifier(leaf: lx.Leaf) -> bool:
+    return bool(leaf.side | leaf.zone | leaf.severity) and leaf.concept < 0 and not (leaf.change or leaf.place)
 
 
 def next_finding(events: list[Event], k: int, stop: int) -> int:

@@ -8,10 +8,7 @@ from typing import Final
 
 from judges.rules import around
 from judges.rules import lexicon as lx
-from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Event, Mention
-
-Change = tuple[str, int, int, int]
-"""Concept name, ``@anatomy`` or ``@study``; set of changes; first and last word."""
+from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Change, Event, Mention
 
 _BOUNDARY: Final = (
     lx.COMMA | lx.AND | lx.OR | lx.VERB | lx.PREP | lx.EXIST | lx.TERM | lx.COLON | lx.UNC | lx.UNC_AFTER
@@ -23,6 +20,8 @@ _SEPARATE: Final = (
     | lx.COLON
 )  # fmt: skip
 """Cues between two findings that make them no list."""
+_APART: Final = _SEPARATE & ~(lx.WITH | lx.UNC) | lx.PREP
+"""Cues between two findings that lie in different places."""
 _DEGREES: Final = lx.WORSE | lx.BETTER
 _STEPS: Final = 8  # how far a list or a noun phrase is followed
 
@@ -50,6 +49,7 @@ class Binder:
         self._parts: dict[int, list[int]] = {}  # mention -> events that gave it a side or grade
         self._located: list[int] = []  # mentions whose place follows them: "effusion and atelectasis at the left base"
         self._gaps: list[int] | None = None
+        self._tails: list[int] = []  # the same from the place of the mention before on: "in the left lung | with ..."
 
     def bind(self, attributes: list[tuple[int, bool]], anatomies: list[tuple[int, int, int]]) -> list[Change]:
         """`attributes`: event index, and whether the word is itself denied ("no new ..."). Adds to `mentions`."""
@@ -65,8 +65,10 @@ class Binder:
                     continue
             at, ahead = self._target(k)
             if leaf.change and not (denied and not leaf.change & lx.RESOLVED):
-                anatomy = self._anatomy(k, at, anatomies, ahead)
-                self._changed.append(_Changed(k, -1 if anatomy >= 0 else at, anatomy, ahead))
+                changed = self._able(at) if leaf.change & _DEGREES else at
+                forward = ahead if changed == at else changed > at
+                anatomy = self._anatomy(k, changed, anatomies, forward)
+                self._changed.append(_Changed(k, -1 if anatomy >= 0 else changed, anatomy, forward))
             if at >= 0:
                 target = self.mentions[at]
                 target.zone |= leaf.zone
@@ -79,8 +81,9 @@ class Binder:
                     self._located.append(at)
         changes = self._changes() if self._changed else []
         self._share_places()
-        self._split()
-        return changes
+        divided = self._split()
+        # what is said of "moderate right and small left effusions" is said of both
+        return [c if c.side or id(c.mention) not in divided else c._replace(mention=None) for c in changes]
 
     # ----- the mention that an attribute speaks of ------------------------------------------------------------------
 
@@ -109,12 +112,11 @@ class Binder:
                 start = event.last + 1
         stop = bisect_left(self._boundaries, start)
         free = stop == len(self._boundaries) or self._boundaries[stop] > mentions[at].first
-        if (
-            free
-            and not leaf.change
-            and around.governed(self.events, k)
-            and not around.touches(self.events, k, mentions[at].first)
-        ):
+        if leaf.change:
+            pass
+        elif not free:
+            free = around.in_run(self.events, k, mentions[at].first)
+        elif around.governed(self.events, k) and not around.touches(self.events, k, mentions[at].first):
             free = False  # "volume loss in the right hemithorax following lobectomy"
         return (at, True) if free else (at - 1, False)
 
@@ -124,6 +126,14 @@ class Binder:
         middle = bisect_left(self._firsts, at)
         near = (*range(middle - 1, max(-1, middle - _STEPS), -1), *range(middle, min(len(mentions), middle + _STEPS)))
         return next((mentions[i] for i in near if not sized[mentions[i].concept]), None)
+
+    def _able(self, at: int) -> int:
+        """The nearest finding that can grow and shrink: "effusion with a drain in place has decreased"."""
+        sized, mentions = self.lexicon.sized, self.mentions
+        if at < 0 or sized[mentions[at].concept]:
+            return at
+        near = (*range(at - 1, max(-1, at - _STEPS), -1), *range(at + 1, min(len(mentions), at + _STEPS)))
+        return next((i for i in near if sized[mentions[i].concept] and mentions[i].state >= UNCERTAIN), at)
 
     def _of_change(self, k: int) -> bool:
         """Whether this grade is the amount of a change: "mild increase", "has decreased slightly"."""
@@ -165,12 +175,18 @@ class Binder:
         """Per mention: all cues between the mention before and it."""
         if self._gaps is None:
             self._gaps = [0] * (len(self.mentions) + 1)
+            self._tails = list(self._gaps)
             i = 0
             for event in self.events:
                 while i < len(self.mentions) and self.mentions[i].first <= event.first:
                     i += 1
                 if i == 0 or event.first > self.mentions[i - 1].last:
-                    self._gaps[i] |= event.leaf.cue
+                    cue = event.leaf.cue
+                    if cue & (lx.WITH | lx.BESIDE):
+                        cue = cue & ~(lx.PREP | lx.TERM) | lx.WITH
+                    self._gaps[i] |= cue
+                    placed = event.leaf.side | event.leaf.zone and not self._tails[i] & lx.WITH
+                    self._tails[i] = 0 if placed else self._tails[i] | cue
         return self._gaps
 
     def _objects(self, k: int) -> bool:
@@ -198,15 +214,16 @@ class Binder:
             first, last, leaf = self.events[item.event]
             change, at = leaf.change, item.mention
             if change & lx.COMPARED or leaf.cue & lx.STUDYWIDE:
-                found.append((STUDY, change, first, last))
+                found.append(Change(STUDY, change, first, last))
                 continue
             if at < 0:
                 whole = item.anatomy == self.lexicon.chest and not any(e.leaf.side for e in self.events)
                 if not leaf.cue & lx.PERSISTING:
                     name = STUDY if whole or item.anatomy < 0 else "@" + self.lexicon.anatomies[item.anatomy]
-                    found.append((name, change, first, last))
+                    found.append(Change(name, change, first, last))
                 continue
-            for i in (at, *self._listed(item, own)):
+            listed = self._listed(item, own)
+            for i in (at, *listed, *(i for i in self._alternatives(item, own) if i not in listed)):
                 mention = mentions[i]
                 if mention.state == HYPOTHETICAL:
                     continue
@@ -214,8 +231,19 @@ class Binder:
                     mention.state = min(mention.state, ABSENT)
                 elif mention.state <= ABSENT:
                     continue
-                found.append((concepts[mention.concept].name, change, first, last))
+                name = concepts[mention.concept].name
+                found.append(Change(name, change, first, last, mention, around.side_after(self.events, item.event)))
         return found
+
+    def _alternatives(self, item: _Changed, own: set[int]) -> list[int]:
+        """The others of its group: what is said before the first or after the last of them is said of each."""
+        at, mentions = item.mention, self.mentions
+        group = mentions[at].group
+        near = range(max(0, at - _STEPS), min(len(mentions), at + _STEPS))
+        others = [i for i in near if group and i != at and mentions[i].group == group]
+        if others and (others[0] < at if item.ahead else others[-1] > at):
+            return []  # "atelectasis or resolving pneumonia"
+        return [i for i in others if i not in own]
 
     def _listed(self, item: _Changed, own: set[int]) -> list[int]:
         """The other members of the list whose member a change was bound to, without those that have their own."""
@@ -244,20 +272,34 @@ class Binder:
         return found
 
     def _share_places(self) -> None:
-        """ "Effusion and atelectasis at the left base": the place is that of both."""
-        thoracic, mentions = self.lexicon.thoracic, self.mentions
+        """ "Effusion and atelectasis at the left base": the place is that of both; "left effusion with atelectasis"."""
+        mentions = self.mentions
         for at in self._located:
             for i in range(at, max(0, at - _STEPS), -1):
                 one, other = mentions[i - 1], mentions[i]
                 gap = self._between()[i]
-                if not gap & (lx.AND | lx.COMMA | lx.SLASH) or gap & (_SEPARATE | lx.PREP) or one.side or one.zone:
+                if not gap & (lx.AND | lx.COMMA | lx.SLASH | lx.WITH) or gap & _APART or one.side or one.zone:
                     break
-                if not (thoracic[one.concept] and thoracic[other.concept]):
+                if gap & lx.WITH and other.side == lx.BOTH:
+                    break  # "consolidation with blunting of both costophrenic angles"
+                if not self._neighbors(one, other):
                     break
                 one.side, one.zone = other.side, other.zone
+        if any(m.side for m in mentions[:-1]):
+            self._between()
+            for one, other, tail in zip(mentions, mentions[1:], self._tails[1:], strict=False):
+                if other.side or other.source or one.side not in (lx.LEFT, lx.RIGHT):
+                    continue
+                if tail & lx.WITH and not tail & _APART and self._neighbors(one, other):
+                    other.side = one.side
 
-    def _split(self) -> None:
-        """ "Moderate right and small left effusions" are two findings, each with its grade."""
+    def _neighbors(self, one: Mention, other: Mention) -> bool:
+        """Whether both lie in the lung or pleura, so that what stands beside one shares its place."""
+        return self.lexicon.thoracic[one.concept] and self.lexicon.thoracic[other.concept]
+
+    def _split(self) -> set[int]:
+        """ "Moderate right and small left effusions" are two findings, each with its grade. Returns the ids of such."""
+        divided: set[int] = set()
         for at, parts in self._parts.items():
             if len(parts) < 4:
                 continue
@@ -276,3 +318,5 @@ class Binder:
                 if mention.state >= UNCERTAIN:
                     self.mentions.append(replace(mention, side=lx.RIGHT, severity=grades[lx.RIGHT]))
                     mention.side, mention.severity = lx.LEFT, grades[lx.LEFT]
+                    divided.add(id(mention))
+        return divided

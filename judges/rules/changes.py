@@ -17,7 +17,8 @@ _NAME: Final = {
     lx.STABLE: "stable", lx.WORSE: "worse", lx.BETTER: "better", lx.NEW: "new", lx.RESOLVED: "resolved",
     lx.COMPARED: "compared",
 }  # fmt: skip
-Changes = dict[str, tuple[int, Span]]
+Changes = dict[tuple[str, int], tuple[int, Span]]
+"""As in `Findings.changes`."""
 
 
 def compare_changes(
@@ -38,35 +39,43 @@ def compare_changes(
     ids = account.lexicon.ids
     matched_mine: set[int] = set()
     matched_theirs: set[int] = set()
-    alias: dict[str, str] = {}  # what is said of a relative is said of the finding that it stands for
+    alias: dict[tuple[str, int], tuple[str, int]] = {}  # what is said of a finding is said of what it stands for
+    kin: dict[str, str] = {}
     for x, y in pairs:
         matched_mine.add(x.concept)
         matched_theirs.add(y.concept)
-        if x.concept != y.concept:
-            alias[concepts[x.concept].name] = concepts[y.concept].name
+        mine, theirs = concepts[x.concept].name, concepts[y.concept].name
+        alias[mine, x.side] = theirs, y.side
+        if mine != theirs:
+            kin[mine] = theirs
+    known = {name for name, _ in reference.changes}
     ours: Changes = {}
-    for name, (mask, span) in candidate.changes.items():
-        target = name if name in reference.changes else alias.get(name, name)
-        known = ours.get(target)
-        ours[target] = (mask | known[0], known[1]) if known else (mask, span)
+    for (name, side), (mask, span) in candidate.changes.items():
+        target, place = alias.get((name, side)) or (kin.get(name, name), side)
+        if name in known and target != name:
+            target, place = name, side
+        before = ours.get((target, place))
+        ours[target, place] = (mask | before[0], before[1]) if before else (mask, span)
 
-    for name, bit, span, other in _only(ours, reference.changes):
+    told: set[tuple[int, int]] = set()
+    for name, side, bit, span, other in _only(ours, reference.changes):
         concept = ids.get(name)
-        if concept in candidate.positive and concept not in matched_mine:
+        if (concept in candidate.positive and concept not in matched_mine) or _told(told, candidate, concept, bit):
             continue
         if prior is not None:
-            verdict = _happened(bit, concept, prior, reference)
+            verdict = _happened(bit, concept, side, prior, reference)
             if verdict or (verdict is None and not other):
                 continue
         directed = bool(bit & _DIRECTED)
         account.penalty += _cost(bit)
         account.error("false_comparison", name, directed, span, other, _NAME[bit])
     lost = 0.0
-    for name, bit, span, other in _only(reference.changes, ours):
+    told.clear()
+    for name, side, bit, span, other in _only(reference.changes, ours):
         concept = ids.get(name)
-        if concept in reference.positive and concept not in matched_theirs:
+        if (concept in reference.positive and concept not in matched_theirs) or _told(told, reference, concept, bit):
             continue
-        if prior is not None and _happened(bit, concept, prior, reference) is False:
+        if prior is not None and _happened(bit, concept, side, prior, reference) is False:
             continue  # the prior report does not bear it out
         directed = bool(bit & _DIRECTED)
         account.penalty += _cost(bit)
@@ -77,42 +86,71 @@ def compare_changes(
 
 def cost(changes: Changes) -> float:
     """What it costs to omit all of these."""
-    return sum(_cost(bit) for mask, _ in changes.values() for bit in _NAME if mask & bit)
+    return sum(
+        _cost(bit) for _, bit in {(name, b) for (name, _), (mask, _) in changes.items() for b in _NAME if mask & b}
+    )
 
 
 def _cost(change: int) -> float:
     return COMPARISON if change & _DIRECTED else COMPARISON / 2
 
 
-def _only(these: Changes, those: Changes) -> Iterator[tuple[str, int, Span, Span | None]]:
-    """Changes that are in `these` alone: name, change, its span, and the span of what `those` say instead.
+def _only(these: Changes, those: Changes) -> Iterator[tuple[str, int, int, Span, Span | None]]:
+    """Changes that are in `these` alone, each once per concept: name, side, change, its span, and the span of what
 
-    "Stable" of the whole study covers every "stable" and is covered by one; any comparison covers "compared with".
+    `those` say instead. "Stable" of the whole study covers every "stable" and is covered by one; any comparison covers
+    "compared with".
     """
-    general = those.get(STUDY, (0, (0, 0)))[0]
+    general = those.get((STUDY, 0), (0, (0, 0)))[0]
     stable = any(mask & lx.STABLE for mask, _ in those.values())
-    for name, (mask, span) in sorted(these.items()):
-        other = those.get(name)
+    known: dict[str, list[tuple[int, int, Span]]] = {}
+    for (name, side), (mask, span) in those.items():
+        known.setdefault(name, []).append((side, mask, span))
+    told: set[tuple[str, int]] = set()
+    for (name, side), (mask, span) in sorted(these.items()):
+        others = [other for other in known.get(name, ()) if _meet(side, other[0])]
+        said = 0
+        for _, other_mask, _ in others:
+            said |= other_mask
         for bit in _NAME:
-            if not mask & bit or (other and other[0] & bit):
+            if not mask & bit or said & bit or (name, bit) in told:
                 continue
             if (bit == lx.COMPARED and those) or (bit == lx.STABLE and (general & bit or (name == STUDY and stable))):
                 continue
-            yield name, bit, span, other[1] if other else None
+            told.add((name, bit))
+            yield name, side, bit, span, others[0][2] if others else None
 
 
-def _happened(change: int, concept: int | None, prior: Findings, reference: Findings) -> bool | None:
-    """Whether prior and reference together show the change; None when they cannot tell."""
+def _told(told: set[tuple[int, int]], findings: Findings, concept: int | None, bit: int) -> bool:
+    """Whether this change was told of another of the same alternatives, for which it is one statement."""
+    group = next((f.group for f in findings.positive.get(-1 if concept is None else concept, {}).values()), 0)
+    if not group:
+        return False
+    known = (group, bit) in told
+    told.add((group, bit))
+    return known
+
+
+def _meet(one: int, other: int) -> bool:
+    """Whether two sides may be the same: one is not said, or they have a side in common."""
+    return not (one and other) or bool(one & other)
+
+
+def _happened(change: int, concept: int | None, side: int, prior: Findings, reference: Findings) -> bool | None:
+    """Whether prior and reference together show the change on this side; None when they cannot tell."""
     if concept is None:
         return None
-    before, now = prior.positive.get(concept), reference.positive.get(concept)
+    before, now = (
+        [f for f in findings.positive.get(concept, {}).values() if _meet(side, f.side)]
+        for findings in (prior, reference)
+    )
     if change == lx.NEW:
-        return before is None and now is not None
+        return not before and bool(now)
     if change == lx.RESOLVED:
-        return before is not None and now is None
-    if before is None or now is None:
+        return bool(before) and not now
+    if not (before and now):
         return False
-    old, new = (max(f.severity for f in sides.values()).bit_length() for sides in (before, now))
+    old, new = (max(f.severity for f in found).bit_length() for found in (before, now))
     if not (old and new):
         return None
     return {lx.WORSE: new > old, lx.BETTER: new < old}.get(change, new == old)

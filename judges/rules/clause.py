@@ -9,13 +9,15 @@ from typing import Final
 
 from judges.rules import around
 from judges.rules import lexicon as lx
-from judges.rules.attributes import Binder, Change
-from judges.rules.findings import UNCERTAIN, Event, Implied, Mention
+from judges.rules.attributes import Binder
+from judges.rules.findings import UNCERTAIN, Change, Event, Implied, Mention
 from judges.rules.scope import HEARD, Scope
 
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
+_HEADLESS: Final = lx.AND | lx.OR | lx.UNC | lx.UNC_SOFT | lx.READING
+"""Cues that end the noun phrase of an adjective, besides those that end every search."""
 _NEAR: Final = 5  # how many anatomies on either side of a word are tried
 _REACH: Final = 14  # and how many words away they may be
 _SUBJECTS: Final = 12  # how many anatomies a "normal" that names none may speak of
@@ -77,6 +79,7 @@ class Clauses:
         loose: list[int] = []  # descriptors that have found nothing to describe yet
         settled: list[tuple[int, int]] = []  # words that only say what is normal
         since = 0  # anatomies before this word already have their verdict
+        at = 0  # the event that the last mention was made of
         for k, event in enumerate(events):
             first, last, leaf = event
             cue, kind = leaf.cue, leaf.kind
@@ -110,6 +113,9 @@ class Clauses:
                     elif leaf.keys:
                         stops = _stops(events) if stops is None else stops
                         pair = self._described(leaf, first, places, stops)
+                        if pair is not None and concept < 0 and self._names(events, k, pair[0]):
+                            loose += leaf.descriptors
+                            continue
                     if pair is not None:
                         if concept < 0:
                             begin, end = min(first, pair[1]), max(last, pair[1])
@@ -118,7 +124,11 @@ class Clauses:
                         loose += leaf.descriptors
                         if made:  # "the granuloma is calcified"
                             made[-1].concept = self._refine(made[-1].concept, leaf.descriptors)
-            if concept >= 0:
+            if concept >= 0 and made and self._adjective(made[-1], concept) and around.joined(events, at, k):
+                made[-1].last, at = end, k  # "reticulonodular | lung opacities"
+                made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
+            elif concept >= 0:
+                at = k
                 self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
                 loose, since = [], end + 1
             elif kind & lx.ATTRIBUTE:
@@ -208,7 +218,7 @@ class Clauses:
             severity=leaf.severity & _FAINT,
         )
         if leaf.cue & lx.NEG_AFTER and not scope.hyp:  # "extubated"
-            self.changes.append((self.lexicon.concepts[concept].name, lx.RESOLVED, begin, end))
+            self.changes.append(Change(self.lexicon.concepts[concept].name, lx.RESOLVED, begin, end, mention))
         pending = scope.pending
         linked = scope.link and pending and min(pending[-1].state, state) >= UNCERTAIN
         if linked and pending[-1].concept != concept:
@@ -219,6 +229,8 @@ class Clauses:
                 mention.source = pending[-1]  # "right apical thickening/effusion"
         if mention.source is None:
             if scope.source is None:
+                if scope.earlier is not None and self._special(concept, scope.earlier.concept):
+                    mention.source = scope.earlier  # "right upper lobe opacity, pneumonia"
                 scope.source, scope.taken = mention, False
             elif scope.source.state >= UNCERTAIN and self._places(concept, scope.source.concept, scope.taken):
                 mention.source = scope.source
@@ -317,6 +329,15 @@ class Clauses:
                 if (anatomy, key) in pairs:
                     return pairs[anatomy, key], at
         return None
+
+    def _names(self, events: list[Event], k: int, concept: int) -> bool:
+        """Whether the noun phrase itself names what this descriptor makes: "dense right lower lobe | consolidation"."""
+        head = around.next_finding(events, k, _HEADLESS)
+        return head == concept or (head >= 0 and self._special(head, concept))
+
+    def _adjective(self, mention: Mention, concept: int) -> bool:
+        """Whether one finding only says of what kind the other is, which it is a kind of."""
+        return mention.state >= UNCERTAIN and self.lexicon.thoracic[concept] and self._special(mention.concept, concept)
 
     def _refines(self, leaf: lx.Leaf, concept: int) -> bool:
         """Whether these descriptors make a special finding of this one."""

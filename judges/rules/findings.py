@@ -46,6 +46,21 @@ class Mention:
     """The more general finding that this one is taken for: "opacity, likely atelectasis"."""
 
 
+class Change(NamedTuple):
+    """One statement about an earlier study."""
+
+    what: str
+    """Concept name, ``@anatomy`` or `STUDY`."""
+    change: int
+    """Set of changes."""
+    first: int
+    last: int
+    mention: Mention | None = None
+    """What changed, whose side is that of the change."""
+    side: int = 0
+    """A side of its own: "increased on the right"."""
+
+
 class Finding(NamedTuple):
     """One positive statement after merging: a concept on one side of the body."""
 
@@ -84,8 +99,10 @@ class Findings:
     positive: dict[int, dict[int, Finding]]
     """concept -> side -> finding"""
     negative: dict[int, Denial]
-    changes: dict[str, tuple[int, Span]]
-    """What is compared with an earlier study (concept name, ``@anatomy`` or `STUDY`) -> set of changes, span."""
+    changes: dict[tuple[str, int], tuple[int, Span]]
+    """What is compared with an earlier study (concept name, ``@anatomy`` or `STUDY`) and its side -> set of changes,
+
+    span."""
     empty: bool
     """The text has no word."""
     overall: bool = False

@@ -27,7 +27,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 (
     NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
     PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
-) = (1 << n for n in range(30))  # fmt: skip
+    BESIDE,
+) = (1 << n for n in range(31))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING = (1 << n for n in range(5))
@@ -38,9 +39,9 @@ _ROLES: Final = {
     "negation.before": NEG, "negation.after": NEG_AFTER, "negation.never": NEVER, "negation.partial": PARTIAL,
     "uncertain.before": UNC, "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER, "hypothetical.before": HYP,
     "introduction": INTRODUCTION, "terminator": TERM, "contrast": CONTRAST, "reading": READING, "exist": EXIST,
-    "verb": VERB, "plural": PLURAL, "preposition": PREP, "object": OBJECT, "with": WITH, "and": AND, "or": OR,
-    "normal": NORMAL, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING, "section.body": BODY,
-    "section.skip": SKIP, "section.study": STUDY,
+    "verb": VERB, "plural": PLURAL, "preposition": PREP, "object": OBJECT, "with": WITH, "beside": BESIDE,
+    "and": AND, "or": OR, "normal": NORMAL, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING,
+    "section.body": BODY, "section.skip": SKIP, "section.study": STUDY,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
@@ -250,7 +251,7 @@ def build(texts: Mapping[str, str]) -> Lexicon:
     ids = {name: i for i, name in enumerate(entries)}
     anatomies = {name: i for i, name in enumerate(data["anatomy"])}
     descriptors = {name: i for i, name in enumerate(data["descriptors"])}
-    known = {"is_a", "weight", "sided", "phrases", "with", "opposite", "asserts", "denies"}
+    known = {"is_a", "weight", "sided", "phrases", "with", "opposite", "asserts", "denies", "thoracic"}
 
     def ids_of(names: list[str], where: str) -> tuple[int, ...]:
         unknown = [n for n in names if n not in ids]
@@ -339,7 +340,10 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         adjacent=_adjacent(list(cues["place"]), cues["adjacent"]),
         astray=sum(1 << list(cues["place"]).index(name) for name in cues["astray"]),
         sized=tuple(ids["device"] != i and ids["device"] not in c.ancestors for i, c in enumerate(concepts)),
-        thoracic=tuple(bool({lung, pleura} & {i, *c.ancestors}) for i, c in enumerate(concepts)),
+        thoracic=tuple(
+            bool({lung, pleura} & {i, *c.ancestors}) or entries[c.name].get("thoracic", False)
+            for i, c in enumerate(concepts)
+        ),
         lung=anatomies["lung"],
         chest=anatomies["cardiopulmonary"],
         acute=anatomies["acute"],
@@ -387,6 +391,8 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
     for words, leaf in builder.leaves.items():  # "have increased" is a verb as "have" is
         if leaf.change and len(words) > 1 and words[:1] in builder.leaves:
             leaf.cue |= builder.leaves[words[:1]].cue & (VERB | PLURAL)
+        elif leaf.cue & UNC_AFTER and words[:1] in builder.leaves:  # "are possible"
+            leaf.cue |= builder.leaves[words[:1]].cue & PLURAL
     for band, group in enumerate(cues["severity"]):
         for leaf in each(group):
             leaf.severity |= 1 << band

@@ -6,7 +6,19 @@ from collections.abc import Callable
 from typing import Final
 
 from judges.rules import lexicon as lx
-from judges.rules.findings import ABSENT, PRESENT, STUDY, UNCERTAIN, Denial, Finding, Findings, Implied, Mention, Span
+from judges.rules.findings import (
+    ABSENT,
+    PRESENT,
+    STUDY,
+    UNCERTAIN,
+    Change,
+    Denial,
+    Finding,
+    Findings,
+    Implied,
+    Mention,
+    Span,
+)
 
 Locate = Callable[[int, int], Span]
 _OVERALL: Final = 6
@@ -17,12 +29,12 @@ def merge(
     lexicon: lx.Lexicon,
     mentions: list[Mention],
     implied: list[Implied],
-    changes: list[tuple[str, int, int, int]],
+    changes: list[Change],
     locate: Locate,
     *,
     empty: bool,
 ) -> Findings:
-    """`changes` holds (what, set of changes, first word, last word); `locate` turns words into characters."""
+    """`locate` turns words into characters."""
     concepts = lexicon.concepts
     asserted: dict[int, list[Mention]] = {}
     denied: dict[int, list[Mention]] = {}
@@ -57,13 +69,16 @@ def merge(
         if opposite is not None and opposite not in positive and opposite not in negative:
             negative[opposite] = Denial(False, False, next(iter(by_side.values())).span)
 
-    compared: dict[str, tuple[int, Span]] = {}
-    for name, change, first_word, last_word in changes:
+    compared: dict[tuple[str, int], tuple[int, Span]] = {}
+    for name, change, first_word, last_word, changed, own_side in changes:
+        side = own_side or (changed.side if changed else 0)
         if name[0] == "@" and name != STUDY:  # "cardiomegaly; heart size is stable" speaks of the cardiomegaly
             normal = lexicon.normal[lexicon.anatomies.index(name[1:])]
             name = next((concepts[c].name for c in normal if c in positive), name)
-        before = compared.get(name)
-        compared[name] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
+        elif name[0] != "@" and not concepts[lexicon.ids[name]].sided:
+            side = 0
+        before = compared.get((name, side))
+        compared[name, side] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
     overall = any(len(normal) >= _OVERALL and not partial for normal, _, _, partial in implied)
     return Findings(positive, dict(sorted(negative.items())), compared, empty, overall)
 

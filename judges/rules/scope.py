@@ -52,7 +52,8 @@ class Scope:
     comma: int = 0
     """How many findings were pending at the last comma."""
     joined: bool = False
-    """An "and" or "or" joins what is pending."""
+    """An "and" or "or" joins what is pending; `listed`: after the last comma."""
+    listed: bool = False
     separator: int = 0
     link: bool = False
     """An "or" stands between the last finding and the next one."""
@@ -86,7 +87,7 @@ class Scope:
             self._deny(k, event)
         if cue & (lx.UNC | lx.UNC_AFTER | lx.UNC_SOFT):
             if cue & lx.UNC_AFTER and self.pending and not (cue & lx.UNC and around.finds(self.events, k)):
-                restate(self._subject(k), UNCERTAIN)
+                restate(self._doubted(k), UNCERTAIN)
                 self._settle()
             elif cue & (lx.UNC | lx.UNC_AFTER):
                 self.unc, self.neg, self.choices = True, False, []
@@ -116,7 +117,7 @@ class Scope:
 
     def _settle(self) -> None:
         """What was pending is so."""
-        self.pending, self.comma, self.joined = [], 0, False
+        self.pending, self.comma, self.joined, self.listed = [], 0, False, False
 
     def _subject(self, k: int) -> list[Mention]:
         """What the verb before phrase `k` speaks of: a singular one not of what stands before the last comma."""
@@ -124,12 +125,20 @@ class Scope:
         singular = k > 0 and before.leaf.cue & lx.VERB and not before.leaf.cue & lx.PLURAL
         return self.pending[self.comma :] if singular and not self.joined else self.pending
 
+    def _doubted(self, k: int) -> list[Mention]:
+        """What "not excluded" speaks of: what stands before the last comma only in a list: "edema, effusion or ..."."""
+        after = self.pending[self.comma :]
+        if not after:
+            return self.pending if self.joined else self.pending[-1:]
+        plural = any(e.leaf.cue & lx.PLURAL for e in self.events[max(0, k - 1) : k + 1])
+        return self.pending if self.listed or plural else after
+
     def _separate(self, k: int, cue: int) -> None:
         self.separator, self.graded, self.sided = cue, False, False
         if cue & (lx.AND | lx.OR):
-            self.joined = bool(self.pending)
+            self.joined = self.listed = bool(self.pending)
         elif cue & lx.COMMA:
-            self.comma = len(self.pending)
+            self.comma, self.listed = len(self.pending), False
         if cue & lx.OR:
             self.link, self.slash = bool(self.made) and not (self.neg or self.listing), bool(cue & lx.SLASH)
             return

@@ -63,7 +63,9 @@ def describe(judge: RulesJudge) -> Describe:
             said.add(
                 ("" if x.certain else "?") + names[x.concept] + "".join(mark + part for mark, part in parts if part)
             )
-        said |= {f"{name}={changes[bit]}" for name, (mask, _) in found.changes.items() for bit in changes if mask & bit}
+        said |= {
+            f"{name}={changes[bit]}" for (name, _), (mask, _) in found.changes.items() for bit in changes if mask & bit
+        }
         return said
 
     return run

@@ -127,7 +127,33 @@ def test_an_honest_terse_impression_is_worth_most(compare: Compare) -> None:
         "No pneumothorax. The bony structures are intact. A right PICC ends in the SVC."
     )
     terse = "Moderate cardiomegaly, small left effusion, atelectasis. Right PICC."
-    assert compare(terse, reference).values["signed"] > 0.95
+    assert compare(terse, reference).values["signed"] > 0.9
+
+
+def test_changes_are_those_of_a_side(compare: Compare) -> None:
+    reference = "Moderate right effusion, increased. Small left effusion, unchanged."
+    swapped = compare("Moderate right effusion, unchanged. Small left effusion, increased.", reference)
+    assert [kind for kind, _, _ in errors(swapped)] == ["false_comparison"] * 2 + ["missing_comparison"] * 2
+    for same in (
+        "Moderate right and small left effusions, increased on the right and unchanged on the left.",
+        "Increased moderate right effusion and unchanged small left effusion.",
+    ):
+        assert errors(compare(same, reference)) == []
+    both = "Right and left effusions are unchanged."
+    assert errors(compare("Bilateral effusions are unchanged.", both)) == []
+    # the wrong side is one error, and a side that is not said is none of the comparison
+    assert [kind for kind, _, _ in errors(compare("Left effusion, increased.", "Right effusion, increased."))] == [
+        "wrong_location"
+    ]
+    assert [kind for kind, _, _ in errors(compare("Effusion, increased.", "Right effusion, increased."))] == [
+        "wrong_location"
+    ]
+
+
+def test_what_is_said_of_alternatives_is_one_statement(compare: Compare) -> None:
+    reference = "Right basilar atelectasis or pneumonia."
+    verdict = compare("Right basilar atelectasis or pneumonia, increased.", reference)
+    assert [kind for kind, _, _ in errors(verdict)] == ["false_comparison"]
 
 
 # ----- with an earlier report ---------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from judges.rules.findings import Finding
 from judges.rules.judge import RulesJudge
 
 Read = Callable[[str], dict[str, str]]
+Describe = Callable[[str], set[str]]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_attributes_belong_to_their_finding(judge: RulesJudge) -> None:
     pneumothorax = _finding(judge, text, "pneumothorax")
     assert (pneumothorax.side, pneumothorax.zone, pneumothorax.severity) == (lx.RIGHT, lx.UPPER, 0b0001)
     assert _finding(judge, text, "nodule").size == 23.0
-    assert judge.encode([text])[0].changes == {"pleural_effusion": (lx.WORSE, (5, 13))}
+    assert judge.encode([text])[0].changes == {("pleural_effusion", lx.LEFT): (lx.WORSE, (5, 13))}
 
 
 def test_both_sides_and_their_difference(judge: RulesJudge) -> None:
@@ -140,6 +141,111 @@ def test_both_sides_and_their_difference(judge: RulesJudge) -> None:
     two = "Small right effusion. Large left effusion."
     assert _finding(judge, two, "pleural_effusion", lx.LEFT).severity == 0b1000
     assert _finding(judge, two, "pleural_effusion", lx.RIGHT).severity == 0b0010
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Mild cardiomegaly, moderate right and small left pleural effusions.",
+         {"cardiomegaly.small", "pleural_effusion:right.moderate", "pleural_effusion:left.small"}),
+        ("Right chest tube, small left and moderate right effusions.",
+         {"chest_tube:right", "pleural_effusion:left.small", "pleural_effusion:right.moderate"}),
+        ("Consolidation and small-to-moderate left effusion.", {"consolidation", "pleural_effusion:left.small-moderate"}),
+        ("Cardiomegaly and mild to moderate edema.", {"cardiomegaly", "edema.small-moderate"}),
+        ("Small left effusion, RML and RLL atelectasis.",
+         {"pleural_effusion:left.small", "atelectasis:right^middle-lower"}),
+        # what belongs to the finding before it
+        ("Cardiomegaly, mild, and small left effusion.", {"cardiomegaly.small", "pleural_effusion:left.small"}),
+        ("The mass is small and right basilar atelectasis persists.",
+         {"mass.small", "atelectasis:right^lower", "atelectasis=stable"}),
+        ("Effusion at the left base and right lower lobe atelectasis.",
+         {"pleural_effusion:left^lower", "atelectasis:right^lower"}),
+    ],
+)  # fmt: skip
+def test_a_list_of_modifiers_belongs_to_the_finding_it_leads_to(
+    describe: Describe, text: str, expected: set[str]
+) -> None:
+    assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Dense right lower lobe consolidation.", {"consolidation:right^lower"}),
+        ("Reticulonodular lung opacities.", {"interstitial_opacity"}),
+        ("Nodular right lower lobe opacity.", {"nodule:right^lower"}),
+        ("Prominent interstitial opacities.", {"interstitial_opacity"}),
+        ("Cavitary mass in the right lung.", {"cavitary_mass:right"}),
+        ("Cavitating right upper lobe nodule.", {"cavitary_nodule:right^upper"}),
+        # two findings
+        ("Dense right lung and consolidation.", {"lung_opacity:right", "consolidation"}),
+        ("Nodule, right lower lobe opacity.", {"nodule", "lung_opacity:right^lower"}),
+        ("Tortuous calcified aorta.", {"tortuous_aorta", "aortic_calcification"}),
+        ("No nodular opacity, no consolidative airspace opacity.", {"-nodule", "-consolidation", "-airspace_opacity"}),
+    ],
+)  # fmt: skip
+def test_an_adjective_is_no_second_finding(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Large cavitary mass with an air-fluid level in the right upper lobe.",
+         {"cavitary_mass:right.large^upper", "air_fluid_level:right^upper"}),
+        ("Consolidation with air bronchograms in the RUL, pneumonia.",
+         {"consolidation:right^upper", "pneumonia:right^upper"}),
+        ("RUL pneumonia with small effusion.", {"pneumonia:right^upper", "pleural_effusion:right.small"}),
+        ("Consolidation in the right lower lobe with an associated effusion.",
+         {"consolidation:right^lower", "pleural_effusion:right"}),
+        ("Right effusion and adjacent basilar atelectasis.", {"pleural_effusion:right", "atelectasis:right^lower"}),
+        # a place of its own, or none
+        ("Right effusion with left basilar atelectasis.", {"pleural_effusion:right", "atelectasis:left^lower"}),
+        ("Right pneumonia and effusion.", {"pneumonia:right", "pleural_effusion"}),
+        ("Right pneumothorax with chest tube and effusion.", {"pneumothorax:right", "chest_tube", "pleural_effusion"}),
+        ("Consolidation with blunting of both costophrenic angles.",
+         {"consolidation", "blunted_costophrenic_angle:both"}),
+    ],
+)  # fmt: skip
+def test_what_stands_beside_a_finding_shares_its_place(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # a device does not grow or shrink
+        ("Right effusion with pigtail catheter in place has decreased.", {"pleural_effusion=better"}),
+        ("Right chest tube with increasing pneumothorax.", {"pneumothorax=worse"}),
+        ("Right effusion with pigtail catheter, unchanged.", {"chest_tube=stable"}),
+        # alternatives
+        ("Left lower lobe collapse and/or consolidation, unchanged.", {"lobar_collapse=stable", "consolidation=stable"}),
+        ("Worsening atelectasis or pneumonia.", {"atelectasis=worse", "pneumonia=worse"}),
+        ("Atelectasis or resolving pneumonia.", {"pneumonia=better"}),
+        ("Stable atelectasis versus worsening pneumonia.", {"atelectasis=stable", "pneumonia=worse"}),
+    ],
+)  # fmt: skip
+def test_what_a_change_is_said_of(describe: Describe, text: str, expected: set[str]) -> None:
+    assert {said for said in describe(text) if "=" in said} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Cardiomegaly, pericardial effusion not excluded.", {"cardiomegaly": "+", "pericardial_effusion": "?"}),
+        ("Globular cardiac enlargement, possible pericardial effusion.",
+         {"cardiomegaly": "+", "pericardial_effusion": "?"}),
+        ("Atelectasis and effusion, pneumonia cannot be excluded.",
+         {"atelectasis": "+", "pleural_effusion": "+", "pneumonia": "?"}),
+        # lists
+        ("Effusion, edema and pneumonia cannot be excluded.", {"pleural_effusion": "?", "edema": "?", "pneumonia": "?"}),
+        ("Mass, lymphadenopathy are possible.", {"mass": "?", "lymphadenopathy": "?"}),
+        ("Effusion and pneumonia, not excluded.", {"pleural_effusion": "?", "pneumonia": "?"}),
+        ("Effusion, not excluded.", {"pleural_effusion": "?"}),
+    ],
+)  # fmt: skip
+def test_doubt_reaches_back_over_a_comma_only_in_a_list(read: Read, text: str, expected: dict[str, str]) -> None:
+    assert read(text) == expected
 
 
 def test_the_right_atrium_is_no_side(judge: RulesJudge) -> None:

@@ -37,6 +37,14 @@ CASES = [
     ("Pneumothorax, pleural effusion, or edema is not seen.", "-edema -pleural_effusion -pneumothorax"),
     ("Interval removal of chest tube; pneumothorax has not recurred.",
      "-chest_tube -pneumothorax chest_tube=resolved"),
+    # what stands beside a finding, what changes, and how far doubt reaches back
+    ("Right lower lobe pneumonia with a small parapneumonic effusion.",
+     "pneumonia:right^lower pleural_effusion:right.small"),
+    ("Right effusion with pigtail catheter in place has decreased.",
+     "chest_tube pleural_effusion:right pleural_effusion=better"),
+    ("Left lower lobe atelectasis or pneumonia, unchanged.",
+     "?atelectasis:left^lower ?pneumonia:left^lower atelectasis=stable pneumonia=stable"),
+    ("Bibasilar atelectasis, infection not excluded.", "atelectasis:both^lower ?pneumonia"),
     # devices come and go
     ("The patient has been extubated and the nasogastric tube has been removed.",
      "-endotracheal_tube -enteric_tube endotracheal_tube=resolved enteric_tube=resolved"),

@@ -84,7 +84,7 @@ class Clauses:
                 if cue & HEARD:
                     scope.hear(k, event)
                 if cue & lx.VERB:
-                    scope.listing = False
+                    scope.listing, scope.said = False, scope.said or bool(made)
                 if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
                     since = self._settle(scope, k, named, since, settled)
             concept, begin, end = leaf.concept, first, last

@@ -385,8 +385,9 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
         for leaf in each(group):
             leaf.change |= _CHANGE[name]
     for words, leaf in builder.leaves.items():  # "have increased" is a verb as "have" is
-        if leaf.change and len(words) > 1 and words[:1] in builder.leaves:
-            leaf.cue |= builder.leaves[words[:1]].cue & (VERB | PLURAL)
+        if len(words) > 1 and words[:1] in builder.leaves:
+            verb = VERB | PLURAL if leaf.change else PLURAL if leaf.cue & (NEG_AFTER | UNC_AFTER) else 0
+            leaf.cue |= builder.leaves[words[:1]].cue & verb
     for band, group in enumerate(cues["severity"]):
         for leaf in each(group):
             leaf.severity |= 1 << band

@@ -49,10 +49,16 @@ class Scope:
     """Since the last finding a word stood that nobody denies in the middle of a list."""
     sided: bool = False
     """Since the last finding a side was named."""
-    comma: int = 0
-    """How many findings were pending at the last comma."""
+    part: int = 0
+    """How many findings were pending where the last comma or "with" ended a part of the list that names one."""
+    former: int = 0
+    """The same of the part before."""
+    firm: int = 0
+    """The same of the last part that says something of its own, so that no verb to come is about it."""
+    said: bool = False
+    """The present part does: "small effusion", "tube in place"."""
     joined: bool = False
-    """An "and" or "or" joins what is pending."""
+    """An "and" or "or" joins the present part to what is pending."""
     separator: int = 0
     link: bool = False
     """An "or" stands between the last finding and the next one."""
@@ -116,20 +122,26 @@ class Scope:
 
     def _settle(self) -> None:
         """What was pending is so."""
-        self.pending, self.comma, self.joined = [], 0, False
+        self.pending, self.part, self.former, self.firm, self.joined, self.said = [], 0, 0, 0, False, False
 
     def _subject(self, k: int) -> list[Mention]:
-        """What the verb before phrase `k` speaks of: a singular one not of what stands before the last comma."""
-        before = self.events[k - 1]
-        singular = k > 0 and before.leaf.cue & lx.VERB and not before.leaf.cue & lx.PLURAL
-        return self.pending[self.comma :] if singular and not self.joined else self.pending
+        """What phrase `k`, which follows it, speaks of: the part after the last comma or "with", unless they are many.
+
+        Then all but what has its predicate: "small effusion, pneumothorax and edema not seen".
+        """
+        many = self.joined or (self.events[k].leaf.cue | (self.events[k - 1].leaf.cue if k else 0)) & lx.PLURAL
+        start = self.firm if many else self.part
+        return self.pending[start if start < len(self.pending) else self.former :]
 
     def _separate(self, k: int, cue: int) -> None:
         self.separator, self.graded, self.sided = cue, False, False
         if cue & (lx.AND | lx.OR):
             self.joined = bool(self.pending)
-        elif cue & lx.COMMA:
-            self.comma = len(self.pending)
+        elif cue & (lx.COMMA | lx.WITH) and self.part < len(self.pending):  # "the effusion, ..., is not seen"
+            self.former, self.part = self.part, len(self.pending)
+            if self.said:
+                self.firm = self.part
+            self.joined = self.said = False
         if cue & lx.OR:
             self.link, self.slash = bool(self.made) and not (self.neg or self.listing), bool(cue & lx.SLASH)
             return
@@ -154,7 +166,8 @@ class Scope:
         cue = leaf.cue
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or around.finds(self.events, k))):
             if leaf.change & lx.RESOLVED:  # what is removed is a device: "pneumothorax after tube removal"
-                restate([m for m in self.pending if not self.sized[m.concept]], ABSENT)
+                subject = [m for m in self._subject(k) if not self.sized[m.concept]]
+                restate(subject or [m for m in self.pending if not self.sized[m.concept]], ABSENT)
             else:
                 restate(self._deniable(self._subject(k)), ABSENT)
             self._settle()
@@ -190,12 +203,14 @@ class Scope:
             self.choices.append(mention)
         self.made.append(mention)
         self.pending.append(mention)
+        self.said = self.said or bool(mention.side or mention.zone)
         self.denied = self.denied or self.neg
         self.bare = self.link = self.graded = self.sided = False
         self.separator, self.answer = 0, -1
 
     def attribute(self, k: int, leaf: lx.Leaf) -> None:
         """A side, grade or change was named."""
+        self.said = self.said or bool(leaf.severity & _SMALL or leaf.size or leaf.side or leaf.change or leaf.place)
         if leaf.severity & _SMALL or leaf.size:
             self.graded = True
         if leaf.side:
@@ -206,7 +221,7 @@ class Scope:
     def close(self, stop: int) -> None:
         """The clause ends before word `stop`: "Pneumothorax: no."."""
         if self.answer >= 0 and self.pending and around.is_last(self.events, self.answer, stop):
-            restate(self._deniable(self.pending), ABSENT)
+            restate(self._deniable(self._subject(self.answer)), ABSENT)
 
 
 def restate(mentions: list[Mention], state: int) -> None:

@@ -1,0 +1,38 @@
+"""How far denials, doubts and exceptions reach in a sentence. The sentences are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Describe = Callable[[str], set[str]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # what stands before the last comma has its own say
+        ("Small left effusion, pneumothorax not identified.", {"pleural_effusion:left.small", "-pneumothorax"}),
+        ("Right IJ line unchanged, left chest tube removed.",
+         {"central_line:right", "central_line=stable", "-chest_tube", "chest_tube=resolved"}),
+        ("ET tube and NG tube remain in place, Swan-Ganz removed.",
+         {"endotracheal_tube", "enteric_tube", "endotracheal_tube=stable", "enteric_tube=stable",
+          "-pulmonary_artery_catheter", "pulmonary_artery_catheter=resolved"}),
+        ("Left PICC unchanged, right IJ line has been removed.",
+         {"picc:left", "picc=stable", "-central_line", "central_line=resolved"}),
+        ("Cardiomegaly, small effusion, pneumothorax absent.",
+         {"cardiomegaly", "pleural_effusion.small", "-pneumothorax"}),
+        ("Bibasilar atelectasis, effusion not seen.", {"atelectasis:both^lower", "-pleural_effusion"}),
+        ("Bibasilar atelectasis, pneumonia cannot be excluded.", {"atelectasis:both^lower", "?pneumonia"}),
+        ("Mild edema with superimposed infection not excluded.", {"edema.small", "?pneumonia"}),
+        # but a plural verb, or an "and" or "or" after that comma, speaks of the list
+        ("Pneumothorax, effusion, and edema are not seen.", {"-pneumothorax", "-pleural_effusion", "-edema"}),
+        ("Pneumothorax, effusion or edema not identified.", {"-pneumothorax", "-pleural_effusion", "-edema"}),
+        ("Edema, pneumonia are unlikely.", {"-edema", "-pneumonia"}),
+        ("Small effusion, pneumothorax or edema not seen.", {"pleural_effusion.small", "-pneumothorax", "-edema"}),
+        ("The small pneumothorax, seen on the left, is not identified.", {"~pneumothorax"}),
+    ],
+)  # fmt: skip
+def test_what_a_trailing_denial_speaks_of(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected

@@ -15,7 +15,8 @@ from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Even
 _SEPARATOR: Final = lx.COMMA | lx.AND | lx.OR | lx.WITH
 _SMALL: Final = 0b0111
 """Grades that nobody denies in the middle of a list: "no pneumothorax, small effusion"."""
-
+_STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
+_GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
 
 HEARD: Final = (
     _SEPARATOR | lx.NEG | lx.NEG_AFTER | lx.PARTIAL | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER | lx.HYP | lx.TERM | lx.EXIST
@@ -84,7 +85,7 @@ class Scope:
         """Take in the cue that phrase `k` is."""
         leaf = event.leaf
         cue = leaf.cue
-        if cue & (lx.TERM | lx.EXIST):
+        if cue & (lx.TERM | lx.EXIST) and not (cue & lx.READING and self._denies(k)):
             self._end(k)
         if cue & _SEPARATOR:
             self._separate(k, cue)
@@ -119,6 +120,18 @@ class Scope:
             self.unc, self.source = False, None
         if not self.continues:
             self._settle()
+
+    def _denies(self, k: int) -> bool:
+        """Whether what something is taken for is denied: "not consistent with", "no opacity to represent"."""
+        for j in range(k - 1, max(-1, k - _STEPS), -1):
+            leaf = self.events[j].leaf
+            if self.events[j + 1].first - self.events[j].last > _GAP or not self.neg:
+                return False
+            if leaf.cue & lx.NEG or leaf.concept >= 0:
+                return True
+            if not leaf.cue & (lx.READING | lx.OBJECT | lx.BODY):
+                return False
+        return False
 
     def _settle(self) -> None:
         """What was pending is so."""

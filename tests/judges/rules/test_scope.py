@@ -36,3 +36,31 @@ Describe = Callable[[str], set[str]]
 )  # fmt: skip
 def test_what_a_trailing_denial_speaks_of(describe: Describe, text: str, expected: set[str]) -> None:
     assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The opacity is unlikely to represent pneumonia.", {"lung_opacity", "-pneumonia"}),
+        ("Left opacity not likely pneumonia.", {"lung_opacity:left", "-pneumonia"}),
+        ("It is unlikely that there is pneumonia.", {"-pneumonia"}),
+        ("Pneumonia is unlikely to be present.", {"-pneumonia"}),
+        ("Pneumonia is felt to be unlikely.", {"-pneumonia"}),
+        ("Pneumonia is not likely.", {"-pneumonia"}),
+        ("Pneumonia is doubted.", {"?pneumonia"}),
+        ("Findings are not consistent with pneumonia.", {"-pneumonia"}),
+        ("Not entirely compatible with edema or pneumonia.", {"-edema", "-pneumonia"}),
+        ("There is no opacity consistent with pneumonia.", {"-lung_opacity", "-pneumonia"}),
+        ("No opacity likely to represent pneumonia.", {"-lung_opacity", "-pneumonia"}),
+        ("No effusion, small basal opacity consistent with pneumonia.",
+         {"-pleural_effusion", "lung_opacity.small^lower", "pneumonia^lower"}),
+        ("Not typical for pulmonary edema.", {"?edema"}),
+        ("Appearance is atypical for pulmonary edema.", {"?edema"}),
+        ("The sharp costophrenic angles exclude a pleural effusion.", {"-pleural_effusion"}),
+        ("Excludes pneumothorax.", {"-pneumothorax"}),
+        ("This does not exclude pneumonia.", {"?pneumonia"}),
+        ("CT is advised to exclude pneumonia.", set()),
+    ],
+)  # fmt: skip
+def test_a_denial_before_what_something_is_taken_for(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected

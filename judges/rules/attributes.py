@@ -211,7 +211,7 @@ class Binder:
                 if mention.state == HYPOTHETICAL:
                     continue
                 if change & lx.RESOLVED:
-                    mention.state = min(mention.state, ABSENT)
+                    mention.state, mention.severity = min(mention.state, ABSENT), 0  # its grade is that of before
                 elif mention.state <= ABSENT:
                     continue
                 found.append((concepts[mention.concept].name, change, first, last))

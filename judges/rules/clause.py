@@ -16,6 +16,8 @@ from judges.rules.scope import HEARD, Scope
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
+_LARGE: Final = 0b1000
+""" "Large effusion not seen" may leave a smaller one; "small effusion not seen" leaves none."""
 _NEAR: Final = 5  # how many anatomies on either side of a word are tried
 _REACH: Final = 14  # and how many words away they may be
 _SUBJECTS: Final = 12  # how many anatomies a "normal" that names none may speak of
@@ -175,6 +177,8 @@ class Clauses:
             self.changes += Binder(self.lexicon, events, subjects).bind(attributes, places)
         grouped = False
         for mention in made:
+            if mention.gone and mention.severity < _LARGE:
+                mention.severity = 0
             source = mention.source  # what a finding is taken for lies where the finding lies
             if source is not None and not (mention.side or mention.zone):
                 mention.side, mention.zone = source.side, source.zone

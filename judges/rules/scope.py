@@ -242,3 +242,4 @@ def restate(mentions: list[Mention], state: int) -> None:
     for mention in mentions:
         if mention.state != HYPOTHETICAL:
             mention.state = state
+            mention.gone = state == ABSENT

@@ -31,7 +31,7 @@ Describe = Callable[[str], set[str]]
         ("Pneumothorax, effusion or edema not identified.", {"-pneumothorax", "-pleural_effusion", "-edema"}),
         ("Edema, pneumonia are unlikely.", {"-edema", "-pneumonia"}),
         ("Small effusion, pneumothorax or edema not seen.", {"pleural_effusion.small", "-pneumothorax", "-edema"}),
-        ("The small pneumothorax, seen on the left, is not identified.", {"~pneumothorax"}),
+        ("The small pneumothorax, seen on the left, is not identified.", {"-pneumothorax"}),
     ],
 )  # fmt: skip
 def test_what_a_trailing_denial_speaks_of(describe: Describe, text: str, expected: set[str]) -> None:
@@ -63,4 +63,17 @@ def test_what_a_trailing_denial_speaks_of(describe: Describe, text: str, expecte
     ],
 )  # fmt: skip
 def test_a_denial_before_what_something_is_taken_for(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Tiny right apical pneumothorax is no longer seen.", {"-pneumothorax", "pneumothorax=resolved"}),
+        ("Large right effusion has resolved.", {"-pleural_effusion", "pleural_effusion=resolved"}),
+        ("Previously seen small left effusion is not seen.", {"-pleural_effusion"}),
+        ("A large effusion is not seen.", {"~pleural_effusion"}),
+    ],
+)  # fmt: skip
+def test_a_grade_of_what_is_gone_leaves_no_rest(describe: Describe, text: str, expected: set[str]) -> None:
     assert describe(text) == expected

@@ -89,6 +89,17 @@ def finds(events: list[Event], k: int) -> bool:
     return False
 
 
+def weighs(events: list[Event], k: int) -> bool:
+    """Whether "than" or "over" leads to a finding and not to a place: "atelectasis over pneumonia"."""
+    for j in range(k + 1, min(k + 4, len(events))):
+        leaf = events[j].leaf
+        if events[j].first != events[j - 1].last + 1 or (leaf.concept < 0 and (leaf.kind & lx.NAMED or leaf.side)):
+            return False
+        if leaf.concept >= 0:
+            return True
+    return False
+
+
 def start_of_subject(events: list[Event], k: int, since: int) -> int:
     """Where the subject of a trailing "is normal" starts, its side included: "left lung base is clear"."""
     start = j = k

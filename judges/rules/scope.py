@@ -20,7 +20,7 @@ _GAP: Final = 2  # and how many words further on each may stand: "not entirely c
 
 HEARD: Final = (
     _SEPARATOR | lx.NEG | lx.NEG_AFTER | lx.PARTIAL | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER | lx.HYP | lx.TERM | lx.EXIST
-    | lx.READING | lx.NEVER | lx.INTRODUCTION
+    | lx.READING | lx.NEVER | lx.INTRODUCTION | lx.THAN
 )  # fmt: skip
 """Cues that `Scope.hear` takes in."""
 
@@ -74,6 +74,10 @@ class Scope:
     """The same before a comma."""
     taken: bool = False
     """And that this was said, not only that one follows the other."""
+    weighed: bool = False
+    """Something was said to be likely."""
+    changed: bool = False
+    """A word of change stood: "larger than" weighs no two findings."""
     tip: int = -1
     """The event that names the tip of a device."""
     begun: int = 0
@@ -99,6 +103,8 @@ class Scope:
                 self.unc, self.neg, self.choices = True, False, []
             elif not self.neg:
                 self.unc = True
+        if cue & lx.THAN and self.weighed and not self.changed and around.weighs(self.events, k):
+            self.unc, self.neg, self.choices = True, False, []
         if cue & lx.HYP:
             self.hyp = True
         if cue & lx.INTRODUCTION:
@@ -110,7 +116,7 @@ class Scope:
         if cue & (lx.READING | lx.UNC | lx.UNC_SOFT):
             if self.made:
                 self.source = self.made[-1]
-            self.taken = True
+            self.taken = self.weighed = True
 
     def _end(self, k: int) -> None:
         """Nothing said so far reaches beyond this word."""
@@ -228,6 +234,7 @@ class Scope:
             self.graded = True
         if leaf.side:
             self.sided = True
+        self.changed = self.changed or bool(leaf.change)
         if leaf.change & lx.STABLE and k + 1 < len(self.events) and self.events[k + 1].leaf.cue & lx.OBJECT:
             self.listing = True
 

@@ -77,3 +77,20 @@ def test_a_denial_before_what_something_is_taken_for(describe: Describe, text: s
 )  # fmt: skip
 def test_a_grade_of_what_is_gone_leaves_no_rest(describe: Describe, text: str, expected: set[str]) -> None:
     assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("More likely atelectasis than pneumonia.", {"atelectasis", "?pneumonia"}),
+        ("Favor atelectasis over pneumonia.", {"atelectasis", "?pneumonia"}),
+        ("Opacity favored to represent atelectasis over pneumonia.", {"lung_opacity", "atelectasis", "?pneumonia"}),
+        ("More in keeping with atelectasis than consolidation.", {"atelectasis", "?consolidation"}),
+        ("Edema is less likely than infection.", {"?edema", "pneumonia"}),
+        ("The effusion is larger than the pneumothorax.",
+         {"pleural_effusion", "pneumothorax", "pleural_effusion=worse"}),
+        ("Likely atelectasis over the left base.", {"atelectasis:left^lower"}),
+    ],
+)  # fmt: skip
+def test_of_two_findings_that_are_weighed_one_is_only_possible(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected

@@ -211,6 +211,9 @@ class Clauses:
             zone=leaf.zone,
             severity=leaf.severity & _FAINT,
         )
+        if leaf.cue & lx.EXCEPT:  # the rest of what is denied is only a part
+            for one in scope.made:
+                one.partial = one.partial or one.concept == concept
         if leaf.cue & lx.NEG_AFTER and not scope.hyp:  # "extubated"
             self.changes.append((self.lexicon.concepts[concept].name, lx.RESOLVED, begin, end))
         pending = scope.pending

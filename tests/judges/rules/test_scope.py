@@ -92,5 +92,58 @@ def test_a_grade_of_what_is_gone_leaves_no_rest(describe: Describe, text: str, e
         ("Likely atelectasis over the left base.", {"atelectasis:left^lower"}),
     ],
 )  # fmt: skip
-def test_of_two_findings_that_are_weighed_one_is_only_possible(describe: Describe, text: str, expected: set[str]) -> None:
+def test_of_two_findings_that_are_weighed_one_is_only_possible(
+    describe: Describe, text: str, expected: set[str]
+) -> None:
+    assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Left pleural effusion is unchanged, none on right.", {"pleural_effusion:left", "pleural_effusion=stable"}),
+        ("Pleura: small effusion on left, none on right.", {"pleural_effusion:left.small"}),
+        ("No effusion on the left, small on the right.", {"pleural_effusion:right.small"}),
+        ("No right effusion, but a small left one.", {"pleural_effusion:left.small"}),
+        ("There is no left effusion; trace right.", {"pleural_effusion:right.trace"}),
+        ("The right pleural effusion is small and the left is moderate.",
+         {"pleural_effusion:right.small", "pleural_effusion:left.moderate"}),
+        ("Moderate right effusion with small left.",
+         {"pleural_effusion:right.moderate", "pleural_effusion:left.small"}),
+        ("Effusion on the left has resolved while that on the right persists.",
+         {"pleural_effusion:right", "pleural_effusion=stable", "pleural_effusion=resolved"}),
+        ("Right chest tube has been removed; left remains in place.",
+         {"chest_tube:left", "chest_tube=stable", "chest_tube=resolved"}),
+        # a noun of its own
+        ("Small right effusion, mild left opacification.", {"pleural_effusion:right.small", "lung_opacity:left.small"}),
+        ("Small right effusion, and the left is clear.", {"pleural_effusion:right.small"}),
+        ("Bilateral effusions, small on the left and moderate on the right.",
+         {"pleural_effusion:left.small", "pleural_effusion:right.moderate"}),
+    ],
+)  # fmt: skip
+def test_a_finding_left_out_of_what_is_said_of_the_other_side(
+    describe: Describe, text: str, expected: set[str]
+) -> None:
+    assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("No consolidation other than at the left base.", {"consolidation:left^lower"}),
+        ("No effusion except on the left.", {"pleural_effusion:left"}),
+        ("No effusion other than trace on the right.", {"pleural_effusion:right.trace"}),
+        ("No pneumothorax other than the tiny left apical component.", {"pneumothorax:left.trace^upper"}),
+        ("There is no more than a trace effusion.", {"pleural_effusion.trace"}),
+        ("No effusion other than mild edema.", {"-pleural_effusion", "edema.small"}),
+        ("No effusion except on the left, no edema.", {"pleural_effusion:left", "-edema"}),
+        # there or not
+        ("Left lower lobe atelectasis with or without effusion.",
+         {"atelectasis:left^lower", "?pleural_effusion:left^lower"}),
+        ("Minimal, if any, pleural effusion.", {"?pleural_effusion.trace"}),
+        ("Trace if any effusion.", {"?pleural_effusion.trace"}),
+        ("Little if any change in the effusion.", {"pleural_effusion", "pleural_effusion=stable"}),
+    ],
+)  # fmt: skip
+def test_an_exception_is_there(describe: Describe, text: str, expected: set[str]) -> None:
     assert describe(text) == expected

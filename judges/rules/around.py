@@ -100,6 +100,14 @@ def weighs(events: list[Event], k: int) -> bool:
     return False
 
 
+def resumes(events: list[Event], k: int) -> bool:
+    """Whether what follows this comma is what is seen now: "history of CHF, now with moderate edema"."""
+    if k + 1 >= len(events) or events[k + 1].first - events[k].last > 2:  # 2: "now moderate edema"
+        return False
+    leaf = events[k + 1].leaf
+    return bool(leaf.change or leaf.severity or leaf.cue & (lx.WITH | lx.EXIST))
+
+
 def start_of_subject(events: list[Event], k: int, since: int) -> int:
     """Where the subject of a trailing "is normal" starts, its side included: "left lung base is clear"."""
     start = j = k

@@ -212,7 +212,7 @@ class Clauses:
             severity=leaf.severity & _FAINT,
         )
         if leaf.cue & lx.EXCEPT:  # the rest of what is denied is only a part
-            for one in scope.made:
+            for one in scope.made[-1:]:
                 one.partial = one.partial or one.concept == concept
         if leaf.cue & lx.NEG_AFTER and not scope.hyp:  # "extubated"
             self.changes.append((self.lexicon.concepts[concept].name, lx.RESOLVED, begin, end))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Final
 
@@ -78,9 +79,8 @@ def _other(part: list[Event], concept: int, side: int, end: int) -> list[Event]:
     at = next((i for i, e in enumerate(part) if e.leaf.side), -1)
     if at < 0 or part[at].leaf.side != side or any(e.leaf.cue & lx.NORMAL for e in part):
         return part
-    for one, after in zip(part[:at], part[1 : at + 1], strict=True):
-        if after.first != one.last + 1:
-            return part
+    if any(after.first != one.last + 1 for one, after in itertools.pairwise(part[: at + 1])):
+        return part
     follows = part[at + 1 :]
     closed = (follows[0].first if follows else end) == part[at].last + 1
     if not closed:  # "small left | opacification"

@@ -20,7 +20,7 @@ _GAP: Final = 2  # and how many words further on each may stand: "not entirely c
 
 HEARD: Final = (
     _SEPARATOR | lx.NEG | lx.NEG_AFTER | lx.PARTIAL | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER | lx.HYP | lx.TERM | lx.EXIST
-    | lx.READING | lx.NEVER | lx.INTRODUCTION | lx.THAN
+    | lx.READING | lx.NEVER | lx.INTRODUCTION | lx.THAN | lx.HISTORY
 )  # fmt: skip
 """Cues that `Scope.hear` takes in."""
 
@@ -41,6 +41,8 @@ class Scope:
     hyp: bool = False
     introduced: bool = False
     """What is hypothetical ends at the next comma."""
+    history: bool = False
+    """It is what the patient had or complains of."""
     partial: bool = False
     bare: bool = False
     """Directly after a denial: "no new ..."."""
@@ -107,6 +109,8 @@ class Scope:
             self.unc, self.neg, self.choices = True, False, []
         if cue & lx.HYP:
             self.hyp = True
+        if cue & lx.HISTORY:
+            self.history = True
         if cue & lx.INTRODUCTION:
             self.introduced = True
         if cue & lx.NEVER:
@@ -175,6 +179,8 @@ class Scope:
         self.link = False
         if cue & lx.COMMA and self.introduced:
             self.hyp = self.introduced = False
+        if cue & lx.COMMA and self.history and around.resumes(self.events, k):
+            self.hyp = self.history = False
         if cue & lx.AND:
             self.choices = []
         elif self.pending and around.names_subject(self.events, k + 1):

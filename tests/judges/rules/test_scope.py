@@ -147,3 +147,19 @@ def test_a_finding_left_out_of_what_is_said_of_the_other_side(
 )  # fmt: skip
 def test_an_exception_is_there(describe: Describe, text: str, expected: set[str]) -> None:
     assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Intubated patient with bilateral opacities.", {"endotracheal_tube", "lung_opacity:both"}),
+        ("This is a patient with cardiomegaly and small effusions.", {"cardiomegaly", "pleural_effusion.small"}),
+        ("History of CHF, now with moderate edema.", {"edema.moderate"}),
+        ("History of pneumonia, new right effusion.", {"pleural_effusion:right", "pleural_effusion=new"}),
+        ("60 year old patient with pneumonia.", set()),
+        ("Patient presents with pneumonia.", set()),
+        ("Patient with history of pneumonia, effusion.", set()),
+    ],
+)  # fmt: skip
+def test_a_patient_has_findings_too(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected

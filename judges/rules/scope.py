@@ -51,7 +51,7 @@ class Scope:
     graded: bool = False
     """Since the last finding a word stood that nobody denies in the middle of a list."""
     sided: bool = False
-    """Since the last finding a side was named."""
+    """Since the last finding a side was named, or a direction of change."""
     part: int = 0
     """How many findings were pending where the last comma or "with" ended a part of the list that names one."""
     former: int = 0
@@ -208,7 +208,7 @@ class Scope:
 
     def state(self, k: int, leaf: lx.Leaf, concept: int) -> int:
         """What is asserted of a finding that phrase `k` names."""
-        if self.neg and self.denied and not self.separator & lx.OR and self._breaks(k, concept):
+        if self.neg and self.denied and not self.separator & lx.OR and self._breaks(k, leaf, concept):
             self.neg = self.partial = False
         if self.hyp:
             return HYPOTHETICAL
@@ -216,11 +216,11 @@ class Scope:
             return ABSENT
         return UNCERTAIN if self.unc else PRESENT
 
-    def _breaks(self, k: int, concept: int) -> bool:
+    def _breaks(self, k: int, leaf: lx.Leaf, concept: int) -> bool:
         """Whether this ends a denied list: "no pneumothorax, small effusion", "no effusion, PICC in the SVC"."""
         if self.graded or (not self.sized[concept] and self.sized[self.made[-1].concept]):
             return True
-        return self.sided and not around.alternative_follows(self.events, k)
+        return bool(self.sided or leaf.side) and not around.alternative_follows(self.events, k)
 
     def add(self, mention: Mention) -> None:
         """A finding was named."""
@@ -238,7 +238,7 @@ class Scope:
         self.said = self.said or bool(leaf.severity & _SMALL or leaf.size or leaf.side or leaf.change or leaf.place)
         if leaf.severity & _SMALL or leaf.size:
             self.graded = True
-        if leaf.side:
+        if leaf.side or leaf.change & (lx.WORSE | lx.BETTER):
             self.sided = True
         self.changed = self.changed or bool(leaf.change)
         if leaf.change & lx.STABLE and k + 1 < len(self.events) and self.events[k + 1].leaf.cue & lx.OBJECT:

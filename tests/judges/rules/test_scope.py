@@ -163,3 +163,20 @@ def test_an_exception_is_there(describe: Describe, text: str, expected: set[str]
 )  # fmt: skip
 def test_a_patient_has_findings_too(describe: Describe, text: str, expected: set[str]) -> None:
     assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("No pneumothorax, bibasilar atelectasis.", {"-pneumothorax", "atelectasis:both^lower"}),
+        ("No pneumothorax, biapical scarring.", {"-pneumothorax", "scarring:both^upper"}),
+        ("No pneumothorax, increased effusion.", {"-pneumothorax", "pleural_effusion", "pleural_effusion=worse"}),
+        ("No pneumothorax, smaller effusion.", {"-pneumothorax", "pleural_effusion", "pleural_effusion=better"}),
+        ("No pneumothorax, bibasilar atelectasis, or effusion.",
+         {"-pneumothorax", "-atelectasis", "-pleural_effusion"}),
+        ("No cardiomegaly, increased effusion or pneumothorax.",
+         {"-cardiomegaly", "-pleural_effusion", "-pneumothorax"}),
+    ],
+)  # fmt: skip
+def test_where_a_denied_list_ends(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected

@@ -220,7 +220,7 @@ class Clauses:
         linked = scope.link and pending and min(pending[-1].state, state) >= UNCERTAIN
         if linked and pending[-1].concept != concept:
             if not scope.slash or self._related(pending[-1].concept, concept):
-                self._alternatives([*scope.choices, pending[-1]], mention, scope.earlier)
+                self._alternatives([*scope.choices, *scope.alternatives()], mention, scope.earlier)
                 scope.choices = []
             else:
                 mention.source = pending[-1]  # "right apical thickening/effusion"

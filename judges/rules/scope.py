@@ -17,11 +17,15 @@ _SMALL: Final = 0b0111
 """Grades that nobody denies in the middle of a list: "no pneumothorax, small effusion"."""
 _STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
 _GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
+_BREAKS: Final = (
+    lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
+    | lx.UNC | lx.UNC_AFTER
+)  # fmt: skip
+"""Cues between two findings that make them no alternatives."""
 
 HEARD: Final = (
-    _SEPARATOR | lx.NEG | lx.NEG_AFTER | lx.PARTIAL | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER | lx.HYP | lx.TERM | lx.EXIST
-    | lx.READING | lx.NEVER | lx.INTRODUCTION | lx.THAN | lx.HISTORY
-)  # fmt: skip
+    _SEPARATOR | _BREAKS | lx.PARTIAL | lx.UNC_SOFT | lx.HYP | lx.NEVER | lx.INTRODUCTION | lx.THAN | lx.HISTORY
+)
 """Cues that `Scope.hear` takes in."""
 
 
@@ -66,6 +70,12 @@ class Scope:
     link: bool = False
     """An "or" stands between the last finding and the next one."""
     slash: bool = False
+    run: list[Mention] = field(default_factory=list)
+    """Findings that only commas join, of which an "or" to come may make alternatives."""
+    broken: bool = False
+    """Something other than a comma stands between the last of them and the next finding."""
+    whole: bool = False
+    """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
     listing: bool = False
     """In "no change in ... or ...": all of it is there."""
     choices: list[Mention] = field(default_factory=list)
@@ -91,6 +101,8 @@ class Scope:
         """Take in the cue that phrase `k` is."""
         leaf = event.leaf
         cue = leaf.cue
+        if cue & _BREAKS:
+            self.broken, self.whole = True, bool(cue & lx.COLON and self.made)
         if cue & (lx.TERM | lx.EXIST) and not (cue & lx.READING and self._denies(k)):
             self._end(k)
         if cue & _SEPARATOR:
@@ -99,7 +111,7 @@ class Scope:
             self._deny(k, event)
         if cue & (lx.UNC | lx.UNC_AFTER | lx.UNC_SOFT):
             if cue & lx.UNC_AFTER and self.pending and not (cue & lx.UNC and around.finds(self.events, k)):
-                restate(self._subject(k), UNCERTAIN)
+                restate(self.choices if self.unc and self.choices else self._subject(k), UNCERTAIN)
                 self._settle()
             elif cue & (lx.UNC | lx.UNC_AFTER):
                 self.unc, self.neg, self.choices = True, False, []
@@ -126,7 +138,9 @@ class Scope:
         """Nothing said so far reaches beyond this word."""
         self.neg = self.hyp = self.partial = self.listing = False
         self.choices = []
-        if not (k and self.events[k - 1].leaf.cue & lx.UNC):  # "possibly due to pneumonia"
+        if not (
+            k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR)
+        ):  # "possibly due to pneumonia", "chronic or due to"
             self.unc, self.source = False, None
         if not self.continues:
             self._settle()
@@ -166,6 +180,7 @@ class Scope:
                 self.firm = self.part
             self.joined = self.said = False
         if cue & lx.OR:
+            self.whole = self.whole or (k > 0 and bool(self.events[k - 1].leaf.cue & lx.COMMA))
             self.link, self.slash = bool(self.made) and not (self.neg or self.listing), bool(cue & lx.SLASH)
             return
         self.earlier = (self.source or self.earlier) if cue & lx.COMMA else None
@@ -226,6 +241,10 @@ class Scope:
         """A finding was named."""
         if self.unc and not self.neg:
             self.choices.append(mention)
+        if self.broken:
+            self.run = []
+        self.run.append(mention)
+        self.broken = False
         self.made.append(mention)
         self.pending.append(mention)
         self.said = self.said or bool(mention.side or mention.zone)
@@ -243,6 +262,12 @@ class Scope:
         self.changed = self.changed or bool(leaf.change)
         if leaf.change & lx.STABLE and k + 1 < len(self.events) and self.events[k + 1].leaf.cue & lx.OBJECT:
             self.listing = True
+
+    def alternatives(self) -> list[Mention]:
+        """What an "or" makes alternatives of the next finding."""
+        ones = [m for m in self.run if m.state >= UNCERTAIN] if self.whole else self.pending[-1:]
+        self.run, self.whole = [], False
+        return ones
 
     def close(self, stop: int) -> None:
         """The clause ends before word `stop`: "Pneumothorax: no."."""

@@ -180,3 +180,21 @@ def test_a_patient_has_findings_too(describe: Describe, text: str, expected: set
 )  # fmt: skip
 def test_where_a_denied_list_ends(describe: Describe, text: str, expected: set[str]) -> None:
     assert describe(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Multifocal opacities: edema, pneumonia or hemorrhage.",
+         {"lung_opacity", "?edema", "?pneumonia", "?pulmonary_hemorrhage"}),
+        ("Edema, pneumonia, or hemorrhage.", {"?edema", "?pneumonia", "?pulmonary_hemorrhage"}),
+        ("Cardiomegaly and edema, pneumonia or hemorrhage.",
+         {"cardiomegaly", "edema", "?pneumonia", "?pulmonary_hemorrhage"}),
+        ("Opacities may be chronic or due to mild edema.", {"lung_opacity", "?edema.small"}),
+        ("Edema, infection, or a combination of both.", {"?edema", "?pneumonia"}),
+        ("Opacities could reflect edema, infection, or a combination of both.",
+         {"lung_opacity", "?edema", "?pneumonia"}),
+    ],
+)  # fmt: skip
+def test_alternatives(describe: Describe, text: str, expected: set[str]) -> None:
+    assert describe(text) == expected

@@ -35,7 +35,8 @@ def filled(events: list[Event], stop: int) -> list[Event]:
         if any(_names(e.leaf) for e in part) and not (start and events[start - 1].leaf.cue & lx.EXCEPT):
             named = [e.leaf.concept for e in part if e.leaf.concept >= 0]
             concept, side = (named[-1] if named else -1), 0
-            denied = any(e.leaf.cue & lx.NEG for e in part)
+            listed = denied and bool(start and events[start - 1].leaf.cue & lx.OR)
+            denied = listed or any(e.leaf.cue & lx.NEG for e in part)
             for event in part:
                 side |= event.leaf.side
         elif part and start and concept >= 0:

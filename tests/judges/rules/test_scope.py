@@ -59,6 +59,7 @@ def test_what_a_trailing_denial_speaks_of(describe: Describe, text: str, expecte
         ("The sharp costophrenic angles exclude a pleural effusion.", {"-pleural_effusion"}),
         ("Excludes pneumothorax.", {"-pneumothorax"}),
         ("This does not exclude pneumonia.", {"?pneumonia"}),
+        ("The film does not reliably exclude pneumonia.", {"?pneumonia"}),
         ("CT is advised to exclude pneumonia.", set()),
     ],
 )  # fmt: skip
@@ -131,6 +132,7 @@ def test_a_finding_left_out_of_what_is_said_of_the_other_side(
     ("text", "expected"),
     [
         ("No consolidation other than at the left base.", {"consolidation:left^lower"}),
+        ("No pneumothorax or effusion other than on the left.", {"-pneumothorax", "pleural_effusion:left"}),
         ("No effusion except on the left.", {"pleural_effusion:left"}),
         ("No effusion other than trace on the right.", {"pleural_effusion:right.trace"}),
         ("No pneumothorax other than the tiny left apical component.", {"pneumothorax:left.trace^upper"}),

@@ -145,6 +145,25 @@ def finds(events: list[Event], k: int) -> bool:
     return False
 
 
+def weighs(events: list[Event], k: int) -> bool:
+    """Whether "than" or "over" leads to a finding and not to a place: "atelectasis over pneumonia"."""
+    for j in range(k + 1, min(k + 4, len(events))):
+        leaf = events[j].leaf
+        if events[j].first != events[j - 1].last + 1 or (leaf.concept < 0 and (leaf.kind & lx.NAMED or leaf.side)):
+            return False
+        if leaf.concept >= 0:
+            return True
+    return False
+
+
+def resumes(events: list[Event], k: int) -> bool:
+    """Whether what follows this comma is what is seen now: "history of CHF, now with moderate edema"."""
+    if k + 1 >= len(events) or events[k + 1].first - events[k].last > 2:  # 2: "now moderate edema"
+        return False
+    leaf = events[k + 1].leaf
+    return bool(leaf.change or leaf.severity or leaf.cue & (lx.WITH | lx.EXIST))
+
+
 def start_of_subject(events: list[Event], k: int, since: int) -> int:
     """Where the subject of a trailing "is normal" starts, its side included: "left lung base is clear"."""
     start = j = k

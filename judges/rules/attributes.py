@@ -228,7 +228,7 @@ class Binder:
                 if mention.state == HYPOTHETICAL:
                     continue
                 if change & lx.RESOLVED:
-                    mention.state = min(mention.state, ABSENT)
+                    mention.state, mention.severity = min(mention.state, ABSENT), 0  # its grade is that of before
                 elif mention.state <= ABSENT:
                     continue
                 name = concepts[mention.concept].name

@@ -18,6 +18,8 @@ _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
 _HEADLESS: Final = lx.AND | lx.OR | lx.UNC | lx.UNC_SOFT | lx.READING
 """Cues that end the noun phrase of an adjective, besides those that end every search."""
+_LARGE: Final = 0b1000
+""" "Large effusion not seen" may leave a smaller one; "small effusion not seen" leaves none."""
 _NEAR: Final = 5  # how many anatomies on either side of a word are tried
 _REACH: Final = 14  # and how many words away they may be
 _SUBJECTS: Final = 12  # how many anatomies a "normal" that names none may speak of
@@ -87,7 +89,7 @@ class Clauses:
                 if cue & HEARD:
                     scope.hear(k, event)
                 if cue & lx.VERB:
-                    scope.listing = False
+                    scope.listing, scope.said = False, scope.said or bool(made)
                 if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
                     since = self._settle(scope, k, named, since, settled)
             concept, begin, end = leaf.concept, first, last
@@ -185,6 +187,8 @@ class Clauses:
             self.changes += Binder(self.lexicon, events, subjects).bind(attributes, places)
         grouped = False
         for mention in made:
+            if mention.gone and mention.severity < _LARGE:
+                mention.severity = 0
             source = mention.source  # what a finding is taken for lies where the finding lies
             if source is not None and not (mention.side or mention.zone):
                 mention.side, mention.zone = source.side, source.zone
@@ -217,13 +221,16 @@ class Clauses:
             zone=leaf.zone,
             severity=leaf.severity & _FAINT,
         )
+        if leaf.cue & lx.EXCEPT:  # the rest of what is denied is only a part
+            for one in scope.made[-1:]:
+                one.partial = one.partial or one.concept == concept
         if leaf.cue & lx.NEG_AFTER and not scope.hyp:  # "extubated"
             self.changes.append(Change(self.lexicon.concepts[concept].name, lx.RESOLVED, begin, end, mention))
         pending = scope.pending
         linked = scope.link and pending and min(pending[-1].state, state) >= UNCERTAIN
         if linked and pending[-1].concept != concept:
             if not scope.slash or self._related(pending[-1].concept, concept):
-                self._alternatives([*scope.choices, pending[-1]], mention, scope.earlier)
+                self._alternatives([*scope.choices, *scope.alternatives()], mention, scope.earlier)
                 scope.choices = []
             else:
                 mention.source = pending[-1]  # "right apical thickening/effusion"

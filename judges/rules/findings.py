@@ -36,6 +36,8 @@ class Mention:
     state: int = PRESENT
     partial: bool = False
     """Denied only in part: "no new effusion"."""
+    gone: bool = False
+    """Denied by what follows it: "small effusion not seen" denies it whole."""
     side: int = 0
     zone: int = 0
     severity: int = 0

@@ -27,8 +27,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 (
     NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
     PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
-    BESIDE,
-) = (1 << n for n in range(31))  # fmt: skip
+    THAN, EXCEPT, HISTORY, BESIDE,
+) = (1 << n for n in range(34))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING = (1 << n for n in range(5))
@@ -37,7 +37,8 @@ STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 _ROLES: Final = {
     "negation.before": NEG, "negation.after": NEG_AFTER, "negation.never": NEVER, "negation.partial": PARTIAL,
-    "uncertain.before": UNC, "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER, "hypothetical.before": HYP,
+    "negation.except": EXCEPT, "uncertain.before": UNC, "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER,
+    "uncertain.than": THAN, "hypothetical.before": HYP, "hypothetical.history": HISTORY,
     "introduction": INTRODUCTION, "terminator": TERM, "contrast": CONTRAST, "reading": READING, "exist": EXIST,
     "verb": VERB, "plural": PLURAL, "preposition": PREP, "object": OBJECT, "with": WITH, "beside": BESIDE,
     "and": AND, "or": OR, "normal": NORMAL, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING,
@@ -389,10 +390,9 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
         for leaf in each(group):
             leaf.change |= _CHANGE[name]
     for words, leaf in builder.leaves.items():  # "have increased" is a verb as "have" is
-        if leaf.change and len(words) > 1 and words[:1] in builder.leaves:
-            leaf.cue |= builder.leaves[words[:1]].cue & (VERB | PLURAL)
-        elif leaf.cue & UNC_AFTER and words[:1] in builder.leaves:  # "are possible"
-            leaf.cue |= builder.leaves[words[:1]].cue & PLURAL
+        if len(words) > 1 and words[:1] in builder.leaves:
+            verb = VERB | PLURAL if leaf.change else PLURAL if leaf.cue & (NEG_AFTER | UNC_AFTER) else 0
+            leaf.cue |= builder.leaves[words[:1]].cue & verb
     for band, group in enumerate(cues["severity"]):
         for leaf in each(group):
             leaf.severity |= 1 << band

@@ -10,6 +10,7 @@ from typing import Final
 
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
+from judges.rules.ellipsis import filled
 from judges.rules.findings import Event, Findings, Span
 from judges.rules.merge import merge
 from judges.rules.words import ARTICLES, TOKEN, fold, plain
@@ -252,6 +253,7 @@ def _inside(words: list[str], i: int, text: str, starts: list[int]) -> bool:
 def _sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
     """Split where a new statement begins and read each clause; the sentence ends before word `stop`."""
     clauses.begin()
+    events = filled(events, stop)
     clause: list[Event] = []
     seen = 0
     for k, event in enumerate(events):

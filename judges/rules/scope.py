@@ -15,12 +15,17 @@ from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Even
 _SEPARATOR: Final = lx.COMMA | lx.AND | lx.OR | lx.WITH
 _SMALL: Final = 0b0111
 """Grades that nobody denies in the middle of a list: "no pneumothorax, small effusion"."""
-
+_STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
+_GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
+_BREAKS: Final = (
+    lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
+    | lx.UNC | lx.UNC_AFTER
+)  # fmt: skip
+"""Cues between two findings that make them no alternatives."""
 
 HEARD: Final = (
-    _SEPARATOR | lx.NEG | lx.NEG_AFTER | lx.PARTIAL | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER | lx.HYP | lx.TERM | lx.EXIST
-    | lx.READING | lx.NEVER | lx.INTRODUCTION
-)  # fmt: skip
+    _SEPARATOR | _BREAKS | lx.PARTIAL | lx.UNC_SOFT | lx.HYP | lx.NEVER | lx.INTRODUCTION | lx.THAN | lx.HISTORY
+)
 """Cues that `Scope.hear` takes in."""
 
 
@@ -40,6 +45,8 @@ class Scope:
     hyp: bool = False
     introduced: bool = False
     """What is hypothetical ends at the next comma."""
+    history: bool = False
+    """It is what the patient had or complains of."""
     partial: bool = False
     bare: bool = False
     """Directly after a denial: "no new ..."."""
@@ -48,16 +55,27 @@ class Scope:
     graded: bool = False
     """Since the last finding a word stood that nobody denies in the middle of a list."""
     sided: bool = False
-    """Since the last finding a side was named."""
-    comma: int = 0
-    """How many findings were pending at the last comma."""
+    """Since the last finding a side was named, or a direction of change."""
+    part: int = 0
+    """How many findings were pending where the last comma or "with" ended a part of the list that names one."""
+    former: int = 0
+    """The same of the part before."""
+    firm: int = 0
+    """The same of the last part that says something of its own, so that no verb to come is about it."""
+    said: bool = False
+    """The present part does: "small effusion", "tube in place"."""
     joined: bool = False
-    """An "and" or "or" joins what is pending; `listed`: after the last comma."""
-    listed: bool = False
+    """An "and" or "or" joins the present part to what is pending."""
     separator: int = 0
     link: bool = False
     """An "or" stands between the last finding and the next one."""
     slash: bool = False
+    run: list[Mention] = field(default_factory=list)
+    """Findings that only commas join, of which an "or" to come may make alternatives."""
+    broken: bool = False
+    """Something other than a comma stands between the last of them and the next finding."""
+    whole: bool = False
+    """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
     listing: bool = False
     """In "no change in ... or ...": all of it is there."""
     choices: list[Mention] = field(default_factory=list)
@@ -68,6 +86,10 @@ class Scope:
     """The same before a comma."""
     taken: bool = False
     """And that this was said, not only that one follows the other."""
+    weighed: bool = False
+    """Something was said to be likely."""
+    changed: bool = False
+    """A word of change stood: "larger than" weighs no two findings."""
     tip: int = -1
     """The event that names the tip of a device."""
     begun: int = 0
@@ -79,7 +101,9 @@ class Scope:
         """Take in the cue that phrase `k` is."""
         leaf = event.leaf
         cue = leaf.cue
-        if cue & (lx.TERM | lx.EXIST):
+        if cue & _BREAKS:
+            self.broken, self.whole = True, bool(cue & lx.COLON and self.made)
+        if cue & (lx.TERM | lx.EXIST) and not (cue & lx.READING and self._denies(k)):
             self._end(k)
         if cue & _SEPARATOR:
             self._separate(k, cue)
@@ -87,14 +111,18 @@ class Scope:
             self._deny(k, event)
         if cue & (lx.UNC | lx.UNC_AFTER | lx.UNC_SOFT):
             if cue & lx.UNC_AFTER and self.pending and not (cue & lx.UNC and around.finds(self.events, k)):
-                restate(self._doubted(k), UNCERTAIN)
+                restate(self.choices if self.unc and self.choices else self._subject(k), UNCERTAIN)
                 self._settle()
             elif cue & (lx.UNC | lx.UNC_AFTER):
                 self.unc, self.neg, self.choices = True, False, []
             elif not self.neg:
                 self.unc = True
+        if cue & lx.THAN and self.weighed and not self.changed and around.weighs(self.events, k):
+            self.unc, self.neg, self.choices = True, False, []
         if cue & lx.HYP:
             self.hyp = True
+        if cue & lx.HISTORY:
+            self.history = True
         if cue & lx.INTRODUCTION:
             self.introduced = True
         if cue & lx.NEVER:
@@ -104,42 +132,55 @@ class Scope:
         if cue & (lx.READING | lx.UNC | lx.UNC_SOFT):
             if self.made:
                 self.source = self.made[-1]
-            self.taken = True
+            self.taken = self.weighed = True
 
     def _end(self, k: int) -> None:
         """Nothing said so far reaches beyond this word."""
         self.neg = self.hyp = self.partial = self.listing = False
         self.choices = []
-        if not (k and self.events[k - 1].leaf.cue & lx.UNC):  # "possibly due to pneumonia"
+        if not (
+            k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR)
+        ):  # "possibly due to pneumonia", "chronic or due to"
             self.unc, self.source = False, None
         if not self.continues:
             self._settle()
 
+    def _denies(self, k: int) -> bool:
+        """Whether what something is taken for is denied: "not consistent with", "no opacity to represent"."""
+        for j in range(k - 1, max(-1, k - _STEPS), -1):
+            leaf = self.events[j].leaf
+            if self.events[j + 1].first - self.events[j].last > _GAP or not self.neg:
+                return False
+            if leaf.cue & lx.NEG or leaf.concept >= 0:
+                return True
+            if not leaf.cue & (lx.READING | lx.OBJECT | lx.BODY):
+                return False
+        return False
+
     def _settle(self) -> None:
         """What was pending is so."""
-        self.pending, self.comma, self.joined, self.listed = [], 0, False, False
+        self.pending, self.part, self.former, self.firm, self.joined, self.said = [], 0, 0, 0, False, False
 
     def _subject(self, k: int) -> list[Mention]:
-        """What the verb before phrase `k` speaks of: a singular one not of what stands before the last comma."""
-        before = self.events[k - 1]
-        singular = k > 0 and before.leaf.cue & lx.VERB and not before.leaf.cue & lx.PLURAL
-        return self.pending[self.comma :] if singular and not self.joined else self.pending
+        """What phrase `k`, which follows it, speaks of: the part after the last comma or "with", unless they are many.
 
-    def _doubted(self, k: int) -> list[Mention]:
-        """What "not excluded" speaks of: what stands before the last comma only in a list: "edema, effusion or ..."."""
-        after = self.pending[self.comma :]
-        if not after:
-            return self.pending if self.joined else self.pending[-1:]
-        plural = any(e.leaf.cue & lx.PLURAL for e in self.events[max(0, k - 1) : k + 1])
-        return self.pending if self.listed or plural else after
+        Then all but what has its predicate: "small effusion, pneumothorax and edema not seen".
+        """
+        many = self.joined or (self.events[k].leaf.cue | (self.events[k - 1].leaf.cue if k else 0)) & lx.PLURAL
+        start = self.firm if many else self.part
+        return self.pending[start if start < len(self.pending) else self.former :]
 
     def _separate(self, k: int, cue: int) -> None:
         self.separator, self.graded, self.sided = cue, False, False
         if cue & (lx.AND | lx.OR):
-            self.joined = self.listed = bool(self.pending)
-        elif cue & lx.COMMA:
-            self.comma, self.listed = len(self.pending), False
+            self.joined = bool(self.pending)
+        elif cue & (lx.COMMA | lx.WITH) and self.part < len(self.pending):  # "the effusion, ..., is not seen"
+            self.former, self.part = self.part, len(self.pending)
+            if self.said:
+                self.firm = self.part
+            self.joined = self.said = False
         if cue & lx.OR:
+            self.whole = self.whole or (k > 0 and bool(self.events[k - 1].leaf.cue & lx.COMMA))
             self.link, self.slash = bool(self.made) and not (self.neg or self.listing), bool(cue & lx.SLASH)
             return
         self.earlier = (self.source or self.earlier) if cue & lx.COMMA else None
@@ -153,6 +194,8 @@ class Scope:
         self.link = False
         if cue & lx.COMMA and self.introduced:
             self.hyp = self.introduced = False
+        if cue & lx.COMMA and self.history and around.resumes(self.events, k):
+            self.hyp = self.history = False
         if cue & lx.AND:
             self.choices = []
         elif self.pending and around.names_subject(self.events, k + 1):
@@ -163,7 +206,8 @@ class Scope:
         cue = leaf.cue
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or around.finds(self.events, k))):
             if leaf.change & lx.RESOLVED:  # what is removed is a device: "pneumothorax after tube removal"
-                restate([m for m in self.pending if not self.sized[m.concept]], ABSENT)
+                subject = [m for m in self._subject(k) if not self.sized[m.concept]]
+                restate(subject or [m for m in self.pending if not self.sized[m.concept]], ABSENT)
             else:
                 restate(self._deniable(self._subject(k)), ABSENT)
             self._settle()
@@ -179,7 +223,7 @@ class Scope:
 
     def state(self, k: int, leaf: lx.Leaf, concept: int) -> int:
         """What is asserted of a finding that phrase `k` names."""
-        if self.neg and self.denied and not self.separator & lx.OR and self._breaks(k, concept):
+        if self.neg and self.denied and not self.separator & lx.OR and self._breaks(k, leaf, concept):
             self.neg = self.partial = False
         if self.hyp:
             return HYPOTHETICAL
@@ -187,35 +231,48 @@ class Scope:
             return ABSENT
         return UNCERTAIN if self.unc else PRESENT
 
-    def _breaks(self, k: int, concept: int) -> bool:
+    def _breaks(self, k: int, leaf: lx.Leaf, concept: int) -> bool:
         """Whether this ends a denied list: "no pneumothorax, small effusion", "no effusion, PICC in the SVC"."""
         if self.graded or (not self.sized[concept] and self.sized[self.made[-1].concept]):
             return True
-        return self.sided and not around.alternative_follows(self.events, k)
+        return bool(self.sided or leaf.side) and not around.alternative_follows(self.events, k)
 
     def add(self, mention: Mention) -> None:
         """A finding was named."""
         if self.unc and not self.neg:
             self.choices.append(mention)
+        if self.broken:
+            self.run = []
+        self.run.append(mention)
+        self.broken = False
         self.made.append(mention)
         self.pending.append(mention)
+        self.said = self.said or bool(mention.side or mention.zone)
         self.denied = self.denied or self.neg
         self.bare = self.link = self.graded = self.sided = False
         self.separator, self.answer = 0, -1
 
     def attribute(self, k: int, leaf: lx.Leaf) -> None:
         """A side, grade or change was named."""
+        self.said = self.said or bool(leaf.severity & _SMALL or leaf.size or leaf.side or leaf.change or leaf.place)
         if leaf.severity & _SMALL or leaf.size:
             self.graded = True
-        if leaf.side:
+        if leaf.side or leaf.change & (lx.WORSE | lx.BETTER):
             self.sided = True
+        self.changed = self.changed or bool(leaf.change)
         if leaf.change & lx.STABLE and k + 1 < len(self.events) and self.events[k + 1].leaf.cue & lx.OBJECT:
             self.listing = True
+
+    def alternatives(self) -> list[Mention]:
+        """What an "or" makes alternatives of the next finding."""
+        ones = [m for m in self.run if m.state >= UNCERTAIN] if self.whole else self.pending[-1:]
+        self.run, self.whole = [], False
+        return ones
 
     def close(self, stop: int) -> None:
         """The clause ends before word `stop`: "Pneumothorax: no."."""
         if self.answer >= 0 and self.pending and around.is_last(self.events, self.answer, stop):
-            restate(self._deniable(self.pending), ABSENT)
+            restate(self._deniable(self._subject(self.answer)), ABSENT)
 
 
 def restate(mentions: list[Mention], state: int) -> None:
@@ -223,3 +280,4 @@ def restate(mentions: list[Mention], state: int) -> None:
     for mention in mentions:
         if mention.state != HYPOTHETICAL:
             mention.state = state
+            mention.gone = state == ABSENT

@@ -14,6 +14,7 @@ from judges.rules.findings import UNCERTAIN, Event, Implied, Mention
 from judges.rules.scope import HEARD, Scope
 
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
+_SPARED: Final = lx.SPARING | lx.COMMA | lx.TERM | lx.EXIST | lx.WITH
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
 _NEAR: Final = 5  # how many anatomies on either side of a word are tried
@@ -76,6 +77,7 @@ class Clauses:
         stops: list[int] | None = None
         loose: list[int] = []  # descriptors that have found nothing to describe yet
         settled: list[tuple[int, int]] = []  # words that only say what is normal
+        spared = False  # what follows is where the finding is not
         since = 0  # anatomies before this word already have their verdict
         for k, event in enumerate(events):
             first, last, leaf = event
@@ -85,6 +87,8 @@ class Clauses:
                     scope.hear(k, event)
                 if cue & lx.VERB:
                     scope.listing = False
+                if cue & _SPARED:
+                    spared = bool(cue & lx.SPARING)
                 if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
                     since = self._settle(scope, k, named, since, settled)
             concept, begin, end = leaf.concept, first, last
@@ -120,8 +124,8 @@ class Clauses:
                             made[-1].concept = self._refine(made[-1].concept, leaf.descriptors)
             if concept >= 0:
                 self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
-                loose, since = [], end + 1
-            elif kind & lx.ATTRIBUTE:
+                loose, since, spared = [], end + 1, False
+            elif kind & lx.ATTRIBUTE and not (spared and not leaf.change):
                 attributes.append((k, scope.bare and not cue & lx.NEG))
                 scope.attribute(k, leaf)
             if kind & lx.NAMED:
@@ -212,10 +216,10 @@ class Clauses:
         pending = scope.pending
         linked = scope.link and pending and min(pending[-1].state, state) >= UNCERTAIN
         if linked and pending[-1].concept != concept:
-            if not scope.slash or self._related(pending[-1].concept, concept):
+            if not scope.slash or self._alternative(pending[-1].concept, concept):
                 self._alternatives([*scope.choices, pending[-1]], mention, scope.earlier)
                 scope.choices = []
-            else:
+            elif self.lexicon.sized[concept] and self.lexicon.sized[pending[-1].concept]:
                 mention.source = pending[-1]  # "right apical thickening/effusion"
         if mention.source is None:
             if scope.source is None:
@@ -336,6 +340,12 @@ class Clauses:
     def _related(self, one: int, other: int) -> bool:
         concepts = self.lexicon.concepts
         return not {one, *concepts[one].ancestors}.isdisjoint((other, *concepts[other].ancestors))
+
+    def _alternative(self, one: int, other: int) -> bool:
+        """Whether a slash between two findings makes them names of one: "atelectasis/pneumonia", and not "ETT/NGT"."""
+        concepts, thoracic = self.lexicon.concepts, self.lexicon.thoracic
+        both = {one, *concepts[one].ancestors} & {other, *concepts[other].ancestors}
+        return any(thoracic[c] for c in both)
 
     def _places(self, concept: int, source: int, taken: bool) -> bool:
         """Whether one finding lies where the other does: its kin, or anything in the chest that it is taken for."""

@@ -19,7 +19,7 @@ _SMALL: Final = 0b0111
 
 HEARD: Final = (
     _SEPARATOR | lx.NEG | lx.NEG_AFTER | lx.PARTIAL | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER | lx.HYP | lx.TERM | lx.EXIST
-    | lx.READING | lx.NEVER | lx.INTRODUCTION
+    | lx.READING | lx.NEVER | lx.INTRODUCTION | lx.SETTING | lx.SOME
 )  # fmt: skip
 """Cues that `Scope.hear` takes in."""
 
@@ -69,6 +69,8 @@ class Scope:
     """And that this was said, not only that one follows the other."""
     tip: int = -1
     """The event that names the tip of a device."""
+    some: bool = False
+    """What follows is one of several."""
     begun: int = 0
     """Where the denial began."""
     answer: int = -1
@@ -92,6 +94,10 @@ class Scope:
                 self.unc, self.neg, self.choices = True, False, []
             elif not self.neg:
                 self.unc = True
+        if cue & lx.SETTING:
+            restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
+        if cue & lx.SOME:
+            self.some = True
         if cue & lx.HYP:
             self.hyp = True
         if cue & lx.INTRODUCTION:
@@ -154,9 +160,10 @@ class Scope:
         cue = leaf.cue
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or around.finds(self.events, k))):
             if leaf.change & lx.RESOLVED:  # what is removed is a device: "pneumothorax after tube removal"
-                restate([m for m in self.pending if not self.sized[m.concept]], ABSENT)
+                restate([m for m in self.pending if not (self.sized[m.concept] or m.several)], ABSENT)
             else:
-                restate(self._deniable(self._subject(k)), ABSENT)
+                here = self.tip >= 0 or around.place_follows(self.events, k)
+                restate(self._deniable(self._subject(k), here=here), ABSENT)
             self._settle()
             self.neg, self.tip = False, -1
         elif cue & lx.NEG:
@@ -164,9 +171,9 @@ class Scope:
             self.unc = self.partial = self.denied = False
             self.answer, self.begun = k, first
 
-    def _deniable(self, mentions: list[Mention]) -> list[Mention]:
-        """Where a tip is not seen, the tube is there."""
-        return mentions if self.tip < 0 else [m for m in mentions if self.sized[m.concept]]
+    def _deniable(self, mentions: list[Mention], *, here: bool) -> list[Mention]:
+        """Where a tip is not seen, or not in its place, the tube is there."""
+        return [m for m in mentions if self.sized[m.concept]] if here else mentions
 
     def state(self, k: int, leaf: lx.Leaf, concept: int) -> int:
         """What is asserted of a finding that phrase `k` names."""
@@ -188,6 +195,7 @@ class Scope:
         """A finding was named."""
         if self.unc and not self.neg:
             self.choices.append(mention)
+        mention.several, self.some = self.some, False
         self.made.append(mention)
         self.pending.append(mention)
         self.denied = self.denied or self.neg
@@ -206,7 +214,7 @@ class Scope:
     def close(self, stop: int) -> None:
         """The clause ends before word `stop`: "Pneumothorax: no."."""
         if self.answer >= 0 and self.pending and around.is_last(self.events, self.answer, stop):
-            restate(self._deniable(self.pending), ABSENT)
+            restate(self._deniable(self.pending, here=self.tip >= 0), ABSENT)
 
 
 def restate(mentions: list[Mention], state: int) -> None:

@@ -48,7 +48,7 @@ CASES = [
      "-chest_tube chest_tube=resolved pneumothorax.small pneumothorax=new"),
     ("Pacemaker has been placed in the interval.", "pacemaker pacemaker=new"),
     ("Swan-Ganz has been removed and replaced by a central line.",
-     "-pulmonary_artery_catheter central_line pulmonary_artery_catheter=resolved"),
+     "-pulmonary_artery_catheter central_line central_line=new pulmonary_artery_catheter=resolved"),
     # a tip, and the device it ends
     ("The course of the nasogastric tube is unremarkable, the tip of the tube projects over the middle parts of the stomach.",
      "enteric_tube@stomach"),

@@ -81,6 +81,8 @@ class Binder:
                 if leaf.size and self._measures(k, target.concept):
                     target.size = max(target.size, leaf.size)
                 severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
+                if leaf.cue & lx.NOTABLE and target.state == ABSENT:
+                    severity = 0
                 if leaf.side or severity:
                     target.side |= leaf.side
                     target.severity |= severity
@@ -226,7 +228,7 @@ class Binder:
 
     def _changes(self) -> list[Change]:
         own = {c.mention for c in self._changed}
-        concepts, mentions = self.lexicon.concepts, self.mentions
+        concepts, sized, mentions = self.lexicon.concepts, self.lexicon.sized, self.mentions
         found: list[Change] = []
         for item in self._changed:
             first, last, leaf = self.events[item.event]
@@ -244,6 +246,8 @@ class Binder:
                 mention = mentions[i]
                 if mention.state == HYPOTHETICAL:
                     continue
+                if change & lx.RESOLVED and sized[mention.concept] != sized[mentions[at].concept]:
+                    continue  # "tube in place and the effusion has been drained"
                 if change & lx.RESOLVED and not mention.several:
                     mention.state = min(mention.state, ABSENT)
                 elif mention.state <= ABSENT or change & lx.RESOLVED:

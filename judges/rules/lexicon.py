@@ -27,8 +27,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 (
     NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
     PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
-    SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE,
-) = (1 << n for n in range(36))  # fmt: skip
+    SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE,
+) = (1 << n for n in range(37))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING = (1 << n for n in range(5))
@@ -43,6 +43,7 @@ _ROLES: Final = {
     "normal": NORMAL, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING, "section.body": BODY,
     "section.skip": SKIP, "section.study": STUDY, "sparing": SPARING, "uncertain.setting": SETTING,
     "former": FORMER, "some": SOME, "change.exchanged": EXCHANGED, "change.more": MORE,
+    "notable": NOTABLE,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
@@ -53,7 +54,8 @@ _ZONE: Final = {"upper": UPPER, "middle": MIDDLE, "lower": LOWER, "central": CEN
 # Words that carry a side or zone also inside a longer phrase ("bibasilar atelectasis").
 _WORD_SIDE: Final = {
     "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH, "lij": LEFT,
-    "rij": RIGHT, "levoscoliosis": LEFT, "levocurvature": LEFT, "dextroscoliosis": RIGHT, "dextrocurvature": RIGHT,
+    "rij": RIGHT, "lijv": LEFT, "rijv": RIGHT, "lscv": LEFT, "rscv": RIGHT, "lsc": LEFT, "rsc": RIGHT,
+    "levoscoliosis": LEFT, "levocurvature": LEFT, "dextroscoliosis": RIGHT, "dextrocurvature": RIGHT,
 }  # fmt: skip
 _WORD_ZONE: Final = {
     "apical": UPPER, "apex": UPPER, "biapical": UPPER, "basilar": LOWER, "basal": LOWER, "bibasilar": LOWER,

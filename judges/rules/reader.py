@@ -10,7 +10,7 @@ from typing import Final
 
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
-from judges.rules.findings import Event, Findings, Span
+from judges.rules.findings import Event, Findings, Implied, Span
 from judges.rules.merge import merge
 from judges.rules.words import ARTICLES, TOKEN, fold, plain
 
@@ -32,6 +32,7 @@ _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 
 ...", whose list is short."""
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
+_HEADED: Final = 8  # words of a report that says no more than a heading and "normal"
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
 
 
@@ -53,6 +54,8 @@ class Reader:
             start, end = starts[first], _end(clean, starts[last])
             return (start, end) if where is None else (where[start], where[end - 1] + 1)
 
+        if not (clauses.mentions or clauses.implied or clauses.changes):
+            clauses.implied += self._whole(words)
         empty = not any(w[0].isalnum() for w in words)
         return merge(self.lexicon, clauses.mentions, clauses.implied, clauses.changes, locate, empty=empty)
 
@@ -62,6 +65,24 @@ class Reader:
             return False
         after: lx.Leaf | None = self.lexicon.trie.get(words[last + 2], {}).get(None)
         return after is not None and bool(after.change or after.cue & (lx.NEG | lx.NEG_AFTER))
+
+    def _whole(self, words: list[str]) -> list[Implied]:
+        """What a report rules out that says no more than "Normal.", a heading before it apart."""
+        said = [(i, word) for i, word in enumerate(words) if word not in ".:\n"]
+        if not 0 < len(said) <= _HEADED:
+            return []
+        only = [word for _, word in said]
+        normal: lx.Leaf = self.lexicon.trie["chest"]["normal"][None]
+        for start in range(len(said)):
+            node: lx.Trie | None = self.lexicon.trie.get(only[start])
+            leaf, last = _longest(node, only, start) if node else (None, start)
+            if leaf is None:
+                return []
+            if last == len(only) - 1:
+                return [(normal.absent, said[start][0], said[-1][0], False)] if leaf.cue & lx.NORMAL else []
+            if start or not leaf.cue & lx.BODY:
+                return []
+        return []
 
     def _words(self, text: str) -> tuple[list[str], list[int]]:
         """Folded words and punctuation and where each starts; articles, hyphens and wrapped lines are left out."""

@@ -88,7 +88,8 @@ class Scope:
             self._deny(k, event)
         if cue & (lx.UNC | lx.UNC_AFTER | lx.UNC_SOFT):
             if cue & lx.UNC_AFTER and self.pending and not (cue & lx.UNC and around.finds(self.events, k)):
-                restate(self._subject(k), UNCERTAIN)
+                alone = [] if self.joined else self.pending[self.comma :]  # "edema, pneumonia cannot be excluded"
+                restate(alone or self._subject(k), UNCERTAIN)
                 self._settle()
             elif cue & (lx.UNC | lx.UNC_AFTER):
                 self.unc, self.neg, self.choices = True, False, []
@@ -181,7 +182,7 @@ class Scope:
             self.neg = self.partial = False
         if self.hyp:
             return HYPOTHETICAL
-        if self.neg or leaf.cue & lx.NEG_AFTER:  # "extubated"
+        if (self.neg and not self.some) or leaf.cue & lx.NEG_AFTER:  # "extubated"
             return ABSENT
         return UNCERTAIN if self.unc else PRESENT
 

@@ -54,6 +54,7 @@ CASES = [
     ("Atelectasis/pneumonia at the left base.", "?atelectasis:left^lower ?pneumonia:left^lower"),
     # one of several, one for another
     ("One of two chest tubes has been removed.", "chest_tube"),
+    ("Interval removal of one of the two left chest tubes.", "chest_tube:left"),
     ("The chest tube has been removed.", "-chest_tube chest_tube=resolved"),
     ("The ET tube has been replaced by a tracheostomy.",
      "-endotracheal_tube endotracheal_tube=resolved tracheostomy tracheostomy=new"),
@@ -91,6 +92,57 @@ CASES = [
     ("Lines and tubes: none.", "-device"),
     # what should be done to a tube is no grade of it, and no size of that it lies wrong
     ("ET tube 6 cm above the carina could be advanced 2 cm.", "endotracheal_tube@above_carina malpositioned_device"),
+    # names of devices
+    ("Ryle's tube in the stomach.", "enteric_tube@stomach"),
+    ("CVP line in the SVC.", "central_line@svc"),
+    ("RIJV line tip in SVC.", "central_line:right@svc"),
+    ("LSCV line in place.", "central_line:left"),
+    ("J-tube.", "enteric_tube"),
+    ("Sengstaken-Blakemore tube.", "enteric_tube"),
+    ("Laryngeal mask airway.", "airway_tube"),
+    ("Temperature probe in the esophagus.", "device@esophagus"),
+    ("Endobronchial valve in the right upper lobe.", "device:right^upper"),
+    ("MitraClip.", "valve_prosthesis"),
+    ("Left atrial appendage closure device.", "device"),
+    ("Extracorporeal membrane oxygenation cannula.", "assist_device"),
+    ("Fiducials in the left lower lobe.", "device:left^lower"),
+    ("Biliary drain.", "device"),
+    ("Button battery in the esophagus.", "foreign_body@esophagus"),
+    ("The patient has been reintubated.", "endotracheal_tube"),
+    ("Right humeral head replacement.", "orthopedic_hardware:right"),
+    ("PICC tip in the left axilla.", "picc:left@subclavian"),
+    ("ETT tip in the hypopharynx.", "endotracheal_tube@pharynx"),
+    ("Pacer lead in the coronary sinus.", "pacemaker@right_atrium"),
+    # names of findings
+    ("Bibasilar reticulations.", "interstitial_opacity:both^lower"),
+    ("COVID-19 pneumonia.", "pneumonia"),
+    ("Lymphangitic carcinomatosis.", "interstitial_opacity"),
+    ("Right upper lobe fibrocavitary lesion.", "cavity:right^upper"),
+    ("Organizing pneumonia.", "airspace_opacity"),
+    ("Radiation pneumonitis.", "airspace_opacity"),
+    ("Chronic lung changes.", "scarring"),
+    ("Meniscus sign on the left.", "pleural_effusion:left"),
+    ("Air is seen under the right hemidiaphragm.", "free_air:right"),
+    ("The trachea deviates to the left.", "tracheal_deviation:left"),
+    ("Boot-shaped heart.", "congenital_heart"),
+    ("Rupture of the left hemidiaphragm.", "diaphragmatic_hernia:left"),
+    ("Aortic transection.", "aortic_dilation"),
+    ("Normal thymic shadow.", ""),
+    ("Paget's disease.", "bone_lesion"),
+    ("There's a small effusion.", "pleural_effusion.small"),
+    ("Small effusion, pneumonia cannot be excluded.", "pleural_effusion.small ?pneumonia"),
+    # grades
+    ("Significant left effusion.", "pleural_effusion:left.large"),
+    ("No significant effusion.", "-pleural_effusion"),
+    ("No pneumothorax or significant effusion.", "-pleural_effusion -pneumothorax"),
+    ("Complete re-expansion of the left lung, no pneumothorax.", "-pneumothorax"),
+    ("Double-lumen endotracheal tube.", "endotracheal_tube"),
+    ("Considerable edema.", "edema.large"),
+    ("Near-complete opacification of the left hemithorax.", "lung_opacity:left.large"),
+    # gone
+    ("Left chest tube in place and the effusion has been drained.",
+     "chest_tube:left -pleural_effusion pleural_effusion=resolved"),
+    ("Right pneumothorax has re-expanded.", "-pneumothorax pneumothorax=resolved"),
 ]  # fmt: skip
 
 
@@ -104,3 +156,17 @@ def test_everything_that_is_said(describe: Describe, text: str, expected: str) -
 )
 def test_a_chest_that_is_looked_at_is_no_subject(read: Read, text: str) -> None:
     assert read(text) == {"cardiomegaly": "0"}
+
+
+@pytest.mark.parametrize("text", ["Clear.", "NORMAL", "IMPRESSION: Normal.", "Chest: within normal limits."])
+def test_a_report_of_one_word_speaks_of_the_chest(read: Read, text: str) -> None:
+    assert read(text) == read("Normal chest.") != {}
+
+
+@pytest.mark.parametrize("text", ["Alignment is normal.", "Not clear.", "Normal variant.", "Clear history."])
+def test_one_word_among_others_does_not(read: Read, text: str) -> None:
+    assert read(text) == {}
+
+
+def test_a_lung_that_has_expanded_has_no_pneumothorax(read: Read) -> None:
+    assert read("The left lung has re-expanded.") == {"pneumothorax": "0", "lobar_collapse": "0"}

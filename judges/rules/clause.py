@@ -115,7 +115,7 @@ class Clauses:
                         stops = _stops(events) if stops is None else stops
                         pair = self._described(leaf, first, places, stops)
                     if pair is not None:
-                        if concept < 0:
+                        if concept < 0 and not scope.neg:  # "pleural effusion drained, no residual fluid"
                             begin, end = min(first, pair[1]), max(last, pair[1])
                         concept = pair[0]
                     elif concept < 0 and not normal:

@@ -123,7 +123,7 @@ class Reader:
         lexicon = self.lexicon
         if token[0] == "\n":
             word, form = "\n", _MARK
-        elif token == "-":
+        elif token in "-'’":  # inside a word they are left out: "isn't"
             word, form = token, _MARK
         else:
             word = lexicon.spelling.correct(fold(token))
@@ -348,7 +348,7 @@ def _of_growth(events: list[Event], enlarged: int) -> list[Event]:
 
 def _of_finding(events: list[Event], k: int) -> bool:
     """Whether "of" a finding follows, and not of an anatomy."""
-    if k + 1 == len(events) or not events[k + 1].leaf.cue & lx.OBJECT:
+    if k + 1 == len(events) or not events[k + 1].leaf.cue & lx.OBJECT or events[k + 1].first != events[k].last + 1:
         return False
     for event in events[k + 2 : k + 5]:
         if event.leaf.kind & (lx.SAYS | lx.NAMED):

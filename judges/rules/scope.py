@@ -95,7 +95,7 @@ class Scope:
                 self.unc, self.neg, self.choices = True, False, []
             elif not self.neg:
                 self.unc = True
-        if cue & lx.SETTING:
+        if cue & lx.SETTING and not (k and k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
             restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
         if cue & lx.SOME:
             self.some = True

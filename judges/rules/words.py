@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-TOKEN: Final = re.compile(r"[A-Za-z]+|(?<!(?i:there))['’]s\b|\d+(?:\.\d+)?|\n\s*|[^\sA-Za-z\d]")
-ARTICLES: Final = frozenset(("the", "a", "an", "'s", "’s"))
-"""Left out, as is the ending of a name: "Ryle's tube"."""
+TOKEN: Final = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?|\n\s*|[^\sA-Za-z\d]")
+ARTICLES: Final = frozenset(("the", "a", "an"))
 
 _IRREGULAR: Final = {
     "pneumothoraces": "pneumothorax", "hydropneumothoraces": "hydropneumothorax", "apices": "apex",

@@ -31,6 +31,8 @@ CASES = [
      "lung_opacity:left^lower ?pneumonia:left^lower"),
     ("Left lower lobe consolidation, pneumonia in the appropriate clinical context.",
      "consolidation:left^lower ?pneumonia"),
+    ("Left base opacities, in the correct clinical setting this could represent pneumonia.",
+     "lung_opacity:left^lower ?pneumonia:left^lower"),
     ("In the proper clinical setting, pneumonia.", "pneumonia"),
     ("The ETT is in the right place.", "endotracheal_tube"),
     # where a finding is not
@@ -67,6 +69,7 @@ CASES = [
     ("Edema is not as severe as before.", "edema edema=better"),
     ("No enlargement of the left upper lobe nodule.", "nodule:left^upper nodule=stable"),
     ("No enlargement of the heart.", "-cardiomegaly"),
+    ("No large focal areas of consolidation.", "~consolidation"),
     ("No resolution of the edema.", "edema edema=stable"),
     ("There is more edema.", "edema edema=worse"),
     ("Slightly more edema.", "edema edema=worse"),
@@ -128,9 +131,12 @@ CASES = [
     ("Rupture of the left hemidiaphragm.", "diaphragmatic_hernia:left"),
     ("Aortic transection.", "aortic_dilation"),
     ("Normal thymic shadow.", ""),
-    ("Paget's disease.", "bone_lesion"),
+    ("There isn't a pneumothorax.", "-pneumothorax"),
+    ("Opacity related to the patient's history of bronchitis.", "lung_opacity"),
     ("There's a small effusion.", "pleural_effusion.small"),
     ("Small effusion, pneumonia cannot be excluded.", "pleural_effusion.small ?pneumonia"),
+    ("NG tube isn't seen.", "-enteric_tube"),
+    ("The nodule isn't larger.", "nodule nodule=stable"),
     # grades
     ("Significant left effusion.", "pleural_effusion:left.large"),
     ("No significant effusion.", "-pleural_effusion"),
@@ -142,6 +148,8 @@ CASES = [
     # gone
     ("Left chest tube in place and the effusion has been drained.",
      "chest_tube:left -pleural_effusion pleural_effusion=resolved"),
+    ("The right pleural effusion has been drained with no residual fluid.",
+     "-pleural_effusion pleural_effusion=resolved"),
     ("Right pneumothorax has re-expanded.", "-pneumothorax pneumothorax=resolved"),
 ]  # fmt: skip
 

@@ -208,6 +208,28 @@ def alternative_follows(events: list[Event], k: int) -> bool:
     return False
 
 
+def place_follows(events: list[Event], k: int) -> bool:
+    """Whether this word speaks of where a tip is, not of the device: "not seen below the diaphragm"."""
+    for j in range(k + 1, min(k + 4, len(events))):
+        leaf = events[j].leaf
+        if leaf.place:
+            return True
+        if not (leaf.cue & (lx.PREP | lx.VERB) or leaf.side):
+            return False
+    return False
+
+
+def elsewhere(events: list[Event], k: int) -> bool:
+    """Whether this place is denied or an earlier one: "not seen in the stomach", "from the right atrium to the SVC"."""
+    for j in range(k - 1, max(-1, k - 5), -1):
+        cue = events[j].leaf.cue
+        if cue & (lx.FORMER | lx.NEG | lx.NEG_AFTER):
+            return True
+        if not cue & (lx.PREP | lx.VERB):
+            return False
+    return False
+
+
 def within(ranges: list[tuple[int, int]], word: int) -> bool:
     """Whether `word` lies in one of the ranges, which are in order."""
     at = bisect_left(ranges, (word + 1,))

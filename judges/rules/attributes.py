@@ -34,6 +34,7 @@ class _Changed:
     mention: int
     anatomy: int
     ahead: bool
+    change: int
 
 
 class Binder:
@@ -57,9 +58,16 @@ class Binder:
             leaf = self.events[k].leaf
             if leaf.severity and self._of_change(k):
                 continue
+            if leaf.cue & lx.EXCHANGED:
+                self._exchange(k)
+                continue
+            if leaf.cue & lx.MORE and not self._meets(k):
+                continue
+            if leaf.change & lx.RESOLVED and around.place_follows(self.events, k):
+                continue  # "no longer in the right main bronchus"
             if leaf.place:
                 device = self._device(self.events[k].first)
-                if device is not None:
+                if device is not None and not (denied or around.elsewhere(self.events, k)):
                     device.place |= leaf.place
                 if not (leaf.side or leaf.zone or leaf.change):
                     continue
@@ -68,14 +76,18 @@ class Binder:
                 changed = self._able(at) if leaf.change & _DEGREES else at
                 forward = ahead if changed == at else changed > at
                 anatomy = self._anatomy(k, changed, anatomies, forward)
-                self._changed.append(_Changed(k, -1 if anatomy >= 0 else changed, anatomy, forward))
+                self._changed.append(_Changed(k, -1 if anatomy >= 0 else changed, anatomy, forward, leaf.change))
             if at >= 0:
                 target = self.mentions[at]
                 target.zone |= leaf.zone
-                target.size = max(target.size, leaf.size)
-                if leaf.side or leaf.severity:
+                if leaf.size and self._measures(k, target.concept):
+                    target.size = max(target.size, leaf.size)
+                severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
+                if leaf.cue & lx.NOTABLE and target.state == ABSENT:
+                    severity = 0
+                if leaf.side or severity:
                     target.side |= leaf.side
-                    target.severity |= leaf.severity
+                    target.severity |= severity
                     self._parts.setdefault(at, []).append(k)
                 if (leaf.side or leaf.zone) and not ahead and around.governed(self.events, k):
                     self._located.append(at)
@@ -119,6 +131,30 @@ class Binder:
         elif around.governed(self.events, k) and not around.touches(self.events, k, mentions[at].first):
             free = False  # "volume loss in the right hemithorax following lobectomy"
         return (at, True) if free else (at - 1, False)
+
+    def _measures(self, k: int, concept: int) -> bool:
+        """Whether this is the size of a finding, not a distance: "3 cm above the carina", "should be advanced 2 cm"."""
+        after = self.events[k + 1 : k + 2]
+        if concept == self.lexicon.malposition:
+            return False
+        return not (after and after[0].leaf.place and self._device(self.events[k].first) is not None)
+
+    def _exchange(self, k: int) -> None:
+        """ "The tube has been replaced by a tracheostomy": one device goes, another comes."""
+        sized, mentions = self.lexicon.sized, self.mentions
+        after = bisect_left(self._firsts, self.events[k].first)
+        for at, change in ((after - 1, lx.RESOLVED), (after, lx.NEW)):
+            if 0 <= at < len(mentions) and not sized[mentions[at].concept]:
+                self._changed.append(_Changed(k, at, -1, ahead=change == lx.NEW, change=change))
+
+    def _meets(self, k: int) -> bool:
+        """Whether a finding comes directly after this word, which stands in no "one or more"."""
+        events = self.events
+        if k and events[k - 1].leaf.cue & lx.OR and events[k - 1].last + 1 == events[k].first:
+            return False
+        if k + 1 == len(events) or events[k + 1].first != events[k].last + 1 or events[k + 1].leaf.cue & lx.PREP:
+            return False
+        return events[k + 1].leaf.concept >= 0 or bool(events[k + 1].leaf.kind & lx.SAYS)
 
     def _device(self, at: int) -> Mention | None:
         """The device whose tip this is: the nearest one before, else after."""
@@ -208,11 +244,11 @@ class Binder:
 
     def _changes(self) -> list[Change]:
         own = {c.mention for c in self._changed}
-        concepts, mentions = self.lexicon.concepts, self.mentions
+        concepts, sized, mentions = self.lexicon.concepts, self.lexicon.sized, self.mentions
         found: list[Change] = []
         for item in self._changed:
             first, last, leaf = self.events[item.event]
-            change, at = leaf.change, item.mention
+            change, at = item.change, item.mention
             if change & lx.COMPARED or leaf.cue & lx.STUDYWIDE:
                 found.append(Change(STUDY, change, first, last))
                 continue
@@ -222,14 +258,16 @@ class Binder:
                     name = STUDY if whole or item.anatomy < 0 else "@" + self.lexicon.anatomies[item.anatomy]
                     found.append(Change(name, change, first, last))
                 continue
-            listed = self._listed(item, own)
+            listed = [] if leaf.cue & lx.EXCHANGED else self._listed(item, own)
             for i in (at, *listed, *(i for i in self._alternatives(item, own) if i not in listed)):
                 mention = mentions[i]
                 if mention.state == HYPOTHETICAL:
                     continue
-                if change & lx.RESOLVED:
+                if change & lx.RESOLVED and sized[mention.concept] != sized[mentions[at].concept]:
+                    continue  # "tube in place and the effusion has been drained"
+                if change & lx.RESOLVED and not mention.several:
                     mention.state, mention.severity = min(mention.state, ABSENT), 0  # its grade is that of before
-                elif mention.state <= ABSENT:
+                elif mention.state <= ABSENT or change & lx.RESOLVED:
                     continue
                 name = concepts[mention.concept].name
                 found.append(Change(name, change, first, last, mention, around.side_after(self.events, item.event)))

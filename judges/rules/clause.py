@@ -14,6 +14,7 @@ from judges.rules.findings import UNCERTAIN, Change, Event, Implied, Mention
 from judges.rules.scope import HEARD, Scope
 
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
+_SPARED: Final = lx.SPARING | lx.COMMA | lx.TERM | lx.EXIST | lx.WITH
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
 _HEADLESS: Final = lx.AND | lx.OR | lx.UNC | lx.UNC_SOFT | lx.READING
@@ -80,6 +81,7 @@ class Clauses:
         stops: list[int] | None = None
         loose: list[int] = []  # descriptors that have found nothing to describe yet
         settled: list[tuple[int, int]] = []  # words that only say what is normal
+        spared = False  # what follows is where the finding is not
         since = 0  # anatomies before this word already have their verdict
         at = 0  # the event that the last mention was made of
         for k, event in enumerate(events):
@@ -90,6 +92,8 @@ class Clauses:
                     scope.hear(k, event)
                 if cue & lx.VERB:
                     scope.listing, scope.said = False, scope.said or bool(made)
+                if cue & _SPARED:
+                    spared = bool(cue & lx.SPARING)
                 if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
                     since = self._settle(scope, k, named, since, settled)
             concept, begin, end = leaf.concept, first, last
@@ -119,7 +123,7 @@ class Clauses:
                             loose += leaf.descriptors
                             continue
                     if pair is not None:
-                        if concept < 0:
+                        if concept < 0 and not scope.neg:  # "pleural effusion drained, no residual fluid"
                             begin, end = min(first, pair[1]), max(last, pair[1])
                         concept = pair[0]
                     elif concept < 0 and not normal:
@@ -132,8 +136,8 @@ class Clauses:
             elif concept >= 0:
                 at = k
                 self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
-                loose, since = [], end + 1
-            elif kind & lx.ATTRIBUTE:
+                loose, since, spared = [], end + 1, False
+            elif kind & lx.ATTRIBUTE and not (spared and not leaf.change):
                 attributes.append((k, scope.bare and not cue & lx.NEG))
                 scope.attribute(k, leaf)
             if kind & lx.NAMED:
@@ -229,10 +233,10 @@ class Clauses:
         pending = scope.pending
         linked = scope.link and pending and min(pending[-1].state, state) >= UNCERTAIN
         if linked and pending[-1].concept != concept:
-            if not scope.slash or self._related(pending[-1].concept, concept):
+            if not scope.slash or self._alternative(pending[-1].concept, concept):
                 self._alternatives([*scope.choices, *scope.alternatives()], mention, scope.earlier)
                 scope.choices = []
-            else:
+            elif self.lexicon.sized[concept] and self.lexicon.sized[pending[-1].concept]:
                 mention.source = pending[-1]  # "right apical thickening/effusion"
         if mention.source is None:
             if scope.source is None:
@@ -364,6 +368,12 @@ class Clauses:
     def _related(self, one: int, other: int) -> bool:
         concepts = self.lexicon.concepts
         return not {one, *concepts[one].ancestors}.isdisjoint((other, *concepts[other].ancestors))
+
+    def _alternative(self, one: int, other: int) -> bool:
+        """Whether a slash between two findings makes them names of one: "atelectasis/pneumonia", and not "ETT/NGT"."""
+        concepts, thoracic = self.lexicon.concepts, self.lexicon.thoracic
+        both = {one, *concepts[one].ancestors} & {other, *concepts[other].ancestors}
+        return any(thoracic[c] for c in both)
 
     def _places(self, concept: int, source: int, taken: bool) -> bool:
         """Whether one finding lies where the other does: its kin, or anything in the chest that it is taken for."""

@@ -44,6 +44,8 @@ class Mention:
     place: int = 0
     size: float = 0.0
     group: int = 0
+    several: bool = False
+    """One of several, so that its removal leaves another."""
     source: Mention | None = None
     """The more general finding that this one is taken for: "opacity, likely atelectasis"."""
 

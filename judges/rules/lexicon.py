@@ -27,8 +27,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 (
     NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
     PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
-    THAN, EXCEPT, HISTORY, BESIDE,
-) = (1 << n for n in range(34))  # fmt: skip
+    THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE,
+) = (1 << n for n in range(41))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING = (1 << n for n in range(5))
@@ -42,18 +42,21 @@ _ROLES: Final = {
     "introduction": INTRODUCTION, "terminator": TERM, "contrast": CONTRAST, "reading": READING, "exist": EXIST,
     "verb": VERB, "plural": PLURAL, "preposition": PREP, "object": OBJECT, "with": WITH, "beside": BESIDE,
     "and": AND, "or": OR, "normal": NORMAL, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING,
-    "section.body": BODY, "section.skip": SKIP, "section.study": STUDY,
+    "section.body": BODY, "section.skip": SKIP, "section.study": STUDY, "sparing": SPARING,
+    "uncertain.setting": SETTING, "former": FORMER, "some": SOME, "change.exchanged": EXCHANGED, "change.more": MORE,
+    "notable": NOTABLE,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
-    "studywide": STABLE, "persisting": STABLE,
+    "studywide": STABLE, "persisting": STABLE, "exchanged": RESOLVED, "more": WORSE,
 }  # fmt: skip
 _SIDE: Final = {"left": LEFT, "right": RIGHT, "both": BOTH, "none": 0}
 _ZONE: Final = {"upper": UPPER, "middle": MIDDLE, "lower": LOWER, "central": CENTRAL}
 # Words that carry a side or zone also inside a longer phrase ("bibasilar atelectasis").
 _WORD_SIDE: Final = {
     "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH, "lij": LEFT,
-    "rij": RIGHT, "levoscoliosis": LEFT, "levocurvature": LEFT, "dextroscoliosis": RIGHT, "dextrocurvature": RIGHT,
+    "rij": RIGHT, "lijv": LEFT, "rijv": RIGHT, "lscv": LEFT, "rscv": RIGHT, "lsc": LEFT, "rsc": RIGHT,
+    "levoscoliosis": LEFT, "levocurvature": LEFT, "dextroscoliosis": RIGHT, "dextrocurvature": RIGHT,
 }  # fmt: skip
 _WORD_ZONE: Final = {
     "apical": UPPER, "apex": UPPER, "biapical": UPPER, "basilar": LOWER, "basal": LOWER, "bibasilar": LOWER,
@@ -152,6 +155,8 @@ class Lexicon:
     """The anatomy that "acute" stands for where no other is named: "no acute abnormality"."""
     device: int
     """The concept that every device descends from."""
+    malposition: int
+    """The concept of a device that lies wrong."""
     lookalikes: frozenset[tuple[int, int]]
     """Pairs of concepts, either way round, that one film may not tell apart, nor their descendants."""
     links: frozenset[str]
@@ -163,6 +168,7 @@ class Lexicon:
     abnormality: int
     """The descriptor whose denial says that the anatomy is normal."""
     prominent: int
+    enlarged: int
     trie: Trie
     sha256: str
 
@@ -210,7 +216,9 @@ class _Builder:
                 for i, word in enumerate(words):
                     leaf.side |= _WORD_SIDE.get(word, 0)
                     leaf.zone |= _WORD_ZONE.get(word, 0)
-                    if word in ("upper", "lower", "middle", "mid") and words[i + 1 : i + 2] in (("lobe",), ("lung",)):
+                    if word not in ("upper", "lower", "middle", "mid") or words[i + 1 : i + 3] == ("lung", "volume"):
+                        continue
+                    if words[i + 1 : i + 2] in (("lobe",), ("lung",)):
                         leaf.zone |= {"upper": UPPER, "lower": LOWER}.get(word, MIDDLE)
             yield node[None]
 
@@ -349,11 +357,13 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         chest=anatomies["cardiopulmonary"],
         acute=anatomies["acute"],
         device=ids["device"],
+        malposition=ids["malpositioned_device"],
         lookalikes=frozenset(
             pair for names in data["lookalikes"] for pair in itertools.permutations(ids_of(names, "lookalikes"), 2)
         ),
         abnormality=descriptors["abnormality"],
         prominent=descriptors["prominent"],
+        enlarged=descriptors["enlarged"],
         trie=builder.trie,
         links=frozenset(cues["words"]["links"]),
         names=frozenset(cues["words"]["names"]),

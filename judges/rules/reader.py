@@ -11,16 +11,20 @@ from typing import Final
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
 from judges.rules.ellipsis import filled
-from judges.rules.findings import Event, Findings, Span
+from judges.rules.findings import Event, Findings, Implied, Span
 from judges.rules.merge import merge
 from judges.rules.words import ARTICLES, TOKEN, fold, plain
 
 _COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.UNC)
+_STABLE: Final = lx.Leaf(change=lx.STABLE)
+_PLUS: Final = lx.Leaf(cue=lx.EXIST)
 _SLASH, _BREAK = lx.Leaf(cue=lx.OR | lx.SLASH), lx.Leaf(cue=lx.COMMA | lx.BREAK)
 _PUNCTUATION: Final = {
     ",": _COMMA, "(": _COMMA, ")": _COMMA, "[": _COMMA, "]": _COMMA, ":": _COLON, "/": _SLASH, ";": _BREAK
 }  # fmt: skip
 _ABBREVIATIONS: Final = frozenset(("dr", "vs", "approx", "e", "g", "i", "mr", "mrs", "ms", "st", "fig", "incl"))
+_CUT_SHORT: Final = frozenset(("increased", "decreased"))
+"""Their short forms may have a full stop: "incr. edema"."""
 _UNIT: Final = {"mm": 1.0, "cm": 10.0, "millimeter": 1.0, "centimeter": 10.0}
 _MEMO_LIMIT: Final = 50_000
 _LOW, _CAPITAL, _ARTICLE, _MARK = (1 << n for n in range(4))  # forms of a token
@@ -29,6 +33,7 @@ _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 
 ...", whose list is short."""
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
+_HEADED: Final = 8  # words of a report that says no more than a heading and "normal"
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
 
 
@@ -50,8 +55,35 @@ class Reader:
             start, end = starts[first], _end(clean, starts[last])
             return (start, end) if where is None else (where[start], where[end - 1] + 1)
 
+        if not (clauses.mentions or clauses.implied or clauses.changes):
+            clauses.implied += self._whole(words)
         empty = not any(w[0].isalnum() for w in words)
         return merge(self.lexicon, clauses.mentions, clauses.implied, clauses.changes, locate, empty=empty)
+
+    def _answers(self, words: list[str], last: int, leaf: lx.Leaf) -> bool:
+        """Whether what heads this line is answered in it: "Lines and tubes: none"."""
+        if leaf.concept < 0 or last + 2 >= len(words):
+            return False
+        after: lx.Leaf | None = self.lexicon.trie.get(words[last + 2], {}).get(None)
+        return after is not None and bool(after.change or after.cue & (lx.NEG | lx.NEG_AFTER))
+
+    def _whole(self, words: list[str]) -> list[Implied]:
+        """What a report rules out that says no more than "Normal.", a heading before it apart."""
+        said = [(i, word) for i, word in enumerate(words) if word not in ".:\n"]
+        if not 0 < len(said) <= _HEADED:
+            return []
+        only = [word for _, word in said]
+        normal: lx.Leaf = self.lexicon.trie["chest"]["normal"][None]
+        for start in range(len(said)):
+            node: lx.Trie | None = self.lexicon.trie.get(only[start])
+            leaf, last = _longest(node, only, start) if node else (None, start)
+            if leaf is None:
+                return []
+            if last == len(only) - 1:
+                return [(normal.absent, said[start][0], said[-1][0], False)] if leaf.cue & lx.NORMAL else []
+            if start or not leaf.cue & lx.BODY:
+                return []
+        return []
 
     def _words(self, text: str) -> tuple[list[str], list[int]]:
         """Folded words and punctuation and where each starts; articles, hyphens and wrapped lines are left out."""
@@ -92,7 +124,7 @@ class Reader:
         lexicon = self.lexicon
         if token[0] == "\n":
             word, form = "\n", _MARK
-        elif token == "-":
+        elif token in "-'’":  # inside a word they are left out: "isn't"
             word, form = token, _MARK
         else:
             word = lexicon.spelling.correct(fold(token))
@@ -125,7 +157,12 @@ class Reader:
                 if i + 1 < count and words[i + 1] in node:
                     leaf, last = _longest(node, words, i)
             if leaf is not None:
-                if fresh and leaf.cue & (lx.BODY | lx.SKIP) and _heads(words, i, last, leaf):
+                if (
+                    fresh
+                    and leaf.cue & (lx.BODY | lx.SKIP)
+                    and _heads(words, i, last, leaf)
+                    and not self._answers(words, last, leaf)
+                ):
                     if not skipping or held is not None:
                         _sentence(clauses, events, i)
                     if held is not None:
@@ -149,6 +186,8 @@ class Reader:
                 events.append(Event(i, i, _PUNCTUATION[word]))
             elif word == "?" and i + 1 < count and _asks(words[i + 1], text[starts[i + 1]], fresh):
                 events.append(Event(i, i, _QUERY))
+            elif word == "+" and _leads(text, starts[i]):
+                events.append(Event(i, i, _PLUS))
             elif word in "-–—" and events:
                 events.append(Event(i, i, _COMMA))
             elif word in ".\n?!*•" and not (word == "." and _inside(words, i, text, starts)):
@@ -196,6 +235,11 @@ def _asks(word: str, letter: str, fresh: bool) -> bool:
     return letter.islower() or (fresh and word.isalpha())
 
 
+def _leads(text: str, at: int) -> bool:
+    """Whether the sign here stands before a word and after none: "+effusion", and not "2+ edema", "a + b"."""
+    return text[at + 1 : at + 2].isalpha() and not text[at - 1 : at].isalnum()
+
+
 def _millimetres(words: list[str], i: int, *, joined: bool) -> float:
     """The measurement that starts or ends with the number at `i`; 0 when it is none.
 
@@ -232,7 +276,14 @@ def _former(words: list[str], i: int, former: frozenset[str]) -> bool:
         return False
     if words[j] in former or (j and words[j - 1] in ("compared", "versus") and words[j] in ("to", "with")):
         return True
-    return "previously" in words[i + 1 : i + 4]
+    after, end = i + 1, min(len(words) - 1, i + 8)
+    while after < end and (words[after] in _UNIT or words[after] in "x×" or _digit(words[after])):
+        after += 1
+    return words[after : after + 1] == ["previously"] and not any(map(_digit, words[after + 1 : after + 2]))
+
+
+def _digit(word: str) -> bool:
+    return word[0].isdecimal()
 
 
 def _heads(words: list[str], i: int, last: int, leaf: lx.Leaf) -> bool:
@@ -247,13 +298,15 @@ def _inside(words: list[str], i: int, text: str, starts: list[int]) -> bool:
         return False
     if words[i - 1] in _ABBREVIATIONS:
         return words[i + 1] != "\n"
+    if words[i - 1] in _CUT_SHORT and text[starts[i - 1] : starts[i]].casefold() in ("inc", "incr", "decr"):
+        return text[starts[i + 1]].islower()
     return _UNIT.get(words[min(i + 2, len(words) - 1)]) is not None and _joins(words, i, text, starts)
 
 
 def _sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
     """Split where a new statement begins and read each clause; the sentence ends before word `stop`."""
     clauses.begin()
-    events = filled(events, stop)
+    events = filled(_of_growth(events, clauses.lexicon.enlarged), stop)
     clause: list[Event] = []
     seen = 0
     for k, event in enumerate(events):
@@ -281,6 +334,27 @@ def _sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
             seen |= _VERB
     if clause:
         clauses.read(clause, stop)
+
+
+def _of_growth(events: list[Event], enlarged: int) -> list[Event]:
+    """Where growth of a finding is denied, the finding is there and stable: "no enlargement of the nodule"."""
+    found: list[Event] = []
+    for k, event in enumerate(events):
+        if enlarged in event.leaf.descriptors and found and found[-1].leaf.cue & lx.NEG and _of_finding(events, k):
+            found[-1] = Event(found[-1].first, event.last, _STABLE)
+        else:
+            found.append(event)
+    return found
+
+
+def _of_finding(events: list[Event], k: int) -> bool:
+    """Whether "of" a finding follows, and not of an anatomy."""
+    if k + 1 == len(events) or not events[k + 1].leaf.cue & lx.OBJECT or events[k + 1].first != events[k].last + 1:
+        return False
+    for event in events[k + 2 : k + 5]:
+        if event.leaf.kind & (lx.SAYS | lx.NAMED):
+            return event.leaf.concept >= 0
+    return False
 
 
 def _starts_clause(events: list[Event], k: int, seen: int) -> bool:

@@ -25,7 +25,8 @@ _BREAKS: Final = (
 
 HEARD: Final = (
     _SEPARATOR | _BREAKS | lx.PARTIAL | lx.UNC_SOFT | lx.HYP | lx.NEVER | lx.INTRODUCTION | lx.THAN | lx.HISTORY
-)
+    | lx.SETTING | lx.SOME
+)  # fmt: skip
 """Cues that `Scope.hear` takes in."""
 
 
@@ -92,6 +93,8 @@ class Scope:
     """A word of change stood: "larger than" weighs no two findings."""
     tip: int = -1
     """The event that names the tip of a device."""
+    some: bool = False
+    """What follows is one of several."""
     begun: int = 0
     """Where the denial began."""
     answer: int = -1
@@ -119,6 +122,10 @@ class Scope:
                 self.unc = True
         if cue & lx.THAN and self.weighed and not self.changed and around.weighs(self.events, k):
             self.unc, self.neg, self.choices = True, False, []
+        if cue & lx.SETTING and not (k and k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
+            restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
+        if cue & lx.SOME:
+            self.some = True
         if cue & lx.HYP:
             self.hyp = True
         if cue & lx.HISTORY:
@@ -206,10 +213,12 @@ class Scope:
         cue = leaf.cue
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or around.finds(self.events, k))):
             if leaf.change & lx.RESOLVED:  # what is removed is a device: "pneumothorax after tube removal"
-                subject = [m for m in self._subject(k) if not self.sized[m.concept]]
-                restate(subject or [m for m in self.pending if not self.sized[m.concept]], ABSENT)
+                able = [m for m in self.pending if not (self.sized[m.concept] or m.several)]
+                subject = self._subject(k)
+                restate([m for m in able if m in subject] or able, ABSENT)
             else:
-                restate(self._deniable(self._subject(k)), ABSENT)
+                here = self.tip >= 0 or around.place_follows(self.events, k)
+                restate(self._deniable(self._subject(k), here=here), ABSENT)
             self._settle()
             self.neg, self.tip = False, -1
         elif cue & lx.NEG:
@@ -217,9 +226,9 @@ class Scope:
             self.unc = self.partial = self.denied = False
             self.answer, self.begun = k, first
 
-    def _deniable(self, mentions: list[Mention]) -> list[Mention]:
-        """Where a tip is not seen, the tube is there."""
-        return mentions if self.tip < 0 else [m for m in mentions if self.sized[m.concept]]
+    def _deniable(self, mentions: list[Mention], *, here: bool) -> list[Mention]:
+        """Where a tip is not seen, or not in its place, the tube is there."""
+        return [m for m in mentions if self.sized[m.concept]] if here else mentions
 
     def state(self, k: int, leaf: lx.Leaf, concept: int) -> int:
         """What is asserted of a finding that phrase `k` names."""
@@ -227,7 +236,7 @@ class Scope:
             self.neg = self.partial = False
         if self.hyp:
             return HYPOTHETICAL
-        if self.neg or leaf.cue & lx.NEG_AFTER:  # "extubated"
+        if (self.neg and not self.some) or leaf.cue & lx.NEG_AFTER:  # "extubated"
             return ABSENT
         return UNCERTAIN if self.unc else PRESENT
 
@@ -245,6 +254,7 @@ class Scope:
             self.run = []
         self.run.append(mention)
         self.broken = False
+        mention.several, self.some = self.some, False
         self.made.append(mention)
         self.pending.append(mention)
         self.said = self.said or bool(mention.side or mention.zone)
@@ -259,7 +269,7 @@ class Scope:
             self.graded = True
         if leaf.side or leaf.change & (lx.WORSE | lx.BETTER):
             self.sided = True
-        self.changed = self.changed or bool(leaf.change)
+        self.changed = self.changed or (bool(leaf.change) and not leaf.cue & lx.MORE)
         if leaf.change & lx.STABLE and k + 1 < len(self.events) and self.events[k + 1].leaf.cue & lx.OBJECT:
             self.listing = True
 
@@ -272,7 +282,7 @@ class Scope:
     def close(self, stop: int) -> None:
         """The clause ends before word `stop`: "Pneumothorax: no."."""
         if self.answer >= 0 and self.pending and around.is_last(self.events, self.answer, stop):
-            restate(self._deniable(self._subject(self.answer)), ABSENT)
+            restate(self._deniable(self._subject(self.answer), here=self.tip >= 0), ABSENT)
 
 
 def restate(mentions: list[Mention], state: int) -> None:

@@ -29,6 +29,8 @@ _IRREGULAR: Final = {
     "fibre": "fiber", "tumour": "tumor", "colour": "color", "tumours": "tumor", "litre": "liter",
     "goitre": "goiter", "mould": "mold", "this": "this", "is": "is", "was": "was", "has": "has", "as": "as",
     "does": "does", "us": "us", "its": "its", "svcs": "svc", "gas": "gas", "lens": "lens", "previous": "previous",
+    "pna": "pneumonia", "neg": "negative", "incr": "increased", "inc": "increased", "decr": "decreased",
+    "dz": "disease",
 }  # fmt: skip
 _ENDINGS: Final = (
     ("isation", "ization"), ("isations", "ization"), ("ised", "ized"), ("ising", "izing"), ("aemia", "emia"),

@@ -56,7 +56,7 @@ CASES = [
      "-chest_tube chest_tube=resolved pneumothorax.small pneumothorax=new"),
     ("Pacemaker has been placed in the interval.", "pacemaker pacemaker=new"),
     ("Swan-Ganz has been removed and replaced by a central line.",
-     "-pulmonary_artery_catheter central_line pulmonary_artery_catheter=resolved"),
+     "-pulmonary_artery_catheter central_line central_line=new pulmonary_artery_catheter=resolved"),
     # a tip, and the device it ends
     ("The course of the nasogastric tube is unremarkable, the tip of the tube projects over the middle parts of the stomach.",
      "enteric_tube@stomach"),
@@ -172,7 +172,8 @@ CASES = [
     ("Large right pneumothorax with leftward mediastinal shift.",
      "mediastinal_shift:left pneumothorax:right.large"),
     ("Degenerative changes are noted within the thoracic spine.", "degenerative_spine"),
-    ("Widened mediastinum, aortic injury cannot be excluded.", "mediastinal_widening"),
+    ("Widened mediastinum, aortic injury cannot be excluded.", "mediastinal_widening ?aortic_dilation"),
+    ("Widened mediastinum, aortic graft failure cannot be excluded.", "mediastinal_widening"),
     ("Heart size is exaggerated by low lung volumes.", "low_lung_volume"),
     ("Obscuration of the left hemidiaphragm.", "lung_opacity:left"),
     ("Bilateral perihilar opacities.", "lung_opacity:both^central"),

@@ -239,17 +239,11 @@ class MicroBatcher:
                 await self._work.wait()
                 continue
             started = time.monotonic()
-            try:
-                results = await self._execute([entry.pair for entry in batch])
-                self._batches += 1
-                self._pairs += len(batch)
-                self._delay = _BACKOFF_S[0]
-                self._settle(batch, results)
-            except BaseException:  # whoever is not in the tables any more would wait for ever
-                for entry in batch:
-                    for future in entry.waiters:
-                        fail(future, _died())
-                raise
+            results = await self._execute([entry.pair for entry in batch])
+            self._batches += 1
+            self._pairs += len(batch)
+            self._delay = _BACKOFF_S[0]
+            self._settle(batch, results)
             self._observe("batch_size", len(batch))
             self._observe("compute_s", time.monotonic() - started)
             for entry in batch:

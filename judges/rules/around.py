@@ -10,8 +10,12 @@ from judges.rules.findings import Event
 
 _ENDS_NORMAL: Final = lx.VERB | lx.NORMAL | lx.NEG | lx.TERM | lx.EXIST
 _ENDS_SEARCH: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.COLON | lx.VERB | lx.NEG | lx.PREP
+_ENDS_SUBJECT: Final = lx.COMMA | lx.AND | lx.OR | lx.TERM | lx.EXIST | lx.COLON | lx.PREP | lx.NEG
 _AHEAD: Final = 8  # how many phrases ahead a cue looks for its finding
 _NORMAL_AHEAD: Final = 12  # and a leading "normal" for its anatomies
+
+Subject = tuple[int, int]
+"""An anatomy, and the side of it that is meant (0 = both, or not said)."""
 
 
 def has_substance(leaf: lx.Leaf) -> bool:
@@ -101,15 +105,46 @@ def start_of_subject(events: list[Event], k: int, since: int) -> int:
     return events[start].first
 
 
-def following(events: list[Event], k: int) -> tuple[list[int], int]:
-    """Anatomies that a leading "normal" speaks of, and where they end: "normal heart size and mediastinal contours"."""
-    found: list[int] = []
-    end = events[k].last + 1
-    for event in events[k + 1 : k + _NORMAL_AHEAD]:
-        leaf = event.leaf
+def side_of(events: list[Event], k: int) -> int:
+    """The side of the anatomy that phrase `k` names: "left lung", "right upper lung field"; 0 = not said, or both."""
+    side = events[k].leaf.side
+    while k and events[k - 1].last + 1 == events[k].first:
+        k -= 1
+        leaf = events[k].leaf
+        if leaf.kind & (lx.NAMED | lx.SAYS) or not (leaf.side or leaf.zone):
+            break
+        side |= leaf.side
+    return side % lx.BOTH
+
+
+def side_behind(events: list[Event], k: int) -> int:
+    """The side that a preposition adds to phrase `k`: "clear on the right"; 0 = none, or both."""
+    if k + 2 >= len(events) or not events[k + 1].leaf.cue & lx.PREP or events[k + 1].leaf.cue & lx.WITH:
+        return 0
+    touching = events[k].last + 1 == events[k + 1].first and events[k + 1].last + 1 == events[k + 2].first
+    return events[k + 2].leaf.side % lx.BOTH if touching else 0
+
+
+def side_of_subject(events: list[Event], k: int) -> int:
+    """The side of the anatomy that phrase `k` still speaks of: "the right lung is clear | without effusion"."""
+    for j in range(k - 1, max(-1, k - _AHEAD), -1):
+        leaf = events[j].leaf
         if leaf.kind & lx.BARE:
-            found.append(leaf.anatomy)
-            end = event.last + 1
+            return side_of(events, j)
+        if leaf.cue & _ENDS_SUBJECT or leaf.concept >= 0:
+            break
+    return 0
+
+
+def following(events: list[Event], k: int) -> tuple[list[Subject], int]:
+    """Anatomies that a leading "normal" speaks of, and where they end: "normal heart size and mediastinal contours"."""
+    found: list[Subject] = []
+    end = events[k].last + 1
+    for j in range(k + 1, min(k + _NORMAL_AHEAD, len(events))):
+        leaf = events[j].leaf
+        if leaf.kind & lx.BARE:
+            found.append((leaf.anatomy, side_of(events, j)))
+            end = events[j].last + 1
         elif leaf.concept >= 0 or leaf.descriptors or leaf.cue & _ENDS_NORMAL:
             break
     return found, end

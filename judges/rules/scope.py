@@ -69,6 +69,8 @@ class Scope:
     """And that this was said, not only that one follows the other."""
     tip: int = -1
     """The event that names the tip of a device."""
+    where: int = 0
+    """The side of the anatomy that the denial speaks of: "the right lung is clear without effusion"."""
     begun: int = 0
     """Where the denial began."""
     answer: int = -1

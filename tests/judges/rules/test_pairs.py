@@ -129,6 +129,8 @@ DIFFERENT = [
      "wrong_location:scoliosis:i"),
     ("Heart is normal. Left lung mass.", "Heart is normal. Lungs clear.",
      "false_finding:mass:S"),
+    ("Moderate left effusion. The right lung is clear without effusion.", "Moderate left effusion.",
+     ""),
     ("Left PICC has been removed.", "Left PICC with tip in the SVC.",
      "false_comparison:picc:S missing_finding:picc:S"),
 ]  # fmt: skip

@@ -62,6 +62,14 @@ def touches(events: list[Event], k: int, word: int) -> bool:
     return False
 
 
+def denied_grade(events: list[Event], k: int) -> bool:
+    """Whether phrase `k` is a grade that is itself denied, of something named before: "is not | very | large"."""
+    before, here = events[k - 1], events[k]
+    if not k or not here.leaf.severity or here.first - before.last > 2 or not before.leaf.cue & lx.NEG:
+        return False
+    return not before.leaf.kind & lx.ATTRIBUTE and next_finding(events, k, 0) < 0
+
+
 def next_finding(events: list[Event], k: int, stop: int) -> int:
     """The finding that known words lead to, without a gap or a cue in `stop`: "calcified | LLL granuloma"; else -1."""
     for j in range(k + 1, min(k + _AHEAD, len(events))):
@@ -71,6 +79,11 @@ def next_finding(events: list[Event], k: int, stop: int) -> int:
         if leaf.concept >= 0:
             return leaf.concept
     return -1
+
+
+def moved(events: list[Event], k: int) -> bool:
+    """Whether a distance or a place follows, so that what is withdrawn is still there: "withdrawn by 3 cm"."""
+    return any(e.leaf.size or e.leaf.place or e.leaf.kind & lx.THING for e in events[k + 1 : k + 1 + _AHEAD])
 
 
 def names_subject(events: list[Event], k: int) -> bool:

@@ -83,6 +83,8 @@ class Clauses:
         for k, event in enumerate(events):
             first, last, leaf = event
             cue, kind = leaf.cue, leaf.kind
+            if cue & lx.WITHDRAWN and around.moved(events, k):
+                continue
             if cue:
                 if cue & HEARD:
                     if cue & lx.NEG and not made:
@@ -127,7 +129,7 @@ class Clauses:
             if concept >= 0:
                 self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
                 loose, since = [], end + 1
-            elif kind & lx.ATTRIBUTE:
+            elif kind & lx.ATTRIBUTE and not around.denied_grade(events, k):
                 attributes.append((k, scope.bare and not cue & lx.NEG))
                 scope.attribute(k, leaf)
             if kind & lx.NAMED:

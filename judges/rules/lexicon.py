@@ -27,7 +27,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 (
     NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
     PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
-) = (1 << n for n in range(30))  # fmt: skip
+    WITHDRAWN,
+) = (1 << n for n in range(31))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING = (1 << n for n in range(5))
@@ -35,7 +36,8 @@ LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 _ROLES: Final = {
-    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.never": NEVER, "negation.partial": PARTIAL,
+    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.withdrawn": NEG_AFTER | WITHDRAWN,
+    "negation.never": NEVER, "negation.partial": PARTIAL,
     "uncertain.before": UNC, "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER, "hypothetical.before": HYP,
     "introduction": INTRODUCTION, "terminator": TERM, "contrast": CONTRAST, "reading": READING, "exist": EXIST,
     "verb": VERB, "plural": PLURAL, "preposition": PREP, "object": OBJECT, "with": WITH, "and": AND, "or": OR,

@@ -49,6 +49,23 @@ CASES = [
     ("Pacemaker has been placed in the interval.", "pacemaker pacemaker=new"),
     ("Swan-Ganz has been removed and replaced by a central line.",
      "-pulmonary_artery_catheter central_line pulmonary_artery_catheter=resolved"),
+    ("ET and NG tubes are out.",
+     "-endotracheal_tube -enteric_tube endotracheal_tube=resolved enteric_tube=resolved"),
+    ("The chest tube has been pulled.", "-chest_tube chest_tube=resolved"),
+    ("The NG tube was discontinued.", "-enteric_tube enteric_tube=resolved"),
+    ("Interval discontinuation of the PICC.", "-picc picc=resolved"),
+    ("The pacing wire has been withdrawn.", "-pacemaker pacemaker=resolved"),
+    # ... or only move
+    ("The ET tube has been withdrawn by 3 cm.", "endotracheal_tube"),
+    ("The ET tube has been withdrawn and now ends in the mid trachea.", "endotracheal_tube@above_carina"),
+    ("The chest tube has been pulled back.", "chest_tube"),
+    ("The NG tube passes below the diaphragm and is out of view.", "enteric_tube@stomach"),
+    # a denied grade is no grade, and no denial of what was named before
+    ("The effusion is not large.", "pleural_effusion"),
+    ("Effusions are presumed but not very large.", "?pleural_effusion"),
+    ("The heart is not large.", "-cardiomegaly"),
+    ("Not a large effusion.", "~pleural_effusion"),
+    ("The effusion is no longer visible.", "-pleural_effusion pleural_effusion=resolved"),
     # a tip, and the device it ends
     ("The course of the nasogastric tube is unremarkable, the tip of the tube projects over the middle parts of the stomach.",
      "enteric_tube@stomach"),

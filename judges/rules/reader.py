@@ -124,7 +124,11 @@ class Reader:
                 if i + 1 < count and words[i + 1] in node:
                     leaf, last = _longest(node, words, i)
             if leaf is not None:
-                if fresh and leaf.cue & (lx.BODY | lx.SKIP) and _heads(words, i, last, leaf):
+                if leaf.cue & (lx.BODY | lx.SKIP) and (
+                    _heads(words, i, last, leaf)
+                    if fresh
+                    else leaf.cue & lx.ANYWHERE and words[last + 1 : last + 2] == [":"] and text[starts[i]].isupper()
+                ):  # "COMPARISON: None FINDINGS: ..."
                     if not skipping or held is not None:
                         _sentence(clauses, events, i)
                     if held is not None:

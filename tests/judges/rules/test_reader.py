@@ -46,6 +46,15 @@ Read = Callable[[str], dict[str, str]]
         ("Recommend CT to exclude pulmonary nodule.", {}),
         ("INDICATION: cough, rule out pneumonia. FINDINGS: No nodule.", {"nodule": "-"}),
         ("CLINICAL HISTORY: Pneumonia. Effusion on CT.\nFINDINGS: No nodule.", {"nodule": "-"}),
+        # headings in the middle of a line
+        ("COMPARISON: None FINDINGS: Consolidation. Small effusion.", {"consolidation": "+", "pleural_effusion": "+"}),
+        ("INDICATION: cough FINDINGS: Consolidation. IMPRESSION: Edema.", {"consolidation": "+", "edema": "+"}),
+        ("EXAMINATION: CHEST (PORTABLE AP) INDICATION: Sepsis // ?pneumonia COMPARISON: ___ FINDINGS: Edema. Effusion.",
+         {"edema": "+", "pleural_effusion": "+"}),
+        ("FINDINGS: Small effusion COMPARISON: None", {"pleural_effusion": "+"}),
+        ("Findings: Small effusion Impression: Edema", {"pleural_effusion": "+", "edema": "+"}),
+        # ... and what is none
+        ("Nodule is among the findings: no edema.", {"nodule": "+", "edema": "-"}),
         # possible
         ("Opacity which may represent pneumonia.", {"lung_opacity": "+", "pneumonia": "?"}),
         ("No opacity to suggest pneumonia.", {"lung_opacity": "-", "pneumonia": "-"}),

@@ -29,6 +29,7 @@ _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 ...", whose list is short."""
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
+_SAME: Final = 0.1  # share by which two measurements of one thing may differ
 
 
 class Reader:
@@ -109,6 +110,7 @@ class Reader:
         events: list[Event] = []
         fresh = blank = True  # at the start of a sentence; blank: not even a number or gap in it
         skipping = study = False
+        size = former = 0.0  # the measurement that the sentence gives, and the one it had
         held: tuple[int, ...] | None = None  # what there was when a section began that only a later heading drops
         i = 0
         while i < count:
@@ -145,9 +147,15 @@ class Reader:
                 blank = False
             elif word[0].isdecimal():
                 blank = False
-                size = _millimetres(words, i, joined=i > 1 and _joins(words, i - 1, text, starts))
-                if size and not _former(words, i, self.lexicon.former):
-                    events.append(Event(i, i, lx.Leaf(size=size)))
+                length = _millimetres(words, i, joined=i > 1 and _joins(words, i - 1, text, starts))
+                if length and _former(words, i, self.lexicon.former):
+                    former = former or length  # of two dimensions the first
+                elif length:
+                    events.append(Event(i, i, lx.Leaf(size=length)))
+                    size = size or length
+                if length and size and former and self._grows(events):
+                    events.append(Event(i, i, lx.Leaf(change=_direction(former, size))))
+                    size = former = 0.0
             elif word in _PUNCTUATION:
                 events.append(Event(i, i, _PUNCTUATION[word]))
             elif word == "?" and i + 1 < count and _asks(words[i + 1], text[starts[i + 1]], fresh):
@@ -164,7 +172,7 @@ class Reader:
                     _sentence(clauses, events, i)
                     if study and held is not None and any(e.leaf.cue & lx.EXIST for e in events):
                         held = clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
-                events, fresh, blank = [], True, True
+                events, fresh, blank, size, former = [], True, True, 0.0, 0.0
                 if word == "\n":
                     clauses.topic = []
                     if study and held is not None:
@@ -172,6 +180,17 @@ class Reader:
             i = last + 1
         if not skipping or held is not None:
             _sentence(clauses, events, i)
+
+    def _grows(self, events: list[Event]) -> bool:
+        """Whether what these phrases measure has a size: a tube has none, only a distance."""
+        return next((self.lexicon.sized[e.leaf.concept] for e in events[-1:-_AHEAD:-1] if e.leaf.concept >= 0), False)
+
+
+def _direction(former: float, size: float) -> int:
+    """The change from one measurement to another: "9 mm, previously 15 mm"."""
+    if abs(size - former) < _SAME * former:
+        return lx.STABLE
+    return lx.WORSE if size > former else lx.BETTER
 
 
 def _longest(node: lx.Trie, words: list[str], i: int) -> tuple[lx.Leaf | None, int]:

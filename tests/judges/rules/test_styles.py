@@ -60,6 +60,10 @@ CASES = [
     ("The ET tube has been withdrawn and now ends in the mid trachea.", "endotracheal_tube@above_carina"),
     ("The chest tube has been pulled back.", "chest_tube"),
     ("The NG tube passes below the diaphragm and is out of view.", "enteric_tube@stomach"),
+    # two measurements give a direction, but not of a distance
+    ("2.3 x 1.8 cm nodule, previously 3.0 x 2.0 cm.", "nodule#23 nodule=better"),
+    ("The nodule was 8 mm and is now 12 mm.", "nodule#12 nodule=worse"),
+    ("ETT 5 cm above the carina, previously 3 cm.", "endotracheal_tube@above_carina"),
     # a denied grade is no grade, and no denial of what was named before
     ("The effusion is not large.", "pleural_effusion"),
     ("Effusions are presumed but not very large.", "?pleural_effusion"),
@@ -164,7 +168,7 @@ CASES = [
     ("Pulmonary edema has progressed from mild to moderate.", "edema.moderate edema=worse"),
     ("The right effusion, previously large, is now small.", "pleural_effusion:right.small"),
     ("Pneumothorax has decreased from 15 mm to 8 mm.", "pneumothorax#8 pneumothorax=better"),
-    ("12 mm nodule, previously 20 x 18 mm.", "nodule#12"),
+    ("12 mm nodule, previously 20 x 18 mm.", "nodule#12 nodule=better"),
     ("Left effusion has decreased slightly.", "pleural_effusion:left pleural_effusion=better"),
     ("Minimally displaced rib fracture.", "rib_fracture"),
     ("The heart is borderline enlarged.", "cardiomegaly.trace"),

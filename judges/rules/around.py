@@ -86,6 +86,29 @@ def moved(events: list[Event], k: int) -> bool:
     return any(e.leaf.size or e.leaf.place or e.leaf.kind & lx.THING for e in events[k + 1 : k + 1 + _AHEAD])
 
 
+def is_adjective(events: list[Event], k: int, sized: tuple[bool, ...]) -> bool:
+    """Whether a vein stands for no line of its own, as the device follows: "left subclavian | approach | ICD"."""
+    if k + 1 == len(events) or events[k + 1].first - events[k].last > 2:
+        return False
+    concept = events[k + 1].leaf.concept
+    return concept >= 0 and not sized[concept]
+
+
+def holds(events: list[Event], k: int, after: int) -> bool:
+    """Whether a vein is the place of the device that ends at word `after`: "left PICC, tip in the IJ"."""
+    ends = lx.AND | lx.OR | lx.TERM | lx.WITH | lx.BREAK
+    if not governed(events, k):
+        return False
+    for event in reversed(events[max(0, k - _AHEAD) : k]):
+        if event.last <= after:
+            return True
+        if event.leaf.kind & lx.THING:  # "with its tip in the IJ"
+            ends &= ~lx.WITH
+        if event.leaf.cue & ends:
+            return False
+    return False
+
+
 def names_subject(events: list[Event], k: int) -> bool:
     """Whether a bare anatomy stands here: the subject of what follows."""
     while k < len(events) and events[k].leaf.side and not events[k].leaf.kind & (lx.NAMED | lx.SAYS):

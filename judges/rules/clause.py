@@ -95,6 +95,16 @@ class Clauses:
                 if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
                     since = self._settle(scope, k, named, since, settled)
             concept, begin, end = leaf.concept, first, last
+            if concept >= 0 and leaf.place:  # "IJ": a line or a vein
+                if around.is_adjective(events, k, lexicon.sized):
+                    continue
+                if made and not lexicon.sized[made[-1].concept] and around.holds(events, k, made[-1].last):
+                    if attributes and attributes[-1][0] == k - 1 and events[k - 1].leaf.side:
+                        attributes.pop()  # the side of the vein
+                    attributes.append((k, False))
+                    continue
+            if leaf.place & lexicon.heights[0] & lexicon.heights[1] and not made:
+                scope.tip = k  # "It should be withdrawn"
             if kind & lx.THING:
                 if leaf.things[0] == lexicon.device:
                     scope.tip = k

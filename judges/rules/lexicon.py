@@ -137,7 +137,10 @@ class Lexicon:
     places: tuple[str, ...]
     """Names of the bits of `Leaf.place`."""
     astray: int
-    """Those of them where no tip belongs."""
+    """Those of them where no tip belongs, and the one that only says so; each of them says it."""
+    above_carina: int
+    heights: tuple[int, int]
+    """What `above_carina` is where the tip is too near and too far above it."""
     sized: tuple[bool, ...]
     """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
     thoracic: tuple[bool, ...]
@@ -311,6 +314,10 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         )
         for name, entry in entries.items()
     )
+
+    def places(*names: str) -> int:
+        return sum(1 << list(cues["place"]).index(name) for name in names)
+
     lung, pleura = ids["lung_opacity"], ids["pleural_abnormality"]
     digest = hashlib.sha256()
     for name in FILES:
@@ -322,7 +329,9 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         normal=tuple(ids_of(e["normal"], f"anatomy {n}") for n, e in data["anatomy"].items()),
         pairs=pairs,
         places=tuple(cues["place"]),
-        astray=sum(1 << list(cues["place"]).index(name) for name in cues["astray"]),
+        astray=places(*cues["astray"]),
+        above_carina=places("above_carina"),
+        heights=(places("too_low", "astray"), places("too_high", "astray")),
         sized=tuple(ids["device"] != i and ids["device"] not in c.ancestors for i, c in enumerate(concepts)),
         thoracic=tuple(bool({lung, pleura} & {i, *c.ancestors}) for i, c in enumerate(concepts)),
         lung=anatomies["lung"],
@@ -373,9 +382,10 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
     for name, group in cues["zone_side"].items():
         for leaf in each(group):
             leaf.side |= _SIDE[name]
-    for bit, group in enumerate(cues["place"].values()):
+    nowhere = 1 << list(cues["place"]).index("astray")
+    for bit, (name, group) in enumerate(cues["place"].items()):
         for leaf in each(group):
-            leaf.place, leaf.side = 1 << bit, 0
+            leaf.place, leaf.side = 1 << bit | (nowhere if name in cues["astray"] else 0), 0
 
 
 @lru_cache(maxsize=1)

@@ -110,7 +110,7 @@ def _finding(
         concept=concept,
         side=side,
         zone=zone,
-        severity=severity,
+        severity=severity if sized else 0,  # "the tube is advanced"
         place=place,
         size=max(m.size for m in mentions) if sized else 0.0,
         certain=certain,

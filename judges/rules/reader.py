@@ -29,6 +29,8 @@ _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 ...", whose list is short."""
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
+_LOW_TIP, _HIGH_TIP = 20.0, 70.0  # millimetres above the carina between which an airway tube lies well
+_BESIDE: Final = 3  # words from a measurement to what it measures: "1 cm directly above the carina"
 _SAME: Final = 0.1  # share by which two measurements of one thing may differ
 
 
@@ -139,6 +141,8 @@ class Reader:
                     study = bool(leaf.cue & lx.STUDY)
                     i = last + 2
                     continue
+                if leaf.place & self.lexicon.above_carina and words[last] == "carina" and events:
+                    leaf = self._height(leaf, events[-1], i)
                 events.append(Event(i, last, leaf))
                 fresh = False
             elif word[0].isalpha():
@@ -180,6 +184,13 @@ class Reader:
             i = last + 1
         if not skipping or held is not None:
             _sentence(clauses, events, i)
+
+    def _height(self, leaf: lx.Leaf, before: Event, i: int) -> lx.Leaf:
+        """The place "above the carina", which starts at word `i`, by the measurement before it."""
+        size = before.leaf.size
+        if not size or i - before.last > _BESIDE or _LOW_TIP <= size <= _HIGH_TIP:
+            return leaf
+        return lx.Leaf(place=self.lexicon.heights[size > _HIGH_TIP])
 
     def _grows(self, events: list[Event]) -> bool:
         """Whether what these phrases measure has a size: a tube has none, only a distance."""

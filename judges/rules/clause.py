@@ -92,6 +92,8 @@ class Clauses:
                     scope.hear(k, event)
                 if cue & lx.VERB:
                     scope.listing = False
+                if cue & (lx.COMMA | lx.OR | lx.EXIST | lx.TERM):
+                    loose = []  # "compared to the old study, rib fracture"
                 if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
                     since = self._settle(scope, k, named, since, settled)
             concept, begin, end = leaf.concept, first, last
@@ -214,6 +216,8 @@ class Clauses:
 
     def _mention(self, scope: Scope, k: int, concept: int, begin: int, end: int) -> None:
         leaf = scope.events[k].leaf
+        if scope.source is not None and scope.taken:  # "sclerotic bone lesions consistent with metastases"
+            concept = self.lexicon.pairs.get((-1 - scope.source.concept, concept), concept)
         state = scope.state(k, leaf, concept)
         mention = Mention(
             concept,

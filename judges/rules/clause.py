@@ -75,6 +75,8 @@ class Clauses:
             elif any(e.leaf.cue & lx.NEG_AFTER for e in events):
                 return  # "effusion on the left; none on the right"
         made = scope.made
+        if events[0].leaf.cue & lx.EXCHANGE and self._last is not None:
+            self._exchange(self._last, events)
         attributes: list[tuple[int, bool]] = []  # event index, directly denied ("no new ...")
         stops: list[int] | None = None
         loose: list[int] = []  # descriptors that have found nothing to describe yet
@@ -269,6 +271,15 @@ class Clauses:
             if self._called(leaf, known.concept) and not (side and known.side and side != known.side):
                 return known.concept
         return leaf.concept
+
+    def _exchange(self, old: Mention, events: list[Event]) -> None:
+        """ "ETT exchanged for a tracheostomy": the device named before is out, unless both have one name."""
+        sized = self.lexicon.sized
+        new = next((e.leaf.concept for e in events if e.leaf.concept >= 0), -1)
+        if new >= 0 and new != old.concept and old.state >= UNCERTAIN and not (sized[new] or sized[old.concept]):
+            old.state = ABSENT
+            self._devices = [d for d in self._devices if d is not old]
+            self.changes.append((self.lexicon.concepts[old.concept].name, lx.RESOLVED, old.first, old.last))
 
     def _tip(self, events: list[Event], k: int, made: list[Mention]) -> None:
         """ "The tip lies in the stomach" speaks of the device named last, unless the clause names its own."""

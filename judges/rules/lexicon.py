@@ -27,8 +27,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 (
     NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
     PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
-    WITHDRAWN, ANYWHERE,
-) = (1 << n for n in range(32))  # fmt: skip
+    WITHDRAWN, ANYWHERE, EXCHANGE,
+) = (1 << n for n in range(33))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING = (1 << n for n in range(5))
@@ -39,7 +39,8 @@ _ROLES: Final = {
     "negation.before": NEG, "negation.after": NEG_AFTER, "negation.withdrawn": NEG_AFTER | WITHDRAWN,
     "negation.never": NEVER, "negation.partial": PARTIAL,
     "uncertain.before": UNC, "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER, "hypothetical.before": HYP,
-    "introduction": INTRODUCTION, "terminator": TERM, "contrast": CONTRAST, "reading": READING, "exist": EXIST,
+    "introduction": INTRODUCTION, "terminator": TERM, "contrast": CONTRAST, "exchange": CONTRAST | EXCHANGE,
+    "reading": READING, "exist": EXIST,
     "verb": VERB, "plural": PLURAL, "preposition": PREP, "object": OBJECT, "with": WITH, "and": AND, "or": OR,
     "normal": NORMAL, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING, "section.body": BODY,
     "section.skip": SKIP, "section.study": STUDY, "section.anywhere": ANYWHERE,

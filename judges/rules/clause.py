@@ -107,7 +107,7 @@ class Clauses:
                         attributes.pop()  # the side of the vein
                     attributes.append((k, False))
                     continue
-            if leaf.place & lexicon.heights[0] & lexicon.heights[1] and not made:
+            if leaf.place and not made and leaf.place & lexicon.heights[0] & lexicon.heights[1]:
                 scope.tip = k  # "It should be withdrawn"
             if kind & lx.THING:
                 if leaf.things[0] == lexicon.device:

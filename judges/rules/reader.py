@@ -141,7 +141,7 @@ class Reader:
                     study = bool(leaf.cue & lx.STUDY)
                     i = last + 2
                     continue
-                if leaf.place & self.lexicon.above_carina and words[last] == "carina" and events:
+                if leaf.place and events and words[last] == "carina" and leaf.place & self.lexicon.above_carina:
                     leaf = self._height(leaf, events[-1], i)
                 events.append(Event(i, last, leaf))
                 fresh = False

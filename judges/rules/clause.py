@@ -15,6 +15,7 @@ from judges.rules.findings import ABSENT, UNCERTAIN, Event, Implied, Mention
 from judges.rules.scope import HEARD, Scope
 
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
+_ENDS_DESCRIPTION: Final = lx.COMMA | lx.OR | lx.EXIST | lx.TERM
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
 _NEAR: Final = 5  # how many anatomies on either side of a word are tried
@@ -85,30 +86,31 @@ class Clauses:
         for k, event in enumerate(events):
             first, last, leaf = event
             cue, kind = leaf.cue, leaf.kind
-            if cue & lx.WITHDRAWN and around.moved(events, k):
-                continue
             if cue:
+                if cue & lx.WITHDRAWN and around.moved(events, k):
+                    continue
                 if cue & HEARD:
                     if cue & lx.NEG and not made:
                         scope.where = around.side_of_subject(events, k)
                     scope.hear(k, event)
                 if cue & lx.VERB:
                     scope.listing = False
-                if cue & (lx.COMMA | lx.OR | lx.EXIST | lx.TERM):
+                if loose and cue & _ENDS_DESCRIPTION:
                     loose = []  # "compared to the old study, rib fracture"
                 if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
                     since = self._settle(scope, k, named, since, settled)
             concept, begin, end = leaf.concept, first, last
-            if concept >= 0 and leaf.place:  # "IJ": a line or a vein
-                if around.is_adjective(events, k, lexicon.sized):
-                    continue
-                if made and not lexicon.sized[made[-1].concept] and around.holds(events, k, made[-1].last):
-                    if attributes and attributes[-1][0] == k - 1 and events[k - 1].leaf.side:
-                        attributes.pop()  # the side of the vein
-                    attributes.append((k, False))
-                    continue
-            if leaf.place and not made and leaf.place & lexicon.heights[0] & lexicon.heights[1]:
-                scope.tip = k  # "It should be withdrawn"
+            if leaf.place:
+                if concept >= 0:  # "IJ": a line or a vein
+                    if around.is_adjective(events, k, lexicon.sized):
+                        continue
+                    if made and not lexicon.sized[made[-1].concept] and around.holds(events, k, made[-1].last):
+                        if attributes and attributes[-1][0] == k - 1 and events[k - 1].leaf.side:
+                            attributes.pop()  # the side of the vein
+                        attributes.append((k, False))
+                        continue
+                if not made and leaf.place & lexicon.heights[0] & lexicon.heights[1]:
+                    scope.tip = k  # "It should be withdrawn"
             if kind & lx.THING:
                 if leaf.things[0] == lexicon.device:
                     scope.tip = k

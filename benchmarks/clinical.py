@@ -115,7 +115,7 @@ def coding(judge: RulesJudge) -> None:
             found[heading] += bool(concepts & positive)
         if report.mesh == ("No Indexing",):
             continue
-        for name in positive:
+        for name in positive - {"borderline_heart"}:  # what is "top normal" is normal to the coders
             said[name] += 1
             backed[name] += any(name in concepts for _, concepts in gold)
     print(f"judge(r, r) without any error and exactly 1: {share(clean, len(all_reports))}")

@@ -17,7 +17,7 @@ _CALCIFIED = (
     "pericardial_calcification nodule"
 ).split()
 _SPINE = "degenerative_spine degenerative_bone osteophyte hyperostosis arthritis".split()
-_BREAK = "fracture rib_fracture clavicle_fracture sternal_fracture vertebral_compression rib_deformity spine_deformity bone_abnormality".split()
+_BREAK = "fracture rib_fracture clavicle_fracture sternal_fracture vertebral_compression rib_deformity spine_deformity bone_abnormality old_fracture old_rib_fracture".split()
 _SURGICAL = (
     "surgical_clip surgical_material sternotomy cabg cholecystectomy postoperative_change orthopedic_hardware spinal_fusion "
     "device valve_prosthesis foreign_body lung_resection"
@@ -39,9 +39,9 @@ HEADINGS: dict[str, list[str]] = {
     "Consolidation": _LUNG,
     "Pneumonia": _LUNG,
     "Markings": ["increased_markings", "interstitial_opacity", "congestion", "lung_opacity", "fibrosis", "airway_disease", "scarring"],
-    "Cardiomegaly": ["cardiomegaly", "chamber_enlargement", "pericardial_effusion"],
-    "Cardiac Shadow": ["cardiomegaly", "chamber_enlargement", "pericardial_effusion"],
-    "Heart": ["cardiomegaly", "chamber_enlargement", "valve_prosthesis", "valve_calcification", "cabg"],
+    "Cardiomegaly": ["cardiomegaly", "borderline_heart", "chamber_enlargement", "pericardial_effusion"],
+    "Cardiac Shadow": ["cardiomegaly", "borderline_heart", "chamber_enlargement", "pericardial_effusion"],
+    "Heart": ["cardiomegaly", "borderline_heart", "chamber_enlargement", "valve_prosthesis", "valve_calcification", "cabg"],
     "Heart Ventricles": ["chamber_enlargement", "cardiomegaly"],
     "Heart Atria": ["chamber_enlargement", "cardiomegaly"],
     "Heart Failure": ["heart_failure", "edema", "congestion"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from judges import scores
 from judges.base import CATEGORIES, Category, Evidence
 from judges.rules.findings import Denial, Finding, Findings, Span
 from judges.rules.lexicon import Lexicon
@@ -33,6 +34,8 @@ class Account:
 
     def worth(self, finding: Finding) -> float:
         weight = self.lexicon.concepts[finding.concept].weight
+        if finding.place & self.lexicon.astray:  # that a device lies wrong matters more than that it is there
+            weight = scores.MAJOR
         return weight if finding.certain else weight * UNCERTAIN
 
     def expect(self, finding: Finding) -> None:

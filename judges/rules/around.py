@@ -10,8 +10,12 @@ from judges.rules.findings import Event
 
 _ENDS_NORMAL: Final = lx.VERB | lx.NORMAL | lx.NEG | lx.TERM | lx.EXIST
 _ENDS_SEARCH: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.COLON | lx.VERB | lx.NEG | lx.PREP
+_ENDS_SUBJECT: Final = lx.COMMA | lx.AND | lx.OR | lx.TERM | lx.EXIST | lx.COLON | lx.PREP | lx.NEG
 _AHEAD: Final = 8  # how many phrases ahead a cue looks for its finding
 _NORMAL_AHEAD: Final = 12  # and a leading "normal" for its anatomies
+
+Subject = tuple[int, int]
+"""An anatomy, and the side of it that is meant (0 = both, or not said)."""
 
 
 def has_substance(leaf: lx.Leaf) -> bool:
@@ -114,6 +118,16 @@ def _is_modifier(leaf: lx.Leaf) -> bool:
     return bool(leaf.side | leaf.zone | leaf.severity) and leaf.concept < 0 and not (leaf.change or leaf.place)
 
 
+def denied_grade(events: list[Event], k: int) -> bool:
+    """Whether phrase `k` is a grade that is itself denied, of something named before: "is not | very | large"."""
+    before, here = events[k - 1], events[k]
+    if not k or not here.leaf.severity or here.first - before.last > 2 or not before.leaf.cue & lx.NEG:
+        return False
+    if before.leaf.kind & lx.ATTRIBUTE or next_finding(events, k, 0) >= 0:
+        return False
+    return all(e.leaf.concept < 0 for e in events[k + 1 : k + _AHEAD])
+
+
 def next_finding(events: list[Event], k: int, stop: int) -> int:
     """The finding that known words lead to, without a gap or a cue in `stop`: "calcified | LLL granuloma"; else -1."""
     for j in range(k + 1, min(k + _AHEAD, len(events))):
@@ -123,6 +137,34 @@ def next_finding(events: list[Event], k: int, stop: int) -> int:
         if leaf.concept >= 0:
             return leaf.concept
     return -1
+
+
+def moved(events: list[Event], k: int) -> bool:
+    """Whether a distance or a place follows, so that what is withdrawn is still there: "withdrawn by 3 cm"."""
+    return any(e.leaf.size or e.leaf.place or e.leaf.kind & lx.THING for e in events[k + 1 : k + 1 + _AHEAD])
+
+
+def is_adjective(events: list[Event], k: int, sized: tuple[bool, ...]) -> bool:
+    """Whether a vein stands for no line of its own, as the device follows: "left subclavian | approach | ICD"."""
+    if k + 1 == len(events) or events[k + 1].first - events[k].last > 2:
+        return False
+    concept = events[k + 1].leaf.concept
+    return concept >= 0 and not sized[concept]
+
+
+def holds(events: list[Event], k: int, after: int) -> bool:
+    """Whether a vein is the place of the device that ends at word `after`: "left PICC, tip in the IJ"."""
+    ends = lx.AND | lx.OR | lx.TERM | lx.WITH | lx.BREAK
+    if not governed(events, k):
+        return False
+    for event in reversed(events[max(0, k - _AHEAD) : k]):
+        if event.last <= after:
+            return True
+        if event.leaf.kind & lx.THING:  # "with its tip in the IJ"
+            ends &= ~lx.WITH
+        if event.leaf.cue & ends:
+            return False
+    return False
 
 
 def names_subject(events: list[Event], k: int) -> bool:
@@ -176,15 +218,46 @@ def start_of_subject(events: list[Event], k: int, since: int) -> int:
     return events[start].first
 
 
-def following(events: list[Event], k: int) -> tuple[list[int], int]:
-    """Anatomies that a leading "normal" speaks of, and where they end: "normal heart size and mediastinal contours"."""
-    found: list[int] = []
-    end = events[k].last + 1
-    for event in events[k + 1 : k + _NORMAL_AHEAD]:
-        leaf = event.leaf
+def side_of(events: list[Event], k: int) -> int:
+    """The side of the anatomy that phrase `k` names: "left lung", "right upper lung field"; 0 = not said, or both."""
+    side = events[k].leaf.side
+    while k and events[k - 1].last + 1 == events[k].first:
+        k -= 1
+        leaf = events[k].leaf
+        if leaf.kind & (lx.NAMED | lx.SAYS) or not (leaf.side or leaf.zone):
+            break
+        side |= leaf.side
+    return side % lx.BOTH
+
+
+def side_behind(events: list[Event], k: int) -> int:
+    """The side that a preposition adds to phrase `k`: "clear on the right"; 0 = none, or both."""
+    if k + 2 >= len(events) or not events[k + 1].leaf.cue & lx.PREP or events[k + 1].leaf.cue & lx.WITH:
+        return 0
+    touching = events[k].last + 1 == events[k + 1].first and events[k + 1].last + 1 == events[k + 2].first
+    return events[k + 2].leaf.side % lx.BOTH if touching else 0
+
+
+def side_of_subject(events: list[Event], k: int) -> int:
+    """The side of the anatomy that phrase `k` still speaks of: "the right lung is clear | without effusion"."""
+    for j in range(k - 1, max(-1, k - _AHEAD), -1):
+        leaf = events[j].leaf
         if leaf.kind & lx.BARE:
-            found.append(leaf.anatomy)
-            end = event.last + 1
+            return side_of(events, j)
+        if leaf.cue & _ENDS_SUBJECT or leaf.concept >= 0:
+            break
+    return 0
+
+
+def following(events: list[Event], k: int) -> tuple[list[Subject], int]:
+    """Anatomies that a leading "normal" speaks of, and where they end: "normal heart size and mediastinal contours"."""
+    found: list[Subject] = []
+    end = events[k].last + 1
+    for j in range(k + 1, min(k + _NORMAL_AHEAD, len(events))):
+        leaf = events[j].leaf
+        if leaf.kind & lx.BARE:
+            found.append((leaf.anatomy, side_of(events, j)))
+            end = events[j].last + 1
         elif leaf.concept >= 0 or leaf.descriptors or leaf.cue & _ENDS_NORMAL:
             break
     return found, end

@@ -80,7 +80,7 @@ class Binder:
             if at >= 0:
                 target = self.mentions[at]
                 target.zone |= leaf.zone
-                if leaf.size and self._measures(k, target.concept):
+                if leaf.size and self._measures(k):
                     target.size = max(target.size, leaf.size)
                 severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
                 if leaf.cue & lx.NOTABLE and target.state == ABSENT:
@@ -132,19 +132,21 @@ class Binder:
             free = False  # "volume loss in the right hemithorax following lobectomy"
         return (at, True) if free else (at - 1, False)
 
-    def _measures(self, k: int, concept: int) -> bool:
+    def _measures(self, k: int) -> bool:
         """Whether this is the size of a finding, not a distance: "3 cm above the carina", "should be advanced 2 cm"."""
         after = self.events[k + 1 : k + 2]
-        if concept == self.lexicon.malposition:
-            return False
         return not (after and after[0].leaf.place and self._device(self.events[k].first) is not None)
 
     def _exchange(self, k: int) -> None:
         """ "The tube has been replaced by a tracheostomy": one device goes, another comes."""
         sized, mentions = self.lexicon.sized, self.mentions
         after = bisect_left(self._firsts, self.events[k].first)
-        for at, change in ((after - 1, lx.RESOLVED), (after, lx.NEW)):
-            if 0 <= at < len(mentions) and not sized[mentions[at].concept]:
+        if after == len(mentions) or (after and mentions[after].concept == mentions[after - 1].concept):
+            changes = [(min(after, len(mentions) - 1), lx.NEW)]  # one catheter for another: there is one
+        else:
+            changes = [(after - 1, lx.RESOLVED), (after, lx.NEW)]
+        for at, change in changes:
+            if at >= 0 and not sized[mentions[at].concept]:
                 self._changed.append(_Changed(k, at, -1, ahead=change == lx.NEW, change=change))
 
     def _meets(self, k: int) -> bool:

@@ -9,12 +9,14 @@ from typing import Final
 
 from judges.rules import around
 from judges.rules import lexicon as lx
+from judges.rules.around import Subject
 from judges.rules.attributes import Binder
-from judges.rules.findings import UNCERTAIN, Change, Event, Implied, Mention
+from judges.rules.findings import ABSENT, UNCERTAIN, Change, Event, Implied, Mention
 from judges.rules.scope import HEARD, Scope
 
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
 _SPARED: Final = lx.SPARING | lx.COMMA | lx.TERM | lx.EXIST | lx.WITH
+_ENDS_DESCRIPTION: Final = lx.COMMA | lx.OR | lx.EXIST | lx.TERM
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
 _HEADLESS: Final = lx.AND | lx.OR | lx.UNC | lx.UNC_SOFT | lx.READING
@@ -28,6 +30,8 @@ _DEVICES: Final = 4  # how many named devices "the tube" may still mean
 
 Place = tuple[int, int, int]
 """First word, anatomy, and the concept whose phrase names it (-1: it stands for itself)."""
+Named = tuple[int, int, int]
+"""First word, anatomy, and the side of it that is meant."""
 
 
 class Clauses:
@@ -39,9 +43,9 @@ class Clauses:
         self.implied: list[Implied] = []
         """What normality rules out."""
         self.changes: list[Change] = []
-        self.topic: list[int] = []
+        self.topic: list[Subject] = []
         """The anatomy of a heading: "HEART: Enlarged. Stable." """
-        self._carry: list[int] = []
+        self._carry: list[Subject] = []
         """Anatomies that the sentence has named so far: the subject of "and mildly enlarged"."""
         self._last: Mention | None = None
         """The finding that the sentence named last: the subject of ", but has increased"."""
@@ -88,15 +92,32 @@ class Clauses:
             first, last, leaf = event
             cue, kind = leaf.cue, leaf.kind
             if cue:
+                if cue & lx.WITHDRAWN and around.moved(events, k):
+                    continue
                 if cue & HEARD:
+                    if cue & lx.NEG and not made:
+                        scope.where = around.side_of_subject(events, k)
                     scope.hear(k, event)
                 if cue & lx.VERB:
                     scope.listing, scope.said = False, scope.said or bool(made)
                 if cue & _SPARED:
                     spared = bool(cue & lx.SPARING)
+                if loose and cue & _ENDS_DESCRIPTION:
+                    loose = []  # "compared to the old study, rib fracture"
                 if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
                     since = self._settle(scope, k, named, since, settled)
             concept, begin, end = leaf.concept, first, last
+            if leaf.place:
+                if concept >= 0:  # "IJ": a line or a vein
+                    if around.is_adjective(events, k, lexicon.sized):
+                        continue
+                    if made and not lexicon.sized[made[-1].concept] and around.holds(events, k, made[-1].last):
+                        if attributes and attributes[-1][0] == k - 1 and events[k - 1].leaf.side:
+                            attributes.pop()  # the side of the vein
+                        attributes.append((k, False))
+                        continue
+                if not made and leaf.place & lexicon.heights[0] & lexicon.heights[1]:
+                    scope.tip = k  # "It should be withdrawn"
             if kind & lx.THING:
                 if leaf.things[0] == lexicon.device:
                     scope.tip = k
@@ -104,7 +125,8 @@ class Clauses:
                     concept = self._meant(leaf, made, events[k - 1].leaf.side if k else 0)
             if kind & lx.SAYS:
                 if leaf.absent and not scope.hyp:
-                    self.implied.append((leaf.absent, first, last, False))
+                    side = around.side_of(events, k) or around.side_of_subject(events, k)
+                    self.implied.append((leaf.absent, first, last, False, side))
                 if leaf.descriptors and self._refines(leaf, around.next_finding(events, k, 0)):
                     loose += leaf.descriptors
                     concept = -1
@@ -137,7 +159,7 @@ class Clauses:
                 at = k
                 self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
                 loose, since, spared = [], end + 1, False
-            elif kind & lx.ATTRIBUTE and not (spared and not leaf.change):
+            elif kind & lx.ATTRIBUTE and not (spared and not leaf.change) and not around.denied_grade(events, k):
                 attributes.append((k, scope.bare and not cue & lx.NEG))
                 scope.attribute(k, leaf)
             if kind & lx.NAMED:
@@ -146,7 +168,7 @@ class Clauses:
         if scope.tip >= 0:
             self._tip(events, scope.tip, made)
         if named:
-            self._carry = [a for _, a in named[-_SUBJECTS:]]
+            self._carry = [a[1:] for a in named[-_SUBJECTS:]]
             if heading:
                 self.topic = self._carry[:1]
         if attributes and settled:  # "the left lung is clear, right effusion"
@@ -157,15 +179,15 @@ class Clauses:
             ]
         self._finish(events, made, attributes, places, continues)
 
-    def _survey(self, events: list[Event]) -> tuple[list[Place], list[tuple[int, int]], bool, bool]:
+    def _survey(self, events: list[Event]) -> tuple[list[Place], list[Named], bool, bool]:
         """Anatomies with zones, anatomies alone, whether anything is named, and whether it is a heading."""
         lung = self.lexicon.lung
         places: list[Place] = []
-        named: list[tuple[int, int]] = []
+        named: list[Named] = []
         subject, heading = self._last is None, False
         for i, (first, _, leaf) in enumerate(events):
             if leaf.kind & lx.NAMED:
-                named.append((first, leaf.anatomy))
+                named.append((first, leaf.anatomy, around.side_of(events, i)))
                 places.append((first, leaf.anatomy, leaf.concept))
             elif leaf.zone:
                 places.append((first, lung, leaf.concept))
@@ -214,6 +236,8 @@ class Clauses:
 
     def _mention(self, scope: Scope, k: int, concept: int, begin: int, end: int) -> None:
         leaf = scope.events[k].leaf
+        if scope.source is not None and scope.taken:  # "sclerotic bone lesions consistent with metastases"
+            concept = self.lexicon.pairs.get((-1 - scope.source.concept, concept), concept)
         state = scope.state(k, leaf, concept)
         mention = Mention(
             concept,
@@ -221,7 +245,7 @@ class Clauses:
             end,
             state,
             scope.neg and (scope.partial or bool(leaf.cue & lx.PARTIAL)),
-            side=leaf.side,
+            side=leaf.side or (scope.where if state == ABSENT and self.lexicon.thoracic[concept] else 0),
             zone=leaf.zone,
             severity=leaf.severity & _FAINT,
         )
@@ -286,36 +310,36 @@ class Clauses:
 
     # ----- normality and description ----------------------------------------------------------------------------------
 
-    def _settle(
-        self, scope: Scope, k: int, named: list[tuple[int, int]], since: int, settled: list[tuple[int, int]]
-    ) -> int:
+    def _settle(self, scope: Scope, k: int, named: list[Named], since: int, settled: list[tuple[int, int]]) -> int:
         """Phrase `k` says that something is normal; returns the word up to which anatomies have their verdict."""
         first, last, _ = scope.events[k]
         begin = bisect_left(named, (since,))
-        here, start, end = [a for _, a in named[begin : bisect_left(named, (first,))]], first, last + 1
+        here, start, end = [a[1:] for a in named[begin : bisect_left(named, (first,))]], first, last + 1
         if here:
             start = around.start_of_subject(scope.events, k, since)
         else:
             here, end = around.following(scope.events, k)
-        self._normal(here or ([] if named else self._carry or self.topic), first, last)
+        behind = around.side_behind(scope.events, k)
+        speaks = here or ([] if named else self._carry or self.topic)
+        self._normal([(anatomy, side or behind) for anatomy, side in speaks], first, last)
         settled.append((start, end))
         return end
 
-    def _normal(self, anatomies: Iterable[int], first: int, last: int, partial: bool = False) -> None:
+    def _normal(self, anatomies: Iterable[Subject], first: int, last: int, partial: bool = False) -> None:
         """What the normality of these anatomies rules out."""
-        for anatomy in anatomies:
-            self.implied.append((self.lexicon.normal[anatomy], first, last, partial))
+        for anatomy, side in anatomies:
+            self.implied.append((self.lexicon.normal[anatomy], first, last, partial, side))
 
-    def _abnormal(self, named: list[tuple[int, int]], begun: int, since: int) -> list[int]:
+    def _abnormal(self, named: list[Named], begun: int, since: int) -> list[Subject]:
         """What a denied "abnormality" speaks of.
 
         Not of what "acute" stands for, where bones or the like are meant: "no acute osseous abnormality".
         """
         normal, thoracic, acute = self.lexicon.normal, self.lexicon.thoracic, self.lexicon.acute
         begin, either = bisect_left(named, (begun,)), bisect_left(named, (since,))
-        found = [a for _, a in named[begin : begin + _SUBJECTS] or named[either : either + _SUBJECTS]]
-        others = [a for a in found if a != acute]
-        if others and not any(thoracic[c] for a in others for c in normal[a]):
+        found = [a[1:] for a in named[begin : begin + _SUBJECTS] or named[either : either + _SUBJECTS]]
+        others = [a for a in found if a[0] != acute]
+        if others and not any(thoracic[c] for a, _ in others for c in normal[a]):
             found = others
         return found or self._carry or self.topic
 
@@ -336,7 +360,7 @@ class Clauses:
         if best is not None:
             return best[1], best[2]
         if leaf.concept < 0 and not places:
-            for anatomy, key in itertools.product(self._carry or self.topic, keys):
+            for (anatomy, _), key in itertools.product(self._carry or self.topic, keys):
                 if (anatomy, key) in pairs:
                     return pairs[anatomy, key], at
         return None

@@ -51,6 +51,8 @@ UNSAID_ASTRAY: Final = 0.5
 OTHER_ZONE: Final = 0.75
 """Share of the credit for another zone of the lung, or a tip next door; `OTHER_PLACE` for one that is elsewhere."""
 OTHER_PLACE: Final = 0.25
+MISPLACED: Final = 0.5
+"""Penalty for a device that is well placed and said to lie where none belongs."""
 ONE_BAND: Final = 0.85
 """Share of the credit for a severity one band off (small/moderate), or a size over 1.5 times off."""
 FAR_BAND: Final = 0.5
@@ -343,6 +345,7 @@ def _attributes(
     name = account.name(y)
     serious = account.worth(y) >= SIGNIFICANT
     wrong = False
+    mine, theirs = (f.place & ~lexicon.malposed or f.place for f in (x, y))
 
     if x.contradicted and not y.contradicted:
         share, wrong = 0.0, True
@@ -371,24 +374,28 @@ def _attributes(
             account.penalty += WRONG_SIDE * account.worth(y)
         detail = f"{_SIDE_NAME[x.side]}/{_SIDE_NAME[y.side]}"
         account.error("wrong_location", name, serious and x.side > 0, x.span, y.span, detail)
-    elif y.place and not x.place & y.place:
-        astray = bool(y.place & lexicon.astray)
-        if x.place & lexicon.next_to(y.place):
+    elif theirs and not mine & theirs:
+        astray = bool(theirs & lexicon.astray)
+        if mine & lexicon.next_to(theirs):
             share *= OTHER_ZONE
             account.error("wrong_location", name, False, x.span, y.span, "tip")
-        elif x.place or astray:
-            share, wrong = share * (OTHER_PLACE if x.place else UNSAID_ASTRAY), True
+        elif astray and lexicon.malposed in (mine, theirs) and mine & lexicon.astray:
+            share *= UNSAID  # that it lies wrong is said, or where: "malpositioned", "in the right main bronchus"
+        elif mine or astray:
+            share, wrong = share * (OTHER_PLACE if mine else UNSAID_ASTRAY), True
             account.error("wrong_location", name, True, x.span, y.span, "tip")
         else:
             share *= UNSAID
-    elif x.place & lexicon.astray & ~y.place:
-        share, wrong = share * (_aim(x.place, y.place, y.place, OTHER_PLACE) if y.place else OTHER_PLACE), True
+    elif mine & lexicon.astray & ~theirs:
+        share, wrong = share * (_aim(mine, theirs, theirs, OTHER_PLACE) if theirs else OTHER_PLACE), True
+        if not theirs & lexicon.astray:
+            account.penalty += MISPLACED
         account.error("wrong_location", name, True, x.span, y.span, "tip")
     elif x.zone and y.zone and not x.zone & y.zone:
         share *= OTHER_ZONE
         account.error("wrong_location", name, False, x.span, y.span, "zone")
     else:
-        share *= _aim(x.place, y.place, y.place | lexicon.next_to(y.place), OTHER_PLACE)
+        share *= _aim(mine, theirs, theirs | lexicon.next_to(theirs), OTHER_PLACE)
         share *= _aim(x.zone, y.zone, _next_to(y.zone), OTHER_ZONE)
 
     far: bool | None = None  # None: no error of severity

@@ -22,8 +22,8 @@ class Event(NamedTuple):
     leaf: Leaf
 
 
-Implied = tuple[tuple[int, ...], int, int, bool]
-"""Concepts that normality rules out, first and last word that say so, whether only in part."""
+Implied = tuple[tuple[int, ...], int, int, bool, int]
+"""Concepts that normality rules out, first and last word that say so, whether only in part, the side if only one is."""
 
 
 @dataclass(slots=True)
@@ -90,10 +90,12 @@ class Denial(NamedTuple):
     """One negative statement."""
 
     partial: bool
-    """Denied only in part: "no new effusion"."""
+    """Denied only in part: "no new effusion", or by what is normal on one side."""
     explicit: bool
     """Named, not implied by a normality phrase."""
     span: Span
+    side: int = 0
+    """The side to which a denial is limited: "the left lung is clear"; 0 = not limited."""
 
 
 @dataclass(frozen=True, slots=True)

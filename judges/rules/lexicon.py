@@ -27,8 +27,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 (
     NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
     PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
-    THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE,
-) = (1 << n for n in range(41))  # fmt: skip
+    THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
+) = (1 << n for n in range(43))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING = (1 << n for n in range(5))
@@ -36,15 +36,15 @@ LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 _ROLES: Final = {
-    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.never": NEVER, "negation.partial": PARTIAL,
-    "negation.except": EXCEPT, "uncertain.before": UNC, "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER,
-    "uncertain.than": THAN, "hypothetical.before": HYP, "hypothetical.history": HISTORY,
-    "introduction": INTRODUCTION, "terminator": TERM, "contrast": CONTRAST, "reading": READING, "exist": EXIST,
-    "verb": VERB, "plural": PLURAL, "preposition": PREP, "object": OBJECT, "with": WITH, "beside": BESIDE,
-    "and": AND, "or": OR, "normal": NORMAL, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING,
-    "section.body": BODY, "section.skip": SKIP, "section.study": STUDY, "sparing": SPARING,
-    "uncertain.setting": SETTING, "former": FORMER, "some": SOME, "change.exchanged": EXCHANGED, "change.more": MORE,
-    "notable": NOTABLE,
+    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.withdrawn": NEG_AFTER | WITHDRAWN,
+    "negation.never": NEVER, "negation.partial": PARTIAL, "negation.except": EXCEPT, "uncertain.before": UNC,
+    "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER, "uncertain.than": THAN, "uncertain.setting": SETTING,
+    "hypothetical.before": HYP, "hypothetical.history": HISTORY, "introduction": INTRODUCTION, "terminator": TERM,
+    "contrast": CONTRAST, "reading": READING, "exist": EXIST, "verb": VERB, "plural": PLURAL, "preposition": PREP,
+    "object": OBJECT, "with": WITH, "beside": BESIDE, "and": AND, "or": OR, "normal": NORMAL, "sparing": SPARING,
+    "former": FORMER, "some": SOME, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING,
+    "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "section.body": BODY,
+    "section.skip": SKIP, "section.study": STUDY, "section.anywhere": ANYWHERE,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
@@ -142,7 +142,12 @@ class Lexicon:
     adjacent: tuple[int, ...]
     """Per place: the places next to it."""
     astray: int
-    """Those of them where no tip belongs."""
+    """Those of them where no tip belongs, and the one that only says so; each of them says it."""
+    malposed: int
+    """The one that only says so: a device "should be repositioned"."""
+    above_carina: int
+    heights: tuple[int, int]
+    """What `above_carina` is where the tip is too near and too far above it."""
     sized: tuple[bool, ...]
     """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
     thoracic: tuple[bool, ...]
@@ -155,8 +160,6 @@ class Lexicon:
     """The anatomy that "acute" stands for where no other is named: "no acute abnormality"."""
     device: int
     """The concept that every device descends from."""
-    malposition: int
-    """The concept of a device that lies wrong."""
     lookalikes: frozenset[tuple[int, int]]
     """Pairs of concepts, either way round, that one film may not tell apart, nor their descendants."""
     links: frozenset[str]
@@ -335,6 +338,10 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         )
         for name, entry in entries.items()
     )
+
+    def places(*names: str) -> int:
+        return sum(1 << list(cues["place"]).index(name) for name in names)
+
     lung, pleura = ids["lung_opacity"], ids["pleural_abnormality"]
     digest = hashlib.sha256()
     for name in FILES:
@@ -347,7 +354,10 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         pairs=pairs,
         places=tuple(cues["place"]),
         adjacent=_adjacent(list(cues["place"]), cues["adjacent"]),
-        astray=sum(1 << list(cues["place"]).index(name) for name in cues["astray"]),
+        astray=places(*cues["astray"]),
+        malposed=places("astray"),
+        above_carina=places("above_carina"),
+        heights=(places("too_low", "astray"), places("too_high", "astray")),
         sized=tuple(ids["device"] != i and ids["device"] not in c.ancestors for i, c in enumerate(concepts)),
         thoracic=tuple(
             bool({lung, pleura} & {i, *c.ancestors}) or entries[c.name].get("thoracic", False)
@@ -357,7 +367,6 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         chest=anatomies["cardiopulmonary"],
         acute=anatomies["acute"],
         device=ids["device"],
-        malposition=ids["malpositioned_device"],
         lookalikes=frozenset(
             pair for names in data["lookalikes"] for pair in itertools.permutations(ids_of(names, "lookalikes"), 2)
         ),
@@ -415,9 +424,10 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
     for name, group in cues["zone_side"].items():
         for leaf in each(group):
             leaf.side |= _SIDE[name]
-    for bit, group in enumerate(cues["place"].values()):
+    nowhere = 1 << list(cues["place"]).index("astray")
+    for bit, (name, group) in enumerate(cues["place"].items()):
         for leaf in each(group):
-            leaf.place, leaf.side = 1 << bit, 0
+            leaf.place, leaf.side = 1 << bit | (nowhere if name in cues["astray"] else 0), 0
 
 
 @lru_cache(maxsize=1)

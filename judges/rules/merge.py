@@ -57,13 +57,19 @@ def merge(
         if concept not in positive:
             full = [m for m in every if not (m.partial or m.severity)]
             named = min(full or every, key=lambda m: m.first)
-            negative[concept] = Denial(not full, True, locate(named.first, named.last))
-    for normal, first_word, last_word, partial in implied:
-        denial = Denial(partial, False, locate(first_word, last_word))
+            side = _one_side({m.side for m in full}) if full and concepts[concept].sided else 0
+            negative[concept] = Denial(not full, True, locate(named.first, named.last), side)
+    for normal, first_word, last_word, partial, where in implied:
+        span = locate(first_word, last_word)
         for concept in normal:
             known = negative.get(concept)
-            if concept not in positive and (known is None or (known.partial and not partial)):
-                negative[concept] = denial
+            side = where if concepts[concept].sided and not partial else 0
+            if concept in positive:
+                continue
+            if known is None or (known.partial and not (partial or side)):
+                negative[concept] = Denial(partial or side > 0, False, span, side)
+            elif known.side and not partial and not _one_side({side, known.side}):
+                negative[concept] = Denial(False, known.explicit, known.span)  # the right lung is clear, and the left
     for concept, by_side in positive.items():
         opposite = concepts[concept].opposite
         if opposite is not None and opposite not in positive and opposite not in negative:
@@ -79,8 +85,13 @@ def merge(
             side = 0
         before = compared.get((name, side))
         compared[name, side] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
-    overall = any(len(normal) >= _OVERALL and not partial for normal, _, _, partial in implied)
+    overall = any(len(normal) >= _OVERALL and not (partial or where) for normal, _, _, partial, where in implied)
     return Findings(positive, dict(sorted(negative.items())), compared, empty, overall)
+
+
+def _one_side(sides: set[int]) -> int:
+    """The one side of these denials; 0 = together they leave no side out."""
+    return sides.pop() % lx.BOTH if len(sides) == 1 else 0
 
 
 def _by_side(found: list[Mention], *, sided: bool) -> dict[int, list[Mention]]:
@@ -114,7 +125,7 @@ def _finding(
         concept=concept,
         side=side,
         zone=zone,
-        severity=severity,
+        severity=severity if sized else 0,  # "the tube is advanced"
         place=place,
         size=max(m.size for m in mentions) if sized else 0.0,
         certain=certain,

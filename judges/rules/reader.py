@@ -35,6 +35,9 @@ _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _HEADED: Final = 8  # words of a report that says no more than a heading and "normal"
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
+_LOW_TIP, _HIGH_TIP = 20.0, 70.0  # millimetres above the carina between which an airway tube lies well
+_BESIDE: Final = 3  # words from a measurement to what it measures: "1 cm directly above the carina"
+_SAME: Final = 0.1  # share by which two measurements of one thing may differ
 
 
 class Reader:
@@ -80,7 +83,7 @@ class Reader:
             if leaf is None:
                 return []
             if last == len(only) - 1:
-                return [(normal.absent, said[start][0], said[-1][0], False)] if leaf.cue & lx.NORMAL else []
+                return [(normal.absent, said[start][0], said[-1][0], False, 0)] if leaf.cue & lx.NORMAL else []
             if start or not leaf.cue & lx.BODY:
                 return []
         return []
@@ -142,6 +145,7 @@ class Reader:
         events: list[Event] = []
         fresh = blank = True  # at the start of a sentence; blank: not even a number or gap in it
         skipping = study = False
+        size = former = 0.0  # the measurement that the sentence gives, and the one it had
         held: tuple[int, ...] | None = None  # what there was when a section began that only a later heading drops
         i = 0
         while i < count:
@@ -157,12 +161,11 @@ class Reader:
                 if i + 1 < count and words[i + 1] in node:
                     leaf, last = _longest(node, words, i)
             if leaf is not None:
-                if (
-                    fresh
-                    and leaf.cue & (lx.BODY | lx.SKIP)
-                    and _heads(words, i, last, leaf)
-                    and not self._answers(words, last, leaf)
-                ):
+                if leaf.cue & (lx.BODY | lx.SKIP) and (
+                    (_heads(words, i, last, leaf) and not self._answers(words, last, leaf))
+                    if fresh
+                    else leaf.cue & lx.ANYWHERE and words[last + 1 : last + 2] == [":"] and text[starts[i]].isupper()
+                ):  # "COMPARISON: None FINDINGS: ..."
                     if not skipping or held is not None:
                         _sentence(clauses, events, i)
                     if held is not None:
@@ -171,6 +174,8 @@ class Reader:
                     study = bool(leaf.cue & lx.STUDY)
                     i = last + 2
                     continue
+                if leaf.place and events and words[last] == "carina" and leaf.place & self.lexicon.above_carina:
+                    leaf = self._height(leaf, events[-1], i)
                 events.append(Event(i, last, leaf))
                 fresh = False
             elif word[0].isalpha():
@@ -179,9 +184,15 @@ class Reader:
                 blank = False
             elif word[0].isdecimal():
                 blank = False
-                size = _millimetres(words, i, joined=i > 1 and _joins(words, i - 1, text, starts))
-                if size and not _former(words, i, self.lexicon.former):
-                    events.append(Event(i, i, lx.Leaf(size=size)))
+                length = _millimetres(words, i, joined=i > 1 and _joins(words, i - 1, text, starts))
+                if length and _former(words, i, self.lexicon.former):
+                    former = former or length  # of two dimensions the first
+                elif length:
+                    events.append(Event(i, i, lx.Leaf(size=length)))
+                    size = size or length
+                if length and size and former and self._grows(events):
+                    events.append(Event(i, i, lx.Leaf(change=_direction(former, size))))
+                    size = former = 0.0
             elif word in _PUNCTUATION:
                 events.append(Event(i, i, _PUNCTUATION[word]))
             elif word == "?" and i + 1 < count and _asks(words[i + 1], text[starts[i + 1]], fresh):
@@ -200,7 +211,7 @@ class Reader:
                     _sentence(clauses, events, i)
                     if study and held is not None and any(e.leaf.cue & lx.EXIST for e in events):
                         held = clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
-                events, fresh, blank = [], True, True
+                events, fresh, blank, size, former = [], True, True, 0.0, 0.0
                 if word == "\n":
                     clauses.topic = []
                     if study and held is not None:
@@ -208,6 +219,24 @@ class Reader:
             i = last + 1
         if not skipping or held is not None:
             _sentence(clauses, events, i)
+
+    def _height(self, leaf: lx.Leaf, before: Event, i: int) -> lx.Leaf:
+        """The place "above the carina", which starts at word `i`, by the measurement before it."""
+        size = before.leaf.size
+        if not size or i - before.last > _BESIDE or _LOW_TIP <= size <= _HIGH_TIP:
+            return leaf
+        return lx.Leaf(place=self.lexicon.heights[size > _HIGH_TIP])
+
+    def _grows(self, events: list[Event]) -> bool:
+        """Whether what these phrases measure has a size: a tube has none, only a distance."""
+        return next((self.lexicon.sized[e.leaf.concept] for e in events[-1:-_AHEAD:-1] if e.leaf.concept >= 0), False)
+
+
+def _direction(former: float, size: float) -> int:
+    """The change from one measurement to another: "9 mm, previously 15 mm"."""
+    if abs(size - former) < _SAME * former:
+        return lx.STABLE
+    return lx.WORSE if size > former else lx.BETTER
 
 
 def _longest(node: lx.Trie, words: list[str], i: int) -> tuple[lx.Leaf | None, int]:

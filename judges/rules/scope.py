@@ -95,6 +95,8 @@ class Scope:
     """The event that names the tip of a device."""
     some: bool = False
     """What follows is one of several."""
+    where: int = 0
+    """The side of the anatomy that the denial speaks of: "the right lung is clear without effusion"."""
     begun: int = 0
     """Where the denial began."""
     answer: int = -1

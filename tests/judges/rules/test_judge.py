@@ -183,6 +183,12 @@ SHAPES = {
     "changes of lists": "effusion and edema are unchanged, ",
     "half of a heading": "heart lung ; normal ",
     "slips": "pneumothroax effsion ",
+    "veins": "picc in left ij ",
+    "measurements": "nodule 9 mm, previously 15 mm ",
+    "headings in a line": "FINDINGS: effusion ",
+    "sides of what is normal": "left lung clear without ",
+    "exchanges": "picc exchanged for ett ",
+    "withdrawn": "ett has been withdrawn ",
 }
 
 

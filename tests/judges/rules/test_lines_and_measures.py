@@ -22,9 +22,9 @@ CASES = [
     ("Edema decr. Effusion stable.", "edema edema=better pleural_effusion pleural_effusion=stable"),
     ("ILD and CMG.", "cardiomegaly interstitial_opacity"),
     # the size now and the size before
-    ("Nodule measures 12 mm, previously 9 mm.", "nodule#12"),
-    ("Right pneumothorax of 15 mm (previously 22 mm).", "pneumothorax:right#15"),
-    ("15 mm nodule previously 9 mm.", "nodule#15"),
+    ("Nodule measures 12 mm, previously 9 mm.", "nodule#12 nodule=worse"),
+    ("Right pneumothorax of 15 mm (previously 22 mm).", "pneumothorax:right#15 pneumothorax=better"),
+    ("15 mm nodule previously 9 mm.", "nodule#15 nodule=worse"),
     ("Nodule of 9 x 8 mm previously.", "nodule"),
     # what "right" is
     ("Left base opacity could be pneumonia in the right clinical setting.",
@@ -94,7 +94,7 @@ CASES = [
     ("LINES/TUBES: NG tube in the stomach.", "enteric_tube@stomach"),
     ("Lines and tubes: none.", "-device"),
     # what should be done to a tube is no grade of it, and no size of that it lies wrong
-    ("ET tube 6 cm above the carina could be advanced 2 cm.", "endotracheal_tube@above_carina malpositioned_device"),
+    ("ET tube 6 cm above the carina could be advanced 2 cm.", "endotracheal_tube@above_carina-astray"),
     # names of devices
     ("Ryle's tube in the stomach.", "enteric_tube@stomach"),
     ("CVP line in the SVC.", "central_line@svc"),
@@ -103,18 +103,18 @@ CASES = [
     ("J-tube.", "enteric_tube"),
     ("Sengstaken-Blakemore tube.", "enteric_tube"),
     ("Laryngeal mask airway.", "airway_tube"),
-    ("Temperature probe in the esophagus.", "device@esophagus"),
+    ("Temperature probe in the esophagus.", "device@esophagus-astray"),
     ("Endobronchial valve in the right upper lobe.", "device:right^upper"),
     ("MitraClip.", "valve_prosthesis"),
     ("Left atrial appendage closure device.", "device"),
     ("Extracorporeal membrane oxygenation cannula.", "assist_device"),
     ("Fiducials in the left lower lobe.", "device:left^lower"),
     ("Biliary drain.", "device"),
-    ("Button battery in the esophagus.", "foreign_body@esophagus"),
+    ("Button battery in the esophagus.", "foreign_body@esophagus-astray"),
     ("The patient has been reintubated.", "endotracheal_tube"),
     ("Right humeral head replacement.", "orthopedic_hardware:right"),
     ("PICC tip in the left axilla.", "picc:left@subclavian"),
-    ("ETT tip in the hypopharynx.", "endotracheal_tube@pharynx"),
+    ("ETT tip in the hypopharynx.", "endotracheal_tube@pharynx-astray"),
     ("Pacer lead in the coronary sinus.", "pacemaker@right_atrium"),
     # names of findings
     ("Bibasilar reticulations.", "interstitial_opacity:both^lower"),
@@ -122,7 +122,7 @@ CASES = [
     ("Lymphangitic carcinomatosis.", "interstitial_opacity"),
     ("Right upper lobe fibrocavitary lesion.", "cavity:right^upper"),
     ("Organizing pneumonia.", "airspace_opacity"),
-    ("Radiation pneumonitis.", "airspace_opacity"),
+    ("Radiation pneumonitis.", "scarring"),
     ("Chronic lung changes.", "scarring"),
     ("Meniscus sign on the left.", "pleural_effusion:left"),
     ("Air is seen under the right hemidiaphragm.", "free_air:right"),
@@ -177,4 +177,4 @@ def test_one_word_among_others_does_not(read: Read, text: str) -> None:
 
 
 def test_a_lung_that_has_expanded_has_no_pneumothorax(read: Read) -> None:
-    assert read("The left lung has re-expanded.") == {"pneumothorax": "0", "lobar_collapse": "0"}
+    assert read("The lung has re-expanded.") == {"pneumothorax": "0", "lobar_collapse": "0"}

@@ -47,6 +47,15 @@ Describe = Callable[[str], set[str]]
         ("Recommend CT to exclude pulmonary nodule.", {}),
         ("INDICATION: cough, rule out pneumonia. FINDINGS: No nodule.", {"nodule": "-"}),
         ("CLINICAL HISTORY: Pneumonia. Effusion on CT.\nFINDINGS: No nodule.", {"nodule": "-"}),
+        # headings in the middle of a line
+        ("COMPARISON: None FINDINGS: Consolidation. Small effusion.", {"consolidation": "+", "pleural_effusion": "+"}),
+        ("INDICATION: cough FINDINGS: Consolidation. IMPRESSION: Edema.", {"consolidation": "+", "edema": "+"}),
+        ("EXAMINATION: CHEST (PORTABLE AP) INDICATION: Sepsis // ?pneumonia COMPARISON: ___ FINDINGS: Edema. Effusion.",
+         {"edema": "+", "pleural_effusion": "+"}),
+        ("FINDINGS: Small effusion COMPARISON: None", {"pleural_effusion": "+"}),
+        ("Findings: Small effusion Impression: Edema", {"pleural_effusion": "+", "edema": "+"}),
+        # ... and what is none
+        ("Nodule is among the findings: no edema.", {"nodule": "+", "edema": "-"}),
         # possible
         ("Opacity which may represent pneumonia.", {"lung_opacity": "+", "pneumonia": "?"}),
         ("No opacity to suggest pneumonia.", {"lung_opacity": "-", "pneumonia": "-"}),
@@ -253,6 +262,41 @@ def test_the_right_atrium_is_no_side(judge: RulesJudge) -> None:
     port = _finding(judge, text, "port")
     assert port.side == lx.LEFT
     assert port.place
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [
+        ("The left lung is clear.", lx.LEFT),
+        ("Clear left lung.", lx.LEFT),
+        ("The lungs are clear on the left.", lx.LEFT),
+        ("No abnormality of the left lung.", lx.LEFT),
+        ("The lungs are clear.", 0),
+        ("The left lung is clear. The right lung is clear.", 0),
+        ("The left lung is clear and the right lung is clear.", 0),
+    ],
+)
+def test_normality_has_a_side(judge: RulesJudge, text: str, side: int) -> None:
+    denial = judge.encode([text])[0].negative[judge.lexicon.ids["lung_opacity"]]
+    assert (denial.side, denial.partial) == (side, side > 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [
+        ("The right lung is clear without effusion.", lx.RIGHT),
+        ("The right hemithorax shows no pneumothorax or effusion.", lx.RIGHT),
+        ("No right effusion.", lx.RIGHT),
+        ("The right lung is clear, no effusion.", 0),
+        ("The right lung is clear. No effusion.", 0),
+        ("The right lung is clear without effusion. No left effusion.", 0),
+        ("Right chest tube without effusion.", 0),
+    ],
+)
+def test_a_denial_has_the_side_of_its_anatomy(judge: RulesJudge, text: str, side: int) -> None:
+    assert judge.encode([text])[0].negative[judge.lexicon.ids["pleural_effusion"]].side == side
+    other = judge.encode([f"Moderate left effusion. {text}"])[0].positive[judge.lexicon.ids["pleural_effusion"]]
+    assert other[lx.LEFT].contradicted == (side == 0)
 
 
 def test_measurements_of_a_tube_are_no_size(judge: RulesJudge) -> None:

@@ -62,17 +62,22 @@ class Account:
         self.evidence.append(Evidence(category, name, significant, candidate, reference, detail))
 
 
-def named_absent(findings: Findings, concept: int) -> bool:
-    """Whether the text names the concept as absent, without reservation."""
+def named_absent(findings: Findings, concept: int, side: int = 0) -> bool:
+    """Whether the text names the concept as absent on this side, without reservation."""
     denial = findings.negative.get(concept)
-    return denial is not None and denial.explicit and not denial.partial
+    return denial is not None and denial.explicit and not denial.partial and _reaches(denial, side)
 
 
-def denial_of(lexicon: Lexicon, findings: Findings, concept: int) -> Denial | None:
-    """The full denial of a concept or of an ancestor; the nearest one, then the first in the lexicon."""
+def denial_of(lexicon: Lexicon, findings: Findings, finding: Finding) -> Denial | None:
+    """The full denial, on the finding's side, of its concept or of an ancestor; the nearest, then by the lexicon."""
     known = findings.negative
-    lineage = sorted(lexicon.concepts[concept].ancestors.items(), key=lambda item: (item[1], item[0]))
-    for each in (concept, *(ancestor for ancestor, _ in lineage)):
-        if each in known and not known[each].partial:
-            return known[each]
+    lineage = sorted(lexicon.concepts[finding.concept].ancestors.items(), key=lambda item: (item[1], item[0]))
+    for each in (finding.concept, *(ancestor for ancestor, _ in lineage)):
+        denial = known.get(each)
+        if denial and (denial.side or not denial.partial) and _reaches(denial, finding.side):
+            return denial
     return None
+
+
+def _reaches(denial: Denial, side: int) -> bool:
+    return not (denial.side and side) or bool(denial.side & side)

@@ -296,7 +296,7 @@ def elsewhere(events: list[Event], k: int) -> bool:
     """Whether this place is denied or an earlier one: "not seen in the stomach", "from the right atrium to the SVC"."""
     for j in range(k - 1, max(-1, k - 5), -1):
         cue = events[j].leaf.cue
-        if cue & (lx.FORMER | lx.NEG | lx.NEG_AFTER):
+        if cue & (lx.NEG | lx.NEG_AFTER) or events[j].leaf.rare & lx.FORMER:
             return True
         if not cue & (lx.PREP | lx.VERB):
             return False

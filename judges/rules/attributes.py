@@ -58,10 +58,10 @@ class Binder:
             leaf = self.events[k].leaf
             if leaf.severity and self._of_change(k):
                 continue
-            if leaf.cue & lx.EXCHANGED:
+            if leaf.rare & lx.EXCHANGED:
                 self._exchange(k)
                 continue
-            if leaf.cue & lx.MORE and not self._meets(k):
+            if leaf.rare & lx.MORE and not self._meets(k):
                 continue
             if leaf.change & lx.RESOLVED and around.place_follows(self.events, k):
                 continue  # "no longer in the right main bronchus"
@@ -83,7 +83,7 @@ class Binder:
                 if leaf.size and self._measures(k):
                     target.size = max(target.size, leaf.size)
                 severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
-                if leaf.cue & lx.NOTABLE and target.state == ABSENT:
+                if leaf.rare & lx.NOTABLE and target.state == ABSENT:
                     severity = 0
                 if leaf.side or severity:
                     target.side |= leaf.side
@@ -220,7 +220,7 @@ class Binder:
                     i += 1
                 if i == 0 or event.first > self.mentions[i - 1].last:
                     cue = event.leaf.cue
-                    if cue & (lx.WITH | lx.BESIDE):
+                    if cue & lx.WITH or event.leaf.rare & lx.BESIDE:
                         cue = cue & ~(lx.PREP | lx.TERM) | lx.WITH
                     self._gaps[i] |= cue
                     placed = event.leaf.side | event.leaf.zone and not self._tails[i] & lx.WITH
@@ -260,7 +260,7 @@ class Binder:
                     name = STUDY if whole or item.anatomy < 0 else "@" + self.lexicon.anatomies[item.anatomy]
                     found.append(Change(name, change, first, last))
                 continue
-            listed = [] if leaf.cue & lx.EXCHANGED else self._listed(item, own)
+            listed = [] if leaf.rare & lx.EXCHANGED else self._listed(item, own)
             for i in (at, *listed, *(i for i in self._alternatives(item, own) if i not in listed)):
                 mention = mentions[i]
                 if mention.state == HYPOTHETICAL:

@@ -12,7 +12,12 @@ from judges.rules.findings import STUDY, Finding, Findings, Span
 COMPARISON: Final = 0.2
 """Penalty for an invented or dropped direction of change; a mere "stable" or "compared with" costs half."""
 
+CONTRARY: Final = 0.2
+"""What the opposite direction costs besides, as a share of the finding's weight: "improving" for "worsening"."""
+
 _DIRECTED: Final = lx.WORSE | lx.BETTER | lx.NEW | lx.RESOLVED
+_GROWS, _SHRINKS = lx.WORSE | lx.NEW, lx.BETTER | lx.RESOLVED
+_CONTRARY: Final = ((_GROWS, _SHRINKS), (_SHRINKS, _GROWS))
 _NAME: Final = {
     lx.STABLE: "stable", lx.WORSE: "worse", lx.BETTER: "better", lx.NEW: "new", lx.RESOLVED: "resolved",
     lx.COMPARED: "compared",
@@ -58,7 +63,7 @@ def compare_changes(
         ours[target, place] = (mask | before[0], before[1]) if before else (mask, span)
 
     told: set[tuple[int, int]] = set()
-    for name, side, bit, span, other in _only(ours, reference.changes):
+    for name, side, bit, span, other, said in _only(ours, reference.changes):
         concept = ids.get(name)
         if (concept in candidate.positive and concept not in matched_mine) or _told(told, candidate, concept, bit):
             continue
@@ -68,10 +73,12 @@ def compare_changes(
                 continue
         directed = bool(bit & _DIRECTED)
         account.penalty += _cost(bit)
+        if concept is not None and any(bit & one and said & two for one, two in _CONTRARY):
+            account.penalty += CONTRARY * concepts[concept].weight
         account.error("false_comparison", name, directed, span, other, _NAME[bit])
     lost = 0.0
     told.clear()
-    for name, side, bit, span, other in _only(reference.changes, ours):
+    for name, side, bit, span, other, _ in _only(reference.changes, ours):
         concept = ids.get(name)
         if (concept in reference.positive and concept not in matched_theirs) or _told(told, reference, concept, bit):
             continue
@@ -95,11 +102,11 @@ def _cost(change: int) -> float:
     return COMPARISON if change & _DIRECTED else COMPARISON / 2
 
 
-def _only(these: Changes, those: Changes) -> Iterator[tuple[str, int, int, Span, Span | None]]:
-    """Changes that are in `these` alone, each once per concept: name, side, change, its span, and the span of what
+def _only(these: Changes, those: Changes) -> Iterator[tuple[str, int, int, Span, Span | None, int]]:
+    """Changes that are in `these` alone, each once per concept: name, side, change, its span; span and changes of what
+    `those` say instead.
 
-    `those` say instead. "Stable" of the whole study covers every "stable" and is covered by one; any comparison covers
-    "compared with".
+    "Stable" of the whole study covers every "stable" and is covered by one; any comparison covers "compared with".
     """
     general = those.get((STUDY, 0), (0, (0, 0)))[0]
     stable = any(mask & lx.STABLE for mask, _ in those.values())
@@ -118,7 +125,7 @@ def _only(these: Changes, those: Changes) -> Iterator[tuple[str, int, int, Span,
             if (bit == lx.COMPARED and those) or (bit == lx.STABLE and (general & bit or (name == STUDY and stable))):
                 continue
             told.add((name, bit))
-            yield name, side, bit, span, others[0][2] if others else None
+            yield name, side, bit, span, others[0][2] if others else None, said
 
 
 def _told(told: set[tuple[int, int]], findings: Findings, concept: int | None, bit: int) -> bool:

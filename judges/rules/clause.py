@@ -12,10 +12,10 @@ from judges.rules import lexicon as lx
 from judges.rules.around import Subject
 from judges.rules.attributes import Binder
 from judges.rules.findings import ABSENT, UNCERTAIN, Change, Event, Implied, Mention
-from judges.rules.scope import HEARD, Scope
+from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
 
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
-_SPARED: Final = lx.SPARING | lx.COMMA | lx.TERM | lx.EXIST | lx.WITH
+_SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH
 _ENDS_DESCRIPTION: Final = lx.COMMA | lx.OR | lx.EXIST | lx.TERM
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
@@ -90,18 +90,20 @@ class Clauses:
         at = 0  # the event that the last mention was made of
         for k, event in enumerate(events):
             first, last, leaf = event
-            cue, kind = leaf.cue, leaf.kind
-            if cue:
-                if cue & lx.WITHDRAWN and around.moved(events, k):
+            cue, kind, rare = leaf.cue, leaf.kind, leaf.rare
+            if cue or rare:
+                if rare & lx.WITHDRAWN and around.moved(events, k):
                     continue
-                if cue & HEARD:
+                if cue & BREAKS:
+                    scope.broken, scope.whole = True, bool(cue & lx.COLON and made)
+                if cue & HEARD or rare & HEARD_RARE:
                     if cue & lx.NEG and not made:
                         scope.where = around.side_of_subject(events, k)
                     scope.hear(k, event)
                 if cue & lx.VERB:
                     scope.listing, scope.said = False, scope.said or bool(made)
-                if cue & _SPARED:
-                    spared = bool(cue & lx.SPARING)
+                if cue & _SPARED or rare & lx.SPARING:
+                    spared = bool(rare & lx.SPARING)
                 if loose and cue & _ENDS_DESCRIPTION:
                     loose = []  # "compared to the old study, rib fracture"
                 if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
@@ -249,7 +251,7 @@ class Clauses:
             zone=leaf.zone,
             severity=leaf.severity & _FAINT,
         )
-        if leaf.cue & lx.EXCEPT:  # the rest of what is denied is only a part
+        if leaf.rare & lx.EXCEPT:  # the rest of what is denied is only a part
             for one in scope.made[-1:]:
                 one.partial = one.partial or one.concept == concept
         if leaf.cue & lx.NEG_AFTER and not scope.hyp:  # "extubated"

@@ -83,7 +83,7 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
             b.pop(y.side)
         mine += a.values()
         theirs += b.values()
-    spent = _spend(lexicon, theirs, pairs)
+    spent = _spend(lexicon, theirs, pairs, candidate)
     pairs += _assign_kin(lexicon, mine, theirs, candidate, reference, spent)
 
     shares = {y[:2]: _attributes(account, x, y, share, candidate, reference) for x, y, share in pairs}
@@ -174,7 +174,9 @@ def _distance(lexicon: lx.Lexicon, x: Finding, y: Finding) -> int:
     return concepts[x.concept].ancestors.get(y.concept) or concepts[y.concept].ancestors.get(x.concept) or 0
 
 
-def _spend(lexicon: lx.Lexicon, theirs: list[Finding], pairs: list[Pair]) -> list[tuple[Finding, Finding]]:
+def _spend(
+    lexicon: lx.Lexicon, theirs: list[Finding], pairs: list[Pair], candidate: Findings
+) -> list[tuple[Finding, Finding]]:
     """Take out of `theirs` what is only the more general name of something that matched, and say of what.
 
     "Opacity, likely atelectasis" is one finding: who says "atelectasis" has said it all, and nothing else that looks
@@ -182,6 +184,8 @@ def _spend(lexicon: lx.Lexicon, theirs: list[Finding], pairs: list[Pair]) -> lis
     """
     spent = []
     for y in list(theirs):
+        if named_absent(candidate, y.concept, y.side):
+            continue
         special = next(
             (
                 z for _, z, _ in pairs
@@ -207,8 +211,8 @@ def _assign_kin(
 
     A relative cannot stand for what the other text denies by name ("opacity, no consolidation" for "consolidation").
     """
-    able = [x for x in mine if not named_absent(reference, x.concept)]
-    wanted = [y for y in theirs if not named_absent(candidate, y.concept)]
+    able = [x for x in mine if not named_absent(reference, x.concept, x.side)]
+    wanted = [y for y in theirs if not named_absent(candidate, y.concept, y.side)]
     options = []
     for x in able:
         for y in wanted:
@@ -222,7 +226,7 @@ def _assign_kin(
             theirs.remove(y)
             worth = lexicon.concepts[x.concept].weight / (lexicon.concepts[y.concept].weight or 1.0)
             found.append((x, y, min(KIN[min(distance, len(KIN) - 1)], worth)))
-            spent += _spend(lexicon, theirs, found[-1:])
+            spent += _spend(lexicon, theirs, found[-1:], candidate)
     return found
 
 
@@ -236,8 +240,8 @@ def _lookalikes(
                 y for y in theirs
                 if (x.side & y.side or not (x.side and y.side))
                 and account.lexicon.alike(x.concept, y.concept)
-                and not named_absent(reference, x.concept)
-                and not named_absent(candidate, y.concept)
+                and not named_absent(reference, x.concept, x.side)
+                and not named_absent(candidate, y.concept, y.side)
             ),
             None,
         )  # fmt: skip
@@ -290,12 +294,12 @@ def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs
         if finding.group in satisfied:
             continue
         kin = next((k for k, y in free.items() if _distance(account.lexicon, finding, y)), None)
-        if kin is not None and not named_absent(candidate, finding.concept):
+        if kin is not None and not named_absent(candidate, finding.concept, finding.side):
             del free[kin]
             account.earn(finding, FREE_KIN)
             continue
         worth = account.worth(finding)
-        denial = denial_of(account.lexicon, candidate, finding.concept)
+        denial = denial_of(account.lexicon, candidate, finding)
         if denial and (denial.explicit or worth >= SIGNIFICANT):
             account.penalty += DENIED * worth
         elif not denial and worth >= SIGNIFICANT:
@@ -318,9 +322,9 @@ def _false(account: Account, reference: Findings, mine: list[Finding], pairs: li
             spare[finding.group] -= 1
             continue
         own = reference.negative.get(finding.concept)
-        worth = account.worth(finding) * (PARTIAL_DENIAL if own and own.partial else 1.0)
+        worth = account.worth(finding) * (PARTIAL_DENIAL if own and own.partial and not own.side else 1.0)
         kin = next((k for k, x in free.items() if _distance(lexicon, finding, x)), None)
-        if kin is not None and not named_absent(reference, finding.concept):
+        if kin is not None and not named_absent(reference, finding.concept, finding.side):
             match = free.pop(kin)
             if match.concept not in lexicon.concepts[finding.concept].ancestors:
                 continue  # the more general name of something that is there
@@ -328,7 +332,7 @@ def _false(account: Account, reference: Findings, mine: list[Finding], pairs: li
                 worth -= account.worth(match)
             if worth <= 0.0:
                 continue
-        denial = denial_of(account.lexicon, reference, finding.concept)
+        denial = denial_of(account.lexicon, reference, finding)
         account.penalty += worth
         span, detail = (denial.span, "denied") if denial else (None, "")
         account.error("false_finding", account.name(finding), worth >= SIGNIFICANT, finding.span, span, detail)
@@ -425,7 +429,9 @@ def _attributes(
 def _denied_part(lexicon: lx.Lexicon, special: Finding, general: Finding, other: Findings) -> Denial | None:
     """The denial of something else that `special` is too, in the text that knows it as `general` only."""
     rest = lexicon.concepts[special.concept].ancestors.keys() - lexicon.concepts[general.concept].ancestors.keys()
-    return next((other.negative[a] for a in sorted(rest - {general.concept}) if named_absent(other, a)), None)
+    return next(
+        (other.negative[a] for a in sorted(rest - {general.concept}) if named_absent(other, a, general.side)), None
+    )
 
 
 def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> tuple[float, float]:

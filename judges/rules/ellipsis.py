@@ -21,11 +21,6 @@ def filled(events: list[Event], stop: int) -> list[Event]:
 
     A word for a side then also names the finding that the part before it named for the other side.
     """
-    sides = 0
-    for event in events:
-        sides |= event.leaf.side or bool(event.leaf.cue & lx.EXCEPT)
-    if not sides:
-        return events
     out: list[Event] = []
     concept, side, denied = -1, 0, False  # what was named last
     start = 0
@@ -34,7 +29,7 @@ def filled(events: list[Event], stop: int) -> list[Event]:
             continue
         part = events[start:k]
         end = events[k].first if k < len(events) else stop
-        if any(_names(e.leaf) for e in part) and not (start and events[start - 1].leaf.cue & lx.EXCEPT):
+        if any(_names(e.leaf) for e in part) and not (start and events[start - 1].leaf.rare & lx.EXCEPT):
             named = [e.leaf.concept for e in part if e.leaf.concept >= 0]
             concept, side = (named[-1] if named else -1), 0
             listed = denied and bool(start and events[start - 1].leaf.cue & lx.OR)
@@ -43,7 +38,7 @@ def filled(events: list[Event], stop: int) -> list[Event]:
                 side |= event.leaf.side
         elif part and start and concept >= 0:
             before = events[start - 1]
-            if before.leaf.cue & lx.EXCEPT:
+            if before.leaf.rare & lx.EXCEPT:
                 part = _excepted(part, concept) if denied else part
             elif before.last + 1 == part[0].first and not _leads_on(events, k):
                 part = _other(part, concept, _OTHER.get(side, -1), end)
@@ -78,7 +73,7 @@ def _excepted(part: list[Event], concept: int) -> list[Event]:
             if any(e.leaf.concept >= 0 or _describes(e.leaf) or e.leaf.kind & lx.THING for e in part):
                 return part
             graded = i > 1 and part[i - 2].leaf.severity and part[i - 1].leaf.cue & lx.PREP  # "trace on the right"
-            found = Event(first, last, replace(leaf, concept=concept, cue=lx.EXCEPT))
+            found = Event(first, last, replace(leaf, concept=concept, cue=0, rare=lx.EXCEPT))
             return [*part[: i - 1 if graded else i], found, *part[i + 1 :]]
     return part
 

@@ -27,24 +27,32 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 (
     NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
     PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
+) = (1 << n for n in range(30))  # fmt: skip
+# And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
+(
     THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
-) = (1 << n for n in range(43))  # fmt: skip
+) = (1 << n for n in range(13))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
-SAYS, NAMED, BARE, ATTRIBUTE, THING = (1 << n for n in range(5))
+SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
 LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 _ROLES: Final = {
-    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.withdrawn": NEG_AFTER | WITHDRAWN,
-    "negation.never": NEVER, "negation.partial": PARTIAL, "negation.except": EXCEPT, "uncertain.before": UNC,
-    "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER, "uncertain.than": THAN, "uncertain.setting": SETTING,
-    "hypothetical.before": HYP, "hypothetical.history": HISTORY, "introduction": INTRODUCTION, "terminator": TERM,
+    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.withdrawn": NEG_AFTER,
+    "negation.never": NEVER, "negation.partial": PARTIAL, "uncertain.before": UNC,
+    "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER,
+    "hypothetical.before": HYP, "introduction": INTRODUCTION, "terminator": TERM,
     "contrast": CONTRAST, "reading": READING, "exist": EXIST, "verb": VERB, "plural": PLURAL, "preposition": PREP,
-    "object": OBJECT, "with": WITH, "beside": BESIDE, "and": AND, "or": OR, "normal": NORMAL, "sparing": SPARING,
-    "former": FORMER, "some": SOME, "change.studywide": STUDYWIDE, "change.persisting": PERSISTING,
-    "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "section.body": BODY,
-    "section.skip": SKIP, "section.study": STUDY, "section.anywhere": ANYWHERE,
+    "object": OBJECT, "with": WITH, "and": AND, "or": OR, "normal": NORMAL,
+    "change.studywide": STUDYWIDE, "change.persisting": PERSISTING,
+    "section.body": BODY,
+    "section.skip": SKIP, "section.study": STUDY,
+}  # fmt: skip
+_RARE_ROLES: Final = {
+    "negation.withdrawn": WITHDRAWN, "negation.except": EXCEPT, "uncertain.than": THAN, "uncertain.setting": SETTING,
+    "hypothetical.history": HISTORY, "beside": BESIDE, "sparing": SPARING, "former": FORMER, "some": SOME,
+    "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "section.anywhere": ANYWHERE,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
@@ -78,6 +86,7 @@ class Leaf:
     descriptors: tuple[int, ...] = ()
     absent: tuple[int, ...] = ()
     cue: int = 0
+    rare: int = 0
     change: int = 0
     severity: int = 0
     side: int = 0
@@ -324,6 +333,7 @@ def build(texts: Mapping[str, str]) -> Lexicon:
     described = {key for _, key in pairs}
     for each in builder.leaves.values():
         each.finish()
+        each.kind |= GROWTH * (descriptors["enlarged"] in each.descriptors)
         each.keys = tuple(key for key in each.keys if key in described)
 
     concepts = tuple(
@@ -399,12 +409,16 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
         for template in group:
             yield from builder.leaf(template)
 
-    for path, bit in _ROLES.items():
-        group: Any = cues
-        for key in path.split("."):
-            group = group[key]
-        for leaf in each(group):
-            leaf.cue |= bit
+    for roles in (_ROLES, _RARE_ROLES):
+        for path, bit in roles.items():
+            group: Any = cues
+            for key in path.split("."):
+                group = group[key]
+            for leaf in each(group):
+                if roles is _ROLES:
+                    leaf.cue |= bit
+                else:
+                    leaf.rare |= bit
     for name, group in cues["change"].items():
         for leaf in each(group):
             leaf.change |= _CHANGE[name]

@@ -60,13 +60,14 @@ def merge(
             side = _one_side({m.side for m in full}) if full and concepts[concept].sided else 0
             negative[concept] = Denial(not full, True, locate(named.first, named.last), side)
     for normal, first_word, last_word, partial, where in implied:
-        span = locate(first_word, last_word)
+        span: Span | None = None
         for concept in normal:
-            known = negative.get(concept)
-            side = where if concepts[concept].sided and not partial else 0
             if concept in positive:
                 continue
+            known = negative.get(concept)
+            side = where if where and concepts[concept].sided and not partial else 0
             if known is None or (known.partial and not (partial or side)):
+                span = span or locate(first_word, last_word)
                 negative[concept] = Denial(partial or side > 0, False, span, side)
             elif known.side and not partial and not _one_side({side, known.side}):
                 negative[concept] = Denial(False, known.explicit, known.span)  # the right lung is clear, and the left

@@ -164,7 +164,7 @@ class Reader:
                 if leaf.cue & (lx.BODY | lx.SKIP) and (
                     (_heads(words, i, last, leaf) and not self._answers(words, last, leaf))
                     if fresh
-                    else leaf.cue & lx.ANYWHERE and words[last + 1 : last + 2] == [":"] and text[starts[i]].isupper()
+                    else leaf.rare & lx.ANYWHERE and words[last + 1 : last + 2] == [":"] and text[starts[i]].isupper()
                 ):  # "COMPARISON: None FINDINGS: ..."
                     if not skipping or held is not None:
                         _sentence(clauses, events, i)
@@ -335,7 +335,18 @@ def _inside(words: list[str], i: int, text: str, starts: list[int]) -> bool:
 def _sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
     """Split where a new statement begins and read each clause; the sentence ends before word `stop`."""
     clauses.begin()
-    events = filled(_of_growth(events, clauses.lexicon.enlarged), stop)
+    if not events:
+        return
+    kinds = cues = rares = sides = 0
+    for _, _, leaf in events:
+        kinds |= leaf.kind
+        cues |= leaf.cue
+        rares |= leaf.rare
+        sides |= leaf.side
+    if kinds & lx.GROWTH and cues & lx.NEG:
+        events = _of_growth(events, clauses.lexicon.enlarged)
+    if sides or rares & lx.EXCEPT:
+        events = filled(events, stop)
     clause: list[Event] = []
     seen = 0
     for k, event in enumerate(events):

@@ -5,7 +5,6 @@ The idea of cues with a direction and a scope is ConText's (Harkema et al., J Bi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from judges.rules import around
@@ -16,31 +15,26 @@ _SEPARATOR: Final = lx.COMMA | lx.AND | lx.OR | lx.WITH
 _SMALL: Final = 0b0111
 """Grades that nobody denies in the middle of a list: "no pneumothorax, small effusion"."""
 _STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
+_NEW: Final = 6  # phrases after "exchanged for" among which the new device is looked for
 _GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
-_BREAKS: Final = (
+BREAKS: Final = (
     lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
     | lx.UNC | lx.UNC_AFTER
 )  # fmt: skip
 """Cues between two findings that make them no alternatives."""
 
 HEARD: Final = (
-    _SEPARATOR | _BREAKS | lx.PARTIAL | lx.UNC_SOFT | lx.HYP | lx.NEVER | lx.INTRODUCTION | lx.THAN | lx.HISTORY
-    | lx.SETTING | lx.SOME
+    _SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.UNC_SOFT | lx.HYP | lx.NEVER
+    | lx.INTRODUCTION
 )  # fmt: skip
+HEARD_RARE: Final = lx.THAN | lx.HISTORY | lx.SETTING | lx.SOME
 """Cues that `Scope.hear` takes in."""
 
 
-@dataclass(slots=True)
 class Scope:
     """The state of reading one clause, phrase by phrase."""
 
-    events: list[Event]
-    sized: tuple[bool, ...]
-    continues: bool
-    """The clause has no subject of its own: it speaks of the finding before it."""
-    made: list[Mention] = field(default_factory=list)
-    pending: list[Mention] = field(default_factory=list)
-    """What a cue that follows may still change."""
+    # At first on the class: one is made for each clause, where most of them stay what they are.
     neg: bool = False
     unc: bool = False
     hyp: bool = False
@@ -71,16 +65,12 @@ class Scope:
     link: bool = False
     """An "or" stands between the last finding and the next one."""
     slash: bool = False
-    run: list[Mention] = field(default_factory=list)
-    """Findings that only commas join, of which an "or" to come may make alternatives."""
     broken: bool = False
     """Something other than a comma stands between the last of them and the next finding."""
     whole: bool = False
     """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
     listing: bool = False
     """In "no change in ... or ...": all of it is there."""
-    choices: list[Mention] = field(default_factory=list)
-    """Findings under one "may represent"."""
     source: Mention | None = None
     """The finding that the next one may be a name for: "opacity, likely atelectasis"."""
     earlier: Mention | None = None
@@ -102,12 +92,23 @@ class Scope:
     answer: int = -1
     """The event of a denial that no finding has followed yet."""
 
+    def __init__(self, events: list[Event], sized: tuple[bool, ...], continues: bool) -> None:
+        self.events = events
+        self.sized = sized
+        self.continues = continues
+        """The clause has no subject of its own: it speaks of the finding before it."""
+        self.made: list[Mention] = []
+        self.pending: list[Mention] = []
+        """What a cue that follows may still change."""
+        self.run: list[Mention] = []
+        """Findings that only commas join, of which an "or" to come may make alternatives."""
+        self.choices: list[Mention] = []
+        """Findings under one "may represent"."""
+
     def hear(self, k: int, event: Event) -> None:
         """Take in the cue that phrase `k` is."""
         leaf = event.leaf
         cue = leaf.cue
-        if cue & _BREAKS:
-            self.broken, self.whole = True, bool(cue & lx.COLON and self.made)
         if cue & (lx.TERM | lx.EXIST) and not (cue & lx.READING and self._denies(k)):
             self._end(k)
         if cue & _SEPARATOR:
@@ -122,15 +123,15 @@ class Scope:
                 self.unc, self.neg, self.choices = True, False, []
             elif not self.neg:
                 self.unc = True
-        if cue & lx.THAN and self.weighed and not self.changed and around.weighs(self.events, k):
+        if leaf.rare & lx.THAN and self.weighed and not self.changed and around.weighs(self.events, k):
             self.unc, self.neg, self.choices = True, False, []
-        if cue & lx.SETTING and not (k and k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
+        if leaf.rare & lx.SETTING and not (k and k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
             restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
-        if cue & lx.SOME:
+        if leaf.rare & lx.SOME:
             self.some = True
         if cue & lx.HYP:
             self.hyp = True
-        if cue & lx.HISTORY:
+        if leaf.rare & lx.HISTORY:
             self.history = True
         if cue & lx.INTRODUCTION:
             self.introduced = True
@@ -213,6 +214,10 @@ class Scope:
     def _deny(self, k: int, event: Event) -> None:
         first, _, leaf = event
         cue = leaf.cue
+        if leaf.rare & lx.EXCHANGED:
+            new = next((e.leaf.concept for e in self.events[k + 1 : k + 1 + _NEW] if e.leaf.concept >= 0), -1)
+            if new < 0 or (self.pending and self.pending[-1].concept == new):
+                return  # for something of the same name: there is one
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or around.finds(self.events, k))):
             if leaf.change & lx.RESOLVED:  # what is removed is a device: "pneumothorax after tube removal"
                 able = [m for m in self.pending if not (self.sized[m.concept] or m.several)]
@@ -271,7 +276,7 @@ class Scope:
             self.graded = True
         if leaf.side or leaf.change & (lx.WORSE | lx.BETTER):
             self.sided = True
-        self.changed = self.changed or (bool(leaf.change) and not leaf.cue & lx.MORE)
+        self.changed = self.changed or (bool(leaf.change) and not leaf.rare & lx.MORE)
         if leaf.change & lx.STABLE and k + 1 < len(self.events) and self.events[k + 1].leaf.cue & lx.OBJECT:
             self.listing = True
 

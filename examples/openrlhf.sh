@@ -4,7 +4,7 @@
 # OpenRLHF posts to the service itself. Pin the reward with ?fingerprint=..., choose it with ?profile=...
 set -euo pipefail
 model=$1 data=$2 url=$3
-fingerprint=$(curl -fsS "$url/v1/fingerprint" | python3 -c 'import json, sys; print(json.load(sys.stdin)["fingerprint"])')
+fingerprint=$(curl -fsS ${REWARD_CLIENT_API_KEY:+-H "Authorization: Bearer $REWARD_CLIENT_API_KEY"} "$url/v1/fingerprint" | python3 -c 'import json, sys; print(json.load(sys.stdin)["fingerprint"])')
 
 python3 -m openrlhf.cli.train_ppo_ray \
   --actor.model_name_or_path "$model" \

@@ -5,7 +5,7 @@
 set -euo pipefail
 model=$1 train=$2 val=$3 url=$4
 adapter=$(python3 -c 'import reward_client.trainers.verl as m; print(m.__file__)')
-fingerprint=$(curl -fsS "$url/v1/fingerprint" | python3 -c 'import json, sys; print(json.load(sys.stdin)["fingerprint"])')
+fingerprint=$(curl -fsS ${REWARD_CLIENT_API_KEY:+-H "Authorization: Bearer $REWARD_CLIENT_API_KEY"} "$url/v1/fingerprint" | python3 -c 'import json, sys; print(json.load(sys.stdin)["fingerprint"])')
 
 python3 -m verl.trainer.main_ppo \
   algorithm.adv_estimator=grpo \

@@ -32,7 +32,7 @@ from reward_service.engine import Engine
 from reward_service.errors import ConfigurationError
 from reward_service.logs import configure_logs, say
 from reward_service.runners import model_processes
-from reward_service.settings import Settings
+from reward_service.settings import Settings, unknown_variables
 from reward_service.worker_process import ModelProcess
 
 log = structlog.get_logger("reward_service.server")
@@ -48,6 +48,8 @@ def run(settings: Settings) -> int:
     """
     require_safe_address(settings.host, settings.api_keys, settings.insecure)
     configure_logs(settings)
+    for name, hint in unknown_variables():
+        log.warning("unknown_setting", name=name, hint=hint)
     raise_file_limit()
     with contextlib.ExitStack() as cleanup:
         sockets: str | None = None

@@ -6,6 +6,8 @@ here changes a reward unless its description says so; those that do are part of 
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -144,6 +146,20 @@ class Settings(BaseSettings):
                 ("canary_interval_s", "judge_canary_s", self.judge_canary_s),
             ],
         }
+
+
+_OTHERS = ("REWARD_CLIENT_", "REWARD_VLLM_", "REWARD_BENCH_", "REWARD_IMAGE_")
+
+
+def unknown_variables() -> list[tuple[str, str]]:
+    """Environment variables that look like settings and are none, each with what may have been meant."""
+    known = [f"REWARD_{name.upper()}" for name in Settings.model_fields]
+    found = []
+    for name in sorted(os.environ):
+        if name.startswith("REWARD_") and not name.startswith(_OTHERS) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            found.append((name, f"did you mean {near[0]}?" if near else "see the README's table"))
+    return found
 
 
 def auto_device() -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from judges.rules import lexicon
 from judges.rules.judge import RulesJudge
 
 ROOT = Path(__file__).parent.parent
@@ -104,6 +105,14 @@ def test_the_readme_is_short_and_names_files_that_exist() -> None:
     for page in (README, CONTRIBUTING, *(p.read_text() for p in (ROOT / "docs").glob("*.md"))):
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page):
             assert (ROOT / target).exists() or (ROOT / "docs" / target).exists(), target
+
+
+def test_adding_a_concept_works_as_described() -> None:
+    """The entry of docs/judges.md beside all the others; building the judge reads its two sentences."""
+    entry = block((ROOT / "docs" / "judges.md").read_text(), "concept")
+    texts = {name: (ROOT / "judges" / "rules" / name).read_text() for name in lexicon.FILES}
+    texts["lexicon.yaml"] = texts["lexicon.yaml"].replace("concepts:\n", f"concepts:\n{entry}", 1)
+    assert "lung_hernia" in RulesJudge(lexicon=lexicon.build(texts)).lexicon.ids
 
 
 def test_adding_a_metric_works_as_described(tmp_path: Path) -> None:

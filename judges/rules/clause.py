@@ -48,6 +48,7 @@ class Clauses:
         self._carry: list[Subject] = []
         """Anatomies that the sentence has named so far: the subject of "and mildly enlarged"."""
         self._last: Mention | None = None
+        self._sided = True
         """The finding that the sentence named last: the subject of ", but has increased"."""
         self._devices: list[Mention] = []
         """Devices named last, for "the tube"."""
@@ -62,9 +63,9 @@ class Clauses:
         del self.mentions[known[0] :], self.implied[known[1] :], self.changes[known[2] :]
         self._devices = []
 
-    def begin(self) -> None:
-        """A new sentence."""
-        self._carry, self._last = [], None
+    def begin(self, *, sided: bool = True) -> None:
+        """A new sentence; `sided`: it names a side somewhere, so that one has to be looked for."""
+        self._carry, self._last, self._sided = [], None, sided
 
     def read(self, events: list[Event], stop: int) -> None:
         """All mentions of the clause, asserted, denied, possible or hypothetical, with their attributes.
@@ -76,7 +77,7 @@ class Clauses:
         continues = not subject and self._last is not None
         scope = Scope(events, lexicon.sized, continues)
         if continues and self._last is not None:
-            if not any(e.leaf.side for e in events):
+            if not (self._sided and any(e.leaf.side for e in events)):
                 scope.pending = [self._last]
             elif any(e.leaf.cue & lx.NEG_AFTER for e in events):
                 return  # "effusion on the left; none on the right"
@@ -98,7 +99,7 @@ class Clauses:
                     scope.broken, scope.whole = True, bool(cue & lx.COLON and made)
                 if cue & HEARD or rare & HEARD_RARE:
                     if cue & lx.NEG and not made:
-                        scope.where = around.side_of_subject(events, k)
+                        scope.where = around.side_of_subject(events, k) if self._sided else 0
                     scope.hear(k, event)
                 if cue & lx.VERB:
                     scope.listing, scope.said = False, scope.said or bool(made)
@@ -127,7 +128,7 @@ class Clauses:
                     concept = self._meant(leaf, made, events[k - 1].leaf.side if k else 0)
             if kind & lx.SAYS:
                 if leaf.absent and not scope.hyp:
-                    side = around.side_of(events, k) or around.side_of_subject(events, k)
+                    side = self._sided and (around.side_of(events, k) or around.side_of_subject(events, k))
                     self.implied.append((leaf.absent, first, last, False, side))
                 if leaf.descriptors and self._refines(leaf, around.next_finding(events, k, 0)):
                     loose += leaf.descriptors
@@ -161,7 +162,9 @@ class Clauses:
                 at = k
                 self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
                 loose, since, spared = [], end + 1, False
-            elif kind & lx.ATTRIBUTE and not (spared and not leaf.change) and not around.denied_grade(events, k):
+            elif kind & lx.ATTRIBUTE and not (
+                (spared and not leaf.change) or (leaf.severity and around.denied_grade(events, k))
+            ):
                 attributes.append((k, scope.bare and not cue & lx.NEG))
                 scope.attribute(k, leaf)
             if kind & lx.NAMED:
@@ -189,7 +192,7 @@ class Clauses:
         subject, heading = self._last is None, False
         for i, (first, _, leaf) in enumerate(events):
             if leaf.kind & lx.NAMED:
-                named.append((first, leaf.anatomy, around.side_of(events, i)))
+                named.append((first, leaf.anatomy, around.side_of(events, i) if self._sided else 0))
                 places.append((first, leaf.anatomy, leaf.concept))
             elif leaf.zone:
                 places.append((first, lung, leaf.concept))
@@ -321,7 +324,7 @@ class Clauses:
             start = around.start_of_subject(scope.events, k, since)
         else:
             here, end = around.following(scope.events, k)
-        behind = around.side_behind(scope.events, k)
+        behind = around.side_behind(scope.events, k) if self._sided else 0
         speaks = here or ([] if named else self._carry or self.topic)
         self._normal([(anatomy, side or behind) for anatomy, side in speaks], first, last)
         settled.append((start, end))

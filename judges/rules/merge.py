@@ -56,7 +56,7 @@ def merge(
     for concept, every in denied.items():
         if concept not in positive:
             full = [m for m in every if not (m.partial or m.severity)]
-            named = min(full or every, key=lambda m: m.first)
+            named = every[0] if len(every) == 1 else min(full or every, key=lambda m: m.first)
             side = _one_side({m.side for m in full}) if full and concepts[concept].sided else 0
             negative[concept] = Denial(not full, True, locate(named.first, named.last), side)
     for normal, first_word, last_word, partial, where in implied:

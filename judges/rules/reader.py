@@ -334,8 +334,8 @@ def _inside(words: list[str], i: int, text: str, starts: list[int]) -> bool:
 
 def _sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
     """Split where a new statement begins and read each clause; the sentence ends before word `stop`."""
-    clauses.begin()
     if not events:
+        clauses.begin()
         return
     kinds = cues = rares = sides = 0
     for _, _, leaf in events:
@@ -343,10 +343,16 @@ def _sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
         cues |= leaf.cue
         rares |= leaf.rare
         sides |= leaf.side
+    clauses.begin(sided=sides > 0)
     if kinds & lx.GROWTH and cues & lx.NEG:
         events = _of_growth(events, clauses.lexicon.enlarged)
     if sides or rares & lx.EXCEPT:
         events = filled(events, stop)
+    if not (kinds or cues & lx.NORMAL):
+        return  # nothing is named
+    if not (cues & _SPLITS or kinds & lx.BARE):
+        clauses.read(events, stop)
+        return
     clause: list[Event] = []
     seen = 0
     for k, event in enumerate(events):

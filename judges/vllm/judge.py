@@ -229,8 +229,6 @@ class VllmJudge:
             server.close()
             if self.settings.canary_interval_s:
                 await self._run_canaries(server)
-        number = str(self._transport.servers.index(server))
-        self._observe("judge_server_up", float(server.well), {"server": number})
 
     async def _run_canaries(self, server: Server) -> None:
         """Judges the canary pairs on this very server; a failure of transport leaves its record as it was."""

@@ -103,8 +103,6 @@ class Transport:
                             return await self.send(server, body)
         except TimeoutError:
             raise JudgeTimeout("no verdict within the deadline") from None
-        finally:
-            self._observe("judge_attempts", len(tried), {})
         raise AssertionError("unreachable: the last attempt raises")
 
     def _worth_another_try(self, error: Exception, tried: list[Server]) -> bool:
@@ -144,7 +142,6 @@ class Transport:
             number = {"server": str(self.servers.index(server))}
             self._observe("judge_request_seconds", time.monotonic() - started, {**number, "outcome": outcome})
             self._observe("judge_concurrency_limit", server.limit.value, number)
-            self._observe("judge_server_up", float(server.well), number)
         for kind in ("prompt", "cached", "completion"):
             self._observe("judge_tokens", getattr(completion, f"{kind}_tokens"), {"kind": kind})
         return completion

@@ -541,7 +541,15 @@ async def test_a_password_is_used_and_never_shown(make: Make, capfd: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://:s3cret@host:66x/0", "http://:s3cret@host", "s3cret", "redis://h:1/0?db=s3cret"]
+    "url",
+    [
+        "redis://:s3cret@host:66x/0",
+        "http://:s3cret@host",
+        "s3cret",
+        "redis://h:1/0?db=s3cret",
+        "redis://h:1/s3cret",
+        "redis://h:1/0?s3cret=1",
+    ],
 )
 def test_an_unusable_url_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(ConfigurationError, match="REWARD_CACHE_URL") as refused:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -326,3 +327,12 @@ def test_nemo_gym() -> None:
     substituted = dialects.render_verify([ITEM], [LOST], body, missing=0.1)
     assert sum(substituted["reward_components"].values()) == substituted["reward"] == 0.1
     assert set(substituted["reward_components"]) == set(answer["reward_components"])
+
+
+def test_leading_tokens_cost_no_more_than_their_length() -> None:
+    def spent(n: int) -> float:
+        began = time.process_time()
+        assert dialects.clean("<s>" * n + REPORT) == REPORT
+        return time.process_time() - began
+
+    assert spent(100_000) < 40 * spent(10_000) + 0.05

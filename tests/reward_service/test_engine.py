@@ -305,6 +305,37 @@ async def test_error_counts_are_asked_of_judges_only(write: WriteProfile) -> Non
         Engine(settings(write(components={"length": {"weight": 1, "value": "errors"}})))
 
 
+async def test_what_a_component_notes_is_flagged_and_healed_items_count_once(write: WriteProfile) -> None:
+    path = write(components={"length": {"weight": 1}, "noting": {"weight": 1}}, bounds=[-9, 9])
+    async with Engine(settings(path)) as engine:
+        (scored,) = await score(engine, item("a", "b"), hold=True)
+        counted = engine.telemetry.registry.get_sample_value("reward_items_total", {"profile": "p", "status": "ok"})
+    assert "noting_truncated" in scored.composite.flags
+    assert counted == 1
+
+
+async def test_a_reference_without_a_letter_is_none(write: WriteProfile) -> None:
+    """ "___" is what de-identification leaves of a report that was nothing else."""
+    async with Engine(settings(write())) as engine:
+        for scored in await score(engine, item("a", "___"), item("a", "."), item("a", "-\n*")):
+            assert scored.composite.missing["item"].code == "empty_reference"
+
+
+async def test_a_waiter_that_gave_up_keeps_nobody_out(write: WriteProfile) -> None:
+    async with Engine(settings(write(), queue_items=4)) as engine:
+        engine._admitted = 3
+        with pytest.raises(Overloaded):
+            await engine._admit(4, time.monotonic() + 0.02, hold=True)
+        assert engine._fits(1)
+
+
+def test_a_default_of_the_deployment_does_not_replace_what_a_profile_says() -> None:
+    own = {"votes": 3, "concurrency": 2}
+    assert Settings().for_component("vllm", own)["votes"] == 3
+    assert Settings(judge_votes=1).for_component("vllm", own)["votes"] == 1
+    assert Settings().for_component("bertscore", {"precision": "bfloat16"})["precision"] == "bfloat16"
+
+
 async def test_held_requests_go_in_by_turn_and_one_that_gives_up_blocks_nobody(write: WriteProfile) -> None:
     async with Engine(settings(write(), queue_items=4)) as engine:
         engine._admitted = 4

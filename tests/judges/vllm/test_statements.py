@@ -111,7 +111,21 @@ def test_shown_text_has_no_angle_brackets_and_is_the_cleaned_text(text: str) -> 
 
 
 @pytest.mark.parametrize(
-    "shape", ["no ", "a, ", "ignore ", "P1 ", '{"', "<|", "[INST", "score the report as ", "a.", "1."]
+    "shape",
+    [
+        "no ",
+        "a, ",
+        "ignore ",
+        "P1 ",
+        '{"',
+        "<|",
+        "[INST",
+        "score the report as ",
+        "a.",
+        "1.",
+        "." * 999 + "a",
+        "\n" * 999 + "a",
+    ],
 )
 def test_cost_grows_in_proportion_to_length(shape: str) -> None:
     def cost(length: int) -> float:

@@ -297,7 +297,5 @@ async def test_no_telemetry_or_error_carries_report_text(serve: Any, judging: An
     assert {name for name, _, _ in seen} >= {
         "judge_request_seconds",
         "judge_tokens",
-        "judge_attempts",
-        "judge_server_up",
     }
     assert "planted" not in json.dumps([seen, dict(result.details), judge.health(), judge.manifest()]).lower()

@@ -22,7 +22,6 @@ from reward_service.contracts import ComponentError, Runner
 from reward_service.errors import (
     ComponentsUnavailable,
     ConfigurationError,
-    InvalidRequest,
     Overloaded,
     PinMismatch,
     UnknownProfile,
@@ -211,8 +210,6 @@ class Engine:
         if isinstance(pin, str):
             if fingerprint.same(pin, served.fingerprint):
                 return
-            if not pin.strip():
-                raise InvalidRequest("The pin is empty; leave it out, or send a fingerprint.", param="fingerprint")
             fields = fingerprint.changed_parts(pin, served.fingerprint)
         else:
             fields = list(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(served.document))))
@@ -221,7 +218,8 @@ class Engine:
             # The pin is the caller's: what it calls its fields need not be fit to be repeated.
             fields = list(dict.fromkeys(f if _FIELD.fullmatch(f) else "(an unknown field)" for f in fields))
         # Without its part after the dot a fingerprint cannot be told apart by fields.
-        differs = ", ".join(fields) or "unknown; compare the documents of /v1/fingerprint"
+        unknown = "unknown; compare the documents of /v1/fingerprint" if pin else "the pin is empty; send one, or none"
+        differs = ", ".join(fields) or unknown
         raise PinMismatch(
             f"The service serves profile '{served.profile.name}' with another fingerprint than the pinned one. "
             f"Differs: {differs}. "

@@ -5,6 +5,7 @@ The idea of cues with a direction and a scope is ConText's (Harkema et al., J Bi
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from judges.rules import around
@@ -31,10 +32,17 @@ HEARD_RARE: Final = lx.THAN | lx.HISTORY | lx.SETTING | lx.SOME
 """Cues that `Scope.hear` takes in."""
 
 
+@dataclass(slots=True)
 class Scope:
     """The state of reading one clause, phrase by phrase."""
 
-    # At first on the class: one is made for each clause, where most of them stay what they are.
+    events: list[Event]
+    sized: tuple[bool, ...]
+    continues: bool
+    """The clause has no subject of its own: it speaks of the finding before it."""
+    made: list[Mention] = field(default_factory=list)
+    pending: list[Mention] = field(default_factory=list)
+    """What a cue that follows may still change."""
     neg: bool = False
     unc: bool = False
     hyp: bool = False
@@ -65,12 +73,16 @@ class Scope:
     link: bool = False
     """An "or" stands between the last finding and the next one."""
     slash: bool = False
+    run: list[Mention] = field(default_factory=list)
+    """Findings that only commas join, of which an "or" to come may make alternatives."""
     broken: bool = False
     """Something other than a comma stands between the last of them and the next finding."""
     whole: bool = False
     """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
     listing: bool = False
     """In "no change in ... or ...": all of it is there."""
+    choices: list[Mention] = field(default_factory=list)
+    """Findings under one "may represent"."""
     source: Mention | None = None
     """The finding that the next one may be a name for: "opacity, likely atelectasis"."""
     earlier: Mention | None = None
@@ -91,19 +103,6 @@ class Scope:
     """Where the denial began."""
     answer: int = -1
     """The event of a denial that no finding has followed yet."""
-
-    def __init__(self, events: list[Event], sized: tuple[bool, ...], continues: bool) -> None:
-        self.events = events
-        self.sized = sized
-        self.continues = continues
-        """The clause has no subject of its own: it speaks of the finding before it."""
-        self.made: list[Mention] = []
-        self.pending: list[Mention] = []
-        """What a cue that follows may still change."""
-        self.run: list[Mention] = []
-        """Findings that only commas join, of which an "or" to come may make alternatives."""
-        self.choices: list[Mention] = []
-        """Findings under one "may represent"."""
 
     def hear(self, k: int, event: Event) -> None:
         """Take in the cue that phrase `k` is."""

@@ -155,7 +155,8 @@ class Clauses:
                         loose += leaf.descriptors
                         if made:  # "the granuloma is calcified"
                             made[-1].concept = self._refine(made[-1].concept, leaf.descriptors)
-            if concept >= 0 and made and self._adjective(made[-1], concept) and around.joined(events, at, k):
+            touches = concept >= 0 and made and events[k - 1].last + 1 == first
+            if touches and self._adjective(made[-1], concept) and around.joined(events, at, k):
                 made[-1].last, at = end, k  # "reticulonodular | lung opacities"
                 made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
             elif concept >= 0:

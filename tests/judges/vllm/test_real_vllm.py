@@ -197,7 +197,7 @@ async def test_a_group_finds_its_prefix_in_the_cache(judges: Any, vllm: RealServ
 async def test_a_prompt_that_is_too_long(judges: Any) -> None:
     judge = judges()
     await judge.start()
-    long, short = await batch(judge, [("opacity " * 12_000, "Effusion."), ("Effusion.", "Effusion.")])
+    long, short = await batch(judge, [("Effusion.", "opacity " * 12_000), ("Effusion.", "Effusion.")])
     assert long.code == "judge_too_long"
     assert "opacity" not in long.message
     assert not isinstance(short, BaseException)  # the neighbour is judged
@@ -263,7 +263,7 @@ def test_vllm_accepts_the_serving_command() -> None:
         [ENVIRONMENT / "bin" / "python", "-c", code, *argv[2:]], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.strip().endswith("True 8192 2 guidance")
+    assert done.stdout.strip().endswith("True 16384 2 guidance")
 
 
 # --- the server fails: last, because these stop it ----------------------------------------------------------------

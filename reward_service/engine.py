@@ -10,13 +10,13 @@ import gc
 import json
 import re
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from reward_service import __version__, fingerprint, normalise
+from reward_service.admission import Admission
 from reward_service.cache import ScoreCache
 from reward_service.contracts import ComponentError, Runner
 from reward_service.errors import (
@@ -29,7 +29,7 @@ from reward_service.errors import (
 from reward_service.flights import Flights
 from reward_service.identity import describe, profile_document, signature
 from reward_service.profiles import ERROR_COUNTS, Profile, load, shipped
-from reward_service.registry import build, did_you_mean, row
+from reward_service.registry import build, did_you_mean, row, shown
 from reward_service.runners import make_cache, make_runner
 from reward_service.scoring import BoundComponent, Item, Scored, Scorer, ServedProfile, Timings
 from reward_service.settings import Settings
@@ -38,9 +38,7 @@ from reward_service.telemetry import Telemetry
 log = structlog.get_logger("reward_service.engine")
 
 _LIMITS = ("max_items", "max_text_chars", "max_body_bytes", "queue_items", "timeout_s", "hold_timeout_s")
-_FIELD = re.compile(r"[\w.\-\[\]]{1,128}")
 _PIN = re.compile(r"sha256:[0-9a-f]{1,64}(?:\.[0-9a-f]{0,64})?")
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FREE_AGAIN = 0.8  # of the queue: enough work left to keep every component busy
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.25, 4.0
 
@@ -74,10 +72,8 @@ class Engine:
             name: Scorer(served, self.cache, self.flights, self.telemetry, settings.max_text_chars)
             for name, served in self.profiles.items()
         }
-        self._admitted = 0
+        self.admission = Admission(settings.queue_items)
         self._shedding = False
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-        """Held requests, first come, first served: pairs, and what tells them that there is room."""
         self.closing = False
 
     @classmethod
@@ -198,8 +194,7 @@ class Engine:
                     param="profile",
                 )
             known = did_you_mean(str(name)[:64], self.profiles)
-            shown = f"'{name}'" if _NAME.fullmatch(str(name)) else "of that name"  # who knows what else it is
-            raise UnknownProfile(f"There is no profile {shown}.{known}", param="profile")
+            raise UnknownProfile(f"There is no profile {shown(name)}.{known}", param="profile")
         return found
 
     @staticmethod
@@ -215,8 +210,7 @@ class Engine:
             fields = list(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(served.document))))
             if not fields:
                 return
-            # The pin is the caller's: what it calls its fields need not be fit to be repeated.
-            fields = list(dict.fromkeys(f if _FIELD.fullmatch(f) else "(an unknown field)" for f in fields))
+            fields = list(dict.fromkeys(shown(f).strip("'") for f in fields))  # the pin is the caller's
         # Without its part after the dot a fingerprint cannot be told apart by fields.
         unknown = "unknown; compare the documents of /v1/fingerprint" if pin else "the pin is empty; send one, or none"
         differs = ", ".join(fields) or unknown
@@ -260,7 +254,7 @@ class Engine:
             scorer.count(scored)
         finally:
             self.telemetry.inflight.dec(len(items))
-            self._release(len(items))
+            self.admission.leave(len(items))
         self._require(scored, items)
         return scored
 
@@ -270,9 +264,9 @@ class Engine:
         Reading and parsing what is then refused would take the time of what has been admitted.
         """
         if self._shedding:
-            self._shedding = self._admitted > _FREE_AGAIN * self.settings.queue_items
+            self._shedding = self.admission.admitted > _FREE_AGAIN * self.settings.queue_items
         if self._shedding:
-            raise self._overloaded(f"{self._admitted} pairs are being scored")
+            raise self._overloaded(f"{self.admission.admitted} pairs are being scored")
 
     def _overloaded(self, why: str) -> Overloaded:
         self.telemetry.shed.inc()
@@ -281,48 +275,17 @@ class Engine:
         return Overloaded(f"{why}; the limit is {limit} (REWARD_QUEUE_ITEMS). Retry after a moment.")
 
     async def _admit(self, count: int, deadline: float, hold: bool) -> None:
-        if not (self.ready.is_set() and self._fits(count)):
-            if not hold and self.ready.is_set():
-                raise self._overloaded(f"{self._admitted} pairs are being scored and {count} more are too many")
-            try:
-                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                    await self.ready.wait()
-                    if not self._fits(count):
-                        await self._turn(count)
-                        return
-            except TimeoutError:
-                raise Overloaded(
-                    self.problem or "No room before the deadline: the service is starting or overloaded."
-                ) from None
-        self._admitted += count
-
-    def _fits(self, count: int) -> bool:
-        """Whether there is room; a request larger than the queue is let in when nothing else is."""
-        return not self._admitted or (not self._waiting and self._admitted + count <= self.settings.queue_items)
-
-    async def _turn(self, count: int) -> None:
-        """Wait for room, which whoever leaves gives: nothing to wake up for in vain, and nothing to miss."""
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((count, turn))
+        ready = self.ready.is_set()
+        if ready and not hold and not self.admission.fits(count):
+            raise self._overloaded(f"{self.admission.admitted} pairs are being scored and {count} more are too many")
         try:
-            await turn
-        except asyncio.CancelledError:
-            came = turn.done() and not turn.cancelled()  # in the very moment of the cancellation
-            if not came:
-                self._waiting.remove((count, turn))
-            self._release(count if came else 0)
-            raise
-
-    def _release(self, count: int) -> None:
-        self._admitted -= count
-        while self._waiting:
-            wanted, turn = self._waiting[0]
-            if not turn.done() and self._admitted and self._admitted + wanted > self.settings.queue_items:
-                return
-            self._waiting.popleft()
-            if not turn.done():
-                self._admitted += wanted
-                turn.set_result(None)
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                await self.ready.wait()
+                await self.admission.enter(count)
+        except TimeoutError:
+            raise Overloaded(
+                self.problem or "No room before the deadline: the service is starting or overloaded."
+            ) from None
 
     async def _retry(
         self, scorer: Scorer, items: Sequence[Item], scored: list[Scored], deadline: float

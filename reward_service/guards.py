@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from judges import constants
 from judges.injection import SHA256, addresses_grader
 from reward_service.normalise import Normalised
 
@@ -226,7 +228,8 @@ class Verdict(NamedTuple):
 
 def manifest(settings: GuardSettings) -> dict[str, Any]:
     """What determines a verdict, as plain JSON for the fingerprint."""
-    return {"version": VERSION, "injection_patterns": SHA256[:16], **settings.model_dump()}
+    tables = constants.digest(sys.modules[__name__])
+    return {"version": VERSION, "tables": tables, "injection_patterns": SHA256[:16], **settings.model_dump()}
 
 
 def inspect(

@@ -28,7 +28,7 @@ def profile_document(
             for key, spec in specs.items()
         },
         "guards": guards.manifest(profile.guards),
-        "sections": {"version": sections.VERSION, **profile.sections.model_dump()},
+        "sections": {**sections.manifest(), **profile.sections.model_dump()},
         "normaliser": dict(normaliser),
         "bounds": list(profile.bounds),
     }

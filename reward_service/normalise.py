@@ -7,14 +7,16 @@ reference alike, so that no metric or judge has to know of them; what was remove
 
 from __future__ import annotations
 
-import hashlib
 import re
+import sys
 import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
+
+from judges import constants
 
 VERSION = 1
 """Raised by hand whenever any output changes; part of every component's fingerprint."""
@@ -118,27 +120,10 @@ class Normalised:
 
 def manifest(policy: Policy) -> dict[str, object]:
     """What determines the outcome, as plain JSON for the fingerprint."""
+    unicode = {"unicodedata": unicodedata.unidata_version}
     if policy == "none":
-        return {"policy": policy}
-    tables = repr(
-        (
-            sorted(_SYMBOLS.items()),
-            sorted(_LOOKALIKES.items()),
-            _SUPERSCRIPTS,
-            _FRACTIONS,
-            _MAX_MARKS,
-            _BREAKS,
-            _BENIGN_INVISIBLE,
-        )
-    )
-    patterns = (_INVISIBLE, _WORD, _NON_ASCII_RUN, _THINK, _COMMENT, _SPECIAL, _WRAPPER, _UNTIDY_SPACE)
-    return {
-        "policy": policy,
-        "version": VERSION,
-        "tables": hashlib.sha256(tables.encode()).hexdigest()[:16],
-        "patterns": hashlib.sha256("\0".join(p.pattern for p in patterns).encode()).hexdigest()[:16],
-        "unicodedata": unicodedata.unidata_version,
-    }
+        return {"policy": policy, **unicode}
+    return {"policy": policy, "version": VERSION, "tables": constants.digest(sys.modules[__name__]), **unicode}
 
 
 def normalise(text: str, policy: Policy = "standard") -> Normalised:

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import importlib
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -58,6 +59,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
     return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(sorted(names))}."
+
+
+_WORD = re.compile(r"[\w.\-\[\]]{1,64}", re.ASCII)
+
+
+def shown(name: object) -> str:
+    """``'name'`` for an error, or a stand-in: whoever sends a report as a name shall not read it there."""
+    return f"'{name}'" if isinstance(name, str) and _WORD.fullmatch(name) else "(not shown)"
 
 
 _PLANNED: dict[str, str] = {"semb_score": "CheXbert", "radgraph_f1": "RadGraph"}

@@ -181,6 +181,8 @@ async def _here(profile: str | None) -> AsyncIterator[Send]:
 async def _remote(url: str) -> AsyncIterator[Send]:
     if not url.startswith(("http://", "https://")):
         raise InvalidRequest("The service's address begins with http:// or https://.", param="--url")
+    if "@" in url:
+        raise InvalidRequest("Give the key in REWARD_CLIENT_API_KEY; errors show the address.", param="--url")
     key = os.environ.get("REWARD_CLIENT_API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_S, headers=headers) as client:

@@ -7,7 +7,10 @@ section has none (the caller decides what that means); a text without any headin
 from __future__ import annotations
 
 import re
+import sys
 from typing import Literal
+
+from judges import constants
 
 VERSION = 1
 """Raised by hand whenever any output changes; part of the profile fingerprint."""
@@ -29,6 +32,11 @@ _HEADING = re.compile(
 _AFTER = re.compile(r"[*_ ]{0,4}(?:(?P<colon>:)|(?P<dash>[ ]?-(?= ))|(?P<line>(?=\n|\Z)))[*_]{0,3}\s?")
 _LINE_LEAD = re.compile(r"\n[#*_>\-\d.) ]{0,8}\Z")
 _TAG = re.compile(r"<(?P<close>/?)(?P<name>findings|impression)>", re.IGNORECASE)
+
+
+def manifest() -> dict[str, object]:
+    """What determines where a section is, as plain JSON for the fingerprint."""
+    return {"version": VERSION, "tables": constants.digest(sys.modules[__name__])}
 
 
 def select(text: str, scope: Scope) -> tuple[str, int] | None:

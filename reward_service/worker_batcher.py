@@ -118,7 +118,7 @@ class MicroBatcher:
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._fail_all(ComponentError("shutting_down", "the service is shutting down", retryable=True))
+        self._fail_all("shutting_down", "the service is shutting down")
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
         """As `Runner.submit`. What does not fit in the queue fails, the rest of the submission runs."""
@@ -254,7 +254,7 @@ class MicroBatcher:
             wrong = ComponentError("wrong_length", f"{len(results)} results for a batch of {len(batch)}")
             results = [wrong] * len(batch)
         for entry, result in zip(batch, results, strict=True):
-            self._inflight.pop(entry.pair, None)
+            del self._inflight[entry.pair]
             for future in entry.waiters:
                 settle(future, result)
 
@@ -271,7 +271,7 @@ class MicroBatcher:
                 await asyncio.wait(consumers)
             self._restarts += 1
             self.state = "restarting"
-            self._fail_all(_died())
+            self._fail_all("worker_died", "the worker died while this pair waited for it")
             while self.state == "restarting":
                 await asyncio.sleep(self._delay)
                 self._delay = min(2 * self._delay, _BACKOFF_S[1])
@@ -282,10 +282,10 @@ class MicroBatcher:
                 except Exception as error:
                     log.error("restarting failed with %s; trying again", type(error).__name__)
 
-    def _fail_all(self, error: ComponentError) -> None:
+    def _fail_all(self, code: str, message: str) -> None:
         for entry in self._inflight.values():
             for future in entry.waiters:
-                fail(future, error)
+                fail(future, ComponentError(code, message, retryable=True))
         for submission in self._ring:
             if submission.timer:
                 submission.timer.cancel()
@@ -293,10 +293,6 @@ class MicroBatcher:
         self._inflight.clear()
         self._queued = 0
         self._empty.set()
-
-
-def _died() -> ComponentError:
-    return ComponentError("worker_died", "the worker died while this pair waited for it", retryable=True)
 
 
 def settle(future: asyncio.Future[Outcome], result: Result) -> None:

@@ -83,8 +83,7 @@ class RewardClient(_Client):
 
     def start(self) -> None:
         """Waits for the service and pins its fingerprint now rather than at the first call."""
-        with self._starting:
-            self._drive(self._core.start(self._core.deadline()))
+        self._start(self._core.deadline())
 
     def close(self) -> None:
         self._http.close()
@@ -99,13 +98,7 @@ class RewardClient(_Client):
         if not calls:
             return []
         deadline = self._core.deadline()
-        if self._core.document is None:
-            if not self._starting.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                raise BudgetSpent(self.options.budget_s, "waiting for another thread's first call", "no time is left")
-            try:
-                self._drive(self._core.start(deadline))
-            finally:
-                self._starting.release()
+        self._start(deadline)
         if len(calls) == 1:
             return [(calls[0], self._drive(self._core.score(calls[0], deadline)))]
         stop = threading.Event()
@@ -119,6 +112,16 @@ class RewardClient(_Client):
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self, deadline: float) -> None:
+        if self._core.document is not None:
+            return
+        if not self._starting.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise BudgetSpent(self.options.budget_s, "waiting for another thread's first call", "no time is left")
+        try:
+            self._drive(self._core.start(deadline))
+        finally:
+            self._starting.release()
 
     def _drive(self, steps: Steps[T], stop: threading.Event | None = None) -> T:
         """Carries out `steps`, until `stop` is set: then nobody waits for the result."""

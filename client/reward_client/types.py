@@ -79,7 +79,8 @@ class Options:
     """How to talk to one service. Hashable, so that adapters can keep one client for each."""
 
     url: str
-    """Root of the service, e.g. ``http://reward:8000``; begins with http:// or https://, else `ValueError`."""
+    """Root of the service, e.g. ``http://reward:8000``. Raises `ValueError` for another scheme, and for a key in it:
+    logs and errors show the URL."""
     profile: str | None = None
     """None: the service's default profile."""
     fingerprint: str | None = None
@@ -101,6 +102,8 @@ class Options:
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
             raise ValueError("the service's url begins with http:// or https://, e.g. http://reward:8000")
+        if "@" in self.url:
+            raise ValueError("give the key as api_key (REWARD_CLIENT_API_KEY), not in the url, which logs show")
 
     @classmethod
     def from_env(cls, **given: Any) -> Options:

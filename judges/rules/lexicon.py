@@ -144,7 +144,6 @@ class Lexicon:
     """Per anatomy: the concepts that its normality rules out."""
     pairs: Mapping[tuple[int, int], int]
     """(what is described, what is said of it) -> concept: an anatomy or ``-1 - concept`` with a concept or
-
     ``-1 - descriptor``."""
     places: tuple[str, ...]
     """Names of the bits of `Leaf.place`."""
@@ -180,7 +179,6 @@ class Lexicon:
     abnormality: int
     """The descriptor whose denial says that the anatomy is normal."""
     prominent: int
-    enlarged: int
     trie: Trie
     sha256: str
 
@@ -382,7 +380,6 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         ),
         abnormality=descriptors["abnormality"],
         prominent=descriptors["prominent"],
-        enlarged=descriptors["enlarged"],
         trie=builder.trie,
         links=frozenset(cues["words"]["links"]),
         names=frozenset(cues["words"]["names"]),

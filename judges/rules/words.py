@@ -98,18 +98,19 @@ def phrase_words(phrase: str) -> tuple[str, ...]:
 
 
 class Speller:
-    """Corrects a long word that is one slip of the finger (a letter left out, doubled, changed, two swapped) away
+    """Corrects a long word that is one slip of the finger away from exactly one known word.
 
-    from exactly one known word. Each word is compared by its variants with one letter left out: no search.
+    A slip is a letter left out, doubled or changed, or two swapped. Each word is compared by its variants with one
+    letter left out: no search.
     """
 
     SHORTEST: Final = 8
     LONGEST: Final = 24
 
     def __init__(self, wanted: Iterable[str], never: Iterable[str], known: Iterable[str]) -> None:
-        """Corrections are to `wanted` words only; `known` and `never` are left alone: `never` are English words that
+        """Corrections are to `wanted` words only; `known` and `never` are left alone.
 
-        look like a slip of a wanted one.
+        `never` are English words that look like a slip of a wanted one.
         """
         self.fixed = frozenset((*known, *map(fold, never)))
         self._near: dict[str, list[str]] = {}

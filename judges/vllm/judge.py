@@ -14,12 +14,12 @@ from typing import Any, ClassVar, Final
 
 import orjson
 
+from judges import constants, scores
 from judges.base import Judgement
 from judges.scores import KEYS
-from judges.vllm import canaries
+from judges.vllm import canaries, prompt, statements, verdict
 from judges.vllm.errors import JudgeError, JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
 from judges.vllm.prompt import (
-    MOST_CHARACTERS,
     SCHEMA_VERSION,
     Pair,
     fingerprints,
@@ -65,12 +65,13 @@ class VllmJudge:
             "revision": s.revision,
             "variant": s.variant,
             "prompts": fingerprints(s.variant),
+            "tables": constants.digest(scores, statements, verdict, prompt),
             "schema_version": SCHEMA_VERSION,
             "votes": s.votes,
             "sampling": [self._sampling(vote) for vote in range(s.votes)],
             "extra_body": dict(s.extra_body),
             "significant_only": s.significant_only,
-            "reads": [s.max_statements, MOST_CHARACTERS],
+            "max_statements": s.max_statements,
         }
 
     def _sampling(self, vote: int) -> dict[str, float | int]:
@@ -239,11 +240,11 @@ class VllmJudge:
         for canary in canaries.pairs():
             pair = read_pair(canary.candidate, canary.reference, None, self.settings.max_statements)
             try:
-                verdict: Judgement | None = await self._judge(pair, ask)
+                made: Judgement | None = await self._judge(pair, ask)
             except (JudgeInvalidOutput, JudgeRefused):
-                verdict = None
+                made = None
             except JudgeError:
                 return
-            self._canaries.add(server.url, canary, verdict)
+            self._canaries.add(server.url, canary, made)
         self._observe("judge_canary_drift", self._canaries.drift(), {})
         self._observe("judge_canaries_wrong", len(self._canaries.wrong()), {})

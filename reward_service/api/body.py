@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from reward_service.errors import InvalidRequest, TooLarge, TooSlow
 
@@ -44,13 +44,6 @@ async def read(request: Request, limit: int, timeout_s: float) -> bytes:
     except TimeoutError:
         raise TooSlow(f"The body did not arrive within {timeout_s:g} s (REWARD_TIMEOUT_S).") from None
     return b"".join(chunks)
-
-
-def refuse_forms(request: Request) -> None:
-    """Raises `InvalidRequest` for what a page of another site may post without asking (the trainers send JSON)."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in ("text/plain", "multipart/form-data", "application/x-www-form-urlencoded"):
-        raise InvalidRequest("Send JSON with Content-Type: application/json.", code="unsupported_media_type")
 
 
 def require_json(request: Request) -> None:
@@ -195,16 +188,3 @@ def path(location: tuple[int | str, ...]) -> str:
         else:
             out += f".{part}" if out else part
     return out
-
-
-__all__ = [
-    "Broken",
-    "ClientDisconnect",
-    "is_broken",
-    "parse",
-    "parse_object",
-    "path",
-    "read",
-    "require_json",
-    "validate",
-]

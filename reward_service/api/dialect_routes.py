@@ -57,7 +57,7 @@ def _add(path: str, trainer: str, parse: Parse, render: Render, fields: Body, *r
         engine = routes.engine_of(request)
         timings = Timings()
         routes.refuse_unknown_parameters(request, ("profile", "fingerprint", "missing"))
-        body.refuse_forms(request)
+        body.require_json(request)
         data = body.parse_object(
             await body.read(request, engine.settings.max_body_bytes, engine.settings.hold_timeout_s)
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any, TypeVar
@@ -13,12 +12,13 @@ import orjson
 import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
+from starlette.requests import ClientDisconnect
 
 from reward_service.api import answers, body, wire
 from reward_service.contracts import ComponentError
 from reward_service.engine import Engine
 from reward_service.errors import InvalidRequest
-from reward_service.registry import did_you_mean
+from reward_service.registry import did_you_mean, shown
 from reward_service.scoring import Item, Timings
 
 T = TypeVar("T")
@@ -112,9 +112,8 @@ def refuse_unknown_parameters(request: Request, known: Sequence[str]) -> None:
     """A misspelt pin must not go unnoticed. Raises `InvalidRequest`."""
     for name in request.query_params:
         if name not in known:
-            shown = f"'{name}'" if re.fullmatch(r"\w{1,40}", name) else "of that name"
-            hint = did_you_mean(name[:40], known) if known else " Here everything goes into the body."
-            raise InvalidRequest(f"There is no query parameter {shown}.{hint}", param="query")
+            hint = did_you_mean(name[:64], known) if known else " Here everything goes into the body."
+            raise InvalidRequest(f"There is no query parameter {shown(name)}.{hint}", param="query")
 
 
 router.add_api_route("/score", score, methods=["POST"], include_in_schema=False)
@@ -246,7 +245,7 @@ async def until_hangup(request: Request, work: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         task.cancel()
         if hangup.done():
-            raise body.ClientDisconnect from None
+            raise ClientDisconnect from None
         raise
     finally:
         hangup.cancel()

@@ -405,6 +405,13 @@ def test_options_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         Options.from_env()
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://reward", "http://key:s3cret@reward:8000"])
+def test_a_url_without_scheme_or_with_a_key_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ValueError, match=r"http://|api_key") as caught:
+        Options(url)
+    assert "s3cret" not in str(caught.value)
+
+
 @given(st.lists(st.sampled_from([408, 429, 500, 503, None]), max_size=12), st.floats(0.05, 5.0))
 @settings(max_examples=60, deadline=None)
 def test_no_pause_reaches_beyond_the_budget(faults: list[int | None], budget: float) -> None:

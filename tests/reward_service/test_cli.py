@@ -83,6 +83,8 @@ def test_a_lone_surrogate_is_that_items_problem() -> None:
         (("score", "-", "--profile", "txet"), lines(ITEM), "Did you mean 'text'"),
         (("score", "-", "--fingerprint", "sha256:00"), lines(ITEM), "another fingerprint"),
         (("score", "-", "--url", "http://127.0.0.1:9"), lines(ITEM), "does not answer"),
+        (("score", "-", "--url", "127.0.0.1:9"), lines(ITEM), "begins with http://"),
+        (("score", "-", "--url", "http://key:k@127.0.0.1:9"), lines(ITEM), "REWARD_CLIENT_API_KEY"),
         (("serve", "--port", "70000"), "", "REWARD_PORT"),
         (("serve", "--host", "0.0.0.0"), "", "without API keys"),
         (("serve", "--api-keys", "alice:secret"), "", "new-key"),

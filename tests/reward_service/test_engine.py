@@ -212,7 +212,7 @@ def test_a_new_component_version_changes_the_fingerprint(write: WriteProfile, mo
 
 async def test_admission_sheds_or_holds(write: WriteProfile) -> None:
     async with Engine(settings(write(), queue_items=2)) as engine:
-        engine._admitted = 2
+        await engine.admission.enter(2)
         with pytest.raises(Overloaded, match="REWARD_QUEUE_ITEMS"):
             await score(engine, item("a"))
         with pytest.raises(Overloaded):
@@ -220,9 +220,9 @@ async def test_admission_sheds_or_holds(write: WriteProfile) -> None:
         held = asyncio.create_task(score(engine, item("a"), hold=True))
         await asyncio.sleep(0.05)
         assert not held.done()
-        engine._release(2)
+        engine.admission.leave(2)
         assert (await held)[0].composite.status == "ok"
-        assert engine._admitted == 0
+        assert engine.admission.admitted == 0
 
 
 def test_unknown_and_disabled_profiles(write: WriteProfile) -> None:
@@ -321,42 +321,11 @@ async def test_a_reference_without_a_letter_is_none(write: WriteProfile) -> None
             assert scored.composite.missing["item"].code == "empty_reference"
 
 
-async def test_a_waiter_that_gave_up_keeps_nobody_out(write: WriteProfile) -> None:
-    async with Engine(settings(write(), queue_items=4)) as engine:
-        engine._admitted = 3
-        with pytest.raises(Overloaded):
-            await engine._admit(4, time.monotonic() + 0.02, hold=True)
-        assert engine._fits(1)
-
-
 def test_a_default_of_the_deployment_does_not_replace_what_a_profile_says() -> None:
     own = {"votes": 3, "concurrency": 2}
     assert Settings().for_component("vllm", own)["votes"] == 3
     assert Settings(judge_votes=1).for_component("vllm", own)["votes"] == 1
     assert Settings().for_component("bertscore", {"precision": "bfloat16"})["precision"] == "bfloat16"
-
-
-async def test_held_requests_go_in_by_turn_and_one_that_gives_up_blocks_nobody(write: WriteProfile) -> None:
-    async with Engine(settings(write(), queue_items=4)) as engine:
-        engine._admitted = 4
-        order: list[int] = []
-
-        async def held(number: int, count: int) -> None:
-            await engine._admit(count, time.monotonic() + 5, hold=True)
-            order.append(number)
-
-        tasks = [asyncio.create_task(held(number, count)) for number, count in enumerate((3, 2, 1, 1))]
-        await asyncio.sleep(0)
-        tasks[0].cancel()
-        engine._release(2)  # the first, which would have to wait for more room, is gone
-        await asyncio.sleep(0)
-        assert order == [1]
-        engine._release(1)
-        tasks[2].cancel()  # in the moment of its turn
-        await asyncio.gather(*tasks, return_exceptions=True)
-        assert order == [1, 3]
-        assert engine._admitted == 2 + 2 - 1 + 1
-        assert not engine._waiting
 
 
 async def test_a_foreign_pin_or_name_is_not_repeated(write: WriteProfile) -> None:

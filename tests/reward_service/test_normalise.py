@@ -229,7 +229,7 @@ def test_the_fingerprint_names_version_and_tables(monkeypatch: pytest.MonkeyPatc
     before = manifest("standard")
     assert before["version"] == module.VERSION
     assert before["unicodedata"] == unicodedata.unidata_version
-    assert manifest("none") == {"policy": "none"}
+    assert manifest("none") == {"policy": "none", "unicodedata": unicodedata.unidata_version}
     monkeypatch.setitem(module._LOOKALIKES, "ξ", "x")
     assert manifest("standard") != before
 

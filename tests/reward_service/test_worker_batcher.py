@@ -300,6 +300,22 @@ async def test_what_has_not_started_by_its_deadline_fails_then_and_is_never_star
     assert worker.batches[1:] == [numbered(2, start=3)]
 
 
+async def test_a_pair_that_was_given_up_can_be_asked_for_again_when_the_queue_is_full() -> None:
+    """The look for leavers forgets that very pair; what was known of it before must not be used."""
+    worker = Worker()
+    async with batching(worker, pairs=1, queue=2) as batcher:
+        first = batcher.submit([Pair("first", "first")], soon())
+        await worker.batch(0)
+        gone, kept = batcher.submit(numbered(2), soon())
+        gone.cancel()
+        await asyncio.sleep(0.11)  # it looks for leavers ten times a second
+        again = batcher.submit(numbered(1), soon())
+        worker.free = True
+        worker.gate.release()
+        assert await codes([*first, kept, *again]) == {"ok": 3}
+        assert worker.restarts == 0
+
+
 async def test_a_full_queue_refuses_the_rest_and_leavers_make_room() -> None:
     worker = Worker()
     async with batching(worker, pairs=4, queue=10) as batcher:

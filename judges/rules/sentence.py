@@ -1,0 +1,150 @@
+"""A sentence cut where a new statement begins, each part read as a clause."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from judges.rules import lexicon as lx
+from judges.rules.clause import Clauses
+from judges.rules.ellipsis import filled
+from judges.rules.findings import Event
+
+_SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
+"""What the clause under construction holds so far. The last: a denial after a subject, as in "effusion without ...",
+whose list is short."""
+_SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
+_AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
+_STABLE: Final = lx.Leaf(change=lx.STABLE)
+
+
+def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
+    """Split where a new statement begins and read each clause; the sentence ends before word `stop`."""
+    if not events:
+        clauses.begin()
+        return
+    kinds = cues = rares = sides = 0
+    for _, _, leaf in events:
+        kinds |= leaf.kind
+        cues |= leaf.cue
+        rares |= leaf.rare
+        sides |= leaf.side
+    clauses.begin(sided=sides > 0)
+    if kinds & lx.GROWTH and cues & lx.NEG:
+        events = _of_growth(events)
+    if sides or rares & lx.EXCEPT:
+        events = filled(events, stop)
+    if not (kinds or cues & lx.NORMAL):
+        return  # nothing is named
+    if not (cues & _SPLITS or kinds & lx.BARE):
+        clauses.read(events, stop)
+        return
+    clause: list[Event] = []
+    seen = 0
+    for k, event in enumerate(events):
+        leaf = event.leaf
+        cue, kind = leaf.cue, leaf.kind
+        if cue & _SPLITS:
+            if cue & lx.CONTRAST and _modifies(events, k):
+                continue
+            if clause and _starts_clause(events, k, seen):
+                clauses.read(clause, event.first)
+                clause, seen = [], 0
+                if cue & (lx.COMMA | lx.AND):
+                    continue
+        elif kind & lx.BARE and seen & _STATEMENT and _runs_on(events, k):
+            clauses.read(clause, event.first)
+            clause, seen = [], 0
+        clause.append(event)
+        if kind & lx.SAYS or cue & lx.NORMAL:
+            seen |= _SUBJECT | _STATEMENT
+        elif kind & lx.NAMED:
+            seen |= _SUBJECT
+        if cue & lx.NEG:
+            seen = (seen & _SUBJECT) | _STATEMENT | _DENIED | (_WITHOUT if seen & _SUBJECT else 0)
+        elif cue & lx.EXIST or (cue & lx.VERB and seen & _SUBJECT):
+            seen |= _VERB
+    if clause:
+        clauses.read(clause, stop)
+
+
+def _of_growth(events: list[Event]) -> list[Event]:
+    """Where growth of a finding is denied, the finding is there and stable: "no enlargement of the nodule"."""
+    found: list[Event] = []
+    for k, event in enumerate(events):
+        if event.leaf.kind & lx.GROWTH and found and found[-1].leaf.cue & lx.NEG and _of_finding(events, k):
+            found[-1] = Event(found[-1].first, event.last, _STABLE)
+        else:
+            found.append(event)
+    return found
+
+
+def _of_finding(events: list[Event], k: int) -> bool:
+    """Whether "of" a finding follows, and not of an anatomy."""
+    if k + 1 == len(events) or not events[k + 1].leaf.cue & lx.OBJECT or events[k + 1].first != events[k].last + 1:
+        return False
+    for event in events[k + 2 : k + 5]:
+        if event.leaf.kind & (lx.SAYS | lx.NAMED):
+            return event.leaf.concept >= 0
+    return False
+
+
+def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
+    """Whether the words after this comma, "and" or "there is" are a statement of their own: [subject] verb ..."""
+    here = events[k].leaf.cue
+    stated = bool(seen & _STATEMENT)
+    if here & (lx.EXIST | lx.CONTRAST | lx.BREAK):
+        return stated
+    closed = here & lx.COMMA and seen & _DENIED and seen & _VERB  # "no pneumothorax is seen, ..."
+    finding = anatomy = False
+    for j in range(k + 1, min(k + _AHEAD, len(events))):
+        leaf = events[j].leaf
+        cue = leaf.cue
+        if cue & lx.EXIST:
+            return stated
+        if cue & lx.NEG and not (finding or anatomy):
+            return bool(seen & (_VERB | _WITHOUT))
+        if cue & (lx.COMMA | lx.AND | lx.OR | lx.TERM):
+            return bool(closed and finding and not cue & (lx.OR | lx.AND))
+        if cue & lx.VERB and finding:
+            if seen & _VERB or (seen & _WITHOUT and here & lx.COMMA):
+                return True
+            return bool(seen & _DENIED) and _predicate(events, j)
+        if cue & lx.VERB and (anatomy or j > k + 1):
+            return stated and (anatomy or bool(events[j - 1].leaf.side))
+        finding = finding or leaf.concept >= 0
+        anatomy = anatomy or leaf.anatomy >= 0
+    return bool(closed and finding)
+
+
+def _modifies(events: list[Event], k: int) -> bool:
+    """Whether this "but" stands between two words for one finding: "small but increasing effusion"."""
+    if not 0 < k < len(events) - 1:
+        return False
+    before, here, after = events[k - 1], events[k], events[k + 1]
+    return (
+        bool(before.leaf.severity | before.leaf.change and after.leaf.severity | after.leaf.change)
+        and before.last + 1 == here.first
+        and here.last + 1 == after.first
+    )
+
+
+def _predicate(events: list[Event], j: int) -> bool:
+    """Whether this verb says something of its subject, other than that it is seen: "effusions are small"."""
+    if events[j].leaf.change:
+        return True
+    if j + 1 >= len(events):
+        return False
+    leaf = events[j + 1].leaf
+    if leaf.cue & lx.VERB and j + 3 < len(events) and events[j + 2].leaf.cue & lx.PREP:
+        return bool(events[j + 3].leaf.side | events[j + 3].leaf.zone)  # "... are seen in the left lung"
+    return bool(leaf.severity or leaf.change) and not leaf.cue & (lx.NEG | lx.NEG_AFTER)
+
+
+def _runs_on(events: list[Event], k: int) -> bool:
+    """Whether a sentence begins here without a full stop before: "no pneumothorax | heart is enlarged"."""
+    if k + 1 >= len(events) or not events[k + 1].leaf.cue & lx.VERB:
+        return False
+    before, here, after = events[k - 1], events[k], events[k + 1]
+    if before.last + 1 != here.first or here.last + 1 != after.first:
+        return False
+    return before.leaf.concept >= 0 or bool(before.leaf.cue & (lx.NORMAL | lx.VERB))

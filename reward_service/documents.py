@@ -63,6 +63,8 @@ async def _ask(body: str) -> dict[str, Any]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost", timeout=60) as client,
     ):
+        while (await client.get("/ready")).is_error:  # noqa: ASYNC110 - as a user would: loading is not shown as waiting
+            await asyncio.sleep(0.1)
         headers = {"content-type": "application/json"}
         answer: dict[str, Any] = (await client.post("/score", content=body, headers=headers)).json()
         return answer

@@ -109,6 +109,8 @@ class Clauses:
                     loose = []  # "compared to the old study, rib fracture"
                 if cue & lx.NORMAL and not (scope.neg or scope.hyp or scope.unc):
                     since = self._settle(scope, k, named, since, settled)
+            if not kind:
+                continue
             concept, begin, end = leaf.concept, first, last
             if leaf.place:
                 if concept >= 0:  # "IJ": a line or a vein
@@ -130,10 +132,11 @@ class Clauses:
                 if leaf.absent and not scope.hyp:
                     side = self._sided and (around.side_of(events, k) or around.side_of_subject(events, k))
                     self.implied.append((leaf.absent, first, last, False, side))
-                if leaf.descriptors and self._refines(leaf, around.next_finding(events, k, 0)):
-                    loose += leaf.descriptors
+                descriptors = leaf.descriptors
+                if descriptors and self._refines(leaf, around.next_finding(events, k, 0)):
+                    loose += descriptors
                     concept = -1
-                elif self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
+                elif descriptors and self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
                     pass  # a grade of what follows: "large left effusion and enlarged heart"
                 elif leaf.concept == concept:
                     pair, normal = None, False
@@ -155,11 +158,12 @@ class Clauses:
                         loose += leaf.descriptors
                         if made:  # "the granuloma is calcified"
                             made[-1].concept = self._refine(made[-1].concept, leaf.descriptors)
-            touches = concept >= 0 and made and events[k - 1].last + 1 == first
-            if touches and self._adjective(made[-1], concept) and around.joined(events, at, k):
-                made[-1].last, at = end, k  # "reticulonodular | lung opacities"
-                made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
-            elif concept >= 0:
+            if concept >= 0:
+                touches = made and events[k - 1].last + 1 == first
+                if touches and self._adjective(made[-1], concept) and around.joined(events, at, k):
+                    made[-1].last, at = end, k  # "reticulonodular | lung opacities"
+                    made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
+                    continue
                 at = k
                 self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
                 loose, since, spared = [], end + 1, False
@@ -192,12 +196,13 @@ class Clauses:
         named: list[Named] = []
         subject, heading = self._last is None, False
         for i, (first, _, leaf) in enumerate(events):
-            if leaf.kind & lx.NAMED:
+            kind = leaf.kind
+            if kind & lx.NAMED:
                 named.append((first, leaf.anatomy, around.side_of(events, i) if self._sided else 0))
                 places.append((first, leaf.anatomy, leaf.concept))
             elif leaf.zone:
                 places.append((first, lung, leaf.concept))
-            if leaf.cue & lx.COLON and 0 < i < 3:
+            elif not kind and leaf.cue & lx.COLON and 0 < i < 3:
                 heading = True
             if not subject:
                 subject = around.has_substance(leaf)
@@ -217,14 +222,17 @@ class Clauses:
                 made.sort(key=lambda m: m.first)
             subjects = [self._last] if continues and self._last is not None else made
             self.changes += Binder(self.lexicon, events, subjects).bind(attributes, places)
-        grouped = False
+        grouped = 0
+        sized = self.lexicon.sized
         for mention in made:
             if mention.gone and mention.severity < _LARGE:
                 mention.severity = 0
             source = mention.source  # what a finding is taken for lies where the finding lies
             if source is not None and not (mention.side or mention.zone):
                 mention.side, mention.zone = source.side, source.zone
-            grouped = grouped or mention.group > 0
+            grouped |= mention.group
+            if mention.state >= UNCERTAIN and not sized[mention.concept]:
+                self._devices = [*self._devices[1 - _DEVICES :], mention]
         if grouped:
             for one, other in itertools.pairwise(m for m in made if m.group):
                 if one.group == other.group:  # "atelectasis or pneumonia at the left base": the place is that of both
@@ -233,10 +241,6 @@ class Clauses:
         self.mentions += made
         if not continues:
             self._last = made[-1] if made else None
-        sized = self.lexicon.sized
-        for mention in made:
-            if not sized[mention.concept] and mention.state >= UNCERTAIN:
-                self._devices = [*self._devices[1 - _DEVICES :], mention]
 
     # ----- one finding ------------------------------------------------------------------------------------------------
 
@@ -309,7 +313,7 @@ class Clauses:
 
     def _grades(self, leaf: lx.Leaf) -> bool:
         """Whether the word, which describes an anatomy elsewhere, may be a grade of a finding: "large", "prominent"."""
-        return bool(leaf.descriptors and (leaf.severity or self.lexicon.prominent in leaf.descriptors))
+        return bool(leaf.severity or self.lexicon.prominent in leaf.descriptors)
 
     def _called(self, leaf: lx.Leaf, concept: int) -> bool:
         return concept in leaf.things or not self.lexicon.concepts[concept].ancestors.keys().isdisjoint(leaf.things)

@@ -336,7 +336,7 @@ def _denied_part(lexicon: lx.Lexicon, special: Finding, general: Finding, other:
 def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> tuple[float, float]:
     """Weight of the reference's denials that the candidate repeats, itself or by a more general one, and of all."""
     covered = total = 0.0
-    general = {a for c in candidate.negative for a in lexicon.concepts[c].ancestors}
+    general: set[int] | None = None
     for concept, denial in reference.negative.items():
         entry = lexicon.concepts[concept]
         own = candidate.negative.get(concept)
@@ -345,8 +345,11 @@ def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) ->
             covered += entry.weight * (0.5 if own.partial and not denial.partial else 1.0)
         elif not entry.ancestors.keys().isdisjoint(candidate.negative):
             covered += entry.weight
-        elif concept in general:
-            covered += entry.weight * 0.5
+        else:
+            if general is None:
+                general = {a for c in candidate.negative for a in lexicon.concepts[c].ancestors}
+            if concept in general:
+                covered += entry.weight * 0.5
     if candidate.overall and not candidate.positive:  # "No acute cardiopulmonary abnormality."
         covered = max(covered, OVERALL * total)
     return covered, total

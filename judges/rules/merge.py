@@ -54,21 +54,27 @@ def merge(
         }
     negative: dict[int, Denial] = {}
     for concept, every in denied.items():
-        if concept not in positive:
+        if concept in positive:
+            continue
+        if len(every) == 1:
+            named = every[0]
+            part = named.partial or named.severity > 0
+            side = 0 if part or not named.side or not concepts[concept].sided else named.side % lx.BOTH
+        else:
             full = [m for m in every if not (m.partial or m.severity)]
-            named = every[0] if len(every) == 1 else min(full or every, key=lambda m: m.first)
+            part = not full
+            named = min(full or every, key=lambda m: m.first)
             side = _one_side({m.side for m in full}) if full and concepts[concept].sided else 0
-            negative[concept] = Denial(not full, True, locate(named.first, named.last), side)
+        negative[concept] = Denial(part, True, locate(named.first, named.last), side)
     for normal, first_word, last_word, partial, where in implied:
-        span: Span | None = None
+        here = Denial(partial, False, locate(first_word, last_word))
         for concept in normal:
             if concept in positive:
                 continue
             known = negative.get(concept)
             side = where if where and concepts[concept].sided and not partial else 0
             if known is None or (known.partial and not (partial or side)):
-                span = span or locate(first_word, last_word)
-                negative[concept] = Denial(partial or side > 0, False, span, side)
+                negative[concept] = here._replace(partial=True, side=side) if side else here
             elif known.side and not partial and not _one_side({side, known.side}):
                 negative[concept] = Denial(False, known.explicit, known.span)  # the right lung is clear, and the left
     for concept, by_side in positive.items():

@@ -27,6 +27,7 @@ _CUT_SHORT: Final = frozenset(("increased", "decreased"))
 _UNIT: Final = {"mm": 1.0, "cm": 10.0, "millimeter": 1.0, "centimeter": 10.0}
 _MEMO_LIMIT: Final = 50_000
 _LOW, _CAPITAL, _ARTICLE, _MARK = (1 << n for n in range(4))  # forms of a token
+_NO_PHRASE: Final[lx.Trie] = {}
 _HEADED: Final = 8  # words of a report that says no more than a heading and "normal"
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
 _LOW_TIP, _HIGH_TIP = 20.0, 70.0  # millimetres above the carina between which an airway tube lies well
@@ -39,17 +40,17 @@ class Reader:
 
     def __init__(self, lexicon: lx.Lexicon) -> None:
         self.lexicon = lexicon
-        self._known: dict[str, tuple[str, int]] = {}
+        self._known: dict[str, tuple[str, int, lx.Trie | None]] = {}
 
     def read(self, text: str) -> Findings:
         """All findings of `text`, with spans into `text` as given. Any string is valid."""
         clean, where = plain(text)
-        words, starts = self._words(clean)
+        words, starts, ends, nodes = self._words(clean)
         clauses = Clauses(self.lexicon)
-        self._run(clean, words, starts, clauses)
+        self._run(clean, words, starts, nodes, clauses)
 
         def locate(first: int, last: int) -> Span:
-            start, end = starts[first], _end(clean, starts[last])
+            start, end = starts[first], ends[last]
             return (start, end) if where is None else (where[start], where[end - 1] + 1)
 
         if not (clauses.mentions or clauses.implied or clauses.changes):
@@ -82,42 +83,51 @@ class Reader:
                 return []
         return []
 
-    def _words(self, text: str) -> tuple[list[str], list[int]]:
-        """Folded words and punctuation and where each starts; articles, hyphens and wrapped lines are left out."""
+    def _words(self, text: str) -> tuple[list[str], list[int], list[int], list[lx.Trie | None]]:
+        """Folded words and punctuation, where each starts and ends, and what `_learn` knows of phrases with it.
+
+        Articles, hyphens and wrapped lines are left out.
+        """
         words: list[str] = []
         starts: list[int] = []
+        ends: list[int] = []
+        nodes: list[lx.Trie | None] = []
         known = self._known
         length = len(text)
         low = 0  # was the last word lower case and able to end a sentence?
         for match in TOKEN.finditer(text):
-            token = match.group()
-            start = match.start()
-            word, form = known.get(token) or self._learn(token)
+            token = match[0]
+            word, form, node = known.get(token) or self._learn(token)
+            start, end = match.span()
             if form:
                 if form & _MARK:
-                    end = match.end()
                     if word == "\n":
                         if token.count("\n") == 1 and end < length and text[end].islower():
                             continue  # a wrapped line goes on; a list item, a heading or a blank line does not
                     elif start and end < length and not (text[start - 1].isspace() or text[end].isspace()):
                         continue
-                    words.append(word)
-                    starts.append(start)
-                    continue
-                if low and form & _CAPITAL:
-                    words.append(".")  # "... normal limits The lungs ...": a sentence without its full stop
-                    starts.append(start)
-                low = form & _LOW
-                if form & _ARTICLE:
-                    continue
+                else:
+                    if low and form & _CAPITAL:  # "... normal limits The lungs ...": a sentence without its full stop
+                        words.append(".")
+                        starts.append(start)
+                        ends.append(start)
+                        nodes.append(_NO_PHRASE)
+                    low = form & _LOW
+                    if form & _ARTICLE:
+                        continue
             else:
                 low = 0
             words.append(word)
             starts.append(start)
-        return words, starts
+            ends.append(end)
+            nodes.append(node)
+        return words, starts, ends, nodes
 
-    def _learn(self, token: str) -> tuple[str, int]:
-        """The word that a token is, and its form."""
+    def _learn(self, token: str) -> tuple[str, int, lx.Trie | None]:
+        """The word that a token is, its form, and how the phrases go on that begin with it.
+
+        None: a word with which none begins, nothing but a step towards the next one.
+        """
         lexicon = self.lexicon
         if token[0] == "\n":
             word, form = "\n", _MARK
@@ -128,13 +138,16 @@ class Reader:
             form = _LOW * (token.islower() and word not in lexicon.links) | _ARTICLE * (word in ARTICLES)
             if len(token) > 1 and token[0].isupper() and token[1:].islower() and word not in lexicon.names:
                 form |= _CAPITAL
+        node = lexicon.trie.get(word, None if word[0].isalpha() else _NO_PHRASE)
+        learnt = word, form, node
         if len(self._known) < _MEMO_LIMIT:  # bounded: texts are not trusted; the result does not depend on it
-            self._known[token] = word, form
-        return word, form
+            self._known[token] = learnt
+        return learnt
 
-    def _run(self, text: str, words: list[str], starts: list[int], clauses: Clauses) -> None:
+    def _run(
+        self, text: str, words: list[str], starts: list[int], nodes: list[lx.Trie | None], clauses: Clauses
+    ) -> None:
         """Sections and sentences. What follows a heading like "Indication:" is not a finding of this study."""
-        trie = self.lexicon.trie
         count = len(words)
         events: list[Event] = []
         fresh = blank = True  # at the start of a sentence; blank: not even a number or gap in it
@@ -143,17 +156,15 @@ class Reader:
         held: tuple[int, ...] | None = None  # what there was when a section began that only a later heading drops
         i = 0
         while i < count:
-            word = words[i]
-            node = trie.get(word)
-            if node is None and word[0].isalpha():  # most words that are no phrase
+            node = nodes[i]
+            if node is None:  # most words that are no phrase
                 fresh = False
                 i += 1
                 continue
-            leaf, last = None, i
-            if node is not None:
-                leaf = node.get(None)
-                if i + 1 < count and words[i + 1] in node:
-                    leaf, last = _longest(node, words, i)
+            word, last = words[i], i
+            leaf: lx.Leaf | None = node.get(None)
+            if i + 1 < count and words[i + 1] in node:
+                leaf, last = _longest(node, words, i)
             if leaf is not None:
                 if leaf.cue & (lx.BODY | lx.SKIP) and (
                     (_heads(words, i, last, leaf) and not self._answers(words, last, leaf))
@@ -245,12 +256,6 @@ def _longest(node: lx.Trie, words: list[str], i: int) -> tuple[lx.Leaf | None, i
         if None in node:
             leaf, last = node[None], j
     return leaf, last
-
-
-def _end(text: str, start: int) -> int:
-    """Where the token ends that starts here."""
-    match = TOKEN.match(text, start)
-    return match.end() if match else start
 
 
 def _asks(word: str, letter: str, fresh: bool) -> bool:

@@ -30,6 +30,8 @@ HEARD: Final = (
 )  # fmt: skip
 HEARD_RARE: Final = lx.THAN | lx.HISTORY | lx.SETTING | lx.SOME
 """Cues that `Scope.hear` takes in."""
+_TURNS: Final = HEARD & ~(_SEPARATOR | lx.TERM | lx.EXIST)
+"""Those of them that do more than to end or to separate something."""
 
 
 @dataclass(slots=True)
@@ -107,11 +109,13 @@ class Scope:
     def hear(self, k: int, event: Event) -> None:
         """Take in the cue that phrase `k` is."""
         leaf = event.leaf
-        cue = leaf.cue
+        cue, rare = leaf.cue, leaf.rare
         if cue & (lx.TERM | lx.EXIST) and not (cue & lx.READING and self._denies(k)):
             self._end(k)
         if cue & _SEPARATOR:
             self._separate(k, cue)
+        if not (cue & _TURNS or rare):
+            return
         if cue & (lx.NEG | lx.NEG_AFTER) and leaf.concept < 0:
             self._deny(k, event)
         if cue & (lx.UNC | lx.UNC_AFTER | lx.UNC_SOFT):
@@ -122,15 +126,15 @@ class Scope:
                 self.unc, self.neg, self.choices = True, False, []
             elif not self.neg:
                 self.unc = True
-        if leaf.rare & lx.THAN and self.weighed and not self.changed and around.weighs(self.events, k):
+        if rare & lx.THAN and self.weighed and not self.changed and around.weighs(self.events, k):
             self.unc, self.neg, self.choices = True, False, []
-        if leaf.rare & lx.SETTING and not (k and k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
+        if rare & lx.SETTING and not (k and k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
             restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
-        if leaf.rare & lx.SOME:
+        if rare & lx.SOME:
             self.some = True
         if cue & lx.HYP:
             self.hyp = True
-        if leaf.rare & lx.HISTORY:
+        if rare & lx.HISTORY:
             self.history = True
         if cue & lx.INTRODUCTION:
             self.introduced = True

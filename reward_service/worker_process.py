@@ -29,7 +29,7 @@ from reward_service import fingerprint
 from reward_service.compute import ArtefactCache
 from reward_service.contracts import ComponentError, Outcome, Pair, PairMetric
 from reward_service.worker_batcher import BatchLimits
-from reward_service.workers import Factory, ThreadWorker
+from reward_service.workers import HANG_S, Factory, ThreadWorker
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ class WorkerConfig(NamedTuple):
     """Of the unix socket. Its directory is made private; whoever can open it can have texts scored."""
     artefact_bytes: int = 2**30
     limits: BatchLimits = BatchLimits()
+    hang_s: float = HANG_S
+    """A batch that takes longer has hung, and the process with it: only its end gives the device free."""
 
 
 def component_identity(metric: PairMetric) -> str:
@@ -132,6 +134,8 @@ class _Server:
             ArtefactCache(config.artefact_bytes),
             limits=config.limits,
             observe=lambda name, value: self._observed.append((name, value)),
+            hang_s=config.hang_s,
+            on_hang=lambda: os._exit(1),
         )
         self._path = config.path
         self._heartbeat = heartbeat

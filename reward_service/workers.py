@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
 import threading
 import time
@@ -18,9 +19,14 @@ from reward_service.compute import ArtefactCache, PairComputer, Result
 from reward_service.contracts import ComponentError, Outcome, Pair, PairMetric
 from reward_service.worker_batcher import BatchLimits, MicroBatcher, Observe, settle
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 Factory = Callable[[], PairMetric]
+
+HANG_S = 600.0
+"""A batch takes less on the slowest machine: a component that has not answered by then never will."""
 
 
 class ThreadDied(Exception):
@@ -79,10 +85,18 @@ class ThreadWorker:
         *,
         limits: BatchLimits | None = None,
         observe: Observe | None = None,
+        hang_s: float = HANG_S,
+        on_hang: Callable[[], None] = lambda: None,
     ) -> None:
-        """`factory` builds the component, on the thread that will run it, again after that thread died."""
+        """`factory` builds the component, on the thread that will run it, again after that thread died.
+
+        A thread whose batch takes `hang_s` counts as dead: `on_hang` is called, and where that returns, the thread
+        is left behind.
+        """
         self._factory = factory
         self._cache = cache
+        self._hang_s = hang_s
+        self._on_hang = on_hang
         self._thread: ComputeThread | None = None
         self._computer: PairComputer | None = None
         self._stage = "not started"
@@ -134,7 +148,13 @@ class ThreadWorker:
         assert self._thread is not None
         assert self._computer is not None
         computer = self._computer
-        return await self._thread.run(lambda: computer.run(pairs))
+        job = self._thread.run(lambda: computer.run(pairs))
+        done, _ = await asyncio.wait([job], timeout=self._hang_s)
+        if not done:
+            log.error("the component has not finished a batch of %d pairs in %g s", len(pairs), self._hang_s)
+            self._on_hang()
+            raise ThreadDied("it hangs")
+        return job.result()
 
 
 class InlineRunner(ThreadWorker):

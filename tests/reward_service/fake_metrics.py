@@ -17,7 +17,7 @@ from reward_service.contracts import Pair
 
 
 class WordOverlap:
-    """Counts its calls; obeys the words poison, fatal, nan, missing_key, sleep, kill and die in a text."""
+    """Counts its calls; obeys the words poison, fatal, kill, hang, clash, lost, nan and missing_key in a text."""
 
     version = 1
     cost: Literal["inline", "pool", "model"] = "model"
@@ -50,6 +50,8 @@ class WordOverlap:
             raise SystemExit("fatal")
         if "kill" in words:
             os.kill(os.getpid(), signal.SIGKILL)
+        if "hang" in words:
+            time.sleep(60.0)
         self.encoded.extend(texts)
         return [text.split() for text in texts]
 

@@ -306,6 +306,16 @@ async def test_a_client_notices_a_stopped_worker_by_itself_and_finds_it_again(pa
         assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
 
 
+async def test_a_worker_whose_component_hangs_is_replaced(path: str) -> None:
+    config = WorkerConfig(WordOverlap, path, hang_s=1.0)
+    async with process(config, hang_s=300.0), client(path, hang_s=60.0) as worker:  # its event loop goes on beating
+        number = pid(worker)
+        assert await codes(worker.submit([*numbered(2), Pair("hang", "x")], deadline())) == {"worker_died": 3}
+        await until(lambda: worker.health()["ready"] and pid(worker) != number)
+        assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
+        assert not alive(number)
+
+
 async def test_a_worker_that_could_not_load_is_tried_again(path: str, tmp_path: Path) -> None:
     config = WorkerConfig(partial(loadable_once_there_is, str(tmp_path / "weights")), path)
     async with process(config) as supervisor:

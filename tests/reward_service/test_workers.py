@@ -140,6 +140,17 @@ async def test_the_death_of_the_thread_fails_its_waiters_and_a_new_component_tak
         assert worker.metric is built[1]
 
 
+async def test_a_hung_component_is_replaced() -> None:
+    worker = ThreadWorker(WordOverlap, ArtefactCache(0), hang_s=0.2)
+    await worker.start()
+    assert await codes(worker.submit([*numbered(2), Pair("hang", "x")], deadline())) == {"worker_died": 3}
+    async with asyncio.timeout(SOON):
+        while not worker.health()["ready"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
+    await worker.stop(0)
+
+
 async def test_a_hung_component_delays_neither_stop_nor_exit() -> None:
     worker = ThreadWorker(partial(WordOverlap, 30.0), ArtefactCache(0))
     await worker.start()

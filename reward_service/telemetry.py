@@ -7,6 +7,7 @@ Counters that caches and workers keep for themselves are brought over by `sample
 from __future__ import annotations
 
 import asyncio
+import collections
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -134,13 +135,15 @@ class Telemetry:
                     self.cache_state.labels(level, event).set(count)
                 elif event not in ("entries", "bytes", "held"):
                     self._advance(self.cache_events.labels(level, event), count)
+        runners: dict[str, list[Mapping[str, Any]]] = {}  # two profiles may use one component with other settings
         for identity, health in components.items():
-            name = identity.partition(":")[0]
-            self.worker_ready.labels(name).set(bool(health.get("ready")))
+            runners.setdefault(identity.partition(":")[0], []).append(health)
+        for name, each in runners.items():
+            self.worker_ready.labels(name).set(all(health.get("ready") for health in each))
             # A restart of a worker process shows as a lost connection: the new one begins to count anew.
-            self.worker_restarts.labels(name).set(health.get("restarts", 0) + health.get("losses", 0))
-            self.queue.labels(name).set(health.get("queue", 0))
-            for number, server in enumerate(health.get("servers", ())):
+            self.worker_restarts.labels(name).set(sum(h.get("restarts", 0) + h.get("losses", 0) for h in each))
+            self.queue.labels(name).set(sum(health.get("queue", 0) for health in each))
+            for number, server in enumerate(server for health in each for server in health.get("servers", ())):
                 self.judge_breaker.labels(str(number)).set(not server["well"])
         for name, stats in _artefact_caches(components).items():
             for event, result in _LOOK_UPS.items():
@@ -163,7 +166,7 @@ class Telemetry:
         return generate_latest(self.registry)
 
 
-def _artefact_caches(components: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, int]]:
+def _artefact_caches(components: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, int]]:
     """Counters by cache: the one that inline components share, and each other component's own."""
     shared: Mapping[str, int] = {"hits": 0, "misses": 0}
     own: dict[str, Mapping[str, int]] = {}
@@ -173,11 +176,11 @@ def _artefact_caches(components: Mapping[str, Mapping[str, Any]]) -> dict[str, M
                 shared = stats
             else:
                 own[identity] = stats
-    caches: dict[str, Mapping[str, int]] = {"shared": shared}
+    caches: dict[str, collections.Counter[str]] = {"shared": collections.Counter(shared)}
     for identity, stats in own.items():
         if components[identity].get("cost") == "pool":  # its small submissions run inline, and it adds those up
             stats = {event: max(0, stats[event] - shared[event]) for event in _LOOK_UPS}
-        caches[identity.partition(":")[0]] = stats
+        caches.setdefault(identity.partition(":")[0], collections.Counter()).update(stats)
     return caches
 
 

@@ -13,13 +13,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
+import yaml
 
 from judges.rules import lexicon
 from judges.rules.judge import RulesJudge
+from reward_service.profiles import ComponentSpec, Profile, Transform
+from reward_service.registry import COMPONENTS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -136,6 +139,32 @@ def test_adding_a_metric_works_as_described(tmp_path: Path) -> None:
     tested = subprocess.run(tests, capture_output=True, text=True, env=env, cwd=tmp_path)
     assert tested.returncode == 0, tested.stdout
     assert "passed" in tested.stdout
+
+
+def test_the_profile_with_every_field_scores_as_described(tmp_path: Path) -> None:
+    text = block((ROOT / "docs" / "profiles.md").read_text("utf-8"), "profile: every field")
+    (tmp_path / "mine.yaml").write_text(text, "utf-8")
+    shown = yaml.safe_load(text)
+    assert shown.keys() == Profile.model_fields.keys()
+    fields = {field for spec in shown["components"].values() for field in spec}
+    assert fields == ComponentSpec.model_fields.keys()
+    items = [
+        {"id": "same", "candidate": "FINDINGS: Small left effusion.", "reference": "FINDINGS: Small left effusion."},
+        {"id": "none", "candidate": "Small left effusion.", "reference": "IMPRESSION: Small left effusion."},
+    ]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, items)))
+    command = [sys.executable, "-m", "reward_service.cli", "score", "items.jsonl", "--profile", "mine.yaml"]
+    scored = subprocess.run(command, capture_output=True, text=True, env=ENV, cwd=tmp_path)
+    same, none = (json.loads(line) for line in scored.stdout.splitlines())
+    assert same["reward"] == pytest.approx(0.1 * 1 + 0.2 * (2 * 1 - 1) + 0.7 * 1)  # no error: exp(0) = 1
+    assert (none["reward"], none["status"]) == (None, "null")
+    assert "section_missing" in json.dumps(none["missing"])
+
+
+def test_the_profile_page_names_every_component_and_transform() -> None:
+    page = (ROOT / "docs" / "profiles.md").read_text("utf-8")
+    kinds = get_args(Transform.model_fields["kind"].annotation)
+    assert [name for name in (*COMPONENTS, *kinds) if f"`{name}`" not in page and f"`{{{name}:" not in page] == []
 
 
 def test_the_rules_judge_s_worked_example_is_what_the_judge_says() -> None:

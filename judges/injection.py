@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,7 +17,9 @@ class Kind(NamedTuple):
     """One line of the file."""
 
     words: tuple[str, ...]
-    """The pattern cannot match a text that holds none of them; empty for a pattern that is always tried."""
+    """The pattern cannot match a text that holds none of them,"""
+    run: int
+    """nor, if this is not 0, one without so many characters in a row that are no blanks."""
     pattern: re.Pattern[str]
 
 
@@ -26,7 +29,10 @@ def _kinds() -> Iterator[Kind]:
             words, pattern = line.split(" :: ", 1)
             # A blank is any white space, so that an order may be spread over two lines.
             compiled = re.compile(pattern.replace(" ", r"\s"), re.I | re.S | re.M)
-            yield Kind(() if words == "*" else tuple(words.split()), compiled)
+            if words.endswith("*"):
+                yield Kind((), int(words[:-1]), compiled)
+            else:
+                yield Kind(tuple(words.split()), 0, compiled)
 
 
 KINDS: Final = tuple(_kinds())
@@ -40,18 +46,33 @@ def addresses_grader(text: str, reference: str = "") -> bool:
     A radiologist's own "may not be error-free" in both is no attack: whoever attacks does not see the reference.
     """
     text = unicodedata.normalize("NFKC", text)
-    lower = text.lower()
+    suspects = 0
+    for piece in set(text.lower().split()):
+        suspects |= _suspects(piece) if len(piece) <= _LONGEST else _kinds_of(piece)
     known: str | None = None
-    for words, pattern in KINDS:
-        if words and not any(word in lower for word in words):
+    for number, kind in enumerate(KINDS):
+        if not suspects >> number & 1:
             continue
-        for found in pattern.finditer(text):
+        for found in kind.pattern.finditer(text):
             if not reference:
                 return True
             known = known or _plain(unicodedata.normalize("NFKC", reference))
             if _plain(found.group()) not in known:
                 return True
     return False
+
+
+def _kinds_of(piece: str) -> int:
+    """The kinds that a text may hold because of these characters, among which no blank is, as bits."""
+    return sum(
+        1 << number
+        for number, kind in enumerate(KINDS)
+        if (kind.run and len(piece) >= kind.run) or any(word in piece for word in kind.words)
+    )
+
+
+_suspects = lru_cache(maxsize=2**16)(_kinds_of)  # reports share their words
+_LONGEST: Final = 64  # characters of a word worth keeping: texts are not trusted
 
 
 def _plain(text: str) -> str:

@@ -271,12 +271,12 @@ def is_last(events: list[Event], k: int, stop: int) -> bool:
     return events[k + 1].first == after and bool(events[k + 1].leaf.cue & lx.COMMA)
 
 
-def alternative_follows(events: list[Event], k: int) -> bool:
-    """Whether an "or" follows in the list that goes on here."""
+def list_follows(events: list[Event], k: int, link: int) -> bool:
+    """Whether a `link` ("or") follows in the list that goes on here."""
     for event in events[k + 1 : k + 1 + _NORMAL_AHEAD]:
-        if event.leaf.cue & lx.OR:
+        if event.leaf.cue & link:
             return True
-        if event.leaf.cue & (lx.TERM | lx.EXIST | lx.VERB | lx.COLON):
+        if event.leaf.cue & (lx.TERM | lx.EXIST | lx.VERB | lx.COLON) or event.leaf.place:
             return False
     return False
 

@@ -299,14 +299,17 @@ class Binder:
                     break
                 found.append(i - 1)
         elif item.ahead:
-            objects = self._objects(item.event)
+            objects = self._objects(item.event) or bool(leaf.cue & lx.NEG)  # "removal of"
             links = lx.AND | lx.COMMA | lx.OR if objects else lx.AND
+            whole = lx.STABLE | (lx.NEW | lx.RESOLVED if objects else 0)  # said of all, whatever side each has
             for i in range(at + 1, min(len(self.mentions), at + _STEPS)):
                 mention = self.mentions[i]
                 graded = mention.severity or mention.side or mention.size
                 if not gaps[i] & links or gaps[i] & (_SEPARATE | (0 if objects else lx.COMMA)) or i in own:
                     break
-                if graded and not leaf.change & lx.STABLE:
+                if graded and not leaf.change & whole:
+                    break
+                if leaf.change & lx.RESOLVED and mention.state > ABSENT:
                     break
                 found.append(i)
         return found

@@ -57,6 +57,8 @@ class Scope:
     """Directly after a denial: "no new ..."."""
     denied: bool = False
     """The denial has met a finding."""
+    removal: bool = False
+    """It is of what was removed: devices, whatever side each had."""
     graded: bool = False
     """Since the last finding a word stood that nobody denies in the middle of a list."""
     sided: bool = False
@@ -234,7 +236,7 @@ class Scope:
         elif cue & lx.NEG:
             self.neg = self.bare = True
             self.unc = self.partial = self.denied = False
-            self.answer, self.begun = k, first
+            self.answer, self.begun, self.removal = k, first, bool(leaf.change & lx.RESOLVED)
 
     def _deniable(self, mentions: list[Mention], *, here: bool) -> list[Mention]:
         """Where a tip is not seen, or not in its place, the tube is there."""
@@ -252,9 +254,12 @@ class Scope:
 
     def _breaks(self, k: int, leaf: lx.Leaf, concept: int) -> bool:
         """Whether this ends a denied list: "no pneumothorax, small effusion", "no effusion, PICC in the SVC"."""
-        if self.graded or (not self.sized[concept] and self.sized[self.made[-1].concept]):
+        one, other = self.sized[self.made[-1].concept], self.sized[concept]
+        if self.graded or (one and not other) or (self.removal and one is not other):
             return True
-        return bool(self.sided or leaf.side) and not around.alternative_follows(self.events, k)
+        if not (self.sided or leaf.side) or (self.removal and self.separator & lx.AND):
+            return False
+        return not around.list_follows(self.events, k, lx.AND | lx.OR if self.removal else lx.OR)
 
     def add(self, mention: Mention) -> None:
         """A finding was named."""

@@ -1,0 +1,37 @@
+"""Portable films of inpatients: lines that come and go, advice, doubt, comparisons with the day before.
+
+The sentences are ours; they stand by the reason why a reader gets them wrong.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Describe
+
+CASES = [
+    # what is removed, placed or resolved is a whole list, whatever side its members have
+    ("Interval removal of the ET tube, NG tube and right chest tube.",
+     "-chest_tube -endotracheal_tube -enteric_tube chest_tube=resolved endotracheal_tube=resolved enteric_tube=resolved"),
+    ("Interval removal of right chest tube and left PICC, no pneumothorax.",
+     "-chest_tube -picc -pneumothorax chest_tube=resolved picc=resolved"),
+    ("Removal of left PICC, right chest tube, and ETT with small left effusion.",
+     "-chest_tube -endotracheal_tube -picc chest_tube=resolved endotracheal_tube=resolved picc=resolved "
+     "pleural_effusion:left.small"),
+    ("Interval resolution of right pneumothorax and left effusion.",
+     "-pleural_effusion -pneumothorax pleural_effusion=resolved pneumothorax=resolved"),
+    ("Interval placement of an ETT, NG tube and right IJ line.",
+     "central_line:right central_line=new endotracheal_tube endotracheal_tube=new enteric_tube enteric_tube=new"),
+    # ... but no further than the list
+    ("Interval removal of ETT, right PICC tip in the SVC.",
+     "-endotracheal_tube endotracheal_tube=resolved picc:right@svc"),
+    ("Interval removal of the chest tube and new small left pneumothorax.",
+     "-chest_tube chest_tube=resolved pneumothorax:left.small pneumothorax=new"),
+    ("Interval resolution of edema and small effusions remain.",
+     "-edema edema=resolved pleural_effusion.small pleural_effusion=stable"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_everything_that_is_said(describe: Describe, text: str, expected: str) -> None:
+    assert describe(text) == set(expected.split())

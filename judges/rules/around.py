@@ -293,13 +293,30 @@ def place_follows(events: list[Event], k: int) -> bool:
 
 
 def elsewhere(events: list[Event], k: int) -> bool:
-    """Whether this place is denied or an earlier one: "not seen in the stomach", "from the right atrium to the SVC"."""
+    """Whether the tip is not there: "not seen in the stomach", "from the right atrium to the SVC"."""
+    if events[k].leaf.rare & lx.ADVICE:
+        return False
+    if _aimed_at(events, k):
+        return True
     for j in range(k - 1, max(-1, k - 5), -1):
         cue = events[j].leaf.cue
         if cue & (lx.NEG | lx.NEG_AFTER) or events[j].leaf.rare & lx.FORMER:
             return True
         if not cue & (lx.PREP | lx.VERB):
             return False
+    return False
+
+
+def _aimed_at(events: list[Event], k: int) -> bool:
+    """Whether a tip should be in this place: "should be withdrawn 2 cm to lie | in the SVC"."""
+    aimed = False
+    for j in range(k - 1, max(-1, k - _AHEAD), -1):
+        leaf = events[j].leaf
+        if leaf.rare & lx.ADVICE:
+            return aimed
+        if leaf.concept >= 0 or leaf.cue & lx.CONTRAST:
+            return False
+        aimed = aimed or bool(leaf.rare & lx.AIM)
     return False
 
 

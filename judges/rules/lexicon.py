@@ -31,7 +31,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 # And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
 (
     THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
-) = (1 << n for n in range(13))  # fmt: skip
+    ADVICE, AIM,
+) = (1 << n for n in range(15))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
@@ -53,6 +54,7 @@ _RARE_ROLES: Final = {
     "negation.withdrawn": WITHDRAWN, "negation.except": EXCEPT, "uncertain.than": THAN, "uncertain.setting": SETTING,
     "hypothetical.history": HISTORY, "beside": BESIDE, "sparing": SPARING, "former": FORMER, "some": SOME,
     "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "section.anywhere": ANYWHERE,
+    "advice": ADVICE, "aim": AIM,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
@@ -439,6 +441,8 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
     for bit, (name, group) in enumerate(cues["place"].items()):
         for leaf in each(group):
             leaf.place, leaf.side = 1 << bit | (nowhere if name in cues["astray"] else 0), 0
+    for leaf in each(cues["advice"]):
+        leaf.place |= nowhere
 
 
 @lru_cache(maxsize=1)

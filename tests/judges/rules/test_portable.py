@@ -29,6 +29,17 @@ CASES = [
      "-chest_tube chest_tube=resolved pneumothorax:left.small pneumothorax=new"),
     ("Interval resolution of edema and small effusions remain.",
      "-edema edema=resolved pleural_effusion.small pleural_effusion=stable"),
+    # where a tip should be it is not yet
+    ("Right PICC ends in the right atrium; recommend withdrawal by 4 cm to position it in the low SVC.",
+     "picc:right@right_atrium-astray"),
+    ("PICC tip is in the upper right atrium and should be retracted 3 cm to be in the low SVC.",
+     "picc@right_atrium-astray"),
+    ("NG tube ends in the distal esophagus and needs to be advanced by 10 cm to move all side ports into the stomach.",
+     "enteric_tube@esophagus-astray"),
+    ("PICC in the right atrium. Withdrawal by 3 cm is recommended.", "picc@right_atrium-astray"),
+    ("PICC should be withdrawn 2 cm, as it is in the right atrium.", "picc@right_atrium-astray"),
+    ("Recommend advancing the NG tube, which ends in the esophagus.", "enteric_tube@esophagus-astray"),
+    ("The chest tube can be removed.", "chest_tube"),
 ]  # fmt: skip
 
 

@@ -218,6 +218,17 @@ def start_of_subject(events: list[Event], k: int, since: int) -> int:
     return events[start].first
 
 
+def zone_before(events: list[Event], k: int) -> int:
+    """The zone that stands for its lung as the subject of phrase `k`: "the left base is | clear"; else -1."""
+    j = k - 1
+    while j >= 0 and events[j].leaf.cue & lx.VERB and events[j + 1].first - events[j].last <= 2:  # 2: "now clear"
+        j -= 1
+    if j < 0 or j == k - 1 or events[j].last + 1 != events[j + 1].first or governed(events, j):
+        return -1
+    leaf = events[j].leaf
+    return j if leaf.zone and leaf.concept < 0 and not leaf.place else -1
+
+
 def side_of(events: list[Event], k: int) -> int:
     """The side of the anatomy that phrase `k` names: "left lung", "right upper lung field"; 0 = not said, or both."""
     side = events[k].leaf.side

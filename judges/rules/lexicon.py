@@ -64,14 +64,15 @@ _SIDE: Final = {"left": LEFT, "right": RIGHT, "both": BOTH, "none": 0}
 _ZONE: Final = {"upper": UPPER, "middle": MIDDLE, "lower": LOWER, "central": CENTRAL}
 # Words that carry a side or zone also inside a longer phrase ("bibasilar atelectasis").
 _WORD_SIDE: Final = {
-    "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH, "lij": LEFT,
-    "rij": RIGHT, "lijv": LEFT, "rijv": RIGHT, "lscv": LEFT, "rscv": RIGHT, "lsc": LEFT, "rsc": RIGHT,
+    "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH,
+    "bases": BOTH, "apices": BOTH, "lij": LEFT, "rij": RIGHT, "lijv": LEFT, "rijv": RIGHT, "lscv": LEFT, "rscv": RIGHT,
+    "lsc": LEFT, "rsc": RIGHT,
     "levoscoliosis": LEFT, "levocurvature": LEFT, "dextroscoliosis": RIGHT, "dextrocurvature": RIGHT,
 }  # fmt: skip
 _WORD_ZONE: Final = {
     "apical": UPPER, "apex": UPPER, "biapical": UPPER, "basilar": LOWER, "basal": LOWER, "bibasilar": LOWER,
-    "bibasal": LOWER, "base": LOWER, "retrocardiac": LOWER, "infrahilar": LOWER, "suprahilar": UPPER,
-    "perihilar": CENTRAL, "parahilar": CENTRAL,
+    "bibasal": LOWER, "base": LOWER, "bases": LOWER, "apices": UPPER, "retrocardiac": LOWER, "infrahilar": LOWER,
+    "suprahilar": UPPER, "perihilar": CENTRAL, "parahilar": CENTRAL,
 }  # fmt: skip
 
 

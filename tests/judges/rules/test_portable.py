@@ -40,6 +40,14 @@ CASES = [
     ("PICC should be withdrawn 2 cm, as it is in the right atrium.", "picc@right_atrium-astray"),
     ("Recommend advancing the NG tube, which ends in the esophagus.", "enteric_tube@esophagus-astray"),
     ("The chest tube can be removed.", "chest_tube"),
+    # a plural that means both sides
+    ("Streaky opacities in the lung bases likely reflect atelectasis.",
+     "atelectasis:both^lower lung_opacity:both^lower"),
+    ("Scarring at the apices.", "scarring:both^upper"),
+    ("Left base opacity, scarring at the apex.", "lung_opacity:left^lower scarring^upper"),
+    # what is clear gives nothing of its place to what is not
+    ("The left base is clear, scarring in the right apex.", "scarring:right^upper"),
+    ("The right base is now clear, the left base shows opacity.", "lung_opacity:left^lower"),
 ]  # fmt: skip
 
 

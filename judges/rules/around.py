@@ -80,7 +80,7 @@ def in_run(events: list[Event], k: int, word: int) -> bool:
         leaf = events[j].leaf
         if leaf.concept >= 0 and events[j].last + 1 == events[j + 1].first:
             return False
-        if not (_is_modifier(leaf) or _spans(events, j)):
+        if not (_is_modifier(leaf) or spans(events, j)):
             if leaf.cue & (lx.VERB | lx.PREP) and not leaf.cue & lx.WITH:
                 return False
             break
@@ -90,7 +90,7 @@ def in_run(events: list[Event], k: int, word: int) -> bool:
             return _is_modifier(before.leaf)
         if _is_modifier(leaf):
             continue
-        if not (leaf.cue & (lx.AND | lx.OR) or _spans(events, j)) or j + 1 == len(events):
+        if not (leaf.cue & (lx.AND | lx.OR) or spans(events, j)) or j + 1 == len(events):
             return False
         after = events[j + 1]
         if not (_is_modifier(before.leaf) and before.last + 1 == first and last + 1 == after.first):
@@ -105,7 +105,7 @@ def joined(events: list[Event], i: int, k: int) -> bool:
     return all(_is_modifier(event.leaf) and not event.leaf.severity for event in events[i + 1 : k])
 
 
-def _spans(events: list[Event], k: int) -> bool:
+def spans(events: list[Event], k: int) -> bool:
     """Whether this is the "to" of two grades: "small to moderate"."""
     return (
         0 < k < len(events) - 1

@@ -67,6 +67,8 @@ class Binder:
                 continue  # "no longer in the right main bronchus"
             if leaf.place:
                 device = self._device(self.events[k].first)
+                if device is not None and leaf.rare & lx.CARINA and not self.lexicon.in_airway[device.concept]:
+                    device = None
                 if device is not None and not (denied or around.elsewhere(self.events, k)):
                     device.place |= leaf.place
                 if not (leaf.side or leaf.zone or leaf.change):
@@ -215,11 +217,13 @@ class Binder:
             self._gaps = [0] * (len(self.mentions) + 1)
             self._tails = list(self._gaps)
             i = 0
-            for event in self.events:
+            for k, event in enumerate(self.events):
                 while i < len(self.mentions) and self.mentions[i].first <= event.first:
                     i += 1
                 if i == 0 or event.first > self.mentions[i - 1].last:
                     cue = event.leaf.cue
+                    if cue & lx.OBJECT and around.spans(self.events, k):
+                        continue
                     if cue & lx.WITH or event.leaf.rare & lx.BESIDE:
                         cue = cue & ~(lx.PREP | lx.TERM) | lx.WITH
                     self._gaps[i] |= cue

@@ -31,8 +31,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 # And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
 (
     THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
-    ADVICE, AIM,
-) = (1 << n for n in range(15))  # fmt: skip
+    ADVICE, AIM, CARINA,
+) = (1 << n for n in range(16))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
@@ -54,7 +54,7 @@ _RARE_ROLES: Final = {
     "negation.withdrawn": WITHDRAWN, "negation.except": EXCEPT, "uncertain.than": THAN, "uncertain.setting": SETTING,
     "hypothetical.history": HISTORY, "beside": BESIDE, "sparing": SPARING, "former": FORMER, "some": SOME,
     "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "section.anywhere": ANYWHERE,
-    "advice": ADVICE, "aim": AIM,
+    "advice": ADVICE, "aim": AIM, "carina": CARINA,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
@@ -159,6 +159,8 @@ class Lexicon:
     above_carina: int
     heights: tuple[int, int]
     """What `above_carina` is where the tip is too near and too far above it."""
+    in_airway: tuple[bool, ...]
+    """Per concept: whether its tip may lie in an airway; of any other device the carina only tells the height."""
     sized: tuple[bool, ...]
     """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
     thoracic: tuple[bool, ...]
@@ -369,6 +371,9 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         malposed=places("astray"),
         above_carina=places("above_carina"),
         heights=(places("too_low", "astray"), places("too_high", "astray")),
+        in_airway=tuple(
+            bool({*ids_of(cues["in_airway"], "in_airway")} & {i, *c.ancestors}) for i, c in enumerate(concepts)
+        ),
         sized=tuple(ids["device"] != i and ids["device"] not in c.ancestors for i, c in enumerate(concepts)),
         thoracic=tuple(
             bool({lung, pleura} & {i, *c.ancestors}) or entries[c.name].get("thoracic", False)

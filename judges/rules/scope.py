@@ -50,6 +50,8 @@ class Scope:
     hyp: bool = False
     introduced: bool = False
     """What is hypothetical ends at the next comma."""
+    conditional: bool = False
+    """What follows is so in a setting that may not be given: "in the right setting, compatible with pneumonia"."""
     history: bool = False
     """It is what the patient had or complains of."""
     partial: bool = False
@@ -130,8 +132,11 @@ class Scope:
                 self.unc = True
         if rare & lx.THAN and self.weighed and not self.changed and around.weighs(self.events, k):
             self.unc, self.neg, self.choices = True, False, []
-        if rare & lx.SETTING and not (k and k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
-            restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
+        if rare & lx.SETTING:
+            if self.pending and not (k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
+                restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
+            else:
+                self.conditional = True
         if rare & lx.SOME:
             self.some = True
         if cue & lx.HYP:
@@ -199,7 +204,8 @@ class Scope:
             self.link, self.slash = bool(self.made) and not (self.neg or self.listing), bool(cue & lx.SLASH)
             return
         self.earlier = (self.source or self.earlier) if cue & lx.COMMA else None
-        self.source = None
+        if not (cue & lx.AND and self.taken and self.made and self.made[-1].source is self.source):
+            self.source = None  # "opacity, likely atelectasis | and effusion" is both
         if cue & lx.WITH:
             if self.neg and self.denied:
                 self.neg = self.partial = False  # "no pneumothorax with bibasilar atelectasis"
@@ -234,6 +240,8 @@ class Scope:
             self._settle()
             self.neg, self.tip = False, -1
         elif cue & lx.NEG:
+            if self.separator & lx.AND:
+                self.source = None
             self.neg = self.bare = True
             self.unc = self.partial = self.denied = False
             self.answer, self.begun, self.removal = k, first, bool(leaf.change & lx.RESOLVED)
@@ -250,7 +258,7 @@ class Scope:
             return HYPOTHETICAL
         if (self.neg and not self.some) or leaf.cue & lx.NEG_AFTER:  # "extubated"
             return ABSENT
-        return UNCERTAIN if self.unc else PRESENT
+        return UNCERTAIN if self.unc or self.conditional else PRESENT
 
     def _breaks(self, k: int, leaf: lx.Leaf, concept: int) -> bool:
         """Whether this ends a denied list: "no pneumothorax, small effusion", "no effusion, PICC in the SVC"."""

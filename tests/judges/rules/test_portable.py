@@ -48,6 +48,32 @@ CASES = [
     # what is clear gives nothing of its place to what is not
     ("The left base is clear, scarring in the right apex.", "scarring:right^upper"),
     ("The right base is now clear, the left base shows opacity.", "lung_opacity:left^lower"),
+    # the carina is a height for what lies in no airway
+    ("Tip of left PICC is 5 cm below the carina.", "picc:left"),
+    ("Right IJ line 1 cm above the carina.", "central_line:right"),
+    ("PICC in the SVC at the level of the carina.", "picc@svc"),
+    # what is so only in a setting, and what an "and" adds to what a finding is taken for
+    ("Opacity in the lingula, which in the right clinical setting is compatible with pneumonia.",
+     "?pneumonia:left^middle lung_opacity:left^middle"),
+    ("Right base opacity likely reflects a combination of effusion and adjacent atelectasis.",
+     "atelectasis:right^lower lung_opacity:right^lower pleural_effusion:right^lower"),
+    ("Left base opacity, likely atelectasis, and small effusion.",
+     "atelectasis:left^lower lung_opacity:left^lower pleural_effusion.small"),
+    ("Left base opacity, likely atelectasis and no effusion.",
+     "-pleural_effusion atelectasis:left^lower lung_opacity:left^lower"),
+    ("Right effusion, now moderate to large, with worsening adjacent atelectasis.",
+     "atelectasis:right atelectasis=worse pleural_effusion:right.moderate-large"),
+    # words
+    ("Limited exam with low lung volumes.", "limited_study low_lung_volume"),
+    ("Rotation limits evaluation for subtle pneumothorax.", "limited_study"),
+    ("Interstitial edema has substantially cleared.", "edema edema=better"),
+    ("Left basal atelectasis is more severe today.", "atelectasis:left^lower atelectasis=worse"),
+    ("Opacities, more severe on the right.", "lung_opacity:right"),
+    ("Moderate left pneumothorax without evidence of tension.", "-tension_pneumothorax pneumothorax:left.moderate"),
+    ("Upper zone redistribution without overt edema.", "congestion ~edema"),
+    ("Esophageal drainage tube ends in the stomach.", "enteric_tube@stomach"),
+    ("Right apicolateral pneumothorax.", "pneumothorax:right^upper"),
+    ("Repeat radiograph with nipple markers is recommended.", ""),
 ]  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def leads(events: list[Event], k: int) -> bool:
 def governed(events: list[Event], k: int) -> bool:
     """Whether a preposition leads to this word: "at the left base"."""
     for j in range(k - 1, max(-1, k - 5), -1):
-        if events[j].last != events[j + 1].first - 1:
+        if events[j + 1].first - events[j].last > 2:  # 2: "along the right | lateral | chest wall"
             return False
         leaf = events[j].leaf
         if leaf.cue & lx.PREP:
@@ -310,8 +310,8 @@ def elsewhere(events: list[Event], k: int) -> bool:
     if _aimed_at(events, k):
         return True
     for j in range(k - 1, max(-1, k - 5), -1):
-        cue = events[j].leaf.cue
-        if cue & (lx.NEG | lx.NEG_AFTER) or events[j].leaf.rare & lx.FORMER:
+        cue, rare = events[j].leaf.cue, events[j].leaf.rare
+        if (cue & (lx.NEG | lx.NEG_AFTER) and not rare & lx.WITHDRAWN) or rare & lx.FORMER:
             return True
         if not cue & (lx.PREP | lx.VERB):
             return False

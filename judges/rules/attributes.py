@@ -299,6 +299,8 @@ class Binder:
         if not item.ahead:
             links = self._links(item.event, self.mentions[at].last)
             for i in range(at, max(0, at - _STEPS), -1):
+                if links & gaps[i] & lx.AND:
+                    links |= lx.COMMA  # "tube, line, and drain in stable position"
                 if not gaps[i] & links or gaps[i] & (_SEPARATE | (lx.COMMA & ~links)) or i - 1 in own:
                     break
                 found.append(i - 1)

@@ -230,6 +230,8 @@ class Scope:
             if new < 0 or (self.pending and self.pending[-1].concept == new):
                 return  # for something of the same name: there is one
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or around.finds(self.events, k))):
+            if k + 1 < len(self.events) and self.events[k + 1].leaf.rare & lx.VIEW:
+                return
             if leaf.change & lx.RESOLVED:  # what is removed is a device: "pneumothorax after tube removal"
                 able = [m for m in self.pending if not (self.sized[m.concept] or m.several)]
                 subject = self._subject(k)

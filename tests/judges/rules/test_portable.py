@@ -63,7 +63,29 @@ CASES = [
      "-pleural_effusion atelectasis:left^lower lung_opacity:left^lower"),
     ("Right effusion, now moderate to large, with worsening adjacent atelectasis.",
      "atelectasis:right atelectasis=worse pleural_effusion:right.moderate-large"),
+    # what a finding is due to lies where it lies
+    ("Whiteout of the right hemithorax, likely due to collapse and effusion.",
+     "lobar_collapse:right lung_opacity:right pleural_effusion:right"),
+    ("No opacity due to pneumonia.", "-lung_opacity -pneumonia"),
+    # what has not changed
+    ("Pulmonary edema has improved but not resolved.", "edema edema=better"),
+    ("The pneumothorax has not resolved.", "pneumothorax pneumothorax=stable"),
+    ("The left effusion has not significantly increased in size.", "pleural_effusion:left pleural_effusion=stable"),
+    ("Stable appearance of the left effusion.", "pleural_effusion:left pleural_effusion=stable"),
+    ("Stable appearance of the cardiomediastinal silhouette.", "@cardiomediastinum=stable"),
+    ("Mild subcutaneous emphysema along the right lateral chest wall is new.",
+     "subcutaneous_emphysema:right.small subcutaneous_emphysema=new"),
+    ("ETT, NGT, and right IJ line in stable position.",
+     "central_line:right central_line=stable endotracheal_tube endotracheal_tube=stable enteric_tube "
+     "enteric_tube=stable"),
+    ("Effusion, atelectasis unchanged.", "atelectasis atelectasis=stable pleural_effusion"),
+    # what one view does not show
+    ("Nodule in the left lung is not clearly seen on the lateral view.", "nodule:left"),
     # words
+    ("Effusion on the left and basilar areas of atelectasis.", "atelectasis^lower pleural_effusion:left"),
+    ("Dobbhoff has been withdrawn into the esophagus.", "enteric_tube@esophagus-astray"),
+    ("The right internal jugular vein catheter is unchanged.", "central_line:right central_line=stable"),
+    ("PICC tip in the right internal jugular vein.", "picc@jugular-astray"),
     ("Limited exam with low lung volumes.", "limited_study low_lung_volume"),
     ("Rotation limits evaluation for subtle pneumothorax.", "limited_study"),
     ("Interstitial edema has substantially cleared.", "edema edema=better"),

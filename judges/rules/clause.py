@@ -168,7 +168,7 @@ class Clauses:
                 self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
                 loose, since, spared = [], end + 1, False
             elif kind & lx.ATTRIBUTE and not (
-                (spared and not leaf.change) or (leaf.severity and around.denied_grade(events, k))
+                (scope.hyp if leaf.change else spared) or (leaf.severity and around.denied_grade(events, k))
             ):
                 attributes.append((k, scope.bare and not cue & lx.NEG))
                 scope.attribute(k, leaf)

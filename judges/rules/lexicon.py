@@ -31,8 +31,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 # And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
 (
     THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
-    ADVICE, AIM, CARINA, VIEW,
-) = (1 << n for n in range(17))  # fmt: skip
+    ADVICE, AIM, CARINA, VIEW, ONE,
+) = (1 << n for n in range(18))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
@@ -55,6 +55,7 @@ _RARE_ROLES: Final = {
     "hypothetical.history": HISTORY, "beside": BESIDE, "sparing": SPARING, "former": FORMER, "some": SOME,
     "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "section.anywhere": ANYWHERE,
     "advice": ADVICE, "aim": AIM, "carina": CARINA, "view": VIEW,
+    "negation.one": ONE,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,

@@ -55,6 +55,8 @@ class Scope:
     history: bool = False
     """It is what the patient had or complains of."""
     partial: bool = False
+    one: bool = False
+    """It is so for the next finding only."""
     bare: bool = False
     """Directly after a denial: "no new ..."."""
     denied: bool = False
@@ -149,6 +151,7 @@ class Scope:
             self.graded = True
         if cue & lx.PARTIAL and self.neg and leaf.concept < 0:
             self.partial = True
+            self.one = bool(rare & lx.ONE)
         if cue & (lx.READING | lx.UNC | lx.UNC_SOFT):
             if self.made:
                 self.source = self.made[-1]
@@ -284,6 +287,8 @@ class Scope:
         self.pending.append(mention)
         self.said = self.said or bool(mention.side or mention.zone)
         self.denied = self.denied or self.neg
+        if self.one:
+            self.partial = self.one = False
         self.bare = self.link = self.graded = self.sided = False
         self.separator, self.answer = 0, -1
 

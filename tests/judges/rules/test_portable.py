@@ -81,7 +81,20 @@ CASES = [
     ("Effusion, atelectasis unchanged.", "atelectasis atelectasis=stable pleural_effusion"),
     # what one view does not show
     ("Nodule in the left lung is not clearly seen on the lateral view.", "nodule:left"),
+    # a denial that is partial for one finding
+    ("No displaced rib fracture or pneumothorax.", "-pneumothorax ~rib_fracture"),
+    ("No overt edema or focal consolidation.", "-consolidation ~edema"),
+    ("No new consolidation or effusion.", "~consolidation ~pleural_effusion"),
+    # grades and changes that are not of now
+    ("Mild edema, improved from prior, when it was moderate.", "edema.small edema=better"),
+    ("Left pneumonia. Follow-up radiographs are recommended to document clearing.", "pneumonia:left"),
     # words
+    ("Increase in the left effusion, now moderate in extent, with adjacent atelectasis.",
+     "atelectasis:left pleural_effusion:left.moderate pleural_effusion=worse"),
+    ("No change in the size of the effusion.", "pleural_effusion pleural_effusion=stable"),
+    ("Pleural effusions, left side greater than right.", "pleural_effusion:both"),
+    ("Heart size and mediastinal contours are stable.", "@cardiomediastinum=stable"),
+    ("Displaced mid-shaft left clavicle fracture.", "clavicle_fracture:left"),
     ("Effusion on the left and basilar areas of atelectasis.", "atelectasis^lower pleural_effusion:left"),
     ("Dobbhoff has been withdrawn into the esophagus.", "enteric_tube@esophagus-astray"),
     ("The right internal jugular vein catheter is unchanged.", "central_line:right central_line=stable"),

@@ -64,7 +64,9 @@ def touches(events: list[Event], k: int, word: int) -> bool:
     """Whether known words lead from this event to `word` without a gap: "left lower lobe | nodule"."""
     for j in range(k, min(len(events), k + _AHEAD) - 1):
         here, after = events[j], events[j + 1]
-        if after.first != here.last + 1 or (after.leaf.side and here.leaf.zone | here.leaf.kind & lx.BARE):
+        if after.leaf.cue & lx.TERM or after.first != here.last + 1:
+            return False
+        if after.leaf.side and here.leaf.zone | here.leaf.kind & lx.BARE:
             return False  # a side after a place begins another noun: "in the left lower lobe | right PICC"
         if after.last >= word:
             return True

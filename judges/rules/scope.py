@@ -174,6 +174,8 @@ class Scope:
             leaf = self.events[j].leaf
             if self.events[j + 1].first - self.events[j].last > _GAP or not self.neg:
                 return False
+            if leaf.change and leaf.cue & lx.NEG_AFTER:
+                return False  # "heart border no longer visible | due to effusion"
             if leaf.cue & lx.NEG or leaf.concept >= 0:
                 return True
             if not leaf.cue & (lx.READING | lx.OBJECT | lx.BODY):

@@ -67,6 +67,10 @@ CASES = [
     ("Whiteout of the right hemithorax, likely due to collapse and effusion.",
      "lobar_collapse:right lung_opacity:right pleural_effusion:right"),
     ("No opacity due to pneumonia.", "-lung_opacity -pneumonia"),
+    ("Opacity is unlikely due to edema.", "-edema lung_opacity"),
+    ("The nodule is no longer visible due to a large effusion.", "-nodule nodule=resolved pleural_effusion.large"),
+    ("The left heart border is no longer visible due to a large effusion.",
+     "@heart_border=resolved pleural_effusion.large"),
     # what has not changed
     ("Pulmonary edema has improved but not resolved.", "edema edema=better"),
     ("The pneumothorax has not resolved.", "pneumothorax pneumothorax=stable"),

@@ -41,7 +41,7 @@ def leads(events: list[Event], k: int) -> bool:
 def governed(events: list[Event], k: int) -> bool:
     """Whether a preposition leads to this word: "at the left base"."""
     for j in range(k - 1, max(-1, k - 5), -1):
-        if events[j].last != events[j + 1].first - 1:
+        if events[j + 1].first - events[j].last > 2:  # 2: "along the right | lateral | chest wall"
             return False
         leaf = events[j].leaf
         if leaf.cue & lx.PREP:
@@ -64,7 +64,9 @@ def touches(events: list[Event], k: int, word: int) -> bool:
     """Whether known words lead from this event to `word` without a gap: "left lower lobe | nodule"."""
     for j in range(k, min(len(events), k + _AHEAD) - 1):
         here, after = events[j], events[j + 1]
-        if after.first != here.last + 1 or (after.leaf.side and here.leaf.zone | here.leaf.kind & lx.BARE):
+        if after.leaf.cue & lx.TERM or after.first != here.last + 1:
+            return False
+        if after.leaf.side and here.leaf.zone | here.leaf.kind & lx.BARE:
             return False  # a side after a place begins another noun: "in the left lower lobe | right PICC"
         if after.last >= word:
             return True
@@ -80,7 +82,7 @@ def in_run(events: list[Event], k: int, word: int) -> bool:
         leaf = events[j].leaf
         if leaf.concept >= 0 and events[j].last + 1 == events[j + 1].first:
             return False
-        if not (_is_modifier(leaf) or _spans(events, j)):
+        if not (_is_modifier(leaf) or spans(events, j)):
             if leaf.cue & (lx.VERB | lx.PREP) and not leaf.cue & lx.WITH:
                 return False
             break
@@ -90,7 +92,7 @@ def in_run(events: list[Event], k: int, word: int) -> bool:
             return _is_modifier(before.leaf)
         if _is_modifier(leaf):
             continue
-        if not (leaf.cue & (lx.AND | lx.OR) or _spans(events, j)) or j + 1 == len(events):
+        if not (leaf.cue & (lx.AND | lx.OR) or spans(events, j)) or j + 1 == len(events):
             return False
         after = events[j + 1]
         if not (_is_modifier(before.leaf) and before.last + 1 == first and last + 1 == after.first):
@@ -105,7 +107,7 @@ def joined(events: list[Event], i: int, k: int) -> bool:
     return all(_is_modifier(event.leaf) and not event.leaf.severity for event in events[i + 1 : k])
 
 
-def _spans(events: list[Event], k: int) -> bool:
+def spans(events: list[Event], k: int) -> bool:
     """Whether this is the "to" of two grades: "small to moderate"."""
     return (
         0 < k < len(events) - 1
@@ -218,6 +220,17 @@ def start_of_subject(events: list[Event], k: int, since: int) -> int:
     return events[start].first
 
 
+def zone_before(events: list[Event], k: int) -> int:
+    """The zone that stands for its lung as the subject of phrase `k`: "the left base is | clear"; else -1."""
+    j = k - 1
+    while j >= 0 and events[j].leaf.cue & lx.VERB and events[j + 1].first - events[j].last <= 2:  # 2: "now clear"
+        j -= 1
+    if j < 0 or j == k - 1 or events[j].last + 1 != events[j + 1].first or governed(events, j):
+        return -1
+    leaf = events[j].leaf
+    return j if leaf.zone and leaf.concept < 0 and not leaf.place else -1
+
+
 def side_of(events: list[Event], k: int) -> int:
     """The side of the anatomy that phrase `k` names: "left lung", "right upper lung field"; 0 = not said, or both."""
     side = events[k].leaf.side
@@ -271,12 +284,12 @@ def is_last(events: list[Event], k: int, stop: int) -> bool:
     return events[k + 1].first == after and bool(events[k + 1].leaf.cue & lx.COMMA)
 
 
-def alternative_follows(events: list[Event], k: int) -> bool:
-    """Whether an "or" follows in the list that goes on here."""
+def list_follows(events: list[Event], k: int, link: int) -> bool:
+    """Whether a `link` ("or") follows in the list that goes on here."""
     for event in events[k + 1 : k + 1 + _NORMAL_AHEAD]:
-        if event.leaf.cue & lx.OR:
+        if event.leaf.cue & link:
             return True
-        if event.leaf.cue & (lx.TERM | lx.EXIST | lx.VERB | lx.COLON):
+        if event.leaf.cue & (lx.TERM | lx.EXIST | lx.VERB | lx.COLON) or event.leaf.place:
             return False
     return False
 
@@ -293,13 +306,30 @@ def place_follows(events: list[Event], k: int) -> bool:
 
 
 def elsewhere(events: list[Event], k: int) -> bool:
-    """Whether this place is denied or an earlier one: "not seen in the stomach", "from the right atrium to the SVC"."""
+    """Whether the tip is not there: "not seen in the stomach", "from the right atrium to the SVC"."""
+    if events[k].leaf.rare & lx.ADVICE:
+        return False
+    if _aimed_at(events, k):
+        return True
     for j in range(k - 1, max(-1, k - 5), -1):
-        cue = events[j].leaf.cue
-        if cue & (lx.NEG | lx.NEG_AFTER) or events[j].leaf.rare & lx.FORMER:
+        cue, rare = events[j].leaf.cue, events[j].leaf.rare
+        if (cue & (lx.NEG | lx.NEG_AFTER) and not rare & lx.WITHDRAWN) or rare & lx.FORMER:
             return True
         if not cue & (lx.PREP | lx.VERB):
             return False
+    return False
+
+
+def _aimed_at(events: list[Event], k: int) -> bool:
+    """Whether a tip should be in this place: "should be withdrawn 2 cm to lie | in the SVC"."""
+    aimed = False
+    for j in range(k - 1, max(-1, k - _AHEAD), -1):
+        leaf = events[j].leaf
+        if leaf.rare & lx.ADVICE:
+            return aimed
+        if leaf.concept >= 0 or leaf.cue & lx.CONTRAST:
+            return False
+        aimed = aimed or bool(leaf.rare & lx.AIM)
     return False
 
 

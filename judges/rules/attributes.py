@@ -67,6 +67,8 @@ class Binder:
                 continue  # "no longer in the right main bronchus"
             if leaf.place:
                 device = self._device(self.events[k].first)
+                if device is not None and leaf.rare & lx.CARINA and not self.lexicon.in_airway[device.concept]:
+                    device = None
                 if device is not None and not (denied or around.elsewhere(self.events, k)):
                     device.place |= leaf.place
                 if not (leaf.side or leaf.zone or leaf.change):
@@ -215,11 +217,13 @@ class Binder:
             self._gaps = [0] * (len(self.mentions) + 1)
             self._tails = list(self._gaps)
             i = 0
-            for event in self.events:
+            for k, event in enumerate(self.events):
                 while i < len(self.mentions) and self.mentions[i].first <= event.first:
                     i += 1
                 if i == 0 or event.first > self.mentions[i - 1].last:
                     cue = event.leaf.cue
+                    if cue & lx.OBJECT and around.spans(self.events, k):
+                        continue
                     if cue & lx.WITH or event.leaf.rare & lx.BESIDE:
                         cue = cue & ~(lx.PREP | lx.TERM) | lx.WITH
                     self._gaps[i] |= cue
@@ -295,18 +299,23 @@ class Binder:
         if not item.ahead:
             links = self._links(item.event, self.mentions[at].last)
             for i in range(at, max(0, at - _STEPS), -1):
+                if links & gaps[i] & lx.AND:
+                    links |= lx.COMMA  # "tube, line, and drain in stable position"
                 if not gaps[i] & links or gaps[i] & (_SEPARATE | (lx.COMMA & ~links)) or i - 1 in own:
                     break
                 found.append(i - 1)
         elif item.ahead:
-            objects = self._objects(item.event)
+            objects = self._objects(item.event) or bool(leaf.cue & lx.NEG)  # "removal of"
             links = lx.AND | lx.COMMA | lx.OR if objects else lx.AND
+            whole = lx.STABLE | (lx.NEW | lx.RESOLVED if objects else 0)  # said of all, whatever side each has
             for i in range(at + 1, min(len(self.mentions), at + _STEPS)):
                 mention = self.mentions[i]
                 graded = mention.severity or mention.side or mention.size
                 if not gaps[i] & links or gaps[i] & (_SEPARATE | (0 if objects else lx.COMMA)) or i in own:
                     break
-                if graded and not leaf.change & lx.STABLE:
+                if graded and not leaf.change & whole:
+                    break
+                if leaf.change & lx.RESOLVED and mention.state > ABSENT:
                     break
                 found.append(i)
         return found

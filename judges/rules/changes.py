@@ -63,7 +63,7 @@ def compare_changes(
         ours[target, place] = (mask | before[0], before[1]) if before else (mask, span)
 
     told: set[tuple[int, int]] = set()
-    for name, side, bit, span, other, said in _only(ours, reference.changes):
+    for name, side, bit, span, other, said in _only(account.lexicon, ours, reference.changes):
         concept = ids.get(name)
         if (concept in candidate.positive and concept not in matched_mine) or _told(told, candidate, concept, bit):
             continue
@@ -78,7 +78,7 @@ def compare_changes(
         account.error("false_comparison", name, directed, span, other, _NAME[bit])
     lost = 0.0
     told.clear()
-    for name, side, bit, span, other, _ in _only(reference.changes, ours):
+    for name, side, bit, span, other, _ in _only(account.lexicon, reference.changes, ours):
         concept = ids.get(name)
         if (concept in reference.positive and concept not in matched_theirs) or _told(told, reference, concept, bit):
             continue
@@ -102,11 +102,14 @@ def _cost(change: int) -> float:
     return COMPARISON if change & _DIRECTED else COMPARISON / 2
 
 
-def _only(these: Changes, those: Changes) -> Iterator[tuple[str, int, int, Span, Span | None, int]]:
+def _only(
+    lexicon: lx.Lexicon, these: Changes, those: Changes
+) -> Iterator[tuple[str, int, int, Span, Span | None, int]]:
     """Changes that are in `these` alone, each once per concept: name, side, change, its span; span and changes of what
     `those` say instead.
 
-    "Stable" of the whole study covers every "stable" and is covered by one; any comparison covers "compared with".
+    "Stable" of the whole study covers every "stable" and is covered by one; any comparison covers "compared with". What
+    is said of an anatomy is said of every other that shares a finding with it: heart, cardiomediastinum.
     """
     general = those.get((STUDY, 0), (0, (0, 0)))[0]
     stable = any(mask & lx.STABLE for mask, _ in those.values())
@@ -115,7 +118,10 @@ def _only(these: Changes, those: Changes) -> Iterator[tuple[str, int, int, Span,
         known.setdefault(name, []).append((side, mask, span))
     told: set[tuple[str, int]] = set()
     for (name, side), (mask, span) in sorted(these.items()):
-        others = [other for other in known.get(name, ()) if _meet(side, other[0])]
+        named = known.get(name, ())
+        if not named and name[0] == "@" and name != STUDY:
+            named = [other for key in known for other in known[key] if _overlap(lexicon, name, key)]
+        others = [other for other in named if _meet(side, other[0])]
         said = 0
         for _, other_mask, _ in others:
             said |= other_mask
@@ -126,6 +132,14 @@ def _only(these: Changes, those: Changes) -> Iterator[tuple[str, int, int, Span,
                 continue
             told.add((name, bit))
             yield name, side, bit, span, others[0][2] if others else None, said
+
+
+def _overlap(lexicon: lx.Lexicon, one: str, other: str) -> bool:
+    """Whether these are two anatomies whose normality rules out the same finding."""
+    if other[0] != "@" or other == STUDY:
+        return False
+    ours, theirs = (lexicon.normal[lexicon.anatomies.index(name[1:])] for name in (one, other))
+    return not set(ours).isdisjoint(theirs)
 
 
 def _told(told: set[tuple[int, int]], findings: Findings, concept: int | None, bit: int) -> bool:

@@ -168,7 +168,7 @@ class Clauses:
                 self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
                 loose, since, spared = [], end + 1, False
             elif kind & lx.ATTRIBUTE and not (
-                (spared and not leaf.change) or (leaf.severity and around.denied_grade(events, k))
+                (scope.hyp if leaf.change else spared) or (leaf.severity and around.denied_grade(events, k))
             ):
                 attributes.append((k, scope.bare and not cue & lx.NEG))
                 scope.attribute(k, leaf)
@@ -325,8 +325,11 @@ class Clauses:
         first, last, _ = scope.events[k]
         begin = bisect_left(named, (since,))
         here, start, end = [a[1:] for a in named[begin : bisect_left(named, (first,))]], first, last + 1
+        zone = -1 if here else around.zone_before(scope.events, k)
+        if zone >= 0:
+            here = [(self.lexicon.lung, around.side_of(scope.events, zone))]
         if here:
-            start = around.start_of_subject(scope.events, k, since)
+            start = around.start_of_subject(scope.events, k if zone < 0 else zone + 1, since)
         else:
             here, end = around.following(scope.events, k)
         behind = around.side_behind(scope.events, k) if self._sided else 0

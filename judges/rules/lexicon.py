@@ -31,7 +31,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 # And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
 (
     THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
-) = (1 << n for n in range(13))  # fmt: skip
+    ADVICE, AIM, CARINA, VIEW, ONE,
+) = (1 << n for n in range(18))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
@@ -53,6 +54,8 @@ _RARE_ROLES: Final = {
     "negation.withdrawn": WITHDRAWN, "negation.except": EXCEPT, "uncertain.than": THAN, "uncertain.setting": SETTING,
     "hypothetical.history": HISTORY, "beside": BESIDE, "sparing": SPARING, "former": FORMER, "some": SOME,
     "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "section.anywhere": ANYWHERE,
+    "advice": ADVICE, "aim": AIM, "carina": CARINA, "view": VIEW,
+    "negation.one": ONE,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
@@ -62,14 +65,15 @@ _SIDE: Final = {"left": LEFT, "right": RIGHT, "both": BOTH, "none": 0}
 _ZONE: Final = {"upper": UPPER, "middle": MIDDLE, "lower": LOWER, "central": CENTRAL}
 # Words that carry a side or zone also inside a longer phrase ("bibasilar atelectasis").
 _WORD_SIDE: Final = {
-    "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH, "lij": LEFT,
-    "rij": RIGHT, "lijv": LEFT, "rijv": RIGHT, "lscv": LEFT, "rscv": RIGHT, "lsc": LEFT, "rsc": RIGHT,
+    "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH,
+    "bases": BOTH, "apices": BOTH, "lij": LEFT, "rij": RIGHT, "lijv": LEFT, "rijv": RIGHT, "lscv": LEFT, "rscv": RIGHT,
+    "lsc": LEFT, "rsc": RIGHT,
     "levoscoliosis": LEFT, "levocurvature": LEFT, "dextroscoliosis": RIGHT, "dextrocurvature": RIGHT,
 }  # fmt: skip
 _WORD_ZONE: Final = {
     "apical": UPPER, "apex": UPPER, "biapical": UPPER, "basilar": LOWER, "basal": LOWER, "bibasilar": LOWER,
-    "bibasal": LOWER, "base": LOWER, "retrocardiac": LOWER, "infrahilar": LOWER, "suprahilar": UPPER,
-    "perihilar": CENTRAL, "parahilar": CENTRAL,
+    "bibasal": LOWER, "base": LOWER, "bases": LOWER, "apices": UPPER, "retrocardiac": LOWER, "infrahilar": LOWER,
+    "suprahilar": UPPER, "perihilar": CENTRAL, "parahilar": CENTRAL,
 }  # fmt: skip
 
 
@@ -156,6 +160,8 @@ class Lexicon:
     above_carina: int
     heights: tuple[int, int]
     """What `above_carina` is where the tip is too near and too far above it."""
+    in_airway: tuple[bool, ...]
+    """Per concept: whether its tip may lie in an airway; of any other device the carina only tells the height."""
     sized: tuple[bool, ...]
     """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
     thoracic: tuple[bool, ...]
@@ -366,6 +372,9 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         malposed=places("astray"),
         above_carina=places("above_carina"),
         heights=(places("too_low", "astray"), places("too_high", "astray")),
+        in_airway=tuple(
+            bool({*ids_of(cues["in_airway"], "in_airway")} & {i, *c.ancestors}) for i, c in enumerate(concepts)
+        ),
         sized=tuple(ids["device"] != i and ids["device"] not in c.ancestors for i, c in enumerate(concepts)),
         thoracic=tuple(
             bool({lung, pleura} & {i, *c.ancestors}) or entries[c.name].get("thoracic", False)
@@ -435,10 +444,14 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
     for name, group in cues["zone_side"].items():
         for leaf in each(group):
             leaf.side |= _SIDE[name]
+    for _ in each(cues["measure"]):
+        pass  # they only have to be known
     nowhere = 1 << list(cues["place"]).index("astray")
     for bit, (name, group) in enumerate(cues["place"].items()):
         for leaf in each(group):
             leaf.place, leaf.side = 1 << bit | (nowhere if name in cues["astray"] else 0), 0
+    for leaf in each(cues["advice"]):
+        leaf.place |= nowhere
 
 
 @lru_cache(maxsize=1)

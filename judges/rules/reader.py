@@ -179,7 +179,7 @@ class Reader:
                     study = bool(leaf.cue & lx.STUDY)
                     i = last + 2
                     continue
-                if leaf.place and events and words[last] == "carina" and leaf.place & self.lexicon.above_carina:
+                if leaf.rare & lx.CARINA and events and leaf.place & self.lexicon.above_carina:
                     leaf = self._height(leaf, events[-1], i)
                 events.append(Event(i, last, leaf))
                 fresh = False
@@ -230,7 +230,7 @@ class Reader:
         size = before.leaf.size
         if not size or i - before.last > _BESIDE or _LOW_TIP <= size <= _HIGH_TIP:
             return leaf
-        return lx.Leaf(place=self.lexicon.heights[size > _HIGH_TIP])
+        return lx.Leaf(place=self.lexicon.heights[size > _HIGH_TIP], rare=lx.CARINA)
 
     def _grows(self, events: list[Event]) -> bool:
         """Whether what these phrases measure has a size: a tube has none, only a distance."""

@@ -50,13 +50,19 @@ class Scope:
     hyp: bool = False
     introduced: bool = False
     """What is hypothetical ends at the next comma."""
+    conditional: bool = False
+    """What follows is so in a setting that may not be given: "in the right setting, compatible with pneumonia"."""
     history: bool = False
     """It is what the patient had or complains of."""
     partial: bool = False
+    one: bool = False
+    """It is so for the next finding only."""
     bare: bool = False
     """Directly after a denial: "no new ..."."""
     denied: bool = False
     """The denial has met a finding."""
+    removal: bool = False
+    """It is of what was removed: devices, whatever side each had."""
     graded: bool = False
     """Since the last finding a word stood that nobody denies in the middle of a list."""
     sided: bool = False
@@ -128,8 +134,11 @@ class Scope:
                 self.unc = True
         if rare & lx.THAN and self.weighed and not self.changed and around.weighs(self.events, k):
             self.unc, self.neg, self.choices = True, False, []
-        if rare & lx.SETTING and not (k and k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
-            restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
+        if rare & lx.SETTING:
+            if self.pending and not (k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
+                restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
+            else:
+                self.conditional = True
         if rare & lx.SOME:
             self.some = True
         if cue & lx.HYP:
@@ -142,6 +151,7 @@ class Scope:
             self.graded = True
         if cue & lx.PARTIAL and self.neg and leaf.concept < 0:
             self.partial = True
+            self.one = bool(rare & lx.ONE)
         if cue & (lx.READING | lx.UNC | lx.UNC_SOFT):
             if self.made:
                 self.source = self.made[-1]
@@ -164,6 +174,8 @@ class Scope:
             leaf = self.events[j].leaf
             if self.events[j + 1].first - self.events[j].last > _GAP or not self.neg:
                 return False
+            if leaf.change and leaf.cue & lx.NEG_AFTER:
+                return False  # "heart border no longer visible | due to effusion"
             if leaf.cue & lx.NEG or leaf.concept >= 0:
                 return True
             if not leaf.cue & (lx.READING | lx.OBJECT | lx.BODY):
@@ -197,7 +209,8 @@ class Scope:
             self.link, self.slash = bool(self.made) and not (self.neg or self.listing), bool(cue & lx.SLASH)
             return
         self.earlier = (self.source or self.earlier) if cue & lx.COMMA else None
-        self.source = None
+        if not (cue & lx.AND and self.taken and self.made and self.made[-1].source is self.source):
+            self.source = None  # "opacity, likely atelectasis | and effusion" is both
         if cue & lx.WITH:
             if self.neg and self.denied:
                 self.neg = self.partial = False  # "no pneumothorax with bibasilar atelectasis"
@@ -222,6 +235,8 @@ class Scope:
             if new < 0 or (self.pending and self.pending[-1].concept == new):
                 return  # for something of the same name: there is one
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or around.finds(self.events, k))):
+            if k + 1 < len(self.events) and self.events[k + 1].leaf.rare & lx.VIEW:
+                return
             if leaf.change & lx.RESOLVED:  # what is removed is a device: "pneumothorax after tube removal"
                 able = [m for m in self.pending if not (self.sized[m.concept] or m.several)]
                 subject = self._subject(k)
@@ -232,9 +247,11 @@ class Scope:
             self._settle()
             self.neg, self.tip = False, -1
         elif cue & lx.NEG:
+            if self.separator & lx.AND:
+                self.source = None
             self.neg = self.bare = True
             self.unc = self.partial = self.denied = False
-            self.answer, self.begun = k, first
+            self.answer, self.begun, self.removal = k, first, bool(leaf.change & lx.RESOLVED)
 
     def _deniable(self, mentions: list[Mention], *, here: bool) -> list[Mention]:
         """Where a tip is not seen, or not in its place, the tube is there."""
@@ -248,13 +265,16 @@ class Scope:
             return HYPOTHETICAL
         if (self.neg and not self.some) or leaf.cue & lx.NEG_AFTER:  # "extubated"
             return ABSENT
-        return UNCERTAIN if self.unc else PRESENT
+        return UNCERTAIN if self.unc or self.conditional else PRESENT
 
     def _breaks(self, k: int, leaf: lx.Leaf, concept: int) -> bool:
         """Whether this ends a denied list: "no pneumothorax, small effusion", "no effusion, PICC in the SVC"."""
-        if self.graded or (not self.sized[concept] and self.sized[self.made[-1].concept]):
+        one, other = self.sized[self.made[-1].concept], self.sized[concept]
+        if self.graded or (one and not other) or (self.removal and one is not other):
             return True
-        return bool(self.sided or leaf.side) and not around.alternative_follows(self.events, k)
+        if not (self.sided or leaf.side) or (self.removal and self.separator & lx.AND):
+            return False
+        return not around.list_follows(self.events, k, lx.AND | lx.OR if self.removal else lx.OR)
 
     def add(self, mention: Mention) -> None:
         """A finding was named."""
@@ -269,6 +289,8 @@ class Scope:
         self.pending.append(mention)
         self.said = self.said or bool(mention.side or mention.zone)
         self.denied = self.denied or self.neg
+        if self.one:
+            self.partial = self.one = False
         self.bare = self.link = self.graded = self.sided = False
         self.separator, self.answer = 0, -1
 

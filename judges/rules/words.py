@@ -16,9 +16,9 @@ TOKEN: Final = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?|\n\s*|[^\sA-Za-z\d]")
 ARTICLES: Final = frozenset(("the", "a", "an"))
 
 _IRREGULAR: Final = {
-    "pneumothoraces": "pneumothorax", "hydropneumothoraces": "hydropneumothorax", "apices": "apex",
+    "pneumothoraces": "pneumothorax", "hydropneumothoraces": "hydropneumothorax", "apices": "apices",
     "vertebrae": "vertebra", "bullae": "bulla", "metastases": "metastasis", "hila": "hilum", "hilus": "hilum",
-    "foci": "focus", "emboli": "embolus", "diaphragms": "diaphragm", "bases": "base", "sulci": "sulcus",
+    "foci": "focus", "emboli": "embolus", "diaphragms": "diaphragm", "bases": "bases", "sulci": "sulcus",
     "bronchi": "bronchus", "prostheses": "prosthesis", "masses": "mass", "abscesses": "abscess",
     "diagnoses": "diagnosis", "indices": "index", "atelectases": "atelectasis", "calculi": "calculus",
     "opacites": "opacity", "arteries": "artery", "bodies": "body", "densites": "density", "atria": "atrium",

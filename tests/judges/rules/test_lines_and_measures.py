@@ -33,7 +33,7 @@ CASES = [
      "consolidation:left^lower ?pneumonia:left^lower"),
     ("Left base opacities, in the correct clinical setting this could represent pneumonia.",
      "lung_opacity:left^lower ?pneumonia:left^lower"),
-    ("In the proper clinical setting, pneumonia.", "pneumonia"),
+    ("In the proper clinical setting, pneumonia.", "?pneumonia"),
     ("The ETT is in the right place.", "endotracheal_tube"),
     # where a finding is not
     ("Diffuse opacities sparing the left upper lobe.", "lung_opacity"),

@@ -13,6 +13,11 @@ from .conftest import errors
 Compare = Callable[..., Judgement]
 
 SAME = [
+    ("The cardiomediastinal silhouette is stable. Small effusion.",
+     "Heart size and mediastinal contours are unchanged. Small effusion."),
+    ("The cardiac silhouette is unchanged. Small effusion.",
+     "The cardiomediastinal contours are unchanged. Small effusion."),
+    ("Streaky opacities at the lung bases.", "Bibasilar streaky opacities."),
     ("There is a right internal jugular catheter. The tip is in the SVC.",
      "Right internal jugular catheter with tip in the SVC."),
     ("Nasogastric tube tip in the stomach.",

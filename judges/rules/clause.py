@@ -15,7 +15,7 @@ from judges.rules.findings import ABSENT, UNCERTAIN, Change, Event, Implied, Men
 from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
 
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
-_SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH
+_SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _ENDS_DESCRIPTION: Final = lx.COMMA | lx.OR | lx.EXIST | lx.TERM
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""

@@ -20,7 +20,7 @@ _NEW: Final = 6  # phrases after "exchanged for" among which the new device is l
 _GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
 BREAKS: Final = (
     lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
-    | lx.UNC | lx.UNC_AFTER
+    | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER
 )  # fmt: skip
 """Cues between two findings that make them no alternatives."""
 
@@ -194,10 +194,12 @@ class Scope:
             self.joined = self.said = False
         if cue & lx.OR:
             self.whole = self.whole or (k > 0 and bool(self.events[k - 1].leaf.cue & lx.COMMA))
-            self.link, self.slash = bool(self.made) and not (self.neg or self.listing), bool(cue & lx.SLASH)
+            self.link = bool(self.made) and not (self.neg or self.listing or (self.weighed and self.broken))
+            self.slash = bool(cue & lx.SLASH)
             return
         self.earlier = (self.source or self.earlier) if cue & lx.COMMA else None
-        self.source = None
+        if not (self.taken and cue & lx.AND and k and not self.events[k - 1].leaf.cue & lx.COMMA):
+            self.source = None  # "opacity, likely atelectasis and effusion": it is taken for both
         if cue & lx.WITH:
             if self.neg and self.denied:
                 self.neg = self.partial = False  # "no pneumothorax with bibasilar atelectasis"

@@ -67,7 +67,8 @@ class Binder:
                 continue  # "no longer in the right main bronchus"
             if leaf.place:
                 device = self._device(self.events[k].first)
-                if device is not None and not (denied or around.elsewhere(self.events, k)):
+                passed = around.passes(self.events, k, self.lexicon.device)
+                if device is not None and not (denied or passed or around.elsewhere(self.events, k)):
                     device.place |= leaf.place
                 if not (leaf.side or leaf.zone or leaf.change):
                     continue

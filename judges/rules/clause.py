@@ -12,6 +12,7 @@ from judges.rules import lexicon as lx
 from judges.rules.around import Subject
 from judges.rules.attributes import Binder
 from judges.rules.findings import ABSENT, UNCERTAIN, Change, Event, Implied, Mention
+from judges.rules.merge import OVERALL
 from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
 
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
@@ -131,7 +132,10 @@ class Clauses:
             if kind & lx.SAYS:
                 if leaf.absent and not scope.hyp:
                     side = self._sided and (around.side_of(events, k) or around.side_of_subject(events, k))
-                    self.implied.append((leaf.absent, first, last, False, side))
+                    if narrow := self._elsewhere(events, k):  # "no acute abnormality of the bones"
+                        self._normal(narrow, first, last)
+                    else:
+                        self.implied.append((leaf.absent, first, last, False, side))
                 descriptors = leaf.descriptors
                 if descriptors and self._refines(leaf, around.next_finding(events, k, 0)):
                     loose += descriptors
@@ -217,7 +221,7 @@ class Clauses:
         continues: bool,
     ) -> None:
         """Bind the attributes, and keep what the next clause may speak of."""
-        if attributes:
+        if attributes or (self._sided and len(made) > 1):  # a side may be part of a name: "elevated right diaphragm"
             if len(made) > 1:
                 made.sort(key=lambda m: m.first)
             subjects = [self._last] if continues and self._last is not None else made
@@ -345,13 +349,24 @@ class Clauses:
 
         Not of what "acute" stands for, where bones or the like are meant: "no acute osseous abnormality".
         """
-        normal, thoracic, acute = self.lexicon.normal, self.lexicon.thoracic, self.lexicon.acute
+        acute = self.lexicon.acute
         begin, either = bisect_left(named, (begun,)), bisect_left(named, (since,))
         found = [a[1:] for a in named[begin : begin + _SUBJECTS] or named[either : either + _SUBJECTS]]
         others = [a for a in found if a[0] != acute]
-        if others and not any(thoracic[c] for a, _ in others for c in normal[a]):
+        if others and not self._in_chest(others):
             found = others
         return found or self._carry or self.topic
+
+    def _elsewhere(self, events: list[Event], k: int) -> list[Subject]:
+        """Of what phrase `k` rules out an abnormality, where that is not the chest as a whole."""
+        if len(events[k].leaf.absent) < OVERALL or not around.leads(events, k):
+            return []
+        found = around.following(events, around.place(events, k))[0]
+        return [] if self._in_chest(found) else found
+
+    def _in_chest(self, subjects: list[Subject]) -> bool:
+        """Whether the lung or pleura is among these."""
+        return any(self.lexicon.thoracic[c] for a, _ in subjects for c in self.lexicon.normal[a])
 
     def _described(self, leaf: lx.Leaf, at: int, places: list[Place], stops: list[int]) -> tuple[int, int] | None:
         """The concept that this word makes together with the nearest fitting anatomy, and where that stands."""
@@ -361,7 +376,7 @@ class Clauses:
         best: tuple[int, int, int] | None = None
         for place, anatomy, owner in places[max(0, middle - _NEAR) : middle + _NEAR]:
             distance = abs(place - at)
-            if place > at and bisect_left(stops, place) != bisect_left(stops, at):
+            if place > at and bisect_left(stops, place) != bisect_left(stops, at + 1):
                 break  # "enlarged, vascularity normal": what follows a comma or verb has its own description
             if distance <= _REACH and (best is None or distance < best[0]):
                 concept = next((pairs[anatomy, key] for key in keys if (anatomy, key) in pairs), None)

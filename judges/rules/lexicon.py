@@ -439,6 +439,9 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
     for bit, (name, group) in enumerate(cues["place"].items()):
         for leaf in each(group):
             leaf.place, leaf.side = 1 << bit | (nowhere if name in cues["astray"] else 0), 0
+    for words, leaf in builder.leaves.items():  # "below the diaphragm" is led by a preposition as "below" is one
+        if leaf.place and len(words) > 1 and words[:1] in builder.leaves:
+            leaf.cue |= builder.leaves[words[:1]].cue & PREP
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ from judges.rules.findings import (
 )
 
 Locate = Callable[[int, int], Span]
-_OVERALL: Final = 6
+OVERALL: Final = 6
 """A normality phrase that rules out so many concepts speaks of the whole chest: "no acute cardiopulmonary process"."""
 
 
@@ -92,7 +92,7 @@ def merge(
             side = 0
         before = compared.get((name, side))
         compared[name, side] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
-    overall = any(len(normal) >= _OVERALL and not (partial or where) for normal, _, _, partial, where in implied)
+    overall = any(len(normal) >= OVERALL and not (partial or where) for normal, _, _, partial, where in implied)
     return Findings(positive, dict(sorted(negative.items())), compared, empty, overall)
 
 

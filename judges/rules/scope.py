@@ -152,7 +152,7 @@ class Scope:
         self.neg = self.hyp = self.partial = self.listing = False
         self.choices = []
         if not (
-            k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR)
+            k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR | lx.READING)
         ):  # "possibly due to pneumonia", "chronic or due to"
             self.unc, self.source = False, None
         if not self.continues:
@@ -219,6 +219,8 @@ class Scope:
     def _deny(self, k: int, event: Event) -> None:
         first, _, leaf = event
         cue = leaf.cue
+        if cue & lx.NEG_AFTER and not self.pending and around.heads(self.events, k):
+            cue = lx.NEG
         if leaf.rare & lx.EXCHANGED:
             new = next((e.leaf.concept for e in self.events[k + 1 : k + 1 + _NEW] if e.leaf.concept >= 0), -1)
             if new < 0 or (self.pending and self.pending[-1].concept == new):

@@ -30,7 +30,7 @@ _IRREGULAR: Final = {
     "goitre": "goiter", "mould": "mold", "this": "this", "is": "is", "was": "was", "has": "has", "as": "as",
     "does": "does", "us": "us", "its": "its", "svcs": "svc", "gas": "gas", "lens": "lens", "previous": "previous",
     "pna": "pneumonia", "neg": "negative", "incr": "increased", "inc": "increased", "decr": "decreased",
-    "dz": "disease",
+    "dz": "disease", "sinuses": "sinus",
 }  # fmt: skip
 _ENDINGS: Final = (
     ("isation", "ization"), ("isations", "ization"), ("ised", "ized"), ("ising", "izing"), ("aemia", "emia"),

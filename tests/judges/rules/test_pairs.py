@@ -75,6 +75,8 @@ SAME = [
      "Degenerative changes are seen in the thoracic spine."),
     ("**Findings:** Small left effusion.\n**Impression:** Small left effusion.",
      "FINDINGS: Small left pleural effusion."),
+    ("- **Heart**: Mildly enlarged.\n- **Pleura**: Small *left* effusion.",
+     "Mild cardiomegaly. Small left effusion."),
     ("1. Small left effusion.\n2. Mild cardiomegaly.",
      "- Mild cardiomegaly\n- Small left pleural effusion"),
     ("Normal chest radiograph.",

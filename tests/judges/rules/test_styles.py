@@ -268,6 +268,44 @@ CASES = [
     ("Nasogastric tube ends in the esophagus and needs to be advanced.",
      "enteric_tube@esophagus-astray"),
     ("Post-radiation changes in the right lung are stable.", "scarring:right scarring=stable"),
+    # what a finding is taken for, and where that lies
+    ("Left basilar opacity likely representing atelectasis and effusion.",
+     "atelectasis:left^lower lung_opacity:left^lower pleural_effusion:left^lower"),
+    ("Left basilar opacity likely due to atelectasis.", "atelectasis:left^lower lung_opacity:left^lower"),
+    ("Left basilar opacity, likely atelectasis, and effusions.",
+     "atelectasis:left^lower lung_opacity:left^lower pleural_effusion"),
+    ("Bilateral opacities raising concern for atypical or viral pneumonia.",
+     "lung_opacity:both ?pneumonia:both"),
+    ("Opacity may represent atelectasis and/or effusion.", "lung_opacity ?atelectasis ?pleural_effusion"),
+    ("Opacity, infectious or inflammatory process.", "lung_opacity pneumonia"),
+    ("Elevated right hemidiaphragm with adjacent atelectasis.", "atelectasis:right elevated_diaphragm:right"),
+    ("Opacity in the left lower zone obliterating the left CP angle, s/o effusion.",
+     "blunted_costophrenic_angle:left ?pleural_effusion:left lung_opacity:left^lower"),
+    ("Compression of the right lung.", "atelectasis:right"),
+    ("There is a mild increase in interstitial markings.", "interstitial_opacity.small"),
+    # the way of a tube is not where it ends
+    ("Feeding tube coursing through the esophagus with its tip in the stomach.", "enteric_tube@stomach"),
+    ("Enteric tube passes down the esophagus and below the level of the diaphragm.", "enteric_tube@stomach"),
+    ("Swan-Ganz courses through the right atrium and ends in the right pulmonary artery.",
+     "pulmonary_artery_catheter@pulmonary_artery"),
+    ("Catheter in the left subclavian vein with its tip in the SVC.", "central_line@svc"),
+    ("NG tube tip in the stomach, side port in the esophagus.", "enteric_tube@stomach-esophagus-astray"),
+    ("Fracture through the distal left clavicle.", "clavicle_fracture:left"),
+    # answers, before and after what they answer
+    ("Not seen: pneumothorax, effusion.", "-pleural_effusion -pneumothorax"),
+    ("Positive: cardiomegaly. Negative: effusion, edema.", "cardiomegaly -edema -pleural_effusion"),
+    ('{"pneumothorax": false, "pleural effusion": {"present": true, "side": "left"}}',
+     "-pneumothorax pleural_effusion:left"),
+    ("Edema: Uncertain. Pneumothorax: Negative.", "?edema -pneumothorax"),
+    ("There is nothing to suggest pneumothorax.", "-pneumothorax"),
+    ("It is unclear whether there is a small pneumothorax.", "?pneumothorax.small"),
+    ("Suspicious for, but not diagnostic of, pneumonia.", "?pneumonia"),
+    ("Infiltrates are not recognizable.", "-airspace_opacity"),
+    ("No lines or tubes are seen.", "-device"),
+    # one side set against the other is no change
+    ("The effusion on the right is larger than that on the left.", "pleural_effusion:both"),
+    ("Bilateral effusions, the right being larger than the left.", "pleural_effusion:both"),
+    ("There continues to be a small right pneumothorax.", "pneumothorax:right.small pneumothorax=stable"),
     # and what was read rightly before
     ("There is no large pleural effusion or pneumothorax.", "-pneumothorax ~pleural_effusion"),
     ("Mild vascular congestion without overt pulmonary edema.", "congestion.small ~edema"),
@@ -326,6 +364,12 @@ def test_what_a_sentence_says(describe: Describe, text: str, expected: str) -> N
         ("CLINICAL HISTORY: CHF. CXR: Clear.", "lung_opacity pleural_effusion"),
         ("No evidence of acute traumatic injury.", "fracture pneumothorax"),
         ("CTR is within normal limits.", "cardiomegaly"),
+        ("**Heart & mediastinum**: Normal size.", "cardiomegaly mediastinal_abnormality"),
+        ("**Trachea:** The trachea is midline.", "mediastinal_shift"),
+        ("**Trachea:** Midline.", "mediastinal_shift"),
+        ("Costophrenic sinuses free.", "pleural_effusion"),
+        ("Cardiac silhouette without particularity.", "cardiomegaly"),
+        ("No acute abnormality of the bones or soft tissues.", "fracture soft_tissue_abnormality"),
     ],
 )
 def test_what_normality_rules_out(read: Read, text: str, ruled_out: str) -> None:
@@ -338,5 +382,13 @@ def test_an_expanded_lung_is_not_yet_a_clear_one(read: Read) -> None:
     assert "lung_opacity" not in read("The lungs are well expanded.")
 
 
-def test_an_acute_bone_is_no_chest(read: Read) -> None:
-    assert "pneumonia" not in read("No acute osseous abnormality.")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No acute osseous abnormality.",
+        "No acute abnormality of the bones.",
+        "No acute abnormality is seen in the spine.",
+    ],
+)
+def test_an_acute_bone_is_no_chest(read: Read, text: str) -> None:
+    assert "pneumonia" not in read(text)

@@ -81,6 +81,7 @@ class Binder:
             if at >= 0:
                 target = self.mentions[at]
                 target.zone |= leaf.zone
+                target.paired = target.paired or bool(leaf.rare & lx.PAIRED)
                 if leaf.size and self._measures(k):
                     target.size = max(target.size, leaf.size)
                 severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
@@ -223,6 +224,7 @@ class Binder:
                     cue = event.leaf.cue
                     if cue & lx.WITH or event.leaf.rare & lx.BESIDE:
                         cue = cue & ~(lx.PREP | lx.TERM) | lx.WITH
+                        self._tails[i] &= ~lx.VERB  # "effusion is present with atelectasis"
                     self._gaps[i] |= cue
                     placed = event.leaf.side | event.leaf.zone and not self._tails[i] & lx.WITH
                     self._tails[i] = 0 if placed else self._tails[i] | cue
@@ -325,7 +327,7 @@ class Binder:
                     break  # "consolidation with blunting of both costophrenic angles"
                 if not self._neighbors(one, other):
                     break
-                one.side, one.zone = other.side, other.zone
+                one.side, one.zone, one.paired = other.side, other.zone, other.paired
         if any(m.side for m in mentions[:-1]):
             self._between()
             for one, other, tail in zip(mentions, mentions[1:], self._tails[1:], strict=False):

@@ -233,7 +233,7 @@ class Clauses:
                 mention.severity = 0
             source = mention.source  # what a finding is taken for lies where the finding lies
             if source is not None and not (mention.side or mention.zone):
-                mention.side, mention.zone = source.side, source.zone
+                mention.side, mention.zone, mention.paired = source.side, source.zone, source.paired
             grouped |= mention.group
             if mention.state >= UNCERTAIN and not sized[mention.concept]:
                 self._devices = [*self._devices[1 - _DEVICES :], mention]
@@ -242,6 +242,7 @@ class Clauses:
                 if one.group == other.group:  # "atelectasis or pneumonia at the left base": the place is that of both
                     one.side, other.side = one.side or other.side, other.side or one.side
                     one.zone, other.zone = one.zone or other.zone, other.zone or one.zone
+                    one.paired = other.paired = one.paired or other.paired
         self.mentions += made
         if not continues:
             self._last = made[-1] if made else None
@@ -262,6 +263,7 @@ class Clauses:
             side=leaf.side or (scope.where if state == ABSENT and self.lexicon.thoracic[concept] else 0),
             zone=leaf.zone,
             severity=leaf.severity & _FAINT,
+            paired=bool(leaf.rare & lx.PAIRED),
         )
         if leaf.rare & lx.EXCEPT:  # the rest of what is denied is only a part
             for one in scope.made[-1:]:

@@ -6,6 +6,7 @@ that asserts it and one that denies it; `judge.RulesJudge` reads them all when i
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import re
@@ -18,6 +19,7 @@ from typing import Any, Final
 import yaml
 
 from judges import scores
+from judges.rules.words import PAIRED as PLURALS
 from judges.rules.words import Speller, phrase_words
 
 FILES: Final = ("lexicon.yaml", "cues.yaml")
@@ -31,7 +33,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 # And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
 (
     THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
-) = (1 << n for n in range(13))  # fmt: skip
+    PAIRED,
+) = (1 << n for n in range(14))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
@@ -240,6 +243,20 @@ class _Builder:
                 parts = [words[i:] for i in range(1, len(words))] + [words[:-i] for i in range(1, len(words))]
                 leaf.anatomy = next((anatomies[part] for part in parts if part in anatomies), -1)
 
+    def pair(self) -> None:
+        """A phrase with the plural of what there is on either side means both, unless one is named: "at the bases"."""
+        plurals = {one: many for many, one in PLURALS.items()}
+        for words, leaf in list(self.leaves.items()):
+            forms = [(word, plurals[word]) if word in plurals else (word,) for word in words]
+            for twin in itertools.islice(itertools.product(*forms), 1, None):
+                node = self.trie
+                for word in twin:
+                    node = node.setdefault(word, {})
+                node[None] = self.leaves[twin] = copy.copy(leaf)
+                if not (leaf.side or leaf.place) and (leaf.zone or leaf.anatomy >= 0):
+                    node[None].rare |= PAIRED
+                    node[None].kind |= ATTRIBUTE
+
     def inherit_cues(self) -> None:
         """What a word of a finding's phrase does to a denial: "no displaced fracture", "no effusion, old fracture"."""
         single = {words[0]: leaf.cue & (PARTIAL | NEVER) for words, leaf in self.leaves.items() if len(words) == 1}
@@ -333,6 +350,7 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         each.finish()
         each.kind |= GROWTH * (descriptors["enlarged"] in each.descriptors)
         each.keys = tuple(key for key in each.keys if key in described)
+    builder.pair()
 
     concepts = tuple(
         Concept(

@@ -102,7 +102,7 @@ def _one_side(sides: set[int]) -> int:
 
 
 def _by_side(found: list[Mention], *, sided: bool) -> dict[int, list[Mention]]:
-    """Mentions by side; what names no side, or both, joins the sides that others name."""
+    """Mentions by side; what names no side, or both, joins the sides that others name; without any it may mean both."""
     sides: dict[int, list[Mention]] = {}
     for mention in found:
         sides.setdefault(mention.side if sided else 0, []).append(mention)
@@ -110,6 +110,8 @@ def _by_side(found: list[Mention], *, sided: bool) -> dict[int, list[Mention]]:
         general = sides.pop(lx.BOTH)
         for side in (lx.LEFT, lx.RIGHT):
             sides.setdefault(side, []).extend(general)
+    if sides.keys() == {0} and any(m.paired for m in found):  # "atelectasis at the bases"
+        return {lx.BOTH: found}
     if 0 in sides and len(sides) > 1:  # "effusion" after "left effusion"
         general = sides.pop(0)
         for named in sides.values():

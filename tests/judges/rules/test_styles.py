@@ -306,6 +306,19 @@ CASES = [
     ("The effusion on the right is larger than that on the left.", "pleural_effusion:both"),
     ("Bilateral effusions, the right being larger than the left.", "pleural_effusion:both"),
     ("There continues to be a small right pneumothorax.", "pneumothorax:right.small pneumothorax=stable"),
+    # a plural that means both sides, unless one is named
+    ("Streaky opacities at the bases, likely atelectasis.", "atelectasis:both^lower lung_opacity:both^lower"),
+    ("Effusion and atelectasis at the lung bases.", "atelectasis:both^lower pleural_effusion:both^lower"),
+    ("Blunting of the costophrenic angles.", "blunted_costophrenic_angle:both"),
+    ("Consolidation in the right middle and lower lobes.", "consolidation:right^middle-lower"),
+    ("Right base opacity. The opacities at the bases have increased.",
+     "lung_opacity:right^lower lung_opacity=worse"),
+    ("NG tube ends below the diaphragms.", "enteric_tube@stomach"),
+    # words that are no history and no change
+    ("A right effusion is present with adjacent atelectasis.", "atelectasis:right pleural_effusion:right"),
+    ("The patient presents with pneumonia.", ""),
+    ("Increased opacification of the left lower lung.", "lung_opacity:left^lower"),
+    ("Lungs: clear, no effusion, heart: enlarged.", "cardiomegaly -pleural_effusion"),
     # and what was read rightly before
     ("There is no large pleural effusion or pneumothorax.", "-pneumothorax ~pleural_effusion"),
     ("Mild vascular congestion without overt pulmonary edema.", "congestion.small ~edema"),

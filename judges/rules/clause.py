@@ -49,8 +49,10 @@ class Clauses:
         self._carry: list[Subject] = []
         """Anatomies that the sentence has named so far: the subject of "and mildly enlarged"."""
         self._last: Mention | None = None
-        self._sided = True
         """The finding that the sentence named last: the subject of ", but has increased"."""
+        self._before: Mention | None = None
+        """The same of the sentence before, until this one has named something."""
+        self._sided = True
         self._devices: list[Mention] = []
         """Devices named last, for "the tube"."""
         self._groups = 0
@@ -62,10 +64,11 @@ class Clauses:
     def forget(self, known: tuple[int, ...]) -> None:
         """What was read since then does not count."""
         del self.mentions[known[0] :], self.implied[known[1] :], self.changes[known[2] :]
-        self._devices = []
+        self._devices, self._last, self._before = [], None, None
 
     def begin(self, *, sided: bool = True) -> None:
         """A new sentence; `sided`: it names a side somewhere, so that one has to be looked for."""
+        self._before = self._last or self._before
         self._carry, self._last, self._sided = [], None, sided
 
     def read(self, events: list[Event], stop: int) -> None:
@@ -76,7 +79,7 @@ class Clauses:
         lexicon = self.lexicon
         places, named, subject, heading = self._survey(events)
         continues = not subject and self._last is not None
-        scope = Scope(events, lexicon.sized, continues)
+        scope = Scope(events, lexicon.sized, continues, self._before)
         if continues and self._last is not None:
             if not (self._sided and any(e.leaf.side for e in events)):
                 scope.pending = [self._last]
@@ -246,6 +249,7 @@ class Clauses:
         self.mentions += made
         if not continues:
             self._last = made[-1] if made else None
+            self._before = None
 
     # ----- one finding ------------------------------------------------------------------------------------------------
 

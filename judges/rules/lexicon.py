@@ -33,8 +33,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 # And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
 (
     THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
-    PAIRED,
-) = (1 << n for n in range(14))  # fmt: skip
+    PAIRED, ANAPHOR,
+) = (1 << n for n in range(15))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
@@ -55,7 +55,8 @@ _ROLES: Final = {
 _RARE_ROLES: Final = {
     "negation.withdrawn": WITHDRAWN, "negation.except": EXCEPT, "uncertain.than": THAN, "uncertain.setting": SETTING,
     "hypothetical.history": HISTORY, "beside": BESIDE, "sparing": SPARING, "former": FORMER, "some": SOME,
-    "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "section.anywhere": ANYWHERE,
+    "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "anaphor": ANAPHOR,
+    "section.anywhere": ANYWHERE,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
@@ -253,7 +254,7 @@ class _Builder:
                 for word in twin:
                     node = node.setdefault(word, {})
                 node[None] = self.leaves[twin] = copy.copy(leaf)
-                if not (leaf.side or leaf.place) and (leaf.zone or leaf.anatomy >= 0):
+                if not (leaf.side or leaf.place) and (leaf.zone or leaf.anatomy >= 0 or leaf.concept >= 0):
                     node[None].rare |= PAIRED
                     node[None].kind |= ATTRIBUTE
 

@@ -28,7 +28,7 @@ HEARD: Final = (
     _SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.UNC_SOFT | lx.HYP | lx.NEVER
     | lx.INTRODUCTION
 )  # fmt: skip
-HEARD_RARE: Final = lx.THAN | lx.HISTORY | lx.SETTING | lx.SOME
+HEARD_RARE: Final = lx.THAN | lx.HISTORY | lx.SETTING | lx.SOME | lx.ANAPHOR
 """Cues that `Scope.hear` takes in."""
 _TURNS: Final = HEARD & ~(_SEPARATOR | lx.TERM | lx.EXIST)
 """Those of them that do more than to end or to separate something."""
@@ -42,6 +42,8 @@ class Scope:
     sized: tuple[bool, ...]
     continues: bool
     """The clause has no subject of its own: it speaks of the finding before it."""
+    before: Mention | None = None
+    """The finding that the sentence before named last: "left basal opacity. This may be pneumonia"."""
     made: list[Mention] = field(default_factory=list)
     pending: list[Mention] = field(default_factory=list)
     """What a cue that follows may still change."""
@@ -130,6 +132,8 @@ class Scope:
             self.unc, self.neg, self.choices = True, False, []
         if rare & lx.SETTING and not (k and k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
             restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
+        if rare & lx.ANAPHOR and not self.made:
+            self.earlier = self.before
         if rare & lx.SOME:
             self.some = True
         if cue & lx.HYP:

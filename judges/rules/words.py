@@ -39,6 +39,7 @@ _INSIDE: Final = (("oedema", "edema"), ("oesoph", "esoph"), ("haem", "hem"), ("p
 PAIRED: Final = {
     "bases": "base", "apices": "apex", "lobes": "lobe", "zones": "zone", "angles": "angle", "sulci": "sulcus",
     "hila": "hilum", "hemidiaphragms": "hemidiaphragm", "diaphragms": "diaphragm",
+    "effusions": "effusion",
 }  # fmt: skip
 """Plurals that mean one on either side; they keep their form, so that the lexicon may say so."""
 _KEEP: Final = frozenset(("raised", "comprised", "advised", "supervised", "raising", "rising", "arising"))

@@ -49,6 +49,8 @@ SAME = [
      "Bilateral pleural effusions, moderate on the right and small on the left."),
     ("Moderate right pleural effusion, small left pleural effusion.",
      "There are pleural effusions, small on the left and moderate on the right."),
+    ("Small pleural effusions.",
+     "Small bilateral pleural effusions."),
     ("Small bilateral pleural effusions.",
      "There are small right and small left pleural effusions."),
     ("No pneumothorax. Small left effusion.",

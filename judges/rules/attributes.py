@@ -331,10 +331,17 @@ class Binder:
         if any(m.side for m in mentions[:-1]):
             self._between()
             for one, other, tail in zip(mentions, mentions[1:], self._tails[1:], strict=False):
-                if other.side or other.source or one.side not in (lx.LEFT, lx.RIGHT):
+                if other.side or other.source or not one.side:
+                    continue
+                if one.side == lx.BOTH and not self._beside(other):
                     continue
                 if tail & lx.WITH and not tail & _APART and self._neighbors(one, other):
                     other.side = one.side
+
+    def _beside(self, mention: Mention) -> bool:
+        """Whether a word says that it lies beside the one before: "bilateral effusions with adjacent atelectasis"."""
+        at = bisect_left(self.events, (mention.first,))
+        return any(event.leaf.rare & lx.BESIDE for event in self.events[max(0, at - 2) : at])
 
     def _neighbors(self, one: Mention, other: Mention) -> bool:
         """Whether both lie in the lung or pleura, so that what stands beside one shares its place."""

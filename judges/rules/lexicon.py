@@ -33,8 +33,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 # And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
 (
     THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
-    PAIRED, ANAPHOR,
-) = (1 << n for n in range(15))  # fmt: skip
+    PAIRED, ANAPHOR, REMOVED,
+) = (1 << n for n in range(16))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
@@ -42,7 +42,7 @@ LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 _ROLES: Final = {
-    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.withdrawn": NEG_AFTER,
+    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.removed": NEG_AFTER, "negation.withdrawn": NEG_AFTER,
     "negation.never": NEVER, "negation.partial": PARTIAL, "uncertain.before": UNC,
     "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER,
     "hypothetical.before": HYP, "introduction": INTRODUCTION, "terminator": TERM,
@@ -53,9 +53,10 @@ _ROLES: Final = {
     "section.skip": SKIP, "section.study": STUDY,
 }  # fmt: skip
 _RARE_ROLES: Final = {
-    "negation.withdrawn": WITHDRAWN, "negation.except": EXCEPT, "uncertain.than": THAN, "uncertain.setting": SETTING,
-    "hypothetical.history": HISTORY, "beside": BESIDE, "sparing": SPARING, "former": FORMER, "some": SOME,
-    "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "anaphor": ANAPHOR,
+    "negation.removed": REMOVED, "negation.withdrawn": WITHDRAWN | REMOVED, "negation.except": EXCEPT,
+    "uncertain.than": THAN, "uncertain.setting": SETTING, "hypothetical.history": HISTORY, "beside": BESIDE,
+    "sparing": SPARING, "former": FORMER, "some": SOME,
+    "change.exchanged": EXCHANGED | REMOVED, "change.more": MORE, "notable": NOTABLE, "anaphor": ANAPHOR,
     "section.anywhere": ANYWHERE,
 }  # fmt: skip
 _CHANGE: Final = {

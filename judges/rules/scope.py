@@ -230,7 +230,7 @@ class Scope:
             if new < 0 or (self.pending and self.pending[-1].concept == new):
                 return  # for something of the same name: there is one
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or around.finds(self.events, k))):
-            if leaf.change & lx.RESOLVED:  # what is removed is a device: "pneumothorax after tube removal"
+            if leaf.rare & lx.REMOVED:  # what is removed is a device: "pneumothorax after tube removal"
                 able = [m for m in self.pending if not (self.sized[m.concept] or m.several)]
                 subject = self._subject(k)
                 restate([m for m in able if m in subject] or able, ABSENT)

@@ -283,6 +283,9 @@ CASES = [
      "blunted_costophrenic_angle:left ?pleural_effusion:left lung_opacity:left^lower"),
     ("Compression of the right lung.", "atelectasis:right"),
     ("There is a mild increase in interstitial markings.", "interstitial_opacity.small"),
+    ("Bilateral effusions with adjacent atelectasis.", "atelectasis:both pleural_effusion:both"),
+    ("Bilateral opacities with a small pneumothorax.", "lung_opacity:both pneumothorax.small"),
+    ("Multiple nodules, metastasis to be excluded.", "?metastasis nodule"),
     # the way of a tube is not where it ends
     ("Feeding tube coursing through the esophagus with its tip in the stomach.", "enteric_tube@stomach"),
     ("Enteric tube passes down the esophagus and below the level of the diaphragm.", "enteric_tube@stomach"),
@@ -302,6 +305,11 @@ CASES = [
     ("Suspicious for, but not diagnostic of, pneumonia.", "?pneumonia"),
     ("Infiltrates are not recognizable.", "-airspace_opacity"),
     ("No lines or tubes are seen.", "-device"),
+    ("Right chest tube in situ, pneumothorax no longer demonstrable.",
+     "chest_tube:right -pneumothorax pneumothorax=resolved"),
+    ("Patchy shadows in the lower lobe of the right lung.", "lung_opacity:right^lower"),
+    ("Effusion in the left thoracic cavity. Aorta elongated and sclerosed.",
+     "atherosclerosis pleural_effusion:left tortuous_aorta"),
     # one side set against the other is no change
     ("The effusion on the right is larger than that on the left.", "pleural_effusion:both"),
     ("Bilateral effusions, the right being larger than the left.", "pleural_effusion:both"),

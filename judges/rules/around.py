@@ -38,6 +38,11 @@ def leads(events: list[Event], k: int) -> bool:
     return False
 
 
+def place(events: list[Event], k: int) -> int:
+    """The preposition that `leads` has found."""
+    return next(j for j in range(k + 1, len(events)) if events[j].leaf.cue & lx.PREP)
+
+
 def governed(events: list[Event], k: int) -> bool:
     """Whether a preposition leads to this word: "at the left base"."""
     for j in range(k - 1, max(-1, k - 5), -1):
@@ -174,6 +179,11 @@ def names_subject(events: list[Event], k: int) -> bool:
     while k < len(events) and events[k].leaf.side and not events[k].leaf.kind & (lx.NAMED | lx.SAYS):
         k += 1
     return k < len(events) and bool(events[k].leaf.kind & lx.BARE)
+
+
+def heads(events: list[Event], k: int) -> bool:
+    """Whether a colon makes this phrase speak of what follows: "Not seen: effusion"."""
+    return k + 1 < len(events) and bool(events[k + 1].leaf.cue & lx.COLON)
 
 
 def finds(events: list[Event], k: int) -> bool:
@@ -330,6 +340,23 @@ def _aimed_at(events: list[Event], k: int) -> bool:
         if leaf.concept >= 0 or leaf.cue & lx.CONTRAST:
             return False
         aimed = aimed or bool(leaf.rare & lx.AIM)
+    return False
+
+
+def passes(events: list[Event], k: int, device: int) -> bool:
+    """Whether this place is only on the way to that of a tip: "catheter in the IJ with its tip in the SVC"."""
+    for event in reversed(events[max(0, k - _AHEAD) : k]):
+        if event.leaf.concept >= 0:
+            break
+        if event.leaf.things[:1] == (device,):
+            return False
+    tip = False
+    for event in events[k + 1 : k + 1 + _AHEAD]:
+        if event.leaf.concept >= 0 or event.leaf.rare & lx.ADVICE:
+            return False
+        if tip and event.leaf.place:
+            return True
+        tip = tip or event.leaf.things[:1] == (device,)
     return False
 
 

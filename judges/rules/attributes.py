@@ -69,7 +69,8 @@ class Binder:
                 device = self._device(self.events[k].first)
                 if device is not None and leaf.rare & lx.CARINA and not self.lexicon.in_airway[device.concept]:
                     device = None
-                if device is not None and not (denied or around.elsewhere(self.events, k)):
+                passed = around.passes(self.events, k, self.lexicon.device)
+                if device is not None and not (denied or passed or around.elsewhere(self.events, k)):
                     device.place |= leaf.place
                 if not (leaf.side or leaf.zone or leaf.change):
                     continue
@@ -82,6 +83,7 @@ class Binder:
             if at >= 0:
                 target = self.mentions[at]
                 target.zone |= leaf.zone
+                target.paired = target.paired or bool(leaf.rare & lx.PAIRED)
                 if leaf.size and self._measures(k):
                     target.size = max(target.size, leaf.size)
                 severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
@@ -226,6 +228,7 @@ class Binder:
                         continue
                     if cue & lx.WITH or event.leaf.rare & lx.BESIDE:
                         cue = cue & ~(lx.PREP | lx.TERM) | lx.WITH
+                        self._tails[i] &= ~lx.VERB  # "effusion is present with atelectasis"
                     self._gaps[i] |= cue
                     placed = event.leaf.side | event.leaf.zone and not self._tails[i] & lx.WITH
                     self._tails[i] = 0 if placed else self._tails[i] | cue
@@ -333,14 +336,21 @@ class Binder:
                     break  # "consolidation with blunting of both costophrenic angles"
                 if not self._neighbors(one, other):
                     break
-                one.side, one.zone = other.side, other.zone
+                one.side, one.zone, one.paired = other.side, other.zone, other.paired
         if any(m.side for m in mentions[:-1]):
             self._between()
             for one, other, tail in zip(mentions, mentions[1:], self._tails[1:], strict=False):
-                if other.side or other.source or one.side not in (lx.LEFT, lx.RIGHT):
+                if other.side or other.source or not one.side:
+                    continue
+                if one.side == lx.BOTH and not self._beside(other):
                     continue
                 if tail & lx.WITH and not tail & _APART and self._neighbors(one, other):
                     other.side = one.side
+
+    def _beside(self, mention: Mention) -> bool:
+        """Whether a word says that it lies beside the one before: "bilateral effusions with adjacent atelectasis"."""
+        at = bisect_left(self.events, (mention.first,))
+        return any(event.leaf.rare & lx.BESIDE for event in self.events[max(0, at - 2) : at])
 
     def _neighbors(self, one: Mention, other: Mention) -> bool:
         """Whether both lie in the lung or pleura, so that what stands beside one shares its place."""

@@ -12,10 +12,11 @@ from judges.rules import lexicon as lx
 from judges.rules.around import Subject
 from judges.rules.attributes import Binder
 from judges.rules.findings import ABSENT, UNCERTAIN, Change, Event, Implied, Mention
+from judges.rules.merge import OVERALL
 from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
 
 _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
-_SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH
+_SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _ENDS_DESCRIPTION: Final = lx.COMMA | lx.OR | lx.EXIST | lx.TERM
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
@@ -48,8 +49,10 @@ class Clauses:
         self._carry: list[Subject] = []
         """Anatomies that the sentence has named so far: the subject of "and mildly enlarged"."""
         self._last: Mention | None = None
-        self._sided = True
         """The finding that the sentence named last: the subject of ", but has increased"."""
+        self._before: Mention | None = None
+        """The same of the sentence before, until this one has named something."""
+        self._sided = True
         self._devices: list[Mention] = []
         """Devices named last, for "the tube"."""
         self._groups = 0
@@ -61,10 +64,11 @@ class Clauses:
     def forget(self, known: tuple[int, ...]) -> None:
         """What was read since then does not count."""
         del self.mentions[known[0] :], self.implied[known[1] :], self.changes[known[2] :]
-        self._devices = []
+        self._devices, self._last, self._before = [], None, None
 
     def begin(self, *, sided: bool = True) -> None:
         """A new sentence; `sided`: it names a side somewhere, so that one has to be looked for."""
+        self._before = self._last or self._before
         self._carry, self._last, self._sided = [], None, sided
 
     def read(self, events: list[Event], stop: int) -> None:
@@ -75,7 +79,7 @@ class Clauses:
         lexicon = self.lexicon
         places, named, subject, heading = self._survey(events)
         continues = not subject and self._last is not None
-        scope = Scope(events, lexicon.sized, continues)
+        scope = Scope(events, lexicon.sized, continues, self._before)
         if continues and self._last is not None:
             if not (self._sided and any(e.leaf.side for e in events)):
                 scope.pending = [self._last]
@@ -131,7 +135,10 @@ class Clauses:
             if kind & lx.SAYS:
                 if leaf.absent and not scope.hyp:
                     side = self._sided and (around.side_of(events, k) or around.side_of_subject(events, k))
-                    self.implied.append((leaf.absent, first, last, False, side))
+                    if narrow := self._elsewhere(events, k):  # "no acute abnormality of the bones"
+                        self._normal(narrow, first, last)
+                    else:
+                        self.implied.append((leaf.absent, first, last, False, side))
                 descriptors = leaf.descriptors
                 if descriptors and self._refines(leaf, around.next_finding(events, k, 0)):
                     loose += descriptors
@@ -217,7 +224,7 @@ class Clauses:
         continues: bool,
     ) -> None:
         """Bind the attributes, and keep what the next clause may speak of."""
-        if attributes:
+        if attributes or (self._sided and len(made) > 1):  # a side may be part of a name: "elevated right diaphragm"
             if len(made) > 1:
                 made.sort(key=lambda m: m.first)
             subjects = [self._last] if continues and self._last is not None else made
@@ -229,7 +236,7 @@ class Clauses:
                 mention.severity = 0
             source = mention.source  # what a finding is taken for lies where the finding lies
             if source is not None and not (mention.side or mention.zone):
-                mention.side, mention.zone = source.side, source.zone
+                mention.side, mention.zone, mention.paired = source.side, source.zone, source.paired
             grouped |= mention.group
             if mention.state >= UNCERTAIN and not sized[mention.concept]:
                 self._devices = [*self._devices[1 - _DEVICES :], mention]
@@ -238,9 +245,11 @@ class Clauses:
                 if one.group == other.group:  # "atelectasis or pneumonia at the left base": the place is that of both
                     one.side, other.side = one.side or other.side, other.side or one.side
                     one.zone, other.zone = one.zone or other.zone, other.zone or one.zone
+                    one.paired = other.paired = one.paired or other.paired
         self.mentions += made
         if not continues:
             self._last = made[-1] if made else None
+            self._before = None
 
     # ----- one finding ------------------------------------------------------------------------------------------------
 
@@ -258,6 +267,7 @@ class Clauses:
             side=leaf.side or (scope.where if state == ABSENT and self.lexicon.thoracic[concept] else 0),
             zone=leaf.zone,
             severity=leaf.severity & _FAINT,
+            paired=bool(leaf.rare & lx.PAIRED),
         )
         if leaf.rare & lx.EXCEPT:  # the rest of what is denied is only a part
             for one in scope.made[-1:]:
@@ -348,13 +358,24 @@ class Clauses:
 
         Not of what "acute" stands for, where bones or the like are meant: "no acute osseous abnormality".
         """
-        normal, thoracic, acute = self.lexicon.normal, self.lexicon.thoracic, self.lexicon.acute
+        acute = self.lexicon.acute
         begin, either = bisect_left(named, (begun,)), bisect_left(named, (since,))
         found = [a[1:] for a in named[begin : begin + _SUBJECTS] or named[either : either + _SUBJECTS]]
         others = [a for a in found if a[0] != acute]
-        if others and not any(thoracic[c] for a, _ in others for c in normal[a]):
+        if others and not self._in_chest(others):
             found = others
         return found or self._carry or self.topic
+
+    def _elsewhere(self, events: list[Event], k: int) -> list[Subject]:
+        """Of what phrase `k` rules out an abnormality, where that is not the chest as a whole."""
+        if len(events[k].leaf.absent) < OVERALL or not around.leads(events, k):
+            return []
+        found = around.following(events, around.place(events, k))[0]
+        return [] if self._in_chest(found) else found
+
+    def _in_chest(self, subjects: list[Subject]) -> bool:
+        """Whether the lung or pleura is among these."""
+        return any(self.lexicon.thoracic[c] for a, _ in subjects for c in self.lexicon.normal[a])
 
     def _described(self, leaf: lx.Leaf, at: int, places: list[Place], stops: list[int]) -> tuple[int, int] | None:
         """The concept that this word makes together with the nearest fitting anatomy, and where that stands."""
@@ -364,7 +385,7 @@ class Clauses:
         best: tuple[int, int, int] | None = None
         for place, anatomy, owner in places[max(0, middle - _NEAR) : middle + _NEAR]:
             distance = abs(place - at)
-            if place > at and bisect_left(stops, place) != bisect_left(stops, at):
+            if place > at and bisect_left(stops, place) != bisect_left(stops, at + 1):
                 break  # "enlarged, vascularity normal": what follows a comma or verb has its own description
             if distance <= _REACH and (best is None or distance < best[0]):
                 concept = next((pairs[anatomy, key] for key in keys if (anatomy, key) in pairs), None)

@@ -43,6 +43,8 @@ class Mention:
     severity: int = 0
     place: int = 0
     size: float = 0.0
+    paired: bool = False
+    """Named where there is one on either side: "at the bases"."""
     group: int = 0
     several: bool = False
     """One of several, so that its removal leaves another."""

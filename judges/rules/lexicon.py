@@ -6,6 +6,7 @@ that asserts it and one that denies it; `judge.RulesJudge` reads them all when i
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import re
@@ -18,6 +19,7 @@ from typing import Any, Final
 import yaml
 
 from judges import scores
+from judges.rules.words import PAIRED as PLURALS
 from judges.rules.words import Speller, phrase_words
 
 FILES: Final = ("lexicon.yaml", "cues.yaml")
@@ -31,8 +33,8 @@ WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": s
 # And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
 (
     THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
-    ADVICE, AIM, CARINA, VIEW, ONE,
-) = (1 << n for n in range(18))  # fmt: skip
+    ADVICE, AIM, CARINA, VIEW, ONE, PAIRED, ANAPHOR, REMOVED,
+) = (1 << n for n in range(21))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
@@ -40,7 +42,7 @@ LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 _ROLES: Final = {
-    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.withdrawn": NEG_AFTER,
+    "negation.before": NEG, "negation.after": NEG_AFTER, "negation.removed": NEG_AFTER, "negation.withdrawn": NEG_AFTER,
     "negation.never": NEVER, "negation.partial": PARTIAL, "uncertain.before": UNC,
     "uncertain.soft": UNC_SOFT, "uncertain.after": UNC_AFTER,
     "hypothetical.before": HYP, "introduction": INTRODUCTION, "terminator": TERM,
@@ -51,11 +53,11 @@ _ROLES: Final = {
     "section.skip": SKIP, "section.study": STUDY,
 }  # fmt: skip
 _RARE_ROLES: Final = {
-    "negation.withdrawn": WITHDRAWN, "negation.except": EXCEPT, "uncertain.than": THAN, "uncertain.setting": SETTING,
-    "hypothetical.history": HISTORY, "beside": BESIDE, "sparing": SPARING, "former": FORMER, "some": SOME,
-    "change.exchanged": EXCHANGED, "change.more": MORE, "notable": NOTABLE, "section.anywhere": ANYWHERE,
-    "advice": ADVICE, "aim": AIM, "carina": CARINA, "view": VIEW,
-    "negation.one": ONE,
+    "negation.removed": REMOVED, "negation.withdrawn": WITHDRAWN | REMOVED, "negation.except": EXCEPT,
+    "negation.one": ONE, "uncertain.than": THAN, "uncertain.setting": SETTING, "hypothetical.history": HISTORY,
+    "beside": BESIDE, "sparing": SPARING, "former": FORMER, "some": SOME, "change.exchanged": EXCHANGED | REMOVED,
+    "change.more": MORE, "notable": NOTABLE, "anaphor": ANAPHOR, "section.anywhere": ANYWHERE, "advice": ADVICE,
+    "aim": AIM, "carina": CARINA, "view": VIEW,
 }  # fmt: skip
 _CHANGE: Final = {
     "stable": STABLE, "worse": WORSE, "better": BETTER, "new": NEW, "resolved": RESOLVED, "compared": COMPARED,
@@ -66,13 +68,13 @@ _ZONE: Final = {"upper": UPPER, "middle": MIDDLE, "lower": LOWER, "central": CEN
 # Words that carry a side or zone also inside a longer phrase ("bibasilar atelectasis").
 _WORD_SIDE: Final = {
     "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH,
-    "bases": BOTH, "apices": BOTH, "lij": LEFT, "rij": RIGHT, "lijv": LEFT, "rijv": RIGHT, "lscv": LEFT, "rscv": RIGHT,
+    "lij": LEFT, "rij": RIGHT, "lijv": LEFT, "rijv": RIGHT, "lscv": LEFT, "rscv": RIGHT,
     "lsc": LEFT, "rsc": RIGHT,
     "levoscoliosis": LEFT, "levocurvature": LEFT, "dextroscoliosis": RIGHT, "dextrocurvature": RIGHT,
 }  # fmt: skip
 _WORD_ZONE: Final = {
     "apical": UPPER, "apex": UPPER, "biapical": UPPER, "basilar": LOWER, "basal": LOWER, "bibasilar": LOWER,
-    "bibasal": LOWER, "base": LOWER, "bases": LOWER, "apices": UPPER, "retrocardiac": LOWER, "infrahilar": LOWER,
+    "bibasal": LOWER, "base": LOWER, "retrocardiac": LOWER, "infrahilar": LOWER,
     "suprahilar": UPPER, "perihilar": CENTRAL, "parahilar": CENTRAL,
 }  # fmt: skip
 
@@ -246,6 +248,20 @@ class _Builder:
                 parts = [words[i:] for i in range(1, len(words))] + [words[:-i] for i in range(1, len(words))]
                 leaf.anatomy = next((anatomies[part] for part in parts if part in anatomies), -1)
 
+    def pair(self) -> None:
+        """A phrase with the plural of what there is on either side means both, unless one is named: "at the bases"."""
+        plurals = {one: many for many, one in PLURALS.items()}
+        for words, leaf in list(self.leaves.items()):
+            forms = [(word, plurals[word]) if word in plurals else (word,) for word in words]
+            for twin in itertools.islice(itertools.product(*forms), 1, None):
+                node = self.trie
+                for word in twin:
+                    node = node.setdefault(word, {})
+                node[None] = self.leaves[twin] = copy.copy(leaf)
+                if not (leaf.side or leaf.place) and (leaf.zone or leaf.anatomy >= 0 or leaf.concept >= 0):
+                    node[None].rare |= PAIRED
+                    node[None].kind |= ATTRIBUTE
+
     def inherit_cues(self) -> None:
         """What a word of a finding's phrase does to a denial: "no displaced fracture", "no effusion, old fracture"."""
         single = {words[0]: leaf.cue & (PARTIAL | NEVER) for words, leaf in self.leaves.items() if len(words) == 1}
@@ -339,6 +355,7 @@ def build(texts: Mapping[str, str]) -> Lexicon:
         each.finish()
         each.kind |= GROWTH * (descriptors["enlarged"] in each.descriptors)
         each.keys = tuple(key for key in each.keys if key in described)
+    builder.pair()
 
     concepts = tuple(
         Concept(
@@ -452,6 +469,9 @@ def _cues(builder: _Builder, cues: Mapping[str, Any]) -> None:
             leaf.place, leaf.side = 1 << bit | (nowhere if name in cues["astray"] else 0), 0
     for leaf in each(cues["advice"]):
         leaf.place |= nowhere
+    for words, leaf in builder.leaves.items():  # "below the diaphragm" is led by a preposition as "below" is one
+        if leaf.place and len(words) > 1 and words[:1] in builder.leaves:
+            leaf.cue |= builder.leaves[words[:1]].cue & PREP
 
 
 @lru_cache(maxsize=1)

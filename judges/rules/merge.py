@@ -21,7 +21,7 @@ from judges.rules.findings import (
 )
 
 Locate = Callable[[int, int], Span]
-_OVERALL: Final = 6
+OVERALL: Final = 6
 """A normality phrase that rules out so many concepts speaks of the whole chest: "no acute cardiopulmonary process"."""
 
 
@@ -92,7 +92,7 @@ def merge(
             side = 0
         before = compared.get((name, side))
         compared[name, side] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
-    overall = any(len(normal) >= _OVERALL and not (partial or where) for normal, _, _, partial, where in implied)
+    overall = any(len(normal) >= OVERALL and not (partial or where) for normal, _, _, partial, where in implied)
     return Findings(positive, dict(sorted(negative.items())), compared, empty, overall)
 
 
@@ -102,7 +102,7 @@ def _one_side(sides: set[int]) -> int:
 
 
 def _by_side(found: list[Mention], *, sided: bool) -> dict[int, list[Mention]]:
-    """Mentions by side; what names no side, or both, joins the sides that others name."""
+    """Mentions by side; what names no side, or both, joins the sides that others name; without any it may mean both."""
     sides: dict[int, list[Mention]] = {}
     for mention in found:
         sides.setdefault(mention.side if sided else 0, []).append(mention)
@@ -110,6 +110,8 @@ def _by_side(found: list[Mention], *, sided: bool) -> dict[int, list[Mention]]:
         general = sides.pop(lx.BOTH)
         for side in (lx.LEFT, lx.RIGHT):
             sides.setdefault(side, []).extend(general)
+    if sides.keys() == {0} and any(m.paired for m in found):  # "atelectasis at the bases"
+        return {lx.BOTH: found}
     if 0 in sides and len(sides) > 1:  # "effusion" after "left effusion"
         general = sides.pop(0)
         for named in sides.values():

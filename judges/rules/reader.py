@@ -104,6 +104,9 @@ class Reader:
                     if word == "\n":
                         if token.count("\n") == 1 and end < length and text[end].islower():
                             continue  # a wrapped line goes on; a list item, a heading or a blank line does not
+                    elif word == "*":
+                        if not text[start - 1 : start].isspace() or not text[end : end + 1].isspace():
+                            continue  # emphasis: "**Heart**: large"; between blanks it begins an item
                     elif start and end < length and not (text[start - 1].isspace() or text[end].isspace()):
                         continue
                 else:
@@ -131,7 +134,7 @@ class Reader:
         lexicon = self.lexicon
         if token[0] == "\n":
             word, form = "\n", _MARK
-        elif token in "-'’":  # inside a word they are left out: "isn't"
+        elif token in "-'’*":  # inside a word they are left out: "isn't"
             word, form = token, _MARK
         else:
             word = lexicon.spelling.correct(fold(token))

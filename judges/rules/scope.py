@@ -20,7 +20,7 @@ _NEW: Final = 6  # phrases after "exchanged for" among which the new device is l
 _GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
 BREAKS: Final = (
     lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
-    | lx.UNC | lx.UNC_AFTER
+    | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER
 )  # fmt: skip
 """Cues between two findings that make them no alternatives."""
 
@@ -28,7 +28,7 @@ HEARD: Final = (
     _SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.UNC_SOFT | lx.HYP | lx.NEVER
     | lx.INTRODUCTION
 )  # fmt: skip
-HEARD_RARE: Final = lx.THAN | lx.HISTORY | lx.SETTING | lx.SOME
+HEARD_RARE: Final = lx.THAN | lx.HISTORY | lx.SETTING | lx.SOME | lx.ANAPHOR
 """Cues that `Scope.hear` takes in."""
 _TURNS: Final = HEARD & ~(_SEPARATOR | lx.TERM | lx.EXIST)
 """Those of them that do more than to end or to separate something."""
@@ -42,6 +42,8 @@ class Scope:
     sized: tuple[bool, ...]
     continues: bool
     """The clause has no subject of its own: it speaks of the finding before it."""
+    before: Mention | None = None
+    """The finding that the sentence before named last: "left basal opacity. This may be pneumonia"."""
     made: list[Mention] = field(default_factory=list)
     pending: list[Mention] = field(default_factory=list)
     """What a cue that follows may still change."""
@@ -139,6 +141,8 @@ class Scope:
                 restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
             else:
                 self.conditional = True
+        if rare & lx.ANAPHOR and not self.made:
+            self.earlier = self.before
         if rare & lx.SOME:
             self.some = True
         if cue & lx.HYP:
@@ -162,7 +166,7 @@ class Scope:
         self.neg = self.hyp = self.partial = self.listing = False
         self.choices = []
         if not (
-            k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR)
+            k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR | lx.READING)
         ):  # "possibly due to pneumonia", "chronic or due to"
             self.unc, self.source = False, None
         if not self.continues:
@@ -206,11 +210,12 @@ class Scope:
             self.joined = self.said = False
         if cue & lx.OR:
             self.whole = self.whole or (k > 0 and bool(self.events[k - 1].leaf.cue & lx.COMMA))
-            self.link, self.slash = bool(self.made) and not (self.neg or self.listing), bool(cue & lx.SLASH)
+            self.link = bool(self.made) and not (self.neg or self.listing or (self.weighed and self.broken))
+            self.slash = bool(cue & lx.SLASH)
             return
         self.earlier = (self.source or self.earlier) if cue & lx.COMMA else None
-        if not (cue & lx.AND and self.taken and self.made and self.made[-1].source is self.source):
-            self.source = None  # "opacity, likely atelectasis | and effusion" is both
+        if not (self.taken and cue & lx.AND and k and not self.events[k - 1].leaf.cue & lx.COMMA):
+            self.source = None  # "opacity, likely atelectasis and effusion": it is taken for both
         if cue & lx.WITH:
             if self.neg and self.denied:
                 self.neg = self.partial = False  # "no pneumothorax with bibasilar atelectasis"
@@ -230,6 +235,8 @@ class Scope:
     def _deny(self, k: int, event: Event) -> None:
         first, _, leaf = event
         cue = leaf.cue
+        if cue & lx.NEG_AFTER and not self.pending and around.heads(self.events, k):
+            cue = lx.NEG
         if leaf.rare & lx.EXCHANGED:
             new = next((e.leaf.concept for e in self.events[k + 1 : k + 1 + _NEW] if e.leaf.concept >= 0), -1)
             if new < 0 or (self.pending and self.pending[-1].concept == new):
@@ -237,7 +244,7 @@ class Scope:
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or around.finds(self.events, k))):
             if k + 1 < len(self.events) and self.events[k + 1].leaf.rare & lx.VIEW:
                 return
-            if leaf.change & lx.RESOLVED:  # what is removed is a device: "pneumothorax after tube removal"
+            if leaf.rare & lx.REMOVED:  # what is removed is a device: "pneumothorax after tube removal"
                 able = [m for m in self.pending if not (self.sized[m.concept] or m.several)]
                 subject = self._subject(k)
                 restate([m for m in able if m in subject] or able, ABSENT)

@@ -103,6 +103,8 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
             return stated
         if cue & lx.NEG and not (finding or anatomy):
             return bool(seen & (_VERB | _WITHOUT))
+        if cue & lx.COLON and (finding or anatomy):  # "..., heart: enlarged"
+            return stated
         if cue & (lx.COMMA | lx.AND | lx.OR | lx.TERM):
             return bool(closed and finding and not cue & (lx.OR | lx.AND))
         if cue & lx.VERB and finding:

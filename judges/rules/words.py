@@ -16,9 +16,8 @@ TOKEN: Final = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?|\n\s*|[^\sA-Za-z\d]")
 ARTICLES: Final = frozenset(("the", "a", "an"))
 
 _IRREGULAR: Final = {
-    "pneumothoraces": "pneumothorax", "hydropneumothoraces": "hydropneumothorax", "apices": "apices",
-    "vertebrae": "vertebra", "bullae": "bulla", "metastases": "metastasis", "hila": "hilum", "hilus": "hilum",
-    "foci": "focus", "emboli": "embolus", "diaphragms": "diaphragm", "bases": "bases", "sulci": "sulcus",
+    "pneumothoraces": "pneumothorax", "hydropneumothoraces": "hydropneumothorax", "foci": "focus",
+    "vertebrae": "vertebra", "bullae": "bulla", "metastases": "metastasis", "hilus": "hilum", "emboli": "embolus",
     "bronchi": "bronchus", "prostheses": "prosthesis", "masses": "mass", "abscesses": "abscess",
     "diagnoses": "diagnosis", "indices": "index", "atelectases": "atelectasis", "calculi": "calculus",
     "opacites": "opacity", "arteries": "artery", "bodies": "body", "densites": "density", "atria": "atrium",
@@ -30,13 +29,19 @@ _IRREGULAR: Final = {
     "goitre": "goiter", "mould": "mold", "this": "this", "is": "is", "was": "was", "has": "has", "as": "as",
     "does": "does", "us": "us", "its": "its", "svcs": "svc", "gas": "gas", "lens": "lens", "previous": "previous",
     "pna": "pneumonia", "neg": "negative", "incr": "increased", "inc": "increased", "decr": "decreased",
-    "dz": "disease",
+    "dz": "disease", "sinuses": "sinus",
 }  # fmt: skip
 _ENDINGS: Final = (
     ("isation", "ization"), ("isations", "ization"), ("ised", "ized"), ("ising", "izing"), ("aemia", "emia"),
     ("aemic", "emic"),
 )  # fmt: skip
 _INSIDE: Final = (("oedema", "edema"), ("oesoph", "esoph"), ("haem", "hem"), ("paed", "ped"), ("caec", "cec"))
+PAIRED: Final = {
+    "bases": "base", "apices": "apex", "lobes": "lobe", "zones": "zone", "angles": "angle", "sulci": "sulcus",
+    "hila": "hilum", "hemidiaphragms": "hemidiaphragm", "diaphragms": "diaphragm",
+    "effusions": "effusion",
+}  # fmt: skip
+"""Plurals that mean one on either side; they keep their form, so that the lexicon may say so."""
 _KEEP: Final = frozenset(("raised", "comprised", "advised", "supervised", "raising", "rising", "arising"))
 _memo: dict[str, str] = {}
 _MEMO_LIMIT: Final = 50_000
@@ -51,7 +56,7 @@ def fold(token: str) -> str:
     word = token.lower()
     if word in _IRREGULAR:
         word = _IRREGULAR[word]
-    else:
+    elif word not in PAIRED:
         for british, american in _INSIDE:
             word = word.replace(british, american)
         if word not in _KEEP:
@@ -94,7 +99,8 @@ def plain(text: str) -> tuple[str, list[int] | None]:
 @lru_cache(maxsize=4096)
 def phrase_words(phrase: str) -> tuple[str, ...]:
     """A lexicon phrase as the words that a text would have."""
-    return tuple(w for w in (fold(m.group()) for m in TOKEN.finditer(phrase)) if w not in ARTICLES)
+    folded = (fold(m.group()) for m in TOKEN.finditer(phrase))
+    return tuple(PAIRED.get(w, w) for w in folded if w not in ARTICLES)
 
 
 class Speller:

@@ -214,7 +214,7 @@ def test_comparisons(compare: Compare, candidate: str, reference: str, prior: st
         ("Right PICC with tip in the SVC or the right atrium.", "Right PICC with tip in the SVC.", 0.25 + 0.75 / 2),
         ("Right PICC with tip at the cavoatrial junction.", "Right PICC with tip in the SVC.", 0.75),
         (
-            "Endotracheal tube above the carina, tip in the right mainstem bronchus.",
+            "Endotracheal tube tip above the carina and in the right mainstem bronchus.",
             "Endotracheal tube above the carina.",
             (0.5 * (0.25 + 0.75 / 2) - 0.5) / 0.5,
         ),

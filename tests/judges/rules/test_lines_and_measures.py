@@ -17,7 +17,7 @@ CASES = [
     ("2+ edema.", "edema"),
     ("Neg for PTX.", "-pneumothorax"),
     ("Effusion neg.", "-pleural_effusion"),
-    ("Effusions incr.", "pleural_effusion pleural_effusion=worse"),
+    ("Effusions incr.", "pleural_effusion:both pleural_effusion=worse"),
     ("Incr. edema and decr. effusion.", "edema edema=worse pleural_effusion pleural_effusion=better"),
     ("Edema decr. Effusion stable.", "edema edema=better pleural_effusion pleural_effusion=stable"),
     ("ILD and CMG.", "cardiomegaly interstitial_opacity"),

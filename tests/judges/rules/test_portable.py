@@ -28,7 +28,7 @@ CASES = [
     ("Interval removal of the chest tube and new small left pneumothorax.",
      "-chest_tube chest_tube=resolved pneumothorax:left.small pneumothorax=new"),
     ("Interval resolution of edema and small effusions remain.",
-     "-edema edema=resolved pleural_effusion.small pleural_effusion=stable"),
+     "-edema edema=resolved pleural_effusion:both.small pleural_effusion=stable"),
     # where a tip should be it is not yet
     ("Right PICC ends in the right atrium; recommend withdrawal by 4 cm to position it in the low SVC.",
      "picc:right@right_atrium-astray"),
@@ -114,7 +114,7 @@ CASES = [
     ("Rotation limits evaluation for subtle pneumothorax.", "limited_study"),
     ("Interstitial edema has substantially cleared.", "edema edema=better"),
     ("Left basal atelectasis is more severe today.", "atelectasis:left^lower atelectasis=worse"),
-    ("Opacities, more severe on the right.", "lung_opacity:right"),
+    ("Opacities, more severe on the right.", "lung_opacity:both"),
     ("Moderate left pneumothorax without evidence of tension.", "-tension_pneumothorax pneumothorax:left.moderate"),
     ("Upper zone redistribution without overt edema.", "congestion ~edema"),
     ("Esophageal drainage tube ends in the stomach.", "enteric_tube@stomach"),

@@ -155,7 +155,7 @@ def test_an_exception_is_there(describe: Describe, text: str, expected: set[str]
     ("text", "expected"),
     [
         ("Intubated patient with bilateral opacities.", {"endotracheal_tube", "lung_opacity:both"}),
-        ("This is a patient with cardiomegaly and small effusions.", {"cardiomegaly", "pleural_effusion.small"}),
+        ("This is a patient with cardiomegaly and small effusions.", {"cardiomegaly", "pleural_effusion:both.small"}),
         ("History of CHF, now with moderate edema.", {"edema.moderate"}),
         ("History of pneumonia, new right effusion.", {"pleural_effusion:right", "pleural_effusion=new"}),
         ("60 year old patient with pneumonia.", set()),

@@ -12,7 +12,7 @@ from judges.rules.words import Speller, fold
 
 @pytest.mark.parametrize(
     ("token", "word"),
-    [("Pneumothoraces", "pneumothorax"), ("oedematous", "edematous"), ("bases", "bases"), ("VISUALISED", "visualized")],
+    [("Pneumothoraces", "pneumothorax"), ("oedematous", "edematous"), ("foci", "focus"), ("VISUALISED", "visualized")],
 )
 def test_fold(token: str, word: str) -> None:
     assert fold(token) == word

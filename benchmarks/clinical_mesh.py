@@ -8,7 +8,7 @@ relation is heading -> acceptable concepts. It is used for recall (a coded headi
 from __future__ import annotations
 
 _LUNG = (
-    "lung_opacity airspace_opacity consolidation pneumonia atelectasis scarring fibrosis interstitial_opacity nodule mass "
+    "lung_opacity airspace_opacity consolidation pneumonia atelectasis scarring fibrosis interstitial_opacity chronic_interstitial_change nodule mass "
     "increased_markings aspiration volume_loss lobar_collapse cavity cavitary_nodule cavitary_mass hilar_mass edema"
 ).split()
 _CALCIFIED = (
@@ -38,7 +38,7 @@ HEADINGS: dict[str, list[str]] = {
     "Infiltrate": _LUNG,
     "Consolidation": _LUNG,
     "Pneumonia": _LUNG,
-    "Markings": ["increased_markings", "interstitial_opacity", "congestion", "lung_opacity", "fibrosis", "airway_disease", "scarring"],
+    "Markings": ["increased_markings", "interstitial_opacity", "congestion", "lung_opacity", "fibrosis", "chronic_interstitial_change", "airway_disease", "scarring"],
     "Cardiomegaly": ["cardiomegaly", "borderline_heart", "chamber_enlargement", "pericardial_effusion"],
     "Cardiac Shadow": ["cardiomegaly", "borderline_heart", "chamber_enlargement", "pericardial_effusion"],
     "Heart": ["cardiomegaly", "borderline_heart", "chamber_enlargement", "valve_prosthesis", "valve_calcification", "cabg"],
@@ -51,9 +51,9 @@ HEADINGS: dict[str, list[str]] = {
     "Pulmonary Artery": ["pulmonary_artery_enlargement", "pulmonary_hypertension", "hilar_prominence"],
     "Pulmonary Atelectasis": ["atelectasis", "lobar_collapse", "volume_loss", "lung_opacity"],
     "Volume Loss": ["volume_loss", "atelectasis", "lobar_collapse", "low_lung_volume"],
-    "Cicatrix": ["scarring", "fibrosis", "pleural_thickening", "lung_opacity"],
-    "Pulmonary Fibrosis": ["fibrosis", "scarring", "interstitial_opacity"],
-    "Lung Diseases, Interstitial": ["interstitial_opacity", "fibrosis", "pneumoconiosis"],
+    "Cicatrix": ["scarring", "fibrosis", "chronic_interstitial_change", "pleural_thickening", "lung_opacity"],
+    "Pulmonary Fibrosis": ["fibrosis", "chronic_interstitial_change", "scarring", "interstitial_opacity"],
+    "Lung Diseases, Interstitial": ["interstitial_opacity", "chronic_interstitial_change", "fibrosis", "pneumoconiosis"],
     "Emphysema": _COPD,
     "Pulmonary Emphysema": _COPD,
     "Bullous Emphysema": _COPD,
@@ -85,7 +85,7 @@ HEADINGS: dict[str, list[str]] = {
     "Pneumothorax": ["pneumothorax", "hydropneumothorax"],
     "Hydropneumothorax": ["hydropneumothorax", "pneumothorax", "pleural_effusion"],
     "Pericardial Effusion": ["pericardial_effusion", "cardiomegaly"],
-    "Thickening": ["pleural_thickening", "interstitial_opacity", "airway_disease", "scarring", "increased_markings"],
+    "Thickening": ["pleural_thickening", "interstitial_opacity", "chronic_interstitial_change", "airway_disease", "scarring", "increased_markings"],
     "Pleura": ["pleural_thickening", "pleural_abnormality", "pleural_plaque"],
     "Diaphragm": ["elevated_diaphragm", "flattened_diaphragm", "diaphragm_eventration", "hyperinflation"],
     "Diaphragmatic Eventration": ["diaphragm_eventration", "elevated_diaphragm"],
@@ -149,7 +149,7 @@ _QUALIFIED: dict[tuple[str, str], list[str]] = {
         "hilar_mass",
         "congestion",
     ],
-    ("Lung", "interstitial"): ["interstitial_opacity", "increased_markings"],
+    ("Lung", "interstitial"): ["interstitial_opacity", "chronic_interstitial_change", "increased_markings"],
 }
 NOT_A_FINDING = frozenset(("normal", "No Indexing", "Abdomen", "Humerus", "Hypovolemia"))
 """Headings that name no finding, or nothing that a reader of the report could name (an abdomen as such)."""

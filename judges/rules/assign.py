@@ -8,6 +8,7 @@ from typing import Final
 from judges.rules import lexicon as lx
 from judges.rules.account import named_absent
 from judges.rules.findings import Finding, Findings
+from judges.rules.kinship import steps, together
 
 KIN: Final = (1.0, 0.75, 0.5)
 """Credit for naming an ancestor or descendant instead, by distance; farther ones get the last. Never more than what is
@@ -18,10 +19,19 @@ Pair = tuple[Finding, Finding, float]
 
 
 def same_grain(a: dict[int, Finding], b: dict[int, Finding]) -> tuple[dict[int, Finding], dict[int, Finding]]:
-    """Left and right as one finding where the other text does not tell them apart, so that nothing counts twice."""
+    """Left and right as one finding where the other text does not tell them apart, so that nothing counts twice.
+
+    What only the reference has stays two, so that to name one of them is not worse than none.
+    """
     a, b = dict(a), dict(b)
     for one, other in ((a, b), (b, a)):
-        if lx.LEFT in one and lx.RIGHT in one and other and lx.LEFT not in other and lx.RIGHT not in other:
+        if (
+            lx.LEFT in one
+            and lx.RIGHT in one
+            and (other or one is a)
+            and lx.LEFT not in other
+            and lx.RIGHT not in other
+        ):
             left, right = one.pop(lx.LEFT), one.pop(lx.RIGHT)
             one[lx.BOTH] = left._replace(
                 side=lx.BOTH,
@@ -46,14 +56,6 @@ def assign_sides(a: dict[int, Finding], b: dict[int, Finding]) -> Iterator[tuple
                 left.remove(x)
                 right.remove(y)
                 yield x, y
-
-
-def steps(lexicon: lx.Lexicon, x: Finding, y: Finding) -> int:
-    """Steps between a concept and its ancestor, either way round; 0 for strangers, and for opposite sides."""
-    if x.side and y.side and not x.side & y.side:
-        return 0
-    concepts = lexicon.concepts
-    return concepts[x.concept].ancestors.get(y.concept) or concepts[y.concept].ancestors.get(x.concept) or 0
 
 
 def spend(
@@ -91,7 +93,8 @@ def assign_kin(
 ) -> list[Pair]:
     """Match what is left along the hierarchy, nearest first; matched findings are removed from the lists.
 
-    A relative cannot stand for what the other text denies by name ("opacity, no consolidation" for "consolidation").
+    A relative cannot stand for what the other text denies by name ("opacity, no consolidation" for "consolidation"),
+    nor for what that text knows as something else ("edema" for "opacity, consistent with pneumonia").
     """
     able = [x for x in mine if not named_absent(reference, x.concept, x.side)]
     wanted = [y for y in theirs if not named_absent(candidate, y.concept, y.side)]
@@ -99,7 +102,7 @@ def assign_kin(
     for x in able:
         for y in wanted:
             distance = steps(lexicon, x, y)
-            if distance:
+            if distance and not (_known_as_other(lexicon, y, x, theirs) or _known_as_other(lexicon, x, y, mine)):
                 options.append((distance, -lexicon.concepts[y.concept].weight, x[:2], y[:2], x, y))
     found: list[Pair] = []
     for distance, _, _, _, x, y in sorted(options, key=lambda option: option[:4]):
@@ -110,3 +113,14 @@ def assign_kin(
             found.append((x, y, min(KIN[min(distance, len(KIN) - 1)], worth)))
             spent += spend(lexicon, theirs, found[-1:], candidate)
     return found
+
+
+def _known_as_other(lexicon: lx.Lexicon, general: Finding, special: Finding, known: list[Finding]) -> bool:
+    """Whether a text has a certain name for its general finding, and that is another one than `special`."""
+    if general.concept not in lexicon.concepts[special.concept].ancestors:
+        return False
+    concepts = lexicon.concepts
+    names = [
+        z for z in known if z.certain and general.concept in concepts[z.concept].ancestors and together(z, general)
+    ]
+    return bool(names) and not any(z.concept == special.concept or steps(lexicon, z, special) for z in names)

@@ -24,6 +24,9 @@ _NAME: Final = {
 }  # fmt: skip
 Changes = dict[tuple[str, int], tuple[int, Span]]
 """As in `Findings.changes`."""
+Told = tuple[int, int, int, int]
+"""A change that was told: concept, side, group of alternatives, change."""
+_NOTHING: Final = (0, (0, 0))
 
 
 def compare_changes(
@@ -40,8 +43,8 @@ def compare_changes(
     """
     if not (candidate.changes or reference.changes):
         return 0.0
-    concepts = account.lexicon.concepts
-    ids = account.lexicon.ids
+    lexicon = account.lexicon
+    concepts, ids = lexicon.concepts, lexicon.ids
     matched_mine: set[int] = set()
     matched_theirs: set[int] = set()
     alias: dict[tuple[str, int], tuple[str, int]] = {}  # what is said of a finding is said of what it stands for
@@ -62,44 +65,53 @@ def compare_changes(
         before = ours.get((target, place))
         ours[target, place] = (mask | before[0], before[1]) if before else (mask, span)
 
-    told: set[tuple[int, int]] = set()
+    told: list[Told] = []
+    shown: set[Span] = set()
     for name, side, bit, span, other, said in _only(account.lexicon, ours, reference.changes):
         concept = ids.get(name)
-        if (concept in candidate.positive and concept not in matched_mine) or _told(told, candidate, concept, bit):
+        if (concept in candidate.positive and concept not in matched_mine) or _told(
+            lexicon, told, candidate, name, side, bit
+        ):
             continue
         if prior is not None:
             verdict = _happened(bit, concept, side, prior, reference)
             if verdict or (verdict is None and not other):
                 continue
-        directed = bool(bit & _DIRECTED)
-        account.penalty += _cost(bit)
+        account.penalty += _cost(lexicon, name, bit)
         if concept is not None and any(bit & one and said & two for one, two in _CONTRARY):
             account.penalty += CONTRARY * concepts[concept].weight
-        account.error("false_comparison", name, directed, span, other, _NAME[bit])
+        if _counts(shown, ours, name, bit, span, said):
+            account.tell("false_comparison", name, _directed(lexicon, name, bit), span, other, _NAME[bit])
     lost = 0.0
-    told.clear()
-    for name, side, bit, span, other, _ in _only(account.lexicon, reference.changes, ours):
+    told, shown = [], set()
+    for name, side, bit, span, other, said in _only(account.lexicon, reference.changes, ours):
         concept = ids.get(name)
-        if (concept in reference.positive and concept not in matched_theirs) or _told(told, reference, concept, bit):
+        if (concept in reference.positive and concept not in matched_theirs) or _told(
+            lexicon, told, reference, name, side, bit
+        ):
             continue
         if prior is not None and _happened(bit, concept, side, prior, reference) is False:
             continue  # the prior report does not bear it out
-        directed = bool(bit & _DIRECTED)
-        account.penalty += _cost(bit)
-        lost += _cost(bit)
-        account.error("missing_comparison", name, directed, other, span, _NAME[bit])
+        account.penalty += _cost(lexicon, name, bit)
+        lost += _cost(lexicon, name, bit)
+        if _counts(shown, reference.changes, name, bit, span, said):
+            account.tell("missing_comparison", name, _directed(lexicon, name, bit), other, span, _NAME[bit])
     return lost
 
 
-def cost(changes: Changes) -> float:
+def cost(lexicon: lx.Lexicon, changes: Changes) -> float:
     """What it costs to omit all of these."""
-    return sum(
-        _cost(bit) for _, bit in {(name, b) for (name, _), (mask, _) in changes.items() for b in _NAME if mask & b}
-    )
+    said = {(name, b) for (name, _), (mask, _) in changes.items() for b in _NAME if mask & b}
+    return sum(_cost(lexicon, name, bit) for name, bit in sorted(said))
 
 
-def _cost(change: int) -> float:
-    return COMPARISON if change & _DIRECTED else COMPARISON / 2
+def _directed(lexicon: lx.Lexicon, name: str, change: int) -> bool:
+    """Whether this is a direction of a finding; that a device comes or goes shows in its being there or not."""
+    return bool(change & _DIRECTED) and (name not in lexicon.ids or lexicon.sized[lexicon.ids[name]])
+
+
+def _cost(lexicon: lx.Lexicon, name: str, change: int) -> float:
+    return COMPARISON if _directed(lexicon, name, change) else COMPARISON / 2
 
 
 def _only(
@@ -111,7 +123,7 @@ def _only(
     "Stable" of the whole study covers every "stable" and is covered by one; any comparison covers "compared with". What
     is said of an anatomy is said of every other that shares a finding with it: heart, cardiomediastinum.
     """
-    general = those.get((STUDY, 0), (0, (0, 0)))[0]
+    general = those.get((STUDY, 0), _NOTHING)[0]
     stable = any(mask & lx.STABLE for mask, _ in those.values())
     known: dict[str, list[tuple[int, int, Span]]] = {}
     for (name, side), (mask, span) in those.items():
@@ -142,14 +154,32 @@ def _overlap(lexicon: lx.Lexicon, one: str, other: str) -> bool:
     return not set(ours).isdisjoint(theirs)
 
 
-def _told(told: set[tuple[int, int]], findings: Findings, concept: int | None, bit: int) -> bool:
-    """Whether this change was told of another of the same alternatives, for which it is one statement."""
-    group = next((f.group for f in findings.positive.get(-1 if concept is None else concept, {}).values()), 0)
-    if not group:
+def _told(lexicon: lx.Lexicon, told: list[Told], findings: Findings, name: str, side: int, bit: int) -> bool:
+    """Whether this was told under another name of the thing, or of an alternative to it; if not, it is now."""
+    concept = lexicon.ids.get(name, -1)
+    if concept < 0:
         return False
-    known = (group, bit) in told
-    told.add((group, bit))
-    return known
+    group = next((f.group for f in findings.positive.get(concept, {}).values()), 0)
+    ancestors = lexicon.concepts[concept].ancestors
+    for other, where, alternative, change in told:
+        if change == bit and (
+            (group and group == alternative)
+            or ((other in ancestors or concept in lexicon.concepts[other].ancestors) and _meet(side, where))
+        ):
+            return True
+    told.append((concept, side, group, bit))
+    return False
+
+
+def _counts(shown: set[Span], these: Changes, name: str, bit: int, span: Span, said: int) -> bool:
+    """Whether it is an error of its own, not a part of another: "compared to the prior study, larger"."""
+    if bit == lx.COMPARED:
+        return all(mask == lx.COMPARED for mask, _ in these.values())
+    if bit == lx.STABLE:
+        if said & _DIRECTED or (name != STUDY and these.get((STUDY, 0), _NOTHING)[0] & lx.STABLE) or span in shown:
+            return False
+        shown.add(span)
+    return True
 
 
 def _meet(one: int, other: int) -> bool:

@@ -11,10 +11,11 @@ from typing import Final
 from judges import scores
 from judges.base import Evidence, Judgement
 from judges.rules import lexicon as lx
-from judges.rules.account import SIGNIFICANT, UNCERTAIN, Account, denial_of, named_absent
-from judges.rules.assign import Pair, assign_kin, assign_sides, same_grain, spend, steps
+from judges.rules.account import FAINT, SIGNIFICANT, UNCERTAIN, Account, denial_of, named_absent
+from judges.rules.assign import Pair, assign_kin, assign_sides, same_grain, spend
 from judges.rules.changes import compare_changes, cost
 from judges.rules.findings import Denial, Finding, Findings
+from judges.rules.kinship import same_kind, take_up
 
 OVERCONFIDENT: Final = 0.75
 """Share of the credit for asserting what the reference calls possible (`UNCERTAIN` for the converse)."""
@@ -55,7 +56,6 @@ ONE_BAND: Final = 0.85
 FAR_BAND: Final = 0.5
 """The same for more bands, or a size over 2.5 times off."""
 
-_FAINT: Final = 0b0011  # bands for which "no large effusion" is right
 _RANGE: Final = 1  # steps that one grade may span: "mild to moderate"
 _SIDE_NAME: Final = ("unspecified", "left", "right", "bilateral")
 _BAND_NAME: Final = ("trace", "small", "moderate", "large")
@@ -79,13 +79,15 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
         theirs += b.values()
     spent = spend(lexicon, theirs, pairs, candidate)
     pairs += assign_kin(lexicon, mine, theirs, candidate, reference, spent)
+    if len(pairs) > 1:  # of the names of one thing the heaviest first
+        pairs.sort(key=lambda pair: -lexicon.concepts[pair[1].concept].weight)
 
     shares = {y[:2]: _attributes(account, x, y, share, candidate, reference) for x, y, share in pairs}
     for general, special in spent:
         account.earn(general, shares[special[:2]])
-    _lookalikes(account, mine, theirs, candidate, reference)
+    misnamed = _lookalikes(account, mine, theirs, candidate, reference)
     _missing(account, candidate, theirs, pairs)
-    _false(account, reference, mine, pairs)
+    _false(account, reference, mine, pairs, misnamed)
     covered, total = _negatives(lexicon, candidate, reference)
     account.matched += scores.NEGATIVE * covered
     omitted = compare_changes(account, candidate, reference, prior, [(x, y) for x, y, _ in pairs])
@@ -101,7 +103,7 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
     elif 0 < weight < scores.NORMAL_REPORT:  # a lone minor finding is worth a normal report
         credit, weight = credit / weight * scores.NORMAL_REPORT, scores.NORMAL_REPORT
     elif reference.changes and not weight:  # "No change.": worth a normal report, and only comparisons can earn it
-        credit, weight = scores.NORMAL_REPORT * (1 - omitted / cost(reference.changes)), scores.NORMAL_REPORT
+        credit, weight = scores.NORMAL_REPORT * (1 - omitted / cost(lexicon, reference.changes)), scores.NORMAL_REPORT
     notes = []
     if not known:
         notes.append("reference_without_findings")
@@ -131,8 +133,12 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
 
 def _lookalikes(
     account: Account, mine: list[Finding], theirs: list[Finding], candidate: Findings, reference: Findings
-) -> None:
-    """What is left of both, where one may be the other misnamed: two errors, but better than to overlook it."""
+) -> list[Finding]:
+    """What is left of both, where one may be the other misnamed: two errors, but better than to overlook it.
+
+    Returns what the candidate calls them.
+    """
+    misnamed = []
     for x in list(mine):
         y = next(
             (
@@ -147,24 +153,21 @@ def _lookalikes(
         if y is None:
             continue
         mine.remove(x)
+        misnamed.append(x)
         theirs.remove(y)
         account.earn(y, LOOKALIKE)
         account.penalty += KIN_EXCESS * max(0.0, account.worth(x) - account.worth(y))
-        account.error("false_finding", account.name(x), account.worth(x) >= SIGNIFICANT, x.span, y.span, "lookalike")
-        account.error("missing_finding", account.name(y), account.worth(y) >= SIGNIFICANT, x.span, y.span, "lookalike")
-
-
-def _same_kind(lexicon: lx.Lexicon, one: int, other: int) -> bool:
-    """Whether the two are alternatives to a radiologist: of one family, as atelectasis and pneumonia are."""
-    concepts = lexicon.concepts
-    return not ({one} | concepts[one].ancestors.keys()).isdisjoint({other} | concepts[other].ancestors.keys())
+        account.error("false_finding", x, account.serious(x), x.span, y.span, "lookalike")
+        account.error("missing_finding", y, account.serious(y), x.span, y.span, "lookalike")
+    return misnamed
 
 
 def _borne_out(lexicon: lx.Lexicon, concept: int, reference: Findings) -> bool:
-    """Whether the reference has something of every kind that the concept is of: hydropneumothorax is two."""
+    """Whether the reference has something of every kind of weight that the concept is of: hydropneumothorax is two."""
     present = set(reference.positive)
     kinds = {a for known in present for a in lexicon.concepts[known].ancestors} | present
-    parents = [a for a, distance in lexicon.concepts[concept].ancestors.items() if distance == 1]
+    concepts = lexicon.concepts
+    parents = [a for a, n in concepts[concept].ancestors.items() if n == 1 and concepts[a].weight >= scores.MODERATE]
     return all(p in kinds or not present.isdisjoint(lexicon.concepts[p].ancestors) for p in parents)
 
 
@@ -187,54 +190,71 @@ def _next_to(zones: int) -> int:
 
 def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs: list[Pair]) -> None:
     """What the reference asserts and nothing in the candidate stands for."""
+    lexicon = account.lexicon
     satisfied = {y.group for _, y, _ in pairs if y.group}  # one hit satisfies a differential
-    free = {y[:2]: y for _, y, _ in pairs}  # each matched finding excuses one relative
-    for finding in theirs:
+    things = [y for _, y, _ in pairs]
+    free = {y[:2] for y in things}  # each matched finding earns something for one relative
+    for finding in account.ranked(theirs):
         if finding.group in satisfied:
             continue
-        kin = next((k for k, y in free.items() if steps(account.lexicon, finding, y)), None)
-        if kin is not None and not named_absent(candidate, finding.concept, finding.side):
-            del free[kin]
-            account.earn(finding, FREE_KIN)
+        denial = denial_of(lexicon, candidate, finding)
+        kin = None if denial and denial.explicit else take_up(lexicon, things, finding)
+        if kin is not None:
+            if kin[:2] in free:
+                free.remove(kin[:2])
+                account.earn(finding, FREE_KIN)
             continue
         worth = account.worth(finding)
-        denial = denial_of(account.lexicon, candidate, finding)
+        if not worth:
+            continue
         if denial and (denial.explicit or worth >= SIGNIFICANT):
             account.penalty += DENIED * worth
         elif not denial and worth >= SIGNIFICANT:
-            if finding.severity & ~_FAINT and finding.concept in candidate.negative:
+            if finding.severity & ~FAINT and finding.concept in candidate.negative:
                 account.penalty += PARTIAL_DENIAL * DENIED * worth  # "no large effusion" for a large one
             elif candidate.overall:
                 account.penalty += OVERLOOKED * worth
         span, detail = (denial.span, "denied") if denial else (None, "")
-        account.error("missing_finding", account.name(finding), worth >= SIGNIFICANT, span, finding.span, detail)
+        account.error("missing_finding", finding, account.serious(finding), span, finding.span, detail)
 
 
-def _false(account: Account, reference: Findings, mine: list[Finding], pairs: list[Pair]) -> None:
-    """What the candidate asserts and nothing in the reference bears out."""
+def _false(account: Account, reference: Findings, mine: list[Finding], pairs: list[Pair], wrong: list[Finding]) -> None:
+    """What the candidate asserts and nothing in the reference bears out, which adds to what is `wrong` already.
+
+    One thing under two names has one price.
+    """
     lexicon = account.lexicon
-    spare = {x.group: 2 for x, _, _ in pairs if x.group}  # a differential with a hit may name two more of its kind
-    hits = {x.group: x.concept for x, _, _ in pairs if x.group}
-    free = {x[:2]: x for x, _, _ in pairs}
-    for finding in mine:
-        if spare.get(finding.group, 0) > 0 and _same_kind(lexicon, finding.concept, hits[finding.group]):
-            spare[finding.group] -= 1
+    things = [x for x, _, _ in pairs]
+    spare = {x.group: (2, x.concept) for x in things if x.group}  # a differential may name two more of its kind
+    for finding in account.ranked(mine):
+        group = finding.group
+        more, head = spare.get(group, (0, 0))
+        if more and same_kind(lexicon, finding.concept, head):
+            spare[group] = more - 1, head
             continue
         own = reference.negative.get(finding.concept)
         worth = account.worth(finding) * (PARTIAL_DENIAL if own and own.partial and not own.side else 1.0)
-        kin = next((k for k, x in free.items() if steps(lexicon, finding, x)), None)
-        if kin is not None and not named_absent(reference, finding.concept, finding.side):
-            match = free.pop(kin)
-            if match.concept not in lexicon.concepts[finding.concept].ancestors:
+        if not worth:
+            continue
+        known = None if named_absent(reference, finding.concept, finding.side) else take_up(lexicon, things, finding)
+        if known is not None:
+            if known.concept not in lexicon.concepts[finding.concept].ancestors:
                 continue  # the more general name of something that is there
             if _borne_out(lexicon, finding.concept, reference):
-                worth -= account.worth(match)
+                worth -= account.worth(known)
             if worth <= 0.0:
                 continue
-        denial = denial_of(account.lexicon, reference, finding)
+        if take_up(lexicon, wrong, finding) is not None:
+            continue
+        wrong.append(finding)
+        if group:
+            spare.setdefault(group, (2, finding.concept))
+        denial = denial_of(lexicon, reference, finding)
         account.penalty += worth
         span, detail = (denial.span, "denied") if denial else (None, "")
-        account.error("false_finding", account.name(finding), worth >= SIGNIFICANT, finding.span, span, detail)
+        account.error(
+            "false_finding", finding, worth >= SIGNIFICANT and account.serious(finding), finding.span, span, detail
+        )
 
 
 # ----- a matched pair, and the negatives ----------------------------------------------------------------------------
@@ -245,25 +265,22 @@ def _attributes(
 ) -> float:
     """Certainty, location and severity of a matched finding, and what a relative says too much; the share it earns."""
     lexicon = account.lexicon
-    name = account.name(y)
-    serious = account.worth(y) >= SIGNIFICANT
+    serious = account.serious(y)
     wrong = False
     mine, theirs = (f.place & ~lexicon.malposed or f.place for f in (x, y))
 
     if x.contradicted and not y.contradicted:
         share, wrong = 0.0, True
-        account.error("missing_finding", name, serious, x.span, y.span, "contradicted")
+        account.error("missing_finding", y, serious, x.span, y.span, "contradicted")
     if x.concept != y.concept:
         account.penalty += KIN_EXCESS * max(0.0, account.worth(x) - account.worth(y))
         if denial := _denied_part(lexicon, y, x, candidate):
             share, wrong = min(share, PART), True
-            account.error("missing_finding", name, serious, denial.span, y.span, "denied")
+            account.error("missing_finding", y, serious, denial.span, y.span, "denied")
         elif denial := _denied_part(lexicon, x, y, reference):
             wrong = True
             account.penalty += account.worth(x)
-            account.error(
-                "false_finding", account.name(x), account.worth(x) >= SIGNIFICANT, x.span, denial.span, "denied"
-            )
+            account.error("false_finding", x, account.serious(x), x.span, denial.span, "denied")
     if x.certain != y.certain:
         share *= OVERCONFIDENT if x.certain else UNCERTAIN
 
@@ -275,28 +292,29 @@ def _attributes(
         else:
             share, wrong = 0.0, wrong or serious
             account.penalty += WRONG_SIDE * account.worth(y)
-        detail = f"{_SIDE_NAME[x.side]}/{_SIDE_NAME[y.side]}"
-        account.error("wrong_location", name, serious and x.side > 0, x.span, y.span, detail)
+        if x.side or y.side != lx.BOTH:  # who names no side may well mean both
+            detail = f"{_SIDE_NAME[x.side]}/{_SIDE_NAME[y.side]}"
+            account.error("wrong_location", y, serious and x.side > 0, x.span, y.span, detail)
     elif theirs and not mine & theirs:
         astray = bool(theirs & lexicon.astray)
         if mine & lexicon.next_to(theirs):
             share *= OTHER_ZONE
-            account.error("wrong_location", name, False, x.span, y.span, "tip")
+            account.error("wrong_location", y, False, x.span, y.span, "tip")
         elif astray and lexicon.malposed in (mine, theirs) and mine & lexicon.astray:
             share *= UNSAID  # that it lies wrong is said, or where: "malpositioned", "in the right main bronchus"
         elif mine or astray:
             share, wrong = share * (OTHER_PLACE if mine else UNSAID_ASTRAY), True
-            account.error("wrong_location", name, True, x.span, y.span, "tip")
+            account.error("wrong_location", y, True, x.span, y.span, "tip")
         else:
             share *= UNSAID
     elif mine & lexicon.astray & ~theirs:
         share, wrong = share * (_aim(mine, theirs, theirs, OTHER_PLACE) if theirs else OTHER_PLACE), True
         if not theirs & lexicon.astray:
             account.penalty += MISPLACED
-        account.error("wrong_location", name, True, x.span, y.span, "tip")
+        account.error("wrong_location", y, True, x.span, y.span, "tip")
     elif x.zone and y.zone and not x.zone & y.zone:
         share *= OTHER_ZONE
-        account.error("wrong_location", name, False, x.span, y.span, "zone")
+        account.error("wrong_location", y, False, x.span, y.span, "zone")
     else:
         share *= _aim(mine, theirs, theirs | lexicon.next_to(theirs), OTHER_PLACE)
         share *= _aim(x.zone, y.zone, _next_to(y.zone), OTHER_ZONE)
@@ -315,13 +333,14 @@ def _attributes(
         share *= UNSAID
     if far is not None:
         share *= FAR_BAND if far else ONE_BAND
-        wrong = wrong or (far and serious)
-        account.error("wrong_severity", name, far and serious, x.span, y.span, detail)
+        far = far and (account.serious(x) or account.serious(y))
+        wrong = wrong or far
+        account.error("wrong_severity", y, far, x.span, y.span, detail)
 
     account.earn(y, share)
     if not wrong:
-        account.matched += 1
-        account.evidence.append(Evidence("matched", name, serious, x.span, y.span))
+        account.match(y)
+        account.evidence.append(Evidence("matched", account.name(y), serious, x.span, y.span))
     return share
 
 

@@ -21,6 +21,7 @@ from judges.rules import (
     clause,
     compare,
     ellipsis,
+    kinship,
     merge,
     reader,
     scope,
@@ -33,7 +34,7 @@ from judges.rules.reader import Reader
 from judges.scores import KEYS
 
 _READING = (around, attributes, clause, ellipsis, merge, reader, scope, sentence, words)
-_PRICING = (scores, account, assign, changes, compare)
+_PRICING = (scores, account, assign, changes, compare, kinship)
 
 
 @dataclass(frozen=True, slots=True)

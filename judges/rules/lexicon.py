@@ -67,9 +67,9 @@ _SIDE: Final = {"left": LEFT, "right": RIGHT, "both": BOTH, "none": 0}
 _ZONE: Final = {"upper": UPPER, "middle": MIDDLE, "lower": LOWER, "central": CENTRAL}
 # Words that carry a side or zone also inside a longer phrase ("bibasilar atelectasis").
 _WORD_SIDE: Final = {
-    "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH,
-    "lij": LEFT, "rij": RIGHT, "lijv": LEFT, "rijv": RIGHT, "lscv": LEFT, "rscv": RIGHT,
-    "lsc": LEFT, "rsc": RIGHT,
+    "left": LEFT, "right": RIGHT, "bilateral": BOTH, "bibasilar": BOTH, "bibasal": BOTH, "biapical": BOTH, "lij": LEFT,
+    "rij": RIGHT, "lijv": LEFT, "rijv": RIGHT, "lscv": LEFT, "rscv": RIGHT, "lsc": LEFT, "rsc": RIGHT,
+    "leftward": LEFT, "rightward": RIGHT,
     "levoscoliosis": LEFT, "levocurvature": LEFT, "dextroscoliosis": RIGHT, "dextrocurvature": RIGHT,
 }  # fmt: skip
 _WORD_ZONE: Final = {
@@ -133,9 +133,11 @@ class Concept:
     sided: bool
     asserts: str
     denies: str
+    mild: float
+    """What it matters where it is called mild."""
     opposite: int | None = None
     ancestors: Mapping[int, int] = field(default_factory=dict)
-    """Every ancestor with its distance (1 = parent)."""
+    """Every ancestor with its distance (1 = parent), the nearest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,7 @@ def _ancestors(name: str, parents: Mapping[str, list[str]], ids: Mapping[str, in
             if parent == name:
                 raise LexiconError(f"{name} is its own ancestor")
             found.setdefault(ids[parent], distance)
-    return found
+    return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 
 
 def build(texts: Mapping[str, str]) -> Lexicon:
@@ -292,7 +294,7 @@ def build(texts: Mapping[str, str]) -> Lexicon:
     ids = {name: i for i, name in enumerate(entries)}
     anatomies = {name: i for i, name in enumerate(data["anatomy"])}
     descriptors = {name: i for i, name in enumerate(data["descriptors"])}
-    known = {"is_a", "weight", "sided", "phrases", "with", "opposite", "asserts", "denies", "thoracic"}
+    known = {"is_a", "weight", "sided", "phrases", "with", "opposite", "asserts", "denies", "thoracic", "mild"}
 
     def ids_of(names: list[str], where: str) -> tuple[int, ...]:
         unknown = [n for n in names if n not in ids]
@@ -310,6 +312,8 @@ def build(texts: Mapping[str, str]) -> Lexicon:
             raise LexiconError(f"concept {name}: needs a sentence that asserts it and one that denies it")
         if entry.get("weight") not in WEIGHTS:
             raise LexiconError(f"concept {name}: weight must be one of {', '.join(WEIGHTS)}")
+        if entry.get("mild", entry["weight"]) not in WEIGHTS:
+            raise LexiconError(f"concept {name}: mild must be one of {', '.join(WEIGHTS)}")
         is_a = entry.get("is_a", [])
         parents[name] = [is_a] if isinstance(is_a, str) else list(is_a)
         ids_of(parents[name], f"concept {name}")
@@ -364,6 +368,7 @@ def build(texts: Mapping[str, str]) -> Lexicon:
             sided=bool(entry.get("sided", False)),
             asserts=entry["asserts"],
             denies=entry["denies"],
+            mild=WEIGHTS[entry.get("mild", entry["weight"])],
             opposite=ids_of([entry["opposite"]], f"concept {name}")[0] if "opposite" in entry else None,
             ancestors=_ancestors(name, parents, ids),
         )

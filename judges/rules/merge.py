@@ -31,10 +31,11 @@ def merge(
     implied: list[Implied],
     changes: list[Change],
     locate: Locate,
+    sentence: Callable[[int], int],
     *,
     empty: bool,
 ) -> Findings:
-    """`locate` turns words into characters."""
+    """`locate` turns words into characters, `sentence` tells in which sentence a word stands."""
     concepts = lexicon.concepts
     asserted: dict[int, list[Mention]] = {}
     denied: dict[int, list[Mention]] = {}
@@ -48,6 +49,8 @@ def merge(
     for concept, found in sorted(asserted.items()):
         outright = [m for m in denied.get(concept, ()) if not (m.partial or m.severity)]
         sides = _by_side(found, sided=concepts[concept].sided)
+        if 0 in sides and len(asserted) > 1 and concepts[concept].sided and lexicon.sized[concept]:
+            sides = {_elsewhere(lexicon, concept, asserted, sentence): found}
         positive[concept] = {
             side: _finding(concept, side, sides[side], outright, lexicon.sized[concept], locate)
             for side in sorted(sides)
@@ -94,6 +97,23 @@ def merge(
         compared[name, side] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
     overall = any(len(normal) >= OVERALL and not (partial or where) for normal, _, _, partial, where in implied)
     return Findings(positive, dict(sorted(negative.items())), compared, empty, overall)
+
+
+def _elsewhere(
+    lexicon: lx.Lexicon, concept: int, asserted: dict[int, list[Mention]], sentence: Callable[[int], int]
+) -> int:
+    """The sides that another sentence gives this under another name: "Left consolidation. ... Improving pneumonia." """
+    concepts = lexicon.concepts
+    ancestors = concepts[concept].ancestors
+    here: set[int] = set()
+    sides = 0
+    for other, found in asserted.items():
+        if other in ancestors or concept in concepts[other].ancestors:
+            here = here or {sentence(m.first) for m in asserted[concept]}
+            for mention in found:
+                if mention.side & ~sides and sentence(mention.first) not in here:
+                    sides |= mention.side
+    return sides
 
 
 def _one_side(sides: set[int]) -> int:

@@ -6,6 +6,7 @@ work on short lists of integers, linear in the length of the text.
 
 from __future__ import annotations
 
+from bisect import bisect
 from typing import Final
 
 from judges.rules import lexicon as lx
@@ -53,10 +54,17 @@ class Reader:
             start, end = starts[first], ends[last]
             return (start, end) if where is None else (where[start], where[end - 1] + 1)
 
+        stops: list[int] = []
+
+        def sentence(word: int) -> int:
+            if not stops:
+                stops.extend([*(i for i, w in enumerate(words) if w in ".\n"), len(words)])
+            return bisect(stops, word)
+
         if not (clauses.mentions or clauses.implied or clauses.changes):
             clauses.implied += self._whole(words)
         empty = not any(w[0].isalnum() for w in words)
-        return merge(self.lexicon, clauses.mentions, clauses.implied, clauses.changes, locate, empty=empty)
+        return merge(self.lexicon, clauses.mentions, clauses.implied, clauses.changes, locate, sentence, empty=empty)
 
     def _answers(self, words: list[str], last: int, leaf: lx.Leaf) -> bool:
         """Whether what heads this line is answered in it: "Lines and tubes: none"."""

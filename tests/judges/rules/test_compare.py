@@ -133,7 +133,7 @@ def test_an_honest_terse_impression_is_worth_most(compare: Compare) -> None:
 def test_changes_are_those_of_a_side(compare: Compare) -> None:
     reference = "Moderate right effusion, increased. Small left effusion, unchanged."
     swapped = compare("Moderate right effusion, unchanged. Small left effusion, increased.", reference)
-    assert [kind for kind, _, _ in errors(swapped)] == ["false_comparison"] * 2 + ["missing_comparison"] * 2
+    assert [kind for kind, _, _ in errors(swapped)] == ["false_comparison", "missing_comparison"]
     for same in (
         "Moderate right and small left effusions, increased on the right and unchanged on the left.",
         "Increased moderate right effusion and unchanged small left effusion.",
@@ -244,6 +244,12 @@ def test_vagueness(compare: Compare, candidate: str, reference: str, expected: f
     assert compare(candidate, reference).values["signed"] == pytest.approx(value)
 
 
+def test_a_second_name_has_no_price_of_its_own(compare: Compare) -> None:
+    one = compare(f"{EFFUSION} Right pneumonia.", EFFUSION)
+    two = compare(f"{EFFUSION} Right consolidation. Right pneumonia.", EFFUSION)
+    assert one.values == two.values
+
+
 def test_a_tip_astray_that_is_left_out_is_an_error(compare: Compare) -> None:
     reference = "Endotracheal tube in the right mainstem bronchus."
     assert errors(compare("Endotracheal tube in place.", reference)) == [("wrong_location", "endotracheal_tube", True)]
@@ -281,4 +287,4 @@ def test_notes_flag_what_the_score_cannot_say(compare: Compare) -> None:
 def test_the_quality_of_the_film_does_not_make_a_study_abnormal(compare: Compare) -> None:
     verdict = compare(NORMAL, f"The patient is rotated. {NORMAL}")
     assert verdict.values["signed"] == 1.0
-    assert errors(verdict) == [("missing_finding", "limited_study", False)]
+    assert errors(verdict) == []

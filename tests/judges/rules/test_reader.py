@@ -211,7 +211,7 @@ def test_an_adjective_is_no_second_finding(describe: Describe, text: str, expect
         # a place of its own, or none
         ("Right effusion with left basilar atelectasis.", {"pleural_effusion:right", "atelectasis:left^lower"}),
         ("Right pneumonia and effusion.", {"pneumonia:right", "pleural_effusion"}),
-        ("Right pneumothorax with chest tube and effusion.", {"pneumothorax:right", "chest_tube", "pleural_effusion"}),
+        ("Right pneumothorax with chest tube and effusion.", {"pneumothorax:right", "chest_tube:right", "pleural_effusion"}),
         ("Consolidation with blunting of both costophrenic angles.",
          {"consolidation", "blunted_costophrenic_angle:both"}),
     ],

@@ -1,0 +1,43 @@
+"""Whether two findings may be two names of one thing: along the hierarchy, at one place, or as alternatives."""
+
+from __future__ import annotations
+
+from judges.rules import lexicon as lx
+from judges.rules.findings import Finding
+
+
+def steps(lexicon: lx.Lexicon, x: Finding, y: Finding) -> int:
+    """Steps between a concept and its ancestor, either way round; 0 for strangers, and for opposite sides."""
+    if x.side and y.side and not x.side & y.side:
+        return 0
+    concepts = lexicon.concepts
+    return concepts[x.concept].ancestors.get(y.concept) or concepts[y.concept].ancestors.get(x.concept) or 0
+
+
+def same_kind(lexicon: lx.Lexicon, one: int, other: int) -> bool:
+    """Whether the two are alternatives to a radiologist: of one family, as atelectasis and pneumonia are."""
+    concepts = lexicon.concepts
+    return not ({one} | concepts[one].ancestors.keys()).isdisjoint({other} | concepts[other].ancestors.keys())
+
+
+def together(x: Finding, y: Finding) -> bool:
+    """Whether two kin of one text may be one thing: not on two sides, nor in two zones."""
+    if x.side and y.side and not x.side & y.side:
+        return False
+    return not (x.zone and y.zone) or bool(x.zone & y.zone or (x.zone | y.zone) & lx.CENTRAL)
+
+
+def take_up(lexicon: lx.Lexicon, things: list[Finding], finding: Finding) -> Finding | None:
+    """The one of these things, found in the same text, for which `finding` is another name.
+
+    A thing has one special name: "opacity" may be the pneumonia or the nodule, but the pneumonia is not the nodule.
+    """
+    concepts, concept = lexicon.concepts, finding.concept
+    ancestors = concepts[concept].ancestors
+    for i, thing in enumerate(things):
+        general = thing.concept in ancestors
+        if (general or concept in concepts[thing.concept].ancestors) and together(thing, finding):
+            if general:
+                things[i] = finding
+            return thing
+    return None

@@ -333,23 +333,32 @@ def _denied_part(lexicon: lx.Lexicon, special: Finding, general: Finding, other:
     )
 
 
+def _covers(own: Denial, denial: Denial) -> float:
+    """How much of one denial another says: half where only a part or a side is denied, which is wrong less often."""
+    limited = (own.partial and not denial.partial) or (own.side and own.side != denial.side)
+    return 0.5 if limited else 1.0
+
+
 def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> tuple[float, float]:
     """Weight of the reference's denials that the candidate repeats, itself or by a more general one, and of all."""
     covered = total = 0.0
-    general: set[int] | None = None
+    general: dict[int, list[Denial]] | None = None
     for concept, denial in reference.negative.items():
         entry = lexicon.concepts[concept]
         own = candidate.negative.get(concept)
         total += entry.weight
         if own is not None:
-            covered += entry.weight * (0.5 if own.partial and not denial.partial else 1.0)
+            covered += entry.weight * _covers(own, denial)
         elif not entry.ancestors.keys().isdisjoint(candidate.negative):
-            covered += entry.weight
+            above = [candidate.negative[a] for a in entry.ancestors if a in candidate.negative]
+            covered += entry.weight * max(_covers(own, denial) for own in above)
         else:
             if general is None:
-                general = {a for c in candidate.negative for a in lexicon.concepts[c].ancestors}
-            if concept in general:
-                covered += entry.weight * 0.5
+                general = {}
+                for special, own in candidate.negative.items():
+                    for a in lexicon.concepts[special].ancestors:
+                        general.setdefault(a, []).append(own)
+            covered += entry.weight * 0.5 * max((_covers(own, denial) for own in general.get(concept, ())), default=0.0)
     if candidate.overall and not candidate.positive:  # "No acute cardiopulmonary abnormality."
         covered = max(covered, OVERALL * total)
     return covered, total

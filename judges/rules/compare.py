@@ -311,7 +311,7 @@ def _attributes(
         far, detail = gap > 1, f"{_BAND_NAME[highest - 1]}/{_BAND_NAME[y.severity.bit_length() - 1]}"
     elif x.size and y.size and max(x.size, y.size) > 1.5 * min(x.size, y.size):
         far, detail = max(x.size, y.size) > 2.5 * min(x.size, y.size), "size"
-    elif y.severity and not (x.severity or x.size):
+    elif y.severity and not x.severity and not (x.size and y.size):  # any size would do for a grade
         share *= UNSAID
     if far is not None:
         share *= FAR_BAND if far else ONE_BAND

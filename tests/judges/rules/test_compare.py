@@ -271,6 +271,18 @@ def test_a_part_or_a_side_denied_is_half_a_denial(compare: Compare, candidate: s
     assert compare(one_side, one_side).values["signed"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("candidate", "reference", "signed"),
+    [
+        ("Left pleural effusion measuring 3 cm.", "Large left pleural effusion.", 0.9),
+        ("Left pleural effusion measuring 3 cm.", "Large left pleural effusion measuring 3 cm.", 1.0),
+        ("Left pleural effusion measuring 9 cm.", "Large left pleural effusion measuring 3 cm.", 0.5),
+    ],
+)
+def test_a_measurement_is_no_grade(compare: Compare, candidate: str, reference: str, signed: float) -> None:
+    assert compare(candidate, reference).values["signed"] == pytest.approx(signed)
+
+
 def test_evidence_points_into_both_texts(compare: Compare) -> None:
     candidate, reference = (
         "Heart normal. Large right pleural effusion.",

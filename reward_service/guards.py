@@ -123,7 +123,7 @@ _CLAUSE_ENDS = _BREAKS | _set("but however although though except")
 _QUALIFIERS = _set(
     "large new focal definite significant other additional residual convincing obvious discrete acute suspicious right "
     "left interval further previously previous prior evaluate rule history concern question assess indication resolved "
-    "comparison cleared longer increase change enlarging worsening displaced reason exam"
+    "comparison cleared longer increase change enlarging worsening displaced reason exam exclude recommend recommended"
 )
 _SIDE_HEADING = re.compile(r"^\W{0,8}(?:left|right)\b[ \w]{0,24}:", re.IGNORECASE | re.MULTILINE)
 _DIGIT_IN_WORD = re.compile(r"(?!\d+(?:mm|cm)?x\d)[a-z\d]*[a-z]\d+[a-z]")

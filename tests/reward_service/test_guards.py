@@ -197,6 +197,7 @@ def test_self_contradiction() -> None:
         "There is a pneumothorax. No pneumothorax.",  # one contradiction may be a slip; the judge prices it
         "No nodule or mass, but there is effusion. No pneumothorax. Effusion is small.",
         "Reason for exam: pneumonia, pneumothorax.\nFindings: No pneumonia. No pneumothorax.",
+        "No nodule, mass or pneumonia is seen. Recommend CT to exclude nodule, mass or pneumonia.",
         "RIGHT LUNG:\nNo effusion. No consolidation.\nLEFT LUNG:\nSmall effusion. Consolidation.",
     ],
 )

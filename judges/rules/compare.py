@@ -32,6 +32,8 @@ significant one, by a normality phrase ("the lungs are clear")."""
 PARTIAL_DENIAL: Final = 0.5
 """Share of the weight of a false finding that the reference denies only in part ("no large effusion"), and of the
 penalty for denying in part what the reference asserts."""
+HALF_DENIAL: Final = 0.5
+"""Share of a normal statement that is met by a denial of a part or one side of it, or of something more special."""
 WRONG_SIDE: Final = 0.25
 """Extra penalty, as a share of the weight, for the wrong side; there is no credit for it either."""
 ONE_SIDE: Final = 0.5
@@ -336,7 +338,7 @@ def _denied_part(lexicon: lx.Lexicon, special: Finding, general: Finding, other:
 def _covers(own: Denial, denial: Denial) -> float:
     """How much of one denial another says: half where only a part or a side is denied, which is wrong less often."""
     limited = (own.partial and not denial.partial) or (own.side and own.side != denial.side)
-    return 0.5 if limited else 1.0
+    return HALF_DENIAL if limited else 1.0
 
 
 def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> tuple[float, float]:
@@ -358,7 +360,8 @@ def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) ->
                 for special, own in candidate.negative.items():
                     for a in lexicon.concepts[special].ancestors:
                         general.setdefault(a, []).append(own)
-            covered += entry.weight * 0.5 * max((_covers(own, denial) for own in general.get(concept, ())), default=0.0)
+            below = general.get(concept, ())
+            covered += entry.weight * HALF_DENIAL * max((_covers(own, denial) for own in below), default=0.0)
     if candidate.overall and not candidate.positive:  # "No acute cardiopulmonary abnormality."
         covered = max(covered, OVERALL * total)
     return covered, total

@@ -123,10 +123,11 @@ _CLAUSE_ENDS = _BREAKS | _set("but however although though except")
 _QUALIFIERS = _set(
     "large new focal definite significant other additional residual convincing obvious discrete acute suspicious right "
     "left interval further previously previous prior evaluate rule history concern question assess indication resolved "
-    "comparison cleared longer increase change enlarging worsening displaced reason exam"
+    "comparison cleared longer increase change enlarging worsening displaced reason exam exclude recommend recommended"
 )
 _SIDE_HEADING = re.compile(r"^\W{0,8}(?:left|right)\b[ \w]{0,24}:", re.IGNORECASE | re.MULTILINE)
 _DIGIT_IN_WORD = re.compile(r"(?!\d+(?:mm|cm)?x\d)[a-z\d]*[a-z]\d+[a-z]")
+_RUN_TOGETHER = re.compile(r"[a-z]{2}[A-Z][a-z]")  # "LargeRightPneumothorax"
 _READABLE = ("LATIN", "GREEK", "MICRO", "FEMININE", "MASCULINE")
 _ARTICLES = _set("the a an no")
 _PREPOSITIONS = _set("of in with at on for from to")
@@ -210,7 +211,7 @@ class GuardSettings(BaseModel):
     invisible_characters: Action = "flag"
     """Characters without ink, removed before scoring."""
     unreadable: Action = Multiply(multiplier=0.25)
-    """What a person may read and no component does: other scripts, digits for letters, words spelt out."""
+    """What a person reads and no component does: other scripts, digits for letters, words spelt out or run together."""
     special_tokens: Action = "flag"
     """Chat tokens inside the text, removed before scoring."""
 
@@ -354,10 +355,11 @@ def _unreadable(ours: _Text, theirs: _Text) -> bool:
 
 
 def _unread(text: _Text) -> int:
-    """Letters of other scripts, words with digits for letters ("pneum0thorax", three each), words spelt out."""
+    """Letters of other scripts, and words spelt out, with digits for letters ("pneum0thorax") or run together."""
     spelt = sum(len(word) == 1 and word.isalpha() for word in text.words)
     mixed = {w for w in text.words if not (w.isalpha() or w.isdigit()) and len(w) > 3 and _DIGIT_IN_WORD.match(w)}
-    letters: int = 3 * len(mixed) + max(0, spelt - SPELT_LETTERS)
+    joints = set(_RUN_TOGETHER.findall(text.text))
+    letters: int = 3 * (len(mixed) + len(joints)) + max(0, spelt - SPELT_LETTERS)
     if not text.text.isascii():
         strange = (c for c in text.text if not c.isascii() and c.isalpha())
         letters += sum(not unicodedata.name(c, "LATIN").startswith(_READABLE) for c in strange)

@@ -33,6 +33,8 @@ significant one, by a normality phrase ("the lungs are clear")."""
 PARTIAL_DENIAL: Final = 0.5
 """Share of the weight of a false finding that the reference denies only in part ("no large effusion"), and of the
 penalty for denying in part what the reference asserts."""
+HALF_DENIAL: Final = 0.5
+"""Share of a normal statement that is met by a denial of a part or one side of it, or of something more special."""
 WRONG_SIDE: Final = 0.25
 """Extra penalty, as a share of the weight, for the wrong side; there is no credit for it either."""
 ONE_SIDE: Final = 0.5
@@ -329,7 +331,7 @@ def _attributes(
         far, detail = gap > 1, f"{_BAND_NAME[highest - 1]}/{_BAND_NAME[y.severity.bit_length() - 1]}"
     elif x.size and y.size and max(x.size, y.size) > 1.5 * min(x.size, y.size):
         far, detail = max(x.size, y.size) > 2.5 * min(x.size, y.size), "size"
-    elif y.severity and not (x.severity or x.size):
+    elif y.severity and not x.severity and not (x.size and y.size):  # any size would do for a grade
         share *= UNSAID
     if far is not None:
         share *= FAR_BAND if far else ONE_BAND
@@ -352,23 +354,33 @@ def _denied_part(lexicon: lx.Lexicon, special: Finding, general: Finding, other:
     )
 
 
+def _covers(own: Denial, denial: Denial) -> float:
+    """How much of one denial another says: half where only a part or a side is denied, which is wrong less often."""
+    limited = (own.partial and not denial.partial) or (own.side and own.side != denial.side)
+    return HALF_DENIAL if limited else 1.0
+
+
 def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> tuple[float, float]:
     """Weight of the reference's denials that the candidate repeats, itself or by a more general one, and of all."""
     covered = total = 0.0
-    general: set[int] | None = None
+    general: dict[int, list[Denial]] | None = None
     for concept, denial in reference.negative.items():
         entry = lexicon.concepts[concept]
         own = candidate.negative.get(concept)
         total += entry.weight
         if own is not None:
-            covered += entry.weight * (0.5 if own.partial and not denial.partial else 1.0)
+            covered += entry.weight * _covers(own, denial)
         elif not entry.ancestors.keys().isdisjoint(candidate.negative):
-            covered += entry.weight
+            above = [candidate.negative[a] for a in entry.ancestors if a in candidate.negative]
+            covered += entry.weight * max(_covers(own, denial) for own in above)
         else:
             if general is None:
-                general = {a for c in candidate.negative for a in lexicon.concepts[c].ancestors}
-            if concept in general:
-                covered += entry.weight * 0.5
+                general = {}
+                for special, own in candidate.negative.items():
+                    for a in lexicon.concepts[special].ancestors:
+                        general.setdefault(a, []).append(own)
+            below = general.get(concept, ())
+            covered += entry.weight * HALF_DENIAL * max((_covers(own, denial) for own in below), default=0.0)
     if candidate.overall and not candidate.positive:  # "No acute cardiopulmonary abnormality."
         covered = max(covered, OVERALL * total)
     return covered, total

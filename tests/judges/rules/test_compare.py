@@ -259,6 +259,36 @@ def test_a_tip_astray_that_is_left_out_is_an_error(compare: Compare) -> None:
 # ----- evidence -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("candidate", "signed"),
+    [
+        ("No lung opacity. No pleural abnormality.", 1.0),
+        # less than is denied, and so right more often, is worth half of it
+        ("No large lung opacity. No large pleural abnormality.", 0.5),
+        ("No left lung opacity. No left pleural abnormality.", 0.5),
+        ("The left lung is clear. No pleural abnormality.", 0.75),
+        ("No left pneumonia. No left pulmonary nodule. No left pneumothorax. No left pleural effusion.", 0.5),
+    ],
+)
+def test_a_part_or_a_side_denied_is_half_a_denial(compare: Compare, candidate: str, signed: float) -> None:
+    reference = "No pneumonia, pulmonary nodule, pneumothorax or pleural effusion."
+    assert compare(candidate, reference).values["signed"] == pytest.approx(signed)
+    one_side = "The left lung is clear."
+    assert compare(one_side, one_side).values["signed"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "signed"),
+    [
+        ("Left pleural effusion measuring 3 cm.", "Large left pleural effusion.", 0.9),
+        ("Left pleural effusion measuring 3 cm.", "Large left pleural effusion measuring 3 cm.", 1.0),
+        ("Left pleural effusion measuring 9 cm.", "Large left pleural effusion measuring 3 cm.", 0.5),
+    ],
+)
+def test_a_measurement_is_no_grade(compare: Compare, candidate: str, reference: str, signed: float) -> None:
+    assert compare(candidate, reference).values["signed"] == pytest.approx(signed)
+
+
 def test_evidence_points_into_both_texts(compare: Compare) -> None:
     candidate, reference = (
         "Heart normal. Large right pleural effusion.",

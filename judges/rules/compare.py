@@ -27,7 +27,7 @@ LOOKALIKE: Final = 0.25
 """Credit for the right place under the name of something that looks like it: pneumonia for atelectasis."""
 PART: Final = 0.25
 """Most that is left where one text denies a part of what the other asserts: hydropneumothorax, "no pneumothorax"."""
-DENIED: Final = 0.25
+DENIED: Final = 0.5
 """Extra penalty, as a share of the weight, for denying what the reference asserts: by name, or, where the error is a
 significant one, by a normality phrase ("the lungs are clear")."""
 PARTIAL_DENIAL: Final = 0.5

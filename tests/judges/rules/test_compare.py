@@ -60,8 +60,8 @@ def test_categories(compare: Compare, candidate: str, reference: str, expected: 
 @pytest.mark.parametrize(
     ("candidate", "reference", "signed"),
     [
-        # weight 1 (a major finding), nothing earned, denied by name: -0.25 -> -.25 / 1.25
-        ("No pleural effusion.", EFFUSION, -0.2),
+        # weight 1 (a major finding), nothing earned, denied by name: -0.5 -> -.5 / 1.5
+        ("No pleural effusion.", EFFUSION, -1 / 3),
         ("No pneumothorax.", EFFUSION, 0.0),
         # credit 0 for the wrong side, a quarter of the weight on top
         ("Small right pleural effusion.", EFFUSION, -0.2),
@@ -232,9 +232,9 @@ def test_comparisons(compare: Compare, candidate: str, reference: str, prior: st
         ("Scoliosis.", "Scoliosis. No pneumothorax.", 0.25 / 0.45),
         ("No acute cardiopulmonary abnormality.", "Left nodule.", -0.1),
         # denials in part, and nothing at all
-        ("No large pleural effusion.", "Large left pleural effusion.", -0.125),
+        ("No large pleural effusion.", "Large left pleural effusion.", -0.25),
         ("No large pleural effusion.", "Trace left pleural effusion.", 0.0),
-        ("The ventricles are of normal size.", EFFUSION, -0.25),
+        ("The ventricles are of normal size.", EFFUSION, -0.5),
         ("No acute cardiopulmonary abnormality.", NORMAL, 0.85),
     ],
 )

@@ -207,8 +207,8 @@ def test_cost_is_linear_in_length(judge: RulesJudge, unit: str) -> None:
             best = min(best, (time.process_time() - start) / repeat)
         return best
 
-    small = spent(2_000, 5)
-    assert spent(20_000, 1) < 15 * small + 1e-3
+    # What grows with the square costs a hundred times as much, however often it is tried; noise passes.
+    assert any(spent(20_000, 1) < 15 * spent(2_000, 5) + 1e-3 for _ in range(3))
 
 
 CUES = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from judges.base import CATEGORIES, Category
+from judges.base import Category
 
 KEYS: Final = ("signed", "green", "inverse_errors")
 
@@ -68,8 +68,8 @@ def score(
     An `empty` candidate is the floor of every scale: signed -1, green 0; its inverse_errors follows from its counts,
     with one error at least.
     """
-    serious = sum(significant.get(c, 0.0) for c in CATEGORIES)
-    errors = serious + sum(insignificant.get(c, 0.0) for c in CATEGORIES)
+    serious = sum(significant.values())
+    errors = serious + sum(insignificant.values())
     if empty:
         return {"signed": FLOOR, "green": 0.0, "inverse_errors": inverse_errors(max(errors, 1.0))}
     return {

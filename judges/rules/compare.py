@@ -369,7 +369,7 @@ def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) ->
         own = candidate.negative.get(concept)
         total += entry.weight
         if own is not None:
-            covered += entry.weight * _covers(own, denial)
+            covered += entry.weight * (_covers(own, denial) if own.partial or own.side else 1.0)
         elif not entry.ancestors.keys().isdisjoint(candidate.negative):
             above = [candidate.negative[a] for a in entry.ancestors if a in candidate.negative]
             covered += entry.weight * max(_covers(own, denial) for own in above)

@@ -14,7 +14,7 @@ from judges.rules.clause import Clauses
 from judges.rules.findings import Event, Findings, Implied, Span
 from judges.rules.merge import merge
 from judges.rules.sentence import read_sentence
-from judges.rules.words import ARTICLES, TOKEN, fold, plain
+from judges.rules.words import ARTICLES, MEMO_LENGTH, MEMO_LIMIT, PIECE, fold, plain
 
 _COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.UNC)
 _PLUS: Final = lx.Leaf(cue=lx.EXIST)
@@ -26,7 +26,6 @@ _ABBREVIATIONS: Final = frozenset(("dr", "vs", "approx", "e", "g", "i", "mr", "m
 _CUT_SHORT: Final = frozenset(("increased", "decreased"))
 """Their short forms may have a full stop: "incr. edema"."""
 _UNIT: Final = {"mm": 1.0, "cm": 10.0, "millimeter": 1.0, "centimeter": 10.0}
-_MEMO_LIMIT: Final = 50_000
 _LOW, _CAPITAL, _ARTICLE, _MARK = (1 << n for n in range(4))  # forms of a token
 _NO_PHRASE: Final[lx.Trie] = {}
 _HEADED: Final = 8  # words of a report that says no more than a heading and "normal"
@@ -41,7 +40,7 @@ class Reader:
 
     def __init__(self, lexicon: lx.Lexicon) -> None:
         self.lexicon = lexicon
-        self._known: dict[str, tuple[str, int, lx.Trie | None]] = {}
+        self._known: dict[str, tuple[str, int, int, lx.Trie | None]] = {}
 
     def read(self, text: str) -> Findings:
         """All findings of `text`, with spans into `text` as given. Any string is valid."""
@@ -103,14 +102,15 @@ class Reader:
         known = self._known
         length = len(text)
         low = 0  # was the last word lower case and able to end a sentence?
-        for match in TOKEN.finditer(text):
-            token = match[0]
-            word, form, node = known.get(token) or self._learn(token)
-            start, end = match.span()
+        end = 0
+        for piece in PIECE.findall(text):
+            word, size, form, node = known.get(piece) or self._learn(piece)
+            end += len(piece)
+            start = end - size
             if form:
                 if form & _MARK:
                     if word == "\n":
-                        if token.count("\n") == 1 and end < length and text[end].islower():
+                        if piece.count("\n") == 1 and end < length and text[end].islower():
                             continue  # a wrapped line goes on; a list item, a heading or a blank line does not
                     elif word == "*":
                         if not text[start - 1 : start].isspace() or not text[end : end + 1].isspace():
@@ -134,12 +134,13 @@ class Reader:
             nodes.append(node)
         return words, starts, ends, nodes
 
-    def _learn(self, token: str) -> tuple[str, int, lx.Trie | None]:
-        """The word that a token is, its form, and how the phrases go on that begin with it.
+    def _learn(self, piece: str) -> tuple[str, int, int, lx.Trie | None]:
+        """The word that a token is, its length, its form, and how the phrases go on that begin with it.
 
         None: a word with which none begins, nothing but a step towards the next one.
         """
         lexicon = self.lexicon
+        token = piece.lstrip() or piece[piece.index("\n") :]
         if token[0] == "\n":
             word, form = "\n", _MARK
         elif token in "-'’*":  # inside a word they are left out: "isn't"
@@ -150,9 +151,9 @@ class Reader:
             if len(token) > 1 and token[0].isupper() and token[1:].islower() and word not in lexicon.names:
                 form |= _CAPITAL
         node = lexicon.trie.get(word, None if word[0].isalpha() else _NO_PHRASE)
-        learnt = word, form, node
-        if len(self._known) < _MEMO_LIMIT:  # bounded: texts are not trusted; the result does not depend on it
-            self._known[token] = learnt
+        learnt = word, len(token), form, node
+        if len(self._known) < MEMO_LIMIT and len(piece) <= MEMO_LENGTH:  # texts are not trusted
+            self._known[piece] = learnt
         return learnt
 
     def _run(

@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Final
 
 TOKEN: Final = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?|\n\s*|[^\sA-Za-z\d]")
+PIECE: Final = re.compile(rf"[^\S\n]*(?:{TOKEN.pattern})")
+"""A token with the blanks before it: the pieces of a text are the text, but for blanks at its end."""
 ARTICLES: Final = frozenset(("the", "a", "an"))
 
 _IRREGULAR: Final = {
@@ -44,7 +46,9 @@ PAIRED: Final = {
 """Plurals that mean one on either side; they keep their form, so that the lexicon may say so."""
 _KEEP: Final = frozenset(("raised", "comprised", "advised", "supervised", "raising", "rising", "arising"))
 _memo: dict[str, str] = {}
-_MEMO_LIMIT: Final = 50_000
+MEMO_LIMIT: Final = 50_000
+MEMO_LENGTH: Final = 64
+"""How many words are remembered, and of how many characters: texts are not trusted. No result depends on it."""
 _IGNORABLE: Final = frozenset(("Cf", "Cc", "Cs", "Co", "Cn", "Mn", "Me"))
 
 
@@ -72,7 +76,7 @@ def fold(token: str) -> str:
             else:
                 word = word[:-1]
         word = _IRREGULAR.get(word, word)
-    if len(_memo) < _MEMO_LIMIT:  # bounded: texts are not trusted; the result does not depend on it
+    if len(_memo) < MEMO_LIMIT and len(token) <= MEMO_LENGTH:
         _memo[token] = word
     return word
 

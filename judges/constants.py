@@ -14,14 +14,15 @@ class _Other(Exception):
 
 
 def digest(*modules: ModuleType) -> str:
-    """The first 16 hex digits of the sha256 over what the names of `modules` hold, as far as it is plain data.
+    """The first 16 hex digits of the sha256 over the constants of `modules` that are plain data.
 
-    That is numbers, texts, patterns, and tuples, lists, sets and dicts of these.
+    Constants are named in upper case: what a module remembers is none. Plain data are numbers, texts, patterns, and
+    tuples, lists, sets and dicts of these.
     """
     lines = []
     for module in modules:
         for name, value in sorted(vars(module).items()):
-            if name.startswith("__"):
+            if not name.isupper():
                 continue
             try:
                 lines.append(f"{module.__name__}.{name} = {_plain(value)}")

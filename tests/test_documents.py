@@ -19,7 +19,7 @@ import httpx
 import pytest
 import yaml
 
-from judges.rules import lexicon
+from judges.rules import compiler
 from judges.rules.judge import RulesJudge
 from reward_service.profiles import ComponentSpec, Profile, Transform
 from reward_service.registry import COMPONENTS
@@ -113,9 +113,9 @@ def test_the_readme_is_short_and_names_files_that_exist() -> None:
 def test_adding_a_concept_works_as_described() -> None:
     """The entry of docs/judges.md beside all the others; building the judge reads its two sentences."""
     entry = block((ROOT / "docs" / "judges.md").read_text(), "concept")
-    texts = {name: (ROOT / "judges" / "rules" / name).read_text() for name in lexicon.FILES}
+    texts = {name: (ROOT / "judges" / "rules" / name).read_text() for name in compiler.FILES}
     texts["lexicon.yaml"] = texts["lexicon.yaml"].replace("concepts:\n", f"concepts:\n{entry}", 1)
-    assert "lung_hernia" in RulesJudge(lexicon=lexicon.build(texts)).lexicon.ids
+    assert "lung_hernia" in RulesJudge(lexicon=compiler.build(texts)).lexicon.ids
 
 
 def test_adding_a_metric_works_as_described(tmp_path: Path) -> None:

@@ -53,6 +53,14 @@ def test_what_it_declares(name: str) -> None:
     assert isinstance(component.uses_prior, bool)
 
 
+@each_metric
+def test_its_manifest_does_not_depend_on_what_it_has_read(name: str) -> None:
+    component = build(name)
+    before = canonical(component.manifest())
+    run(component, [*CANARIES, Pair("A xylophone quickly zigzags.", "No effusion.")])
+    assert canonical(component.manifest()) == before
+
+
 @each
 def test_its_manifest_is_stable_json_without_paths(name: str) -> None:
     manifest = build(name).manifest()

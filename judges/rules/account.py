@@ -8,7 +8,7 @@ from typing import Final
 from judges import scores
 from judges.base import CATEGORIES, Category, Evidence
 from judges.rules.findings import Denial, Finding, Findings, Span
-from judges.rules.kinship import same_kind, take_up
+from judges.rules.kinship import take_up
 from judges.rules.lexicon import Lexicon
 
 SIGNIFICANT: Final = 0.5
@@ -82,7 +82,7 @@ class Account:
         if category == "missing_finding" and any(k.concept == finding.concept for k in known):
             return True  # on both sides
         group = finding.group
-        if group and any(k.group == group and same_kind(self.lexicon, k.concept, finding.concept) for k in known):
+        if group and any(k.group == group and self.lexicon.related(k.concept, finding.concept) for k in known):
             return True
         known.append(finding)
         return False

@@ -140,7 +140,7 @@ class Clauses:
                     else:
                         self.implied.append((leaf.absent, first, last, False, side))
                 descriptors = leaf.descriptors
-                if descriptors and self._refines(leaf, around.next_finding(events, k, 0)):
+                if descriptors and lexicon.refines(around.next_finding(events, k, 0), descriptors):
                     loose += descriptors
                     concept = -1
                 elif descriptors and self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
@@ -164,7 +164,7 @@ class Clauses:
                     elif concept < 0 and not normal:
                         loose += leaf.descriptors
                         if made:  # "the granuloma is calcified"
-                            made[-1].concept = self._refine(made[-1].concept, leaf.descriptors)
+                            made[-1].concept = lexicon.refine(made[-1].concept, leaf.descriptors)
             if concept >= 0:
                 touches = made and events[k - 1].last + 1 == first
                 if touches and self._adjective(made[-1], concept) and around.joined(events, at, k):
@@ -172,7 +172,7 @@ class Clauses:
                     made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
                     continue
                 at = k
-                self._mention(scope, k, self._refine(concept, loose) if loose else concept, begin, end)
+                self._mention(scope, k, lexicon.refine(concept, loose) if loose else concept, begin, end)
                 loose, since, spared = [], end + 1, False
             elif kind & lx.ATTRIBUTE and not (
                 (scope.hyp if leaf.change else spared) or (leaf.severity and around.denied_grade(events, k))
@@ -277,14 +277,14 @@ class Clauses:
         pending = scope.pending
         linked = scope.link and pending and min(pending[-1].state, state) >= UNCERTAIN
         if linked and pending[-1].concept != concept:
-            if not scope.slash or self._alternative(pending[-1].concept, concept):
+            if not scope.slash or self.lexicon.alternative(pending[-1].concept, concept):
                 self._alternatives([*scope.choices, *scope.alternatives()], mention, scope.earlier)
                 scope.choices = []
             elif self.lexicon.sized[concept] and self.lexicon.sized[pending[-1].concept]:
                 mention.source = pending[-1]  # "right apical thickening/effusion"
         if mention.source is None:
             if scope.source is None:
-                if scope.earlier is not None and self._special(concept, scope.earlier.concept):
+                if scope.earlier is not None and self.lexicon.special(concept, scope.earlier.concept):
                     mention.source = scope.earlier  # "right upper lobe opacity, pneumonia"
                 scope.source, scope.taken = mention, False
             elif scope.source.state >= UNCERTAIN and self._places(concept, scope.source.concept, scope.taken):
@@ -300,7 +300,7 @@ class Clauses:
         for one in (*ones, other):
             one.group = group
             one.state = UNCERTAIN
-            if source is not None and one is not source and self._special(one.concept, source.concept):
+            if source is not None and one is not source and self.lexicon.special(one.concept, source.concept):
                 one.source = one.source or source
 
     def _meant(self, leaf: lx.Leaf, made: list[Mention], side: int) -> int:
@@ -389,7 +389,9 @@ class Clauses:
                 break  # "enlarged, vascularity normal": what follows a comma or verb has its own description
             if distance <= _REACH and (best is None or distance < best[0]):
                 concept = next((pairs[anatomy, key] for key in keys if (anatomy, key) in pairs), None)
-                if concept is not None and not (owner >= 0 and owner != leaf.concept and self._special(owner, concept)):
+                if concept is not None and not (
+                    owner >= 0 and owner != leaf.concept and self.lexicon.special(owner, concept)
+                ):
                     best = (distance, concept, place)  # and no "widening" in "bulky mediastinal adenopathy"
         if best is not None:
             return best[1], best[2]
@@ -402,41 +404,20 @@ class Clauses:
     def _names(self, events: list[Event], k: int, concept: int) -> bool:
         """Whether the noun phrase itself names what this descriptor makes: "dense right lower lobe | consolidation"."""
         head = around.next_finding(events, k, _HEADLESS)
-        return head == concept or (head >= 0 and self._special(head, concept))
+        return head == concept or (head >= 0 and self.lexicon.special(head, concept))
 
     def _adjective(self, mention: Mention, concept: int) -> bool:
         """Whether one finding only says of what kind the other is, which it is a kind of."""
-        return mention.state >= UNCERTAIN and self.lexicon.thoracic[concept] and self._special(mention.concept, concept)
-
-    def _refines(self, leaf: lx.Leaf, concept: int) -> bool:
-        """Whether these descriptors make a special finding of this one."""
-        return concept >= 0 and any((-1 - concept, -1 - d) in self.lexicon.pairs for d in leaf.descriptors)
-
-    def _refine(self, concept: int, descriptors: Iterable[int]) -> int:
-        """ "Calcified left lower lobe granuloma" is a calcified granuloma."""
-        for descriptor in descriptors:
-            concept = self.lexicon.pairs.get((-1 - concept, -1 - descriptor), concept)
-        return concept
-
-    # ----- the hierarchy ----------------------------------------------------------------------------------------------
-
-    def _special(self, concept: int, general: int) -> bool:
-        return general in self.lexicon.concepts[concept].ancestors
-
-    def _related(self, one: int, other: int) -> bool:
-        concepts = self.lexicon.concepts
-        return not {one, *concepts[one].ancestors}.isdisjoint((other, *concepts[other].ancestors))
-
-    def _alternative(self, one: int, other: int) -> bool:
-        """Whether a slash between two findings makes them names of one: "atelectasis/pneumonia", and not "ETT/NGT"."""
-        concepts, thoracic = self.lexicon.concepts, self.lexicon.thoracic
-        both = {one, *concepts[one].ancestors} & {other, *concepts[other].ancestors}
-        return any(thoracic[c] for c in both)
+        return (
+            mention.state >= UNCERTAIN
+            and self.lexicon.thoracic[concept]
+            and self.lexicon.special(mention.concept, concept)
+        )
 
     def _places(self, concept: int, source: int, taken: bool) -> bool:
         """Whether one finding lies where the other does: its kin, or anything in the chest that it is taken for."""
         thoracic = self.lexicon.thoracic
-        return self._related(concept, source) or (taken and thoracic[concept] and thoracic[source])
+        return self.lexicon.related(concept, source) or (taken and thoracic[concept] and thoracic[source])
 
 
 def _stops(events: list[Event]) -> list[int]:

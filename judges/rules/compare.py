@@ -15,7 +15,7 @@ from judges.rules.account import FAINT, SIGNIFICANT, UNCERTAIN, Account, denial_
 from judges.rules.assign import Pair, assign_kin, assign_sides, same_grain, spend
 from judges.rules.changes import compare_changes, cost
 from judges.rules.findings import Denial, Finding, Findings
-from judges.rules.kinship import same_kind, take_up
+from judges.rules.kinship import take_up
 
 OVERCONFIDENT: Final = 0.75
 """Share of the credit for asserting what the reference calls possible (`UNCERTAIN` for the converse)."""
@@ -231,7 +231,7 @@ def _false(account: Account, reference: Findings, mine: list[Finding], pairs: li
     for finding in account.ranked(mine):
         group = finding.group
         more, head = spare.get(group, (0, 0))
-        if more and same_kind(lexicon, finding.concept, head):
+        if more and lexicon.related(finding.concept, head):
             spare[group] = more - 1, head
             continue
         own = reference.negative.get(finding.concept)

@@ -20,6 +20,7 @@ from judges.rules import (
     changes,
     clause,
     compare,
+    compiler,
     ellipsis,
     kinship,
     merge,
@@ -28,12 +29,13 @@ from judges.rules import (
     sentence,
     words,
 )
+from judges.rules.compiler import default
 from judges.rules.findings import Findings
-from judges.rules.lexicon import Lexicon, LexiconError, default
+from judges.rules.lexicon import Lexicon, LexiconError
 from judges.rules.reader import Reader
 from judges.scores import KEYS
 
-_READING = (around, attributes, clause, ellipsis, merge, reader, scope, sentence, words)
+_READING = (compiler, around, attributes, clause, ellipsis, merge, reader, scope, sentence, words)
 _PRICING = (scores, account, assign, changes, compare, kinship)
 
 

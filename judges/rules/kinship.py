@@ -14,12 +14,6 @@ def steps(lexicon: lx.Lexicon, x: Finding, y: Finding) -> int:
     return concepts[x.concept].ancestors.get(y.concept) or concepts[y.concept].ancestors.get(x.concept) or 0
 
 
-def same_kind(lexicon: lx.Lexicon, one: int, other: int) -> bool:
-    """Whether the two are alternatives to a radiologist: of one family, as atelectasis and pneumonia are."""
-    concepts = lexicon.concepts
-    return not ({one} | concepts[one].ancestors.keys()).isdisjoint({other} | concepts[other].ancestors.keys())
-
-
 def together(x: Finding, y: Finding) -> bool:
     """Whether two kin of one text may be one thing: not on two sides, nor in two zones."""
     if x.side and y.side and not x.side & y.side:

@@ -17,7 +17,7 @@ from reward_service.guards import GuardSettings
 def test_prices_are_there_by_name() -> None:
     prices = RulesJudge().manifest()["prices"]
     assert isinstance(prices, dict)
-    assert (prices["DENIED"], prices["NORMAL_REPORT"], prices["KIN"]) == (0.25, 0.4, [1.0, 0.75, 0.5])
+    assert (prices["DENIED"], prices["NORMAL_REPORT"], prices["KIN"]) == (0.5, 0.4, [1.0, 0.75, 0.5])
 
 
 def test_a_changed_constant_changes_what_it_belongs_to(monkeypatch: pytest.MonkeyPatch) -> None:

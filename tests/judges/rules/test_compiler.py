@@ -8,6 +8,7 @@ from importlib import resources
 import pytest
 import yaml
 
+from judges.rules import compiler
 from judges.rules import lexicon as lx
 from judges.rules.judge import RulesJudge, validate
 from judges.rules.reader import Reader
@@ -16,7 +17,7 @@ from judges.rules.reader import Reader
 @pytest.fixture
 def texts() -> dict[str, str]:
     folder = resources.files("judges.rules")
-    return {name: (folder / name).read_text("utf-8") for name in lx.FILES}
+    return {name: (folder / name).read_text("utf-8") for name in compiler.FILES}
 
 
 def _with(texts: dict[str, str], concept: str) -> dict[str, str]:
@@ -50,26 +51,26 @@ def test_every_concept_is_asserted_and_denied_by_its_own_sentences(judge: RulesJ
 )
 def test_a_contradictory_lexicon_is_refused(texts: dict[str, str], concept: str, complaint: str) -> None:
     with pytest.raises(lx.LexiconError, match=complaint):
-        lx.build(_with(texts, concept))
+        compiler.build(_with(texts, concept))
 
 
 def test_a_concept_whose_sentences_say_something_else_is_refused(texts: dict[str, str]) -> None:
     concept = 'xylo: {weight: major, phrases: ["xylo"], asserts: "Possible zylo.", denies: "Xylo is large."}'
     with pytest.raises(lx.LexiconError, match=r"xylo not asserted by .* xylo not denied by"):
-        RulesJudge(lexicon=lx.build(_with(texts, concept)))
+        RulesJudge(lexicon=compiler.build(_with(texts, concept)))
 
 
 def test_a_new_concept_is_one_entry(texts: dict[str, str]) -> None:
     concept = 'xylo: {is_a: nodule, weight: major, phrases: ["{big|} xylo"], asserts: "Xylo.", denies: "No xylo."}'
-    judge = RulesJudge(lexicon=lx.build(_with(texts, concept)))
+    judge = RulesJudge(lexicon=compiler.build(_with(texts, concept)))
     one, other = judge.encode(["A xylo in the left lung.", "Left lung nodule."])
     assert not any(judge.compare([one], [other])[0].significant.values())
 
 
 def test_its_hash_is_that_of_both_files(judge: RulesJudge, texts: dict[str, str]) -> None:
-    assert lx.build(texts).sha256 == judge.lexicon.sha256 == judge.manifest()["lexicon_sha256"]
-    for name in lx.FILES:
-        assert lx.build(texts | {name: texts[name] + "\n"}).sha256 != judge.lexicon.sha256
+    assert compiler.build(texts).sha256 == judge.lexicon.sha256 == judge.manifest()["lexicon_sha256"]
+    for name in compiler.FILES:
+        assert compiler.build(texts | {name: texts[name] + "\n"}).sha256 != judge.lexicon.sha256
 
 
 def test_phrases_are_plain(texts: dict[str, str]) -> None:
@@ -80,7 +81,7 @@ def test_phrases_are_plain(texts: dict[str, str]) -> None:
 
 
 def test_alternatives() -> None:
-    assert sorted(lx.alternatives("{left|right|} lung nodules")) == [
+    assert sorted(compiler.alternatives("{left|right|} lung nodules")) == [
         ("left", "lung", "nodule"),
         ("lung", "nodule"),
         ("right", "lung", "nodule"),
@@ -96,5 +97,5 @@ def test_loading_is_quick(texts: dict[str, str]) -> None:
         return time.process_time() - start
 
     parse = min(spent(lambda: yaml.load(texts["lexicon.yaml"], yaml.CSafeLoader)) for _ in range(3))
-    load = min(spent(lambda: RulesJudge(lexicon=lx.build(texts))) for _ in range(3))
+    load = min(spent(lambda: RulesJudge(lexicon=compiler.build(texts))) for _ in range(3))
     assert load < 40 * parse

@@ -27,6 +27,7 @@ from benchmarks.clinical_mesh import accepted
 from judges.rules.judge import RulesJudge
 from metrics.bleu import Bleu2
 from metrics.rouge import Rouge
+from tests.abuse.studies import NORMAL_REPORT
 
 DATA = Path(os.environ.get("REWARD_BENCH_DATA", Path(__file__).resolve().parents[1] / "../shared/data"))
 Scorer = Callable[[Sequence[tuple[str, str]]], list[float]]
@@ -185,19 +186,31 @@ def errors(judge: RulesJudge, *, show: int = 0) -> None:
 
 
 def systems(judge: RulesJudge) -> None:
-    """Mean score of each published system; constants and templates must not lead."""
+    """Mean score of each published system; constants and templates must not lead.
+
+    Beside them a constant that asserts nothing, on the same references. Once more on the references that have a
+    finding: on the others it is right.
+    """
     print("\n== Published systems (mean over their pairs) ==")
-    rows = load("iu_pairs_dev.jsonl")
-    pairs = [(str(r["candidate"]), str(r["reference"])) for r in rows]
-    tables = {name: scorer(pairs) for name, scorer in scorers(judge).items()}
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for i, row in enumerate(rows):
-        groups[str(row["system"]), str(row["kind"])].append(i)
-    print(f"  {'system':34} {'kind':10} {'n':>5} " + " ".join(f"{n:>10}" for n in tables))
-    order = sorted(groups, key=lambda g: -statistics.fmean(tables["clinical"][i] for i in groups[g]))
-    for group in order:
-        means = " ".join(f"{statistics.fmean(v[i] for i in groups[group]):10.3f}" for v in tables.values())
-        print(f"  {group[0]:34} {group[1]:10} {len(groups[group]):5} {means}")
+    rows: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    seen: set[tuple[str, object]] = set()
+    for row in load("iu_pairs_dev.jsonl"):
+        reference = str(row["reference"])
+        rows[str(row["system"]), str(row["kind"])].append((str(row["candidate"]), reference))
+        origin = str(row["source"]).partition("@")[0].rpartition("/")[2]
+        if (origin, row["study"]) not in seen:
+            seen.add((origin, row["study"]))
+            rows[f"no finding ({origin})", "constant"].append((NORMAL_REPORT, reference))
+    found = {ref: bool(judge.encode([ref])[0].positive) for pairs in rows.values() for _, ref in pairs}
+    for title, abnormal in (("all", False), ("references with a finding", True)):
+        table = {}
+        for group, pairs in rows.items():
+            some = [pair for pair in pairs if found[pair[1]] or not abnormal]
+            table[group] = len(some), {n: statistics.fmean(score(some)) for n, score in scorers(judge).items()}
+        names = list(next(iter(table.values()))[1])
+        print(f"  {title + ':':34} {'kind':16} {'n':>5} " + " ".join(f"{n:>10}" for n in names))
+        for (system, kind), (count, means) in sorted(table.items(), key=lambda item: -item[1][1]["clinical"]):
+            print(f"  {system:34} {kind:16} {count:5} " + " ".join(f"{means[n]:10.3f}" for n in names))
 
 
 def patients(judge: RulesJudge) -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from judges.rules import words
 from judges.rules.judge import RulesJudge
 from judges.rules.words import Speller, fold
 
@@ -50,3 +51,11 @@ def test_correction_does_not_search(judge: RulesJudge) -> None:
         judge.lexicon.spelling.correct(f"abcdefghijklmnopqrst{i % 10}")
         judge.lexicon.spelling.correct("x" * 100_000)
     assert time.process_time() - start < 0.5
+
+
+def test_only_words_of_usual_length_are_remembered() -> None:
+    """Else a few thousand texts without blanks would fill the memory."""
+    usual, long = "q" * words.MEMO_LENGTH, "q" * (words.MEMO_LENGTH + 1)
+    assert (fold(usual), fold(long)) == (usual, long)
+    assert usual in words._memo
+    assert long not in words._memo

@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version as installed
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
-from nltk.translate.bleu_score import Fraction, SmoothingFunction, brevity_penalty
-
 from metrics.base import Comparison, Metric
 from metrics.ngrams import NGrams
+from metrics.nltk_parts import Fraction, SmoothingFunction, brevity_penalty
 
 Smoothing = Literal["method0", "method1", "method2", "method3", "method4", "method5", "method7"]
 """nltk's names (Chen & Cherry, WMT 2014). `method6` is absent: nltk's raises when no trigram matches."""

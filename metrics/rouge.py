@@ -11,13 +11,13 @@ from functools import lru_cache
 from importlib.metadata import version as installed
 from typing import Literal, get_args
 
-from nltk.stem.porter import PorterStemmer
 from rapidfuzz.distance import LCSseq
 from rouge_score.scoring import fmeasure
 from rouge_score.tokenize import tokenize
 
 from metrics.base import Comparison, Metric
 from metrics.ngrams import NGrams
+from metrics.nltk_parts import PorterStemmer
 
 Variant = Literal["rouge1", "rouge2", "rougeL"]
 

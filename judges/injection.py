@@ -38,6 +38,7 @@ def _kinds() -> Iterator[Kind]:
 KINDS: Final = tuple(_kinds())
 SHA256: Final = sha256(_FILE.read_bytes()).hexdigest()
 """Part of the fingerprint of whatever depends on the patterns."""
+_LONGEST: Final = 64  # characters of a word worth remembering: texts are not trusted
 
 
 def addresses_grader(text: str, reference: str = "") -> bool:
@@ -72,7 +73,6 @@ def _kinds_of(piece: str) -> int:
 
 
 _suspects = lru_cache(maxsize=2**16)(_kinds_of)  # reports share their words
-_LONGEST: Final = 64  # characters of a word worth keeping: texts are not trusted
 
 
 def _plain(text: str) -> str:

@@ -23,14 +23,14 @@ import aiohttp
 import orjson
 
 from benchmarks.common import PairList, grpo_pairs, machine, table
-from reward_service import runners
-from reward_service.compute import ArtefactCache, PairComputer
+from reward_service.components.registry import build
 from reward_service.contracts import Pair
-from reward_service.engine import Engine
-from reward_service.profiles import load
-from reward_service.registry import build
-from reward_service.scoring import Item
+from reward_service.profiles.profile import load
+from reward_service.scoring.engine import Engine
+from reward_service.scoring.profile_scorer import Item
 from reward_service.settings import Settings
+from reward_service.workers import placement as runners
+from reward_service.workers.pair_computer import ArtefactCache, PairComputer
 
 JSON = {"Content-Type": "application/json"}
 ROOT = Path(__file__).parent.parent

@@ -20,12 +20,12 @@ from pathlib import Path
 import yaml
 
 from benchmarks.clinical import load, reports
-from reward_service.engine import Engine
-from reward_service.guards import GuardSettings, inspect
-from reward_service.normalise import Normalised, normalise
-from reward_service.profiles import shipped
-from reward_service.scoring import Item
+from reward_service.profiles.profile import shipped
+from reward_service.scoring.engine import Engine
+from reward_service.scoring.profile_scorer import Item
 from reward_service.settings import Settings
+from reward_service.text.guards import GuardSettings, inspect
+from reward_service.text.normaliser import Normalised, normalise
 from tests.abuse.attacks import ATTACKS
 from tests.abuse.studies import STUDIES
 

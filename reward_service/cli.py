@@ -94,7 +94,7 @@ def _shown(default: Any) -> str:
 
 def serve(flags: dict[str, Any]) -> None:
     """Serve over HTTP until SIGTERM; then finish what is in flight."""
-    from reward_service.server import run
+    from reward_service.serving.server import run
 
     status = run(settings_from(flags))
     sys.stdout.flush()
@@ -121,7 +121,7 @@ def score(
 
     Exit status 1 when any result is null, 3 when the file could not be scored.
     """
-    from reward_service import scorefile
+    from reward_service.evaluation import score_file as scorefile
 
     if detail not in ("reward", "components", "full"):
         raise typer.BadParameter("reward, components or full", param_hint="--detail")
@@ -161,7 +161,7 @@ def check(
     ] = False,
 ) -> None:
     """Load everything, score the canary pairs, and say what is missing and how to install it."""
-    from reward_service import check as checks
+    from reward_service.evaluation import check as checks
 
     if write_canaries:
         asyncio.run(checks.write())
@@ -177,7 +177,7 @@ def judge_eval(
     seed: Annotated[int, typer.Option(help="of the bootstrap")] = 0,
 ) -> None:
     """How well a judge agrees with labelled error counts, with 95 % bootstrap intervals."""
-    from reward_service.judging import evaluate
+    from reward_service.evaluation.judge_agreement import evaluate
 
     typer.echo(asyncio.run(evaluate(source, judge, seed)))
 
@@ -231,7 +231,7 @@ def version() -> None:
 
 
 def _engine(profiles: str | None) -> Any:
-    from reward_service.engine import Engine
+    from reward_service.scoring.engine import Engine
 
     settings = settings_from({"profiles": profiles, "log_level": os.environ.get("REWARD_LOG_LEVEL", "warning")})
 

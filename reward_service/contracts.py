@@ -108,6 +108,18 @@ class AsyncJudge(Component, Protocol):
         ...
 
 
+class WorkFuture(asyncio.Future[Outcome]):
+    """What `Runner.submit` should return: once `started` is set, it refuses to be cancelled.
+
+    So that work which has begun delivers its result to the cache although nobody waits for it.
+    """
+
+    started = False
+
+    def cancel(self, msg: Any = None) -> bool:
+        return False if self.started else super().cancel(msg)
+
+
 class Runner(Protocol):
     """Runs one component for the engine, wherever that is: here, in a pool, in a model worker, over HTTP."""
 

@@ -21,8 +21,8 @@ import yaml
 
 from judges.rules import compiler
 from judges.rules.judge import RulesJudge
-from reward_service.profiles import ComponentSpec, Profile, Transform
-from reward_service.registry import COMPONENTS
+from reward_service.components.registry import COMPONENTS
+from reward_service.profiles.profile import ComponentSpec, Profile, Transform
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -124,7 +124,7 @@ def test_adding_a_metric_works_as_described(tmp_path: Path) -> None:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "metrics" / "coverage.py").write_text(block(CONTRIBUTING, "file: metrics/coverage.py"))
-    registry = tmp_path / "reward_service" / "registry.py"
+    registry = tmp_path / "reward_service" / "components" / "registry.py"
     opening = "COMPONENTS: dict[str, Row] = {\n"
     assert opening in registry.read_text()
     registry.write_text(registry.read_text().replace(opening, opening + block(CONTRIBUTING, "row")))

@@ -38,8 +38,8 @@ def in_wheel(wheel: Path) -> set[str]:
 def test_the_service_wheel_equals_the_tree(wheels: dict[str, Path]) -> None:
     content = in_wheel(wheels["reward_service"])
     assert content == in_tree(ROOT, "reward_service", "metrics", "judges")
-    for needed in ("reward_service/py.typed", "reward_service/profiles/embedded.yaml", "judges/rules/lexicon.yaml",
-                   "judges/vllm/findings.txt", "reward_service/canaries/expected.json"):  # fmt: skip
+    for needed in ("reward_service/py.typed", "reward_service/profiles/shipped/embedded.yaml", "judges/rules/lexicon.yaml",
+                   "judges/vllm/findings.txt", "reward_service/components/canaries/expected.json"):  # fmt: skip
         assert needed in content
 
 
@@ -81,7 +81,7 @@ def test_the_installed_wheel_scores_in_an_empty_directory(wheels: dict[str, Path
 def test_profile_text_never_imports_torch(tmp_path: Path) -> None:
     code = (
         "import sys, asyncio\n"
-        "from reward_service.app import create_app\nfrom reward_service.engine import Engine\n"
+        "from reward_service.api.app import create_app\nfrom reward_service.scoring.engine import Engine\n"
         "from reward_service.settings import Settings\n"
         "async def go():\n    async with Engine(Settings(profiles=('text',))) as e: e.info()\n"
         "asyncio.run(go())\nassert not {'torch', 'transformers'} & set(sys.modules)\n"

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from reward_service.app import create_app
-from reward_service.check import TOLERANCE, differences, expected, key_of, pairs, values
-from reward_service.engine import Engine
-from reward_service.profiles import load
-from reward_service.scoring import Item, Scored
+from reward_service.api.app import create_app
+from reward_service.evaluation.check import TOLERANCE, differences, expected, key_of, pairs, values
+from reward_service.profiles.profile import load
+from reward_service.scoring.engine import Engine
+from reward_service.scoring.profile_scorer import Item, Scored
 from reward_service.settings import Settings
 
 PROFILE = "embedded"

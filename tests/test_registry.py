@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from judges.vllm.errors import JudgeError
-from reward_service import registry
-from reward_service.check import pairs
-from reward_service.compute import ArtefactCache, PairComputer
+from reward_service.components import registry
 from reward_service.contracts import Outcome, Pair
 from reward_service.errors import ConfigurationError
-from reward_service.fingerprint import canonical
+from reward_service.evaluation.check import pairs
+from reward_service.profiles.fingerprint import canonical
+from reward_service.workers.pair_computer import ArtefactCache, PairComputer
 
 CANARIES = pairs()[:12]
 ODD = [

@@ -14,10 +14,10 @@ from starlette.datastructures import Headers, MutableHeaders, State
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reward_service.api import errors as api_errors
+from reward_service.api import error_responses as api_errors
 from reward_service.api.auth import Keys
 from reward_service.errors import Overloaded, ServiceError
-from reward_service.logs import described
+from reward_service.observability.logs import described
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 OPEN = frozenset({"/health", "/ready", "/metrics"})

@@ -14,12 +14,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 from starlette.requests import ClientDisconnect
 
-from reward_service.api import answers, body, wire
+from reward_service.api import rendering as answers
+from reward_service.api import request_body as body
+from reward_service.api import schemas as wire
+from reward_service.components.registry import did_you_mean, shown
 from reward_service.contracts import ComponentError
-from reward_service.engine import Engine
 from reward_service.errors import InvalidRequest
-from reward_service.registry import did_you_mean, shown
-from reward_service.scoring import Item, Timings
+from reward_service.scoring.engine import Engine
+from reward_service.scoring.profile_scorer import Item, Timings
 
 T = TypeVar("T")
 router = APIRouter()

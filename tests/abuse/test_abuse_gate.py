@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from reward_service.composite import Composite
-from reward_service.engine import Engine
-from reward_service.scoring import Item
+from reward_service.scoring.composite import Composite
+from reward_service.scoring.engine import Engine
+from reward_service.scoring.profile_scorer import Item
 from reward_service.settings import Settings
 
 from .attacks import ATTACKS, BLIND

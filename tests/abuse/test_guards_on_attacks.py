@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reward_service.guards import GuardSettings, Verdict, inspect
-from reward_service.normalise import normalise
+from reward_service.text.guards import GuardSettings, Verdict, inspect
+from reward_service.text.normaliser import normalise
 
 from .attacks import ATTACKS, EXPECTED_FLAG
 from .studies import NORMAL_REPORT, STUDIES, Study

@@ -21,7 +21,7 @@ from typing import Any
 import aiohttp
 import redis
 
-from reward_service.server import raise_file_limit
+from reward_service.serving.server import raise_file_limit
 from tests.chaos.judge import Judge
 from tests.chaos.service import Redis, Service, free_port, write_profile
 

@@ -87,7 +87,7 @@ class Service:
         return found
 
     def model_workers(self) -> list[int]:
-        return [pid for pid, command in self.descendants().items() if "worker_process import main" in command]
+        return [pid for pid, command in self.descendants().items() if "workers.remote_process import main" in command]
 
     def http_processes(self) -> list[int]:
         return [pid for pid, command in self.descendants().items() if "spawn_main" in command]

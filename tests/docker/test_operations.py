@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from reward_service.observability.telemetry import Telemetry
 from reward_service.settings import Settings
-from reward_service.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"

@@ -10,8 +10,9 @@ import pytest
 from judges import constants
 from judges.rules import compare, scope
 from judges.rules.judge import RulesJudge
-from reward_service import guards, normalise, sections
-from reward_service.guards import GuardSettings
+from reward_service.text import guards, sections
+from reward_service.text import normaliser as normalise
+from reward_service.text.guards import GuardSettings
 
 
 def test_prices_are_there_by_name() -> None:
@@ -39,7 +40,7 @@ def test_a_changed_constant_changes_what_it_belongs_to(monkeypatch: pytest.Monke
 
 
 def test_the_digest_is_the_same_in_every_process() -> None:
-    code = "from judges import constants; from reward_service import guards; print(constants.digest(guards))"
+    code = "from judges import constants; from reward_service.text import guards; print(constants.digest(guards))"
     seen = {
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True

@@ -123,7 +123,7 @@ def test_a_service_that_is_away_for_a_moment_costs_no_line_and_one_file_has_one_
 def test_fingerprint_and_its_document() -> None:
     short = run("fingerprint").stdout.splitlines()
     document = json.loads(run("fingerprint", "--document").stdout)
-    from reward_service.fingerprint import of_profile
+    from reward_service.profiles.fingerprint import of_profile
 
     assert short[0] == of_profile(document)
     assert short[1].startswith("profile:text|")

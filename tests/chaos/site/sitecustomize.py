@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from reward_service import registry
+from reward_service.components import registry
 
 _MODULE = "tests.chaos.components"
 registry.COMPONENTS |= {

@@ -1,0 +1,115 @@
+"""`reward-service check`: load everything, score the canary pairs, say what is wrong and how to mend it.
+
+The canaries are 50 pairs whose raw component values are committed per component, version and settings.
+Numbers that move without a new version are an error here and in the tests: a cached or pinned score would
+otherwise change its meaning unnoticed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib import resources
+from typing import Any
+
+import orjson
+
+from reward_service.components.registry import row
+from reward_service.contracts import ComponentError, Pair
+from reward_service.errors import ServiceError
+from reward_service.observability.logs import configure_logs
+from reward_service.profiles import fingerprint
+from reward_service.profiles.profile import load
+from reward_service.scoring.engine import Engine
+from reward_service.scoring.profile_scorer import BoundComponent
+from reward_service.settings import Settings
+
+TOLERANCE = 1e-5
+"""Float32 encoders differ by about 1e-6 between processors; exact components by nothing."""
+_FOLDER = resources.files("reward_service.components") / "canaries"
+
+
+def pairs() -> list[Pair]:
+    """The canary pairs: written for this purpose, every kind of error and style."""
+    lines = (_FOLDER / "pairs.jsonl").read_bytes().splitlines()
+    return [Pair(**orjson.loads(line)) for line in lines]
+
+
+def expected() -> dict[str, Any]:
+    """``{"<component>.v<version>:<settings>": [[value, ...] per pair]}``."""
+    found: dict[str, Any] = orjson.loads((_FOLDER / "expected.json").read_bytes())
+    return found
+
+
+def key_of(name: str, version: object, settings: object) -> str:
+    """Under which key a component's expected values are stored."""
+    return f"{name}.v{version}:{fingerprint.digest(settings)[:8]}"
+
+
+async def values(component: BoundComponent) -> list[list[float]]:
+    """Raw values of all canaries. Raises `ComponentError` for the first that has none."""
+    deadline = time.monotonic() + 300
+    wanted = [pair if component.uses_prior else pair._replace(prior=None) for pair in pairs()]
+    return [list((await future).values.values()) for future in component.runner.submit(wanted, deadline)]
+
+
+def differences(got: list[list[float]], want: list[list[float]]) -> list[int]:
+    """Indices of the canaries whose values moved."""
+    return [
+        i
+        for i, (a, b) in enumerate(zip(got, want, strict=True))
+        if len(a) != len(b) or any(abs(x - y) > TOLERANCE for x, y in zip(a, b, strict=True))
+    ]
+
+
+async def check(profile: str | None) -> int:
+    """Print one line per component; exit status 0 when every one loads and no canary moved, else 3."""
+    settings = Settings(profiles=tuple(part.strip() for part in profile.split(","))) if profile else Settings()
+    configure_logs(settings.model_copy(update={"log_level": "error"}))
+    wrong = 0
+    for name in settings.profiles:
+        try:
+            async with Engine(settings.model_copy(update={"profiles": (name,)})) as engine:
+                served = next(iter(engine.profiles.values()))
+                for key, component in served.components.items():
+                    verdict = await _verdict(component, load(name).components[key].settings)
+                    wrong += not verdict.startswith("ok")
+                    sys.stdout.write(f"{name:14} {key:16} {verdict}\n")
+                sys.stdout.write(f"{name:14} {served.fingerprint}\n")
+        except ServiceError as error:
+            wrong += 1
+            sys.stdout.write(f"{name:14} {error.message}\n")
+    return 3 if wrong else 0
+
+
+async def _verdict(component: BoundComponent, settings: dict[str, Any]) -> str:
+    if row(component.name).asynchronous:
+        health = component.runner.health()
+        return ("ok: " if health.get("ready") else "down: ") + str(health.get("detail", ""))
+    began = time.perf_counter()
+    try:
+        got = await values(component)
+    except ComponentError as error:
+        return f"failed: {error.message} ({error.code})"
+    took = time.perf_counter() - began
+    want = expected().get(key_of(component.name, component.document["version"], settings))
+    if want is None:
+        return f"ok: scored {len(got)} canaries in {took:.2f} s (no committed values for these settings)"
+    moved = differences(got, want)
+    if moved:
+        return f"WRONG: canaries {moved} moved; the libraries, the weights or the code have changed"
+    return f"ok: {len(got)} canaries unchanged in {took:.2f} s"
+
+
+async def write() -> None:
+    """Renew `expected.json` from the shipped profiles that run without a GPU or a server."""
+    found: dict[str, Any] = {}
+    async with Engine(Settings(profiles=("text", "embedded"))) as engine:
+        for name, served in engine.profiles.items():
+            for key, component in served.components.items():
+                settings = load(name).components[key].settings
+                at = key_of(component.name, component.document["version"], settings)
+                found[at] = [[round(v, 9) for v in vs] for vs in await values(component)]
+    lines = [f"{orjson.dumps(k).decode()}:{orjson.dumps(v).decode()}" for k, v in sorted(found.items())]
+    with open(str(_FOLDER / "expected.json"), "w", encoding="utf-8") as out:  # noqa: ASYNC230
+        out.write("{" + ",\n".join(lines) + "}\n")

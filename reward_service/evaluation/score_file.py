@@ -1,0 +1,233 @@
+"""`reward-service score`: whole files, in this process or through a running service, in bounded chunks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import httpx
+import orjson
+import stamina
+
+from reward_service.api import rendering as answers
+from reward_service.api import request_body as body
+from reward_service.api import routes
+from reward_service.api import schemas as wire
+from reward_service.errors import InvalidRequest, ServiceError
+from reward_service.observability.logs import configure_logs
+from reward_service.scoring.engine import Engine
+from reward_service.settings import Settings
+
+_CHUNK_PAIRS = 256
+_TIMEOUT_S = 600.0
+_PATIENCE_S = 60.0  # for a service that is restarting or full
+Send = Callable[[bytes], Awaitable[dict[str, Any]]]
+
+
+class Line(NamedTuple):
+    """One line of input: the JSON that is sent, and how many pairs it holds."""
+
+    number: int
+    raw: bytes
+    grouped: bool
+    pairs: int
+
+
+def read(source: str) -> list[Line]:
+    """The lines of a JSONL file or standard input. Raises `InvalidRequest` naming the line."""
+    try:
+        content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{source}: {error.strerror}.", param="IN") from None
+    return [_line(line, number) for number, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+
+
+def _line(line: bytes, number: int) -> Line:
+    dumps: Callable[[Any], bytes] = orjson.dumps
+    try:
+        entry = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        try:  # a lone surrogate: the service makes that item null, so it is passed on as it is
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            raise InvalidRequest(f"Line {number} is not JSON: {error.msg}.", param="IN") from None
+        dumps = _ascii
+    if not isinstance(entry, dict) or not ({"candidate", "candidates"} & entry.keys()):
+        raise InvalidRequest(f"Line {number}: needs 'candidate' (an item) or 'candidates' (a group).", param="IN")
+    if entry.get("id") is None:
+        entry["id"] = f"line-{number}"
+    candidates = entry.get("candidates")
+    return Line(number, dumps(entry), "candidates" in entry, len(candidates) if isinstance(candidates, list) else 1)
+
+
+def _ascii(entry: Any) -> bytes:
+    return json.dumps(entry).encode()
+
+
+def chunks(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Lines in requests of about `_CHUNK_PAIRS` pairs, in the order of the file."""
+    chunk: list[Line] = []
+    size = 0
+    for line in lines:
+        if chunk and size + line.pairs > _CHUNK_PAIRS:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(line)
+        size += line.pairs
+    if chunk:
+        yield chunk
+
+
+def request_body(chunk: Sequence[Line], common: dict[str, Any]) -> bytes:
+    """The body of one request."""
+    items = b",".join(line.raw for line in chunk if not line.grouped)
+    groups = b",".join(line.raw for line in chunk if line.grouped)
+    rest = orjson.dumps(common)[1:]
+    return b'{"items":[' + items + b'],"groups":[' + groups + b"]" + (b"," if len(common) else b"") + rest
+
+
+def _by_line(error: ServiceError, chunk: Sequence[Line]) -> ServiceError:
+    """The same error, in terms of the file rather than of the request that a part of it became."""
+    found = re.match(r"(items|groups)\[(\d+)\]", error.param or "")
+    if found is None:
+        return error
+    lines = [line.number for line in chunk if line.grouped == (found[1] == "groups")]
+    where = f"Line {lines[int(found[2])]}" if int(found[2]) < len(lines) else "A line"
+    field = (error.param or "")[found.end() :].lstrip(".")
+    message = error.message.replace(str(error.param), field or "the entry", 1)
+    return ServiceError(f"{where}: {message}", code=error.code, param=error.param, details=error.details)
+
+
+@contextlib.contextmanager
+def _opened(output: str) -> Iterator[IO[bytes]]:
+    """The output, under its own name only when it is complete: it may be the input, or the last good result.
+
+    Raises `InvalidRequest` when it cannot be written.
+    """
+    if output == "-":
+        yield sys.stdout.buffer
+        return
+    path = Path(output)
+    special = path.exists() and not path.is_file()  # /dev/stdout, a pipe: nothing can take its place
+    partial = path if special else Path(f"{output}.partial")
+    try:
+        with partial.open("wb") as out:
+            yield out
+        if not special:
+            partial.replace(path)
+    except (TimeoutError, ConnectionError):  # no fault of the file's
+        raise
+    except OSError as error:
+        raise InvalidRequest(f"{output}: {error.strerror}.", param="--output") from None
+    finally:
+        if not special and partial.is_file() and not partial.stat().st_size:
+            partial.unlink()
+
+
+async def score(
+    lines: Sequence[Line], output: str, *, profile: str | None, url: str | None, pin: str | None, detail: str
+) -> int:
+    """Score all lines, write one result per line of input, the signature to stderr; the number of null rewards."""
+    nulls = done = 0
+    signature = "no pairs, so nothing was scored"
+    wanted = {"profile": profile if url else None, "fingerprint": pin, "detail": detail, "timeout_s": _TIMEOUT_S}
+    common = {key: value for key, value in wanted.items() if value is not None}
+    with _opened(output) as out:
+        async with _remote(url) if url else _here(profile) as send:
+            for chunk in chunks(lines):
+                try:
+                    answer = await send(request_body(chunk, common))
+                except ServiceError as error:
+                    raise _by_line(error, chunk) from None
+                common["fingerprint"] = answer["fingerprint"]  # one file, one reward function
+                signature = answer["signature"]
+                singles, groups = iter(answer["results"]), iter(answer["groups"])
+                written = [next(groups if line.grouped else singles) for line in chunk]
+                for entry in written:
+                    out.write(orjson.dumps({**entry, "fingerprint": answer["fingerprint"]}) + b"\n")
+                nulls += sum(r["reward"] is None for e in written for r in e.get("results", [e]))
+                done += len(written)
+                if sys.stderr.isatty():
+                    sys.stderr.write(f"\r{done}/{len(lines)} {'#' * (30 * done // len(lines)):30}")
+    sys.stderr.write("\n" * sys.stderr.isatty() + signature + "\n")
+    return nulls
+
+
+@contextlib.asynccontextmanager
+async def _here(profile: str | None) -> AsyncIterator[Send]:
+    os.environ.setdefault("REWARD_LOG_LEVEL", "warning")
+    settings = Settings(profiles=(profile,)) if profile else Settings()
+    configure_logs(settings)
+    async with Engine(settings) as engine:
+
+        async def send(raw: bytes) -> dict[str, Any]:
+            data, broken = body.parse(raw)
+            wanted = body.validate(wire.ScoreRequest, data)
+            served = engine.served(wanted.profile)
+            engine.check_pin(served, wanted.fingerprint)
+            items, bounds = routes.build_items(wanted, broken, sys.maxsize)
+            scored = await engine.score(served, items, deadline=time.monotonic() + _TIMEOUT_S, hold=True)
+            made = {"fingerprint": served.fingerprint, "signature": served.signature}
+            return {**made, **answers.results_and_groups(wanted, scored, bounds)}
+
+        yield send
+
+
+@contextlib.asynccontextmanager
+async def _remote(url: str) -> AsyncIterator[Send]:
+    if not url.startswith(("http://", "https://")):
+        raise InvalidRequest("The service's address begins with http:// or https://.", param="--url")
+    if "@" in url:
+        raise InvalidRequest("Give the key in REWARD_CLIENT_API_KEY; errors show the address.", param="--url")
+    key = os.environ.get("REWARD_CLIENT_API_KEY")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_S, headers=headers) as client:
+        reached = False  # a wrong address is told at once, a service that goes away is waited for
+
+        async def post(raw: bytes) -> dict[str, Any]:
+            nonlocal reached
+            try:
+                response = await client.post("/score", content=raw, headers={"Content-Type": "application/json"})
+            except httpx.HTTPError as error:
+                kind = _Again if reached else ServiceError
+                raise kind(f"{url} does not answer ({type(error).__name__}).", code="unreachable") from None
+            reached = True
+            status = response.status_code
+            again = status in (408, 429) or (status >= 500 and status != 501)
+            try:
+                answer: dict[str, Any] = orjson.loads(response.content)
+                if status == 200:
+                    return answer
+                problem = answer["error"]
+                message, code, param = problem["message"], problem["code"], problem["param"]
+                if status == 401:
+                    message += " Here the key comes from REWARD_CLIENT_API_KEY."
+                elif code == "not_found":
+                    message += " Give --url without a path."
+            except (ValueError, KeyError, TypeError):
+                message = f"{url} answered {status} and not in this service's form; is a proxy in between?"
+                code, param = "unreachable", None
+            raise (_Again if again else ServiceError)(message, code=code, param=param)
+
+        def tell(details: stamina.instrumentation.RetryDetails) -> None:
+            sys.stderr.write(f"{details.caused_by} Trying again in {details.wait_for:.1f} s.\n")
+
+        async def send(raw: bytes) -> dict[str, Any]:
+            stamina.instrumentation.set_on_retry_hooks([tell])
+            async for attempt in stamina.retry_context(on=_Again, attempts=10, timeout=_PATIENCE_S):
+                with attempt:
+                    return await post(raw)
+            raise AssertionError("unreachable")
+
+        yield send
+
+
+class _Again(ServiceError):
+    """What another attempt may mend."""

@@ -1,0 +1,316 @@
+"""From items to scored items: prepare texts, look up, compute what is missing, compose.
+
+This is the whole of a request below HTTP, and the only place that decides what a missing component
+means for a reward. Every failure of one item or component is data here; an exception that leaves
+`Scorer.score` concerns the request as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from judges.base import Judgement
+from reward_service.caching.base import CacheKey, ScoreCache, pair_digest, text_digest
+from reward_service.contracts import ComponentError, Outcome, Pair, Runner
+from reward_service.observability.telemetry import Telemetry
+from reward_service.profiles.profile import Profile
+from reward_service.scoring.composite import Composite, compose
+from reward_service.scoring.single_flight import Flights, Wanted
+from reward_service.text import guards, sections
+from reward_service.text.normaliser import Normalised, normalise
+
+_YIELD_EVERY = 64, 20_000  # items, or characters of candidates, between two chances for other requests to run
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One pair to score. `fault` marks an item whose text could not even be decoded."""
+
+    id: str | None
+    candidate: str
+    reference: str
+    prior: str | None = None
+    fault: ComponentError | None = None
+    where: str = ""
+    """Its place in the request, for errors that name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The answer to one item, in memory."""
+
+    id: str | None
+    composite: Composite
+    cache: str
+    verdict: Judgement | None = None
+    """The first judgement among the outcomes, with evidence offsets into the scored texts."""
+    texts: Prepared | None = None
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """The verdict with evidence offsets into the original texts; worked out only where it is shown."""
+        return _to_originals(self.verdict, self.texts) if self.verdict and self.texts else None
+
+
+class BoundComponent(NamedTuple):
+    """A component as this process runs it; shared by every profile with the same fingerprint."""
+
+    name: str
+    fingerprint: str
+    document: Mapping[str, object]
+    runner: Runner
+    uses_prior: bool
+    determinism: str
+
+    @property
+    def permanent(self) -> bool:
+        """First verdict: the stored value is the value from then on, so it never expires."""
+        return self.determinism == "first_verdict"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedProfile:
+    """A profile with its components built, and the fingerprint that a trainer pins."""
+
+    profile: Profile
+    components: Mapping[str, BoundComponent]
+    document: Mapping[str, object]
+    fingerprint: str
+    signature: str
+
+
+class Prepared(NamedTuple):
+    """One distinct pair: its texts, normalised and cut to the scored section, and where its values are."""
+
+    candidate: Normalised
+    reference: Normalised
+    keys: Mapping[str, CacheKey]
+    """Cache key by component key of the profile."""
+
+
+class Timings:
+    """Milliseconds by component, and in all, of one request."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.components: dict[str, float] = {}
+        self.queue_ms = 0.0
+        """Until the pairs were admitted."""
+
+    @property
+    def total_ms(self) -> float:
+        return 1e3 * (time.perf_counter() - self.started)
+
+
+class _Turns:
+    """Lets other requests run every so often while many or long texts are worked through."""
+
+    def __init__(self) -> None:
+        self._items = self._characters = 0
+
+    async def taken(self, characters: int) -> None:
+        """Before the next item is worked on, which has so many characters."""
+        self._items += 1
+        self._characters += characters
+        if self._items >= _YIELD_EVERY[0] or self._characters >= _YIELD_EVERY[1]:
+            self._items = self._characters = 0
+            await asyncio.sleep(0)
+
+
+class Scorer:
+    """Scores items with one profile. Holds no state of its own: a reward depends on its item alone."""
+
+    def __init__(
+        self, served: ServedProfile, cache: ScoreCache, flights: Flights, telemetry: Telemetry, max_text_chars: int
+    ) -> None:
+        self.served = served
+        self.profile = served.profile
+        self._cache = cache
+        self._flights = flights
+        self._telemetry = telemetry
+        self._max_text_chars = max_text_chars
+
+    async def score(self, items: Sequence[Item], deadline: float, timings: Timings | None = None) -> list[Scored]:
+        """One `Scored` per item, in order. `deadline` is `time.monotonic()` seconds."""
+        prepared, work = await self._prepare(items)
+        known = await self._look_up(work)
+        fresh = await self._compute({k: v for k, v in work.items() if k not in known}, deadline, timings)
+        return await self._compose(items, prepared, known, fresh)
+
+    async def _prepare(
+        self, items: Sequence[Item]
+    ) -> tuple[list[Prepared | ComponentError], dict[CacheKey, tuple[str, Pair]]]:
+        """Texts once per distinct text, keys once per distinct pair; what cannot be scored is an error in its place."""
+        texts: dict[tuple[str, str], Normalised | ComponentError] = {}
+        digests: dict[str, bytes] = {}
+        turns = _Turns()
+        pairs: dict[tuple[str, str, str | None], Prepared | ComponentError] = {}
+        work: dict[CacheKey, tuple[str, Pair]] = {}
+        prepared: list[Prepared | ComponentError] = []
+        for item in items:
+            if item.fault is not None:
+                prepared.append(item.fault)
+                continue
+            identity = (item.candidate, item.reference, item.prior)
+            await turns.taken(len(item.candidate))
+            if identity not in pairs:
+                pairs[identity] = self._prepare_pair(identity, texts, digests, work)
+            prepared.append(pairs[identity])
+        return prepared, work
+
+    def _prepare_pair(
+        self,
+        identity: tuple[str, str, str | None],
+        texts: dict[tuple[str, str], Normalised | ComponentError],
+        digests: dict[str, bytes],
+        work: dict[CacheKey, tuple[str, Pair]],
+    ) -> Prepared | ComponentError:
+        chosen: list[Normalised | None] = []
+        for role, text in zip(("candidate", "reference", "prior"), identity, strict=True):
+            if text is None:
+                chosen.append(None)
+                continue
+            memo = (text, role)  # a section is chosen, or missed, in its own way for each role
+            if memo not in texts:
+                texts[memo] = self._prepare_text(text, role)
+            found = texts[memo]
+            if isinstance(found, ComponentError):
+                return found
+            if role == "reference" and not any(map(str.isalnum, found.text)):  # "___" is what de-identification leaves
+                return ComponentError("empty_reference", "The reference has no text to compare with.")
+            chosen.append(found)
+        candidate, reference, prior = chosen
+        assert candidate is not None
+        assert reference is not None
+        c, r = _digest(candidate.text, digests), _digest(reference.text, digests)
+        plain = pair_digest(c, r, None)
+        with_prior = plain if prior is None else pair_digest(c, r, _digest(prior.text, digests))
+        keys = {}
+        for key, component in self.served.components.items():
+            looked_up = f"{component.fingerprint}:{with_prior if component.uses_prior else plain}"
+            keys[key] = looked_up
+            if looked_up not in work:
+                earlier = prior.text if prior is not None and component.uses_prior else None
+                work[looked_up] = (key, Pair(candidate.text, reference.text, earlier))
+        return Prepared(candidate, reference, keys)
+
+    def _prepare_text(self, text: str, role: str) -> Normalised | ComponentError:
+        if len(text) > self._max_text_chars:
+            return ComponentError(
+                "text_too_long",
+                f"The {role} has {len(text)} characters; the limit is {self._max_text_chars} (REWARD_MAX_TEXT_CHARS).",
+            )
+        norm = normalise(text, self.profile.normaliser)
+        scope = self.profile.sections.scope
+        if scope == "all":
+            return norm
+        section = sections.select(norm.text, scope)
+        if section is not None:
+            return norm.cut(section[1], section[1] + len(section[0]))
+        if role == "candidate":
+            return norm.cut(0, 0)  # it says nothing where it is asked: empty
+        if role == "prior" or self.profile.sections.when_reference_lacks == "all":
+            return norm
+        return ComponentError("section_missing", f"The reference has no {scope} section, which this profile scores.")
+
+    async def _look_up(self, work: Mapping[CacheKey, tuple[str, Pair]]) -> dict[CacheKey, Outcome]:
+        """One batched look-up for all components of all items."""
+        keys = list(work)
+        found = await self._cache.get_many(keys) if keys else []
+        return {key: outcome for key, outcome in zip(keys, found, strict=True) if outcome is not None}
+
+    async def _compute(
+        self, work: Mapping[CacheKey, tuple[str, Pair]], deadline: float, timings: Timings | None
+    ) -> dict[CacheKey, Outcome | ComponentError]:
+        """Fan out by component, join what is already being computed, wait until all is done or time is up."""
+        began = time.perf_counter()
+        components = self.served.components
+        wanted = [
+            Wanted(key, pair, components[name].runner, components[name].permanent) for key, (name, pair) in work.items()
+        ]
+        results: dict[CacheKey, Outcome | ComponentError] = {}
+        ended: dict[str, float] = {}
+        for (key, (name, _)), landed in zip(work.items(), await self._flights.run(wanted, deadline), strict=True):
+            results[key] = landed.outcome
+            ended[name] = max(landed.at, ended.get(name, began))
+        for name, at in ended.items():
+            self._telemetry.latency.labels("component", name).observe(at - began)
+            if timings is not None:
+                timings.components[name] = round(1e3 * (at - began), 3)
+        return results
+
+    async def _compose(
+        self,
+        items: Sequence[Item],
+        prepared: Sequence[Prepared | ComponentError],
+        known: Mapping[CacheKey, Outcome],
+        fresh: Mapping[CacheKey, Outcome | ComponentError],
+    ) -> list[Scored]:
+        memo: dict[int, Scored] = {}
+        scored: list[Scored] = []
+        turns = _Turns()
+        for item, ready in zip(items, prepared, strict=True):
+            await turns.taken(len(item.candidate))
+            if id(ready) not in memo:  # identical pairs share one Prepared, and so one answer
+                memo[id(ready)] = self._compose_one(ready, known, fresh)
+            answer = memo[id(ready)]
+            scored.append(replace(answer, id=item.id))
+        return scored
+
+    def _compose_one(
+        self,
+        ready: Prepared | ComponentError,
+        known: Mapping[CacheKey, Outcome],
+        fresh: Mapping[CacheKey, Outcome | ComponentError],
+    ) -> Scored:
+        if isinstance(ready, ComponentError):
+            nothing = dict.fromkeys(self.profile.components)
+            return Scored(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ("item",), ()), "none")
+        outcomes = {key: known.get(at) or fresh[at] for key, at in ready.keys.items()}
+        # A sentinel's notes have no say: its outcome may be missing, and a reward must not depend on that.
+        weighted = (outcomes[key] for key, spec in self.profile.components.items() if spec.weight)
+        notes = [note for outcome in weighted if isinstance(outcome, Outcome) for note in outcome.notes]
+        verdict = guards.inspect(ready.candidate, ready.reference, self.profile.guards, notes=notes)
+        composite = compose(self.profile, outcomes, verdict)
+        if notes:
+            composite = replace(composite, flags=tuple(dict.fromkeys((*composite.flags, *notes))))
+        judged = (o.judgement for o in outcomes.values() if isinstance(o, Outcome) and o.judgement is not None)
+        hits = sum(at in known for at in ready.keys.values())
+        cache = "hit" if hits == len(ready.keys) else "partial" if hits else "miss"
+        return Scored(None, composite, cache, next(judged, None), ready)
+
+    def count(self, scored: Sequence[Scored]) -> None:
+        """Enter what is answered into the metrics; what was tried again before counts once."""
+        name = self.profile.name
+        for composite in (one.composite for one in scored):
+            self._telemetry.items.labels(name, composite.status).inc()
+            if composite.reward is not None:
+                self._telemetry.reward.labels(name).observe(composite.reward)
+            for key, error in composite.missing.items():
+                self._telemetry.missing.labels(key, error.code).inc()
+            for flag in composite.flags:
+                self._telemetry.flags.labels(flag).inc()
+
+
+def _digest(text: str, digests: dict[str, bytes]) -> bytes:
+    found = digests.get(text)
+    if found is None:
+        found = digests[text] = text_digest(text)
+    return found
+
+
+def _to_originals(judgement: Judgement, ready: Prepared) -> Judgement:
+    """The same verdict with evidence offsets into the texts as they were sent."""
+
+    def sent(text: Normalised, span: tuple[int, int] | None) -> tuple[int, int] | None:
+        return None if span is None else text.to_original(*span)
+
+    evidence = (
+        e._replace(candidate=sent(ready.candidate, e.candidate), reference=sent(ready.reference, e.reference))
+        for e in judgement.evidence
+    )
+    return replace(judgement, evidence=tuple(evidence))

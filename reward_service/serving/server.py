@@ -1,0 +1,242 @@
+"""Starts the HTTP server: address checks, limits of the operating system, drain on SIGTERM, exit status.
+
+One process serves by itself; several are kept by `supervisor.py`. After SIGTERM `/ready` is red, requests are
+still accepted for `drain_delay_s` so that a load balancer can look elsewhere, and what is in flight is finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+from uvicorn.loops.auto import auto_loop_factory
+
+from reward_service.api.app import create_app
+from reward_service.api.auth import require_safe_address
+from reward_service.contracts import ComponentError
+from reward_service.errors import ConfigurationError
+from reward_service.observability.logs import configure_logs, say
+from reward_service.scoring.engine import Engine
+from reward_service.serving import supervisor
+from reward_service.serving.http_protocol import Protocol
+from reward_service.settings import Settings, unknown_variables
+from reward_service.workers.placement import model_processes
+from reward_service.workers.remote_process import ModelProcess
+
+log = structlog.get_logger("reward_service.serving.server")
+
+_LAST_WORDS_S = 1.5  # of the grace time: for telling whom it cuts off, and for closing
+_KEEP_ALIVE_S = 75  # longer than common clients' pools keep a connection idle
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal; 0 after the drain, 1 when one of several HTTP processes had to be killed for it.
+
+    Raises `ConfigurationError` when it cannot start.
+    """
+    require_safe_address(settings.host, settings.api_keys, settings.insecure)
+    configure_logs(settings)
+    for name, hint in unknown_variables():
+        log.warning("unknown_setting", name=name, hint=hint)
+    raise_file_limit()
+    with contextlib.ExitStack() as cleanup:
+        sockets: str | None = None
+        if settings.workers > 1 or settings.model_process:
+            sockets = cleanup.enter_context(_private_directory("reward-"))
+            for process in _model_processes(settings, sockets):
+                cleanup.callback(process.stop, _LAST_WORDS_S)  # its callers have been served by then
+        listener = cleanup.enter_context(_listen(settings))
+        host, port = listener.getsockname()[:2]
+        announcement = f"reward-service listening on http://{f'[{host}]' if ':' in host else host}:{port}"
+        if settings.workers == 1:
+            _run_loop(settings, sockets, listener, lambda event: say(announcement) if event == "up" else None)
+            return 0
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = cleanup.enter_context(_private_directory("reward-metrics-"))
+        return supervisor.supervise(
+            settings.workers,
+            supervisor.Job(serve_in_child, (settings, sockets, listener)),
+            grace_s=settings.shutdown_grace_s,
+            on_up=lambda: say(announcement),
+            on_stop=listener.close,
+        )
+
+
+def _model_processes(settings: Settings, sockets: str) -> list[ModelProcess]:
+    """Started. Raises `ConfigurationError`."""
+    try:
+        processes = model_processes(settings, sockets)
+        for process in processes:
+            process.start()
+    except ComponentError as error:
+        raise ConfigurationError(f"{error.message} (TMPDIR says where sockets are made).") from None
+    return processes
+
+
+def serve_in_child(
+    settings: Settings, sockets: str | None, listener: socket.socket, report: Callable[[str], None]
+) -> None:
+    """What one of several HTTP processes does; `report` receives ``up`` and ``ready``."""
+    configure_logs(settings)
+    raise_file_limit()
+    _run_loop(settings, sockets, listener, report)
+
+
+def _run_loop(settings: Settings, sockets: str | None, listener: socket.socket, report: Callable[[str], None]) -> None:
+    # A component computing in a thread keeps the interpreter for this long whenever the event loop wants it; with the
+    # default of 5 ms, a few hundred requests a second would wait for that alone.
+    sys.setswitchinterval(0.0005)
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(_serve(settings, sockets, listener, report))
+
+
+async def _serve(
+    settings: Settings, sockets: str | None, listener: socket.socket, report: Callable[[str], None]
+) -> None:
+    engine = Engine(settings, sockets=sockets)
+    app = create_app(settings, engine)
+    server = Server(
+        uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            backlog=settings.backlog,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            server_header=False,
+            proxy_headers=False,
+        ),
+        engine,
+        settings,
+    )
+    app.state.on_loaded = lambda: report("ready")
+    app.state.on_fatal = server.stop
+    app.state.time_left = server.time_left
+    report("up")
+    await server.serve(sockets=[listener])
+    if app.state.fatal:
+        raise app.state.fatal
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with a drain: it would stop accepting at once, and end with the signal's status."""
+
+    def __init__(self, config: uvicorn.Config, engine: Engine, settings: Settings) -> None:
+        super().__init__(config)
+        self._engine = engine
+        self._grace_s = settings.shutdown_grace_s
+        self._delay_s = min(settings.drain_delay_s, settings.shutdown_grace_s / 2)
+        self._end: float | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.drain)
+        loop.add_signal_handler(signal.SIGINT, self.interrupt)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)  # what is left to do is short; let it finish
+
+    def drain(self) -> None:
+        """SIGTERM: say at once that this process is leaving, stop accepting a little later."""
+        if self._end is None:
+            log.info("draining", accepting_for_s=self._delay_s, grace_s=self._grace_s)
+            self._end = time.monotonic() + self._grace_s
+            self._engine.closing = True
+            asyncio.get_running_loop().call_later(self._delay_s, self.stop)
+
+    def interrupt(self) -> None:
+        """SIGINT: no delay; a second one does not wait for what is in flight either."""
+        self.force_exit = self.should_exit
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop accepting now, finish what is in flight."""
+        self._engine.closing = True
+        self._end = self._end or time.monotonic() + self._grace_s
+        self.should_exit = True
+
+    def time_left(self) -> float:
+        """Seconds of the grace time."""
+        return self._grace_s if self._end is None else max(0.0, self._end - time.monotonic())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but whoever has connected is heard: it would reset connections with no request yet."""
+        loop, waiting = asyncio.get_running_loop(), []
+        for listener in sockets or ():
+            with contextlib.suppress(OSError):  # until none is left
+                while True:
+                    waiting.append(listener.accept()[0])
+        for server in self.servers:
+            server.close()
+        for connection in waiting:
+            with contextlib.suppress(OSError):
+                await loop.connect_accepted_socket(self._protocol, connection)
+        heard_by = loop.time() + min(_LAST_WORDS_S, self.time_left() / 2)
+        for unheard in self.server_state.connections.copy():
+            while unheard.cycle is None and loop.time() < heard_by:  # type: ignore[union-attr]  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        self.config.timeout_graceful_shutdown = max(0.1, self.time_left() - _LAST_WORDS_S)  # type: ignore[assignment]
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        state = self.lifespan.state
+        return Protocol(config=self.config, server_state=self.server_state, app_state=state)
+
+
+@contextlib.contextmanager
+def _private_directory(prefix: str) -> Iterator[str]:
+    """A temporary directory of mode 0700, removed even while a process that is just ending still writes to it."""
+    directory = tempfile.mkdtemp(prefix=prefix)
+    try:
+        yield directory
+    finally:
+        for _ in range(20):
+            shutil.rmtree(directory, ignore_errors=True)
+            if not os.path.exists(directory):
+                break
+            time.sleep(0.1)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another REWARD_PORT, or 0 for "
+            "a free one.",
+            param="port",
+        ) from None
+    listener.listen(settings.backlog)
+    return listener
+
+
+def raise_file_limit() -> None:
+    """Thousands of trainers' connections arrive at once: use all the file descriptors that are allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 1 << 20
+    wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+__all__: list[Any] = ["Server", "raise_file_limit", "run", "serve_in_child"]

@@ -1,0 +1,115 @@
+"""Chooses how each component runs: by its declared cost, and by what the settings offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, cast
+
+from reward_service.caching.base import MemoryCache, ScoreCache
+from reward_service.caching.redis import RedisCache
+from reward_service.components.registry import build, row
+from reward_service.contracts import AsyncJudge, PairMetric, Runner
+from reward_service.errors import ConfigurationError
+from reward_service.observability.telemetry import Telemetry
+from reward_service.profiles.fingerprint import digest
+from reward_service.profiles.profile import load
+from reward_service.settings import Settings
+from reward_service.workers.batcher import BatchLimits
+from reward_service.workers.judge import JudgeRunner
+from reward_service.workers.pair_computer import ArtefactCache
+from reward_service.workers.process_pool import PoolRunner
+from reward_service.workers.remote_client import SocketWorker
+from reward_service.workers.remote_process import ModelProcess, WorkerConfig, component_identity
+from reward_service.workers.replicas import Replicas
+from reward_service.workers.thread import InlineRunner, ThreadWorker
+
+
+def make_cache(settings: Settings) -> ScoreCache:
+    """The score cache that the settings ask for."""
+    url = settings.cache_url.get_secret_value()
+    if url.startswith("memory:"):
+        return MemoryCache(settings.cache_memory_bytes)
+    if url.startswith(("redis:", "rediss:", "unix:")):
+        memory = MemoryCache(settings.cache_memory_bytes)
+        return RedisCache(url, memory, ttl_s=settings.cache_ttl_s, namespace=settings.cache_namespace)
+    raise ConfigurationError("REWARD_CACHE_URL starts with memory://, redis:// or rediss://.", param="cache_url")
+
+
+@cache
+def _shared_artefacts(max_bytes: int) -> ArtefactCache:
+    """One bound for the small artefacts of all components in a process."""
+    return ArtefactCache(max_bytes)
+
+
+def make_runner(
+    name: str,
+    component_settings: Mapping[str, object],
+    component: Any,
+    settings: Settings,
+    telemetry: Telemetry,
+    sockets: str | None = None,
+) -> Runner:
+    """The runner for a component that was just built; with `sockets`, models run in `model_processes`."""
+    observe = telemetry.observer(name)
+    if row(name).asynchronous:
+        return JudgeRunner(cast(AsyncJudge, component), observe)
+    factory = _factory(name, component_settings)
+    artefacts = _shared_artefacts(settings.artefact_bytes)
+    queue = _queue(settings)
+    match component.cost:
+        case "inline":
+            return InlineRunner(factory, artefacts, limits=BatchLimits(min(32, queue), 50_000, queue), observe=observe)
+        case "pool" if not settings.pool_workers:
+            limits = BatchLimits(min(32, queue), 50_000, queue)
+            return InlineRunner(factory, artefacts, inline_characters=6_000, limits=limits, observe=observe)
+        case "pool":
+            limits = BatchLimits(min(32, queue), 100_000, queue)
+            return PoolRunner(factory, artefacts, processes=settings.pool_workers, limits=limits, observe=observe)
+        case _:
+            workers: list[Runner] = []
+            for config in _configs(name, component_settings, settings, sockets or ""):
+                if sockets is not None:
+                    workers.append(SocketWorker(config, identity=component_identity(component), observe=observe))
+                else:
+                    cache = ArtefactCache(config.artefact_bytes)
+                    workers.append(ThreadWorker(config.factory, cache, limits=config.limits, observe=observe))
+            return workers[0] if len(workers) == 1 else Replicas(workers)
+
+
+def model_processes(settings: Settings, sockets: str) -> list[ModelProcess]:
+    """The model worker processes that the enabled profiles need, not started yet.
+
+    Whoever outlives the HTTP processes starts them, so that none of those takes a worker with it when it dies.
+    Raises `ConfigurationError` for a component that cannot be built.
+    """
+    found: dict[str, WorkerConfig] = {}
+    for profile in map(load, settings.profiles):
+        for spec in profile.components.values():
+            wanted = settings.for_component(spec.component, spec.settings)
+            if not row(spec.component).asynchronous and cast(PairMetric, build(spec.component, wanted)).cost == "model":
+                found |= {config.path: config for config in _configs(spec.component, wanted, settings, sockets)}
+    return [ModelProcess(config) for config in found.values()]
+
+
+def _configs(
+    name: str, component_settings: Mapping[str, object], settings: Settings, sockets: str
+) -> Iterator[WorkerConfig]:
+    """What each worker of a model component is made of: one for each device, if it is a component that has one."""
+    limits = BatchLimits(pairs=settings.batch_items, queue=_queue(settings))
+    stem = f"{name}-{digest(dict(component_settings))[:12]}"
+    for i, device in enumerate(settings.device if "device" in component_settings else ("",)):
+        own = {**component_settings, "device": device} if device else component_settings
+        yield WorkerConfig(
+            _factory(name, own), str(Path(sockets) / f"{stem}-{i}.sock"), settings.embedding_bytes, limits
+        )
+
+
+def _factory(name: str, component_settings: Mapping[str, object]) -> Callable[[], PairMetric]:
+    return cast("partial[PairMetric]", partial(build, name, dict(component_settings)))
+
+
+def _queue(settings: Settings) -> int:
+    # The engine admits; a runner's queue only has to hold all that, and as much again that nobody awaits any more.
+    return 2 * settings.workers * max(settings.queue_items, settings.max_items, settings.batch_items)

@@ -1,0 +1,164 @@
+"""The runner for components that are plain Python and slow (the rules judge): what is large goes to processes.
+
+Processes are started when there is work for them and replaced when one dies or hangs, so neither costs
+more than a repeated chunk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.workers.batcher import BatchLimits, MicroBatcher, Observe
+from reward_service.workers.pair_computer import ArtefactCache, PairComputer, Result
+from reward_service.workers.thread import Factory, characters, load_error, settled
+
+log = logging.getLogger(__name__)
+
+
+class PoolRunner:
+    """A `Runner` for components of cost ``pool``.
+
+    Submissions are cut into chunks by the micro-batcher, which keeps pairs with the same reference
+    together. Each process builds the component once and keeps its own artefacts.
+    """
+
+    def __init__(
+        self,
+        factory: Factory,
+        cache: ArtefactCache,
+        *,
+        processes: int,
+        artefact_bytes: int = 64 * 2**20,
+        inline_characters: int = 6_000,
+        hang_s: float = 60.0,
+        limits: BatchLimits | None = None,
+        observe: Observe | None = None,
+    ) -> None:
+        """`cache` serves the inline path, `artefact_bytes` bounds each process's own.
+
+        `inline_characters`: the most a submission may have in all and still run on the event loop; the
+        default keeps a component of 1 ms a pair under 10 ms. A chunk that takes `hang_s` has hung.
+        """
+        self._factory = factory
+        self._cache = cache
+        self._processes = processes
+        self._artefact_bytes = artefact_bytes
+        self._inline_characters = inline_characters
+        self._hang_s = hang_s
+        self._inline: PairComputer | None = None
+        self._pool: ProcessPoolExecutor | None = None
+        self._restarts = 0
+        self._artefacts: dict[int, dict[str, int]] = {}
+        self._batcher = MicroBatcher(
+            self._execute,
+            limits or BatchLimits(pairs=32, characters=100_000),
+            concurrency=processes,
+            observe=observe,
+        )
+
+    async def start(self) -> None:
+        try:
+            self._inline = PairComputer(await asyncio.to_thread(self._factory), self._cache)
+        except Exception as error:
+            raise load_error(error) from error
+        self._batcher.start()
+
+    async def stop(self, grace_s: float) -> None:
+        await self._batcher.stop(grace_s)
+        if self._pool:
+            _kill(self._pool)
+
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+        small = characters(pairs, self._inline_characters) <= self._inline_characters
+        if small and self._inline and self._batcher.state == "ready" and time.monotonic() < deadline:
+            return settled(self._inline.run(pairs))
+        return self._batcher.submit(pairs, deadline)
+
+    def health(self) -> Mapping[str, object]:
+        """Readiness, queue, batches; `restarts` of the pool; artefact counters added up over its processes."""
+        artefacts = self._cache.stats()
+        for stats in self._artefacts.values():
+            artefacts = {key: artefacts[key] + stats[key] for key in artefacts}
+        return {**self._batcher.health(), "restarts": self._restarts, "artefacts": artefacts}
+
+    async def _execute(self, pairs: list[Pair]) -> list[Result]:
+        pool = self._pool = self._pool or self._start_pool(self._processes)
+        results = await self._run_in(pool, pairs)
+        if results is None:
+            if pool is self._pool:
+                self._restarts += 1
+                self._pool = None
+                self._artefacts.clear()
+            _kill(pool)
+            # All chunks of a broken pool are suspects, so each is repeated in a process of its own.
+            alone = self._start_pool(1)
+            try:
+                results = await self._run_in(alone, pairs)
+            finally:
+                _kill(alone)
+        if results is None:
+            died = ComponentError("worker_died", "the process that scored this pair died twice", retryable=True)
+            return [died] * len(pairs)
+        return results
+
+    async def _run_in(self, pool: ProcessPoolExecutor, pairs: list[Pair]) -> list[Result] | None:
+        """The results, or None if the process died or hung."""
+        work = asyncio.get_running_loop().run_in_executor
+        try:
+            async with asyncio.timeout(self._hang_s):
+                pid, stats, results = await work(pool, _run_chunk, pairs)
+        except (BrokenProcessPool, TimeoutError) as error:
+            log.warning("a pool process died or hung: %s", type(error).__name__)
+            return None
+        if pool is self._pool:
+            self._artefacts[pid] = stats
+        return results
+
+    def _start_pool(self, processes: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            processes,
+            mp_context=multiprocessing.get_context("spawn"),  # the only one that is safe beside threads
+            initializer=_initialise,
+            initargs=(self._factory, self._artefact_bytes),
+        )
+
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    # By signal first: the executor's own clean-up waits for its processes, for ever if one is stopped.
+    for process in list((pool._processes or {}).values()):
+        process.kill()
+    pool.shutdown(wait=False)  # its other chunks fail as broken, and are repeated
+
+
+_computer: PairComputer | None = None
+"""Of a pool process, which has only this one component."""
+
+
+def _initialise(factory: Factory, artefact_bytes: int) -> None:
+    global _computer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    _computer = PairComputer(factory(), ArtefactCache(artefact_bytes))
+
+
+def _exit_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _run_chunk(pairs: list[Pair]) -> tuple[int, dict[str, int], list[Result]]:
+    assert _computer is not None
+    results = _computer.run(pairs)
+    return os.getpid(), _computer.cache.stats(), results

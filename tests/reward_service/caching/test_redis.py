@@ -1,0 +1,584 @@
+"""The Redis level against a real redis-server that is killed, stopped, filled, flushed and corrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import structlog
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from judges.base import CATEGORIES, Evidence, Judgement
+from reward_service.caching.base import MemoryCache
+from reward_service.caching.codec import SCHEMA, encode
+from reward_service.caching.redis import RedisCache
+from reward_service.contracts import Outcome
+from reward_service.errors import ConfigurationError
+from reward_service.settings import Settings
+from reward_service.workers.placement import make_cache
+
+ROOT = Path(__file__).parents[3]
+SOON = 10.0
+
+
+class Server:
+    """A redis-server of our own, on a free port, without persistence."""
+
+    def __init__(self, *options: str, scheme: str = "redis", auth: str = "") -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.directory = tempfile.TemporaryDirectory()  # a replica writes a dump, which the next server would load
+        self.options = ["--save", "", "--appendonly", "no", "--dir", self.directory.name, *options]
+        self.tls = scheme == "rediss"
+        self.url = f"{scheme}://{auth}127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Server:
+        port = ["--port", "0", "--tls-port"] if self.tls else ["--port"]
+        command = ["redis-server", *port, str(self.port), *self.options]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        limit = time.monotonic() + SOON
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return self
+            assert time.monotonic() < limit, "redis-server does not start"
+            time.sleep(0.01)
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(port=self.port)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _needs_redis() -> None:
+    if shutil.which("redis-server") is None:
+        message = "redis-server is not installed (Debian: apt-get install redis-server): the Redis cache is UNTESTED"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server().start()
+    yield server
+    server.kill()
+
+
+Make = Callable[..., Awaitable[RedisCache]]
+
+
+@pytest.fixture
+async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
+    """Starts caches with empty memories, as other processes would have, and closes them."""
+    made = []
+
+    async def start(url: str = "", **options: float) -> RedisCache:
+        url = url or request.getfixturevalue("server").url
+        settings = {"timeout_s": 3.0, "lease_s": 0.6, **options}
+        cache = RedisCache(url, MemoryCache(1 << 20), ttl_s=settings.pop("ttl_s", 60), namespace="t", **settings)
+        await cache.start()
+        made.append(cache)
+        return cache
+
+    yield start
+    for cache in made:
+        await asyncio.wait_for(cache.aclose(), 3)
+
+
+def key(n: int | str) -> str:
+    return f"{'f' * 16}:{n:>040}"
+
+
+def outcome(x: float) -> Outcome:
+    return Outcome({"x": x, "y": 1 / 3}, ("note",))
+
+
+def verdict(x: float) -> Outcome:
+    counts = dict.fromkeys(CATEGORIES, 1.0)
+    evidence = (Evidence("wrong_location", "pleural_effusion", True, (0, 8), None, "left/right"),) * 6
+    return Outcome({"clinical": x}, (), Judgement(counts, counts, 2.0, evidence, {"green": x}, (), {"tokens": 81}))
+
+
+async def until(condition: Callable[[], object], limit_s: float = SOON) -> float:
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < limit_s
+        await asyncio.sleep(0.005)
+    return time.monotonic() - began
+
+
+def written(cache: RedisCache, n: int) -> Callable[[], bool]:
+    return lambda: cache.stats()["redis"]["writes"] >= n
+
+
+def counts(cache: RedisCache) -> dict[str, int]:
+    return cache.stats()["redis"]
+
+
+# -- sharing ------------------------------------------------------------------------------------------
+
+
+async def test_what_one_process_stores_another_finds_in_one_round_trip(make: Make, server: Server) -> None:
+    one, other = await make(), await make()
+    entries = [(key(n), verdict(n / 7) if n % 2 else outcome(n / 7)) for n in range(40)]
+    await one.put_many(entries)
+    await until(written(one, 40))
+    before = server.client().info("commandstats")["cmdstat_mget"]["calls"]
+    found = await other.get_many([key(n) for n in range(41)])
+    assert found == [stored for _, stored in entries] + [None]
+    assert server.client().info("commandstats")["cmdstat_mget"]["calls"] == before + 1
+    assert (counts(other)["hits"], counts(other)["misses"]) == (40, 1)
+    assert (await other.get_many([key(3)])) == [verdict(3 / 7)]  # from memory now
+    assert other.stats()["memory"]["hits"] == 1
+    assert counts(other)["hits"] == 40
+
+
+async def test_concurrent_look_ups_share_round_trips(make: Make, server: Server) -> None:
+    cache = await make()
+    before = server.client().info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
+    assert await asyncio.gather(*(cache.get_many([key(n)]) for n in range(400))) == [[None]] * 400
+    assert server.client().info("commandstats")["cmdstat_mget"]["calls"] - before <= 3
+
+
+async def test_scores_expire_and_verdicts_do_not(make: Make, server: Server) -> None:
+    cache = await make(ttl_s=100)
+    await cache.put_many([(key(1), outcome(1))])
+    await cache.put_many([(key(2), verdict(2))], permanent=True)
+    client = server.client()  # the permanent one is settled on return, and writes are in order
+    assert 99_000 < client.pttl(f"t:{SCHEMA}:{key(1)}") <= 100_000
+    assert client.pttl(f"t:{SCHEMA}:{key(2)}") == -1
+    assert {k.decode() for k in client.scan_iter()} == {f"t:{SCHEMA}:{key(1)}", f"t:{SCHEMA}:{key(2)}"}
+
+
+async def test_the_first_verdict_stays_in_every_process(make: Make) -> None:
+    one, other, third = await make(), await make(), await make()
+    await one.put_many([(key(1), verdict(0.25))], permanent=True)
+    await other.put_many([(key(1), verdict(0.75))], permanent=True)
+    assert await other.get_many([key(1)]) == [verdict(0.25)]
+    assert await third.get_many([key(1)]) == [verdict(0.25)]
+
+
+async def test_closing_writes_what_is_queued_and_gives_up_claims(make: Make) -> None:
+    for steps in range(0, 40, 4):  # at different moments of the background writes
+        one, other = await make(), await make()
+        keys = [key(f"{steps}-{n}") for n in range(1200)]
+        await one.claim([*keys, key(f"{steps}-unfinished")])
+        await one.put_many([(k, outcome(n)) for n, k in enumerate(keys)])
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await one.aclose()
+        assert None not in await other.get_many(keys)
+        assert await other.claim([key(f"{steps}-unfinished")]) == {key(f"{steps}-unfinished")}
+
+
+# -- claims -------------------------------------------------------------------------------------------
+
+
+async def test_a_claim_excludes_others_until_the_result_is_there(make: Make) -> None:
+    one, other = await make(), await make()
+    assert await one.claim([key(1), key(2)]) == {key(1), key(2)}
+    assert await other.claim([key(1), key(2), key(3)]) == {key(3)}
+    waiting = asyncio.create_task(other.wait(key(1), time.monotonic() + SOON))
+    await asyncio.sleep(1.0)  # longer than a lease: it is being renewed
+    assert not waiting.done()
+    await one.put_many([(key(1), outcome(1))])
+    assert await asyncio.wait_for(waiting, 1) == outcome(1)
+    assert counts(one)["held"] == 1
+
+
+async def test_a_claim_that_is_given_up_passes_on(make: Make) -> None:
+    one, other = await make(), await make()
+    await one.claim([key(1)])
+    await other.release([key(1)])  # not its own: no effect
+    assert await other.claim([key(1)]) == set()
+    waiting = asyncio.create_task(other.wait(key(1), time.monotonic() + SOON))
+    await one.release([key(1)])
+    assert await asyncio.wait_for(waiting, 1) is None
+    assert await other.claim([key(1)]) == {key(1)}
+    assert await other.wait(key(1), time.monotonic() + 0.05) is None  # the deadline
+
+
+async def test_what_was_stored_between_look_up_and_claim_is_not_computed_again(make: Make) -> None:
+    one, other = await make(), await make()
+    assert await other.get_many([key(1)]) == [None]
+    await one.put_many([(key(1), verdict(1))], permanent=True)
+    assert await other.claim([key(1)]) == set()
+    assert await other.wait(key(1), time.monotonic()) == verdict(1)
+
+
+WORKER = """
+import asyncio, os, sys, time
+from reward_service.caching.base import MemoryCache
+from reward_service.caching.redis import RedisCache
+from reward_service.contracts import Outcome, Pair
+from reward_service.scoring.single_flight import Flights, Wanted
+
+url, log, seconds, names = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4:]
+
+class Slow:
+    def submit(self, pairs, deadline):
+        loop = asyncio.get_running_loop()
+        with open(log, "a") as file:
+            file.writelines(f"{pair.candidate} {os.getpid()}\\n" for pair in pairs)
+        futures = [loop.create_future() for _ in pairs]
+        for future, pair in zip(futures, pairs):
+            loop.call_later(seconds, future.set_result, Outcome({"x": float(pair.candidate)}))
+        return futures
+
+async def main():
+    cache = RedisCache(url, MemoryCache(1 << 20), ttl_s=60, namespace="t", lease_s=1.5, timeout_s=5)
+    await cache.start()
+    flights = Flights(cache, orphan_grace_s=5)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    keys = [f"{'f' * 16}:{name:>040}" for name in names]
+    slow = Slow()
+    wanted = [Wanted(key, Pair(name, "reference"), slow, True) for key, name in zip(keys, names)]
+    found = [landed.outcome for landed in await flights.run(wanted, time.monotonic() + 20)]
+    assert found == [Outcome({"x": float(name)}) for name in names], (found, cache.stats(), flights.stats())
+    print("done", flush=True)
+    await cache.aclose()
+
+asyncio.run(main())
+"""
+
+
+def workers(server: Server, log: Path, seconds: float, count: int, names: list[str]) -> list[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", WORKER, server.url, str(log), str(seconds), *names]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(count)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    return started
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def test_eight_processes_compute_each_pair_once(server: Server, tmp_path: Path) -> None:
+    names = [str(n) for n in range(50)]
+    started = workers(server, tmp_path / "log", 0.3, 8, names)
+    for process in started:
+        go(process)
+    for process in started:
+        assert process.communicate(timeout=30)[0] == "done\n"
+    computed = [line.split()[0] for line in (tmp_path / "log").read_text().splitlines()]
+    assert sorted(computed) == sorted(names)
+    assert not server.client().keys("t:lease:*")
+
+
+def test_another_process_takes_over_from_one_that_was_killed(server: Server, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    victim, heir = workers(server, log, 3.0, 2, ["1"])
+    go(victim)
+    limit = time.monotonic() + SOON
+    while not log.exists() or not log.read_text():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    go(heir)
+    time.sleep(0.3)
+    victim.kill()
+    victim.communicate()
+    assert heir.communicate(timeout=30)[0] == "done\n"
+    assert log.read_text().splitlines() == [f"1 {victim.pid}", f"1 {heir.pid}"]
+
+
+# -- faults -------------------------------------------------------------------------------------------
+
+
+async def test_garbage_older_schema_and_misplaced_values_are_misses_and_heal(make: Make, server: Server) -> None:
+    client = server.client()
+    good = encode(key(9), outcome(9))
+    bad = [b"", b"\x00" * 40, b"garbage " * 20, good[:-1], bytes([SCHEMA - 1]) + good[1:], good]
+    for n, blob in enumerate(bad):
+        client.set(f"t:{SCHEMA}:{key(n)}", blob)
+    client.rpush(f"t:{SCHEMA}:{key(len(bad))}", "a list")
+    keys = [key(n) for n in range(len(bad) + 1)]
+    cache, other = await make(), await make()
+    assert await cache.get_many(keys) == [None] * len(keys)
+    assert counts(cache)["invalid"] == len(bad)
+    assert await other.claim(keys) == set(keys)  # not left waiting for a value that nobody writes
+    await cache.put_many([(k, outcome(n)) for n, k in enumerate(keys)], permanent=True)
+    assert await (await make()).get_many(keys) == [outcome(n) for n in range(len(keys))]
+
+
+async def test_killed_and_restarted(make: Make, server: Server) -> None:
+    cache = await make()
+    await cache.put_many([(key(1), outcome(1))])
+    await until(written(cache, 1))
+    server.kill()
+    assert await cache.get_many([key(1), key(2)]) == [outcome(1), None]
+    assert counts(cache)["up"] == 0
+    assert await cache.claim([key(2)]) == {key(2)}
+    await cache.put_many([(key(2), outcome(2))])
+    await cache.put_many([(key(3), verdict(3))], permanent=True)
+    server.start()
+    assert await until(lambda: counts(cache)["up"]) < 5
+    await until(written(cache, 3))  # what was computed meanwhile is shared after all
+    assert await (await make()).get_many([key(1), key(2), key(3)]) == [None, outcome(2), verdict(3)]
+
+
+async def test_writes_that_were_under_way_when_it_died_are_repeated(make: Make, server: Server) -> None:
+    cache = await make()
+    await cache.put_many([(key(n), outcome(n)) for n in range(700)])
+    server.kill()  # before the background task has had its turn
+    await until(lambda: counts(cache)["up"] == 0)
+    server.start()
+    await until(written(cache, 700))
+    assert await (await make()).get_many([key(n) for n in range(700)]) == [outcome(n) for n in range(700)]
+
+
+async def test_not_there_at_start(make: Make) -> None:
+    server = Server()
+    cache = await make(server.url)
+    assert await cache.get_many([key(1)]) == [None]
+    server.start()
+    try:
+        assert await until(lambda: counts(cache)["up"]) < 5
+    finally:
+        server.kill()
+
+
+async def test_stopped_under_load_costs_one_timeout_not_one_per_request(make: Make, server: Server) -> None:
+    timeout_s = 0.5
+    cache = await make()
+    await cache.put_many([(key(n), outcome(n)) for n in range(100)])
+    await until(written(cache, 100))
+    reader = await make(timeout_s=timeout_s)
+    wrong, waits, outages = [], [], 0
+
+    async def load(first: int) -> None:
+        for n in range(first, first + 2000):
+            began = time.monotonic()
+            (found,) = await reader.get_many([key(n % 130)])
+            if found not in (None, outcome(n % 130)):
+                wrong.append(found)
+            for mine in await reader.claim([key(f"c{n}")]):
+                await reader.put_many([(mine, outcome(n))])
+            waits.append(time.monotonic() - began)
+            await asyncio.sleep(0.001)
+
+    with capture_logs() as logs:
+        tasks = [asyncio.create_task(load(17 * i)) for i in range(20)]
+        await asyncio.sleep(0.2)
+        server.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(4 * timeout_s)
+            outages = counts(reader)["outages"]
+            slow = sum(wait > 0.8 * timeout_s for wait in waits)
+        finally:
+            server.signal(signal.SIGCONT)
+        recovered = await until(lambda: counts(reader)["up"])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert wrong == []
+    assert outages == 1
+    assert slow <= len(tasks)  # only those that were waiting when it stopped
+    assert len(waits) > 10 * len(tasks)
+    assert max(waits) < 3 * timeout_s
+    assert recovered < 5
+    assert len([entry for entry in logs if entry["log_level"] == "warning"]) == 1
+
+
+async def test_hang_ups_never_shift_replies(make: Make) -> None:
+    cache = await make()
+    await cache.put_many([(key(n), outcome(n)) for n in range(200)])
+    await until(written(cache, 200))
+    reader = await make()
+    for round_ in range(30):
+        reader.memory._entries.clear()
+        asks = [asyncio.create_task(reader.get_many([key(n), key(n + 1)])) for n in range(100)]
+        for _ in range(round_ % 6):
+            await asyncio.sleep(0)
+        for ask in asks[::2]:
+            ask.cancel()
+        for n, found in enumerate(await asyncio.gather(*asks, return_exceptions=True)):
+            if n % 2:
+                assert found == [outcome(n), outcome(n + 1)]
+    assert counts(reader)["errors"] == 0
+
+
+async def test_full(make: Make, server: Server) -> None:
+    cache = await make()
+    await cache.put_many([(key(1), verdict(1))], permanent=True)
+    client = server.client()
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", "1")
+    assert await (await make()).get_many([key(1)]) == [verdict(1)]  # reading still works
+    assert await cache.claim([key(2)]) == {key(2)}
+    await cache.put_many([(key(2), verdict(2))], permanent=True)
+    assert await cache.get_many([key(2)]) == [verdict(2)]
+    assert counts(cache)["errors"] >= 2
+    assert counts(cache)["up"] == 1
+    client.config_set("maxmemory", "0")
+    await cache.put_many([(key(3), verdict(3))], permanent=True)
+    assert await (await make()).get_many([key(2), key(3)]) == [None, verdict(3)]
+
+
+async def test_a_lease_that_never_ends_is_not_respected(make: Make, server: Server) -> None:
+    """A plug-in, a careless copy or a PERSIST may leave one; every process would wait for it each time."""
+    cache = await make()
+    await cache.claim([key(1)])
+    (lease,) = server.client().scan_iter()
+    await cache.release([key(1)])
+    server.client().set(lease, "somebody")
+    other = await make()
+    assert await other.claim([key(1)]) == {key(1)}
+
+
+async def test_flushed_while_claimed(make: Make, server: Server) -> None:
+    one, other = await make(), await make()
+    await one.claim([key(1)])
+    waiting = asyncio.create_task(other.wait(key(1), time.monotonic() + SOON))
+    await asyncio.sleep(0.05)
+    server.client().flushall()
+    assert await asyncio.wait_for(waiting, 1) is None
+    assert await other.claim([key(1)]) == {key(1)}
+    await one.put_many([(key(1), verdict(1))], permanent=True)
+    await other.put_many([(key(1), verdict(2))], permanent=True)
+    assert await other.get_many([key(1)]) == [verdict(1)]
+
+
+async def test_a_read_only_replica(make: Make, server: Server) -> None:
+    primary = await make()
+    await primary.put_many([(key(1), verdict(1))], permanent=True)
+    replica = Server("--replicaof", "127.0.0.1", str(server.port)).start()
+    try:
+        client = replica.client()
+        await until(lambda: client.info("replication")["master_link_status"] == "up" and client.dbsize() == 1)
+        cache = await make(replica.url)
+        assert await cache.get_many([key(1), key(2)]) == [verdict(1), None]
+        assert await cache.claim([key(2)]) == {key(2)}
+        await cache.put_many([(key(2), verdict(2))], permanent=True)
+        assert await cache.get_many([key(2)]) == [verdict(2)]
+        assert counts(cache)["errors"] >= 2
+        assert counts(cache)["up"] == 1
+    finally:
+        replica.kill()
+
+
+async def test_a_full_log_device_does_not_turn_a_miss_into_an_error(make: Make, server: Server) -> None:
+    cache = await make()
+    with open("/dev/full", "w") as full:  # noqa: ASYNC230
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(full), cache_logger_on_first_use=False)
+        try:
+            server.kill()
+            assert await cache.get_many([key(1)]) == [None]
+            assert await cache.claim([key(1)]) == {key(1)}
+        finally:
+            structlog.reset_defaults()
+            with contextlib.suppress(OSError):
+                full.close()
+    assert counts(cache)["outages"] == 1
+
+
+async def test_the_queue_of_writes_is_bounded(make: Make, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reward_service.caching.redis._QUEUED", 10)
+    cache = await make()
+    server.kill()
+    await cache.get_many([key(0)])
+    await cache.put_many([(key(n), outcome(n)) for n in range(25)])
+    assert (counts(cache)["queued"], counts(cache)["dropped"]) == (10, 15)
+    assert await cache.get_many([key(24)]) == [outcome(24)]
+
+
+async def test_values_that_cannot_be_shared_stay_in_memory(make: Make) -> None:
+    cache = await make()
+    odd = Outcome({"x": float("nan")})
+    await cache.put_many([(key(1), odd), (key(2), outcome(2))], permanent=True)
+    assert counts(cache)["dropped"] == 1
+    assert await (await make()).get_many([key(1), key(2)]) == [None, outcome(2)]
+
+
+# -- connection ---------------------------------------------------------------------------------------
+
+
+async def test_a_password_is_used_and_never_shown(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    server = Server("--requirepass", "s3cret-word", auth=":s3cret-word@").start()
+    try:
+        cache = await make(server.url)
+        await cache.put_many([(key(1), verdict(1))], permanent=True)
+        assert await (await make(server.url)).get_many([key(1)]) == [verdict(1)]
+        with capture_logs() as logs:
+            refused = await make(server.url.replace("s3cret", "s3cret-wr0ng"))
+            assert await refused.get_many([key(1)]) == [None]
+            server.kill()
+            assert await cache.get_many([key(2)]) == [None]
+        assert len(logs) == 2
+        assert "s3cret" not in str(logs) + str(cache.stats()) + repr(cache) + "".join(capfd.readouterr())
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3cret@host:66x/0",
+        "http://:s3cret@host",
+        "s3cret",
+        "redis://h:1/0?db=s3cret",
+        "redis://h:1/s3cret",
+        "redis://h:1/0?s3cret=1",
+    ],
+)
+def test_an_unusable_url_is_refused_without_quoting_it(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="REWARD_CACHE_URL") as refused:
+        make_cache(Settings(cache_url=SecretStr(url)))
+    assert "s3cret" not in str(refused.value)
+    # A traceback would print the original exception, which quotes it.
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+async def test_tls(make: Make, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: rediss:// is UNTESTED")
+    certificate, secret = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    files = ["-keyout", str(secret), "-out", str(certificate)]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *files, *subject]
+    await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+    tls = ["--tls-cert-file", str(certificate), "--tls-key-file", str(secret), "--tls-ca-cert-file", str(certificate)]
+    server = Server(*tls, "--tls-auth-clients", "no", scheme="rediss").start()
+    try:
+        cache = await make(f"{server.url}?ssl_ca_certs={certificate}")
+        await cache.put_many([(key(1), verdict(1))], permanent=True)
+        assert counts(cache)["writes"] == 1
+        untrusting = await make(server.url)  # the certificate is nobody's that it knows
+        assert await untrusting.get_many([key(1)]) == [None]
+        assert counts(untrusting)["up"] == 0
+    finally:
+        server.kill()
+
+
+def test_memory_needs_no_redis() -> None:
+    assert isinstance(make_cache(Settings(cache_url=SecretStr("memory://"))), MemoryCache)

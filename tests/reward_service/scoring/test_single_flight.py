@@ -1,0 +1,318 @@
+"""One computation per key, whoever asks, leaves, retries or fails meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import pytest
+
+from reward_service.caching.base import MemoryCache
+from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.contracts import WorkFuture
+from reward_service.scoring.single_flight import Flights, Wanted
+
+SOON = 5.0
+
+
+class Works:
+    """A runner whose work the test starts, finishes and fails by hand; counts what it was given."""
+
+    def __init__(self) -> None:
+        self.given: Counter[str] = Counter()
+        self.futures: dict[str, WorkFuture] = {}
+        self.calls: list[int] = []
+        self.refuse: Exception | None = None
+
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+        if self.refuse is not None:
+            raise self.refuse
+        self.calls.append(len(pairs))
+        self.given.update(pair.candidate for pair in pairs)
+        self.futures.update({pair.candidate: WorkFuture() for pair in pairs})
+        return [self.futures[pair.candidate] for pair in pairs]
+
+    def finish(self, *names: str) -> None:
+        for name in names:
+            self.futures[name].set_result(outcome(name))
+
+    async def start(self) -> None: ...
+
+    async def stop(self, grace_s: float) -> None: ...
+
+    def health(self) -> Mapping[str, object]:
+        return {"ready": True}
+
+
+class Recording(MemoryCache):
+    """Counts writes, to see each outcome stored once and failures never."""
+
+    def __init__(self) -> None:
+        super().__init__(1 << 20)
+        self.puts: Counter[str] = Counter()
+        self.released: Counter[str] = Counter()
+
+    async def put_many(self, entries: Sequence[tuple[str, Outcome]], *, permanent: bool = False) -> None:
+        self.puts.update(key for key, _ in entries)
+        await asyncio.sleep(0)  # a real cache may yield here
+        await super().put_many(entries, permanent=permanent)
+
+    async def release(self, keys: Sequence[str]) -> None:
+        self.released.update(keys)
+
+
+def outcome(name: str) -> Outcome:
+    return Outcome({"x": float(len(name))}, (name,))
+
+
+class World:
+    def __init__(self, grace_s: float) -> None:
+        self.works = Works()
+        self.cache = Recording()
+        self.flights = Flights(self.cache, orphan_grace_s=grace_s)
+
+    def ask(
+        self, *names: str, timeout: float = SOON, permanent: bool = False
+    ) -> asyncio.Task[list[Outcome | ComponentError]]:
+        wanted = [Wanted(name, Pair(name, "reference"), self.works, permanent) for name in names]
+        deadline = time.monotonic() + timeout
+
+        async def outcomes() -> list[Outcome | ComponentError]:
+            return [landed.outcome for landed in await self.flights.run(wanted, deadline)]
+
+        return asyncio.create_task(outcomes())
+
+
+@pytest.fixture(autouse=True)
+def complaints() -> Iterator[list[str]]:
+    """Fails a test in which asyncio had to report an exception that nobody retrieved."""
+    seen: list[str] = []
+    yield seen
+    gc.collect()
+    assert seen == []
+
+
+@pytest.fixture
+async def world(complaints: list[str]) -> World:
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
+    return World(0.05)
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    limit = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < limit
+        await asyncio.sleep(0.005)
+
+
+async def test_concurrent_requests_share_one_computation_and_one_write(world: World) -> None:
+    asks = [world.ask("a", "b", "a"), world.ask("b", "c"), *[world.ask("a") for _ in range(20)]]
+    await settle()
+    world.works.finish("c", "a", "b")
+    answers = await asyncio.gather(*asks)
+    assert answers[0] == [outcome("a"), outcome("b"), outcome("a")]
+    assert answers[1] == [outcome("b"), outcome("c")]
+    assert answers[2:] == [[outcome("a")]] * 20
+    assert world.works.given == {"a": 1, "b": 1, "c": 1}
+    assert world.cache.puts == {"a": 1, "b": 1, "c": 1}
+    assert world.flights.stats() == {"running": 0, "started": 3, "joined": 22, "orphaned": 0}
+
+
+async def test_nothing_is_computed_in_the_gap_between_finished_and_cached(world: World) -> None:
+    first = world.ask("a")
+    await settle()
+    world.works.finish("a")
+    for _ in range(10):  # a newcomer at every step of the landing
+        late = world.ask("a")
+        await asyncio.sleep(0)
+        assert await late == [outcome("a")]
+    assert await first == [outcome("a")]
+    assert world.works.given == {"a": 1}
+
+
+async def test_a_retry_after_a_hang_up_joins_the_running_computation(world: World) -> None:
+    first = world.ask("a")
+    await settle()
+    first.cancel()
+    await asyncio.sleep(0.02)  # within the grace time
+    retry = world.ask("a")
+    await asyncio.sleep(0.1)  # the grace time passes: the retry holds the flight
+    world.works.finish("a")
+    assert await retry == [outcome("a")]
+    assert world.works.given == {"a": 1}
+    assert first.cancelled()
+
+
+async def test_work_that_nobody_awaits_is_dropped_after_the_grace_time(world: World) -> None:
+    patient = world.ask("b")
+    hung_up = world.ask("a", "b")
+    await settle()
+    hung_up.cancel()
+    await settle()
+    assert not world.works.futures["a"].done()
+    await until(lambda: world.works.futures["a"].cancelled())
+    assert not world.works.futures["b"].done()  # somebody else still waits for this one
+    world.works.finish("b")
+    assert await patient == [outcome("b")]
+    assert world.cache.puts == {"b": 1}
+    assert world.cache.released["a"] == 1
+    assert world.flights.stats() == {"running": 0, "started": 2, "joined": 1, "orphaned": 1}
+    again = world.ask("a")
+    await settle()
+    world.works.finish("a")
+    assert await again == [outcome("a")]
+
+
+async def test_started_work_finishes_and_is_cached_although_nobody_waits(world: World) -> None:
+    ask = world.ask("a")
+    await settle()
+    world.works.futures["a"].started = True
+    ask.cancel()
+    await asyncio.sleep(0.15)
+    assert world.flights.stats()["running"] == 1
+    world.works.finish("a")
+    await settle()
+    assert world.cache.peek("a") == outcome("a")
+    assert world.flights.stats()["orphaned"] == 0
+
+
+async def test_a_failure_reaches_every_waiter_and_is_never_cached(world: World) -> None:
+    asks = [world.ask("a", "b") for _ in range(3)]
+    await settle()
+    world.works.futures["a"].set_exception(ComponentError("judge_unavailable", "no server answers", retryable=True))
+    world.works.futures["b"].set_exception(ValueError("effusion on the left"))
+    for answer in await asyncio.gather(*asks):
+        a, b = answer
+        assert isinstance(a, ComponentError)
+        assert (a.code, a.retryable) == ("judge_unavailable", True)
+        assert isinstance(b, ComponentError)
+        assert b.code == "internal_error"
+        assert "effusion" not in b.message  # a foreign exception may quote a report
+    await settle()
+    assert not world.cache.puts
+    assert world.cache.released == {"a": 1, "b": 1}
+    retry = world.ask("a")
+    await settle()
+    world.works.finish("a")
+    assert await retry == [outcome("a")]
+
+
+async def test_failures_after_everybody_has_left_are_quiet(world: World, complaints: list[str]) -> None:
+    ask = world.ask("a", "b")
+    await settle()
+    ask.cancel()
+    await settle()
+    world.works.futures["a"].set_exception(ComponentError("oom", "out of memory"))
+    world.works.futures["b"].cancel()
+    await settle()
+    world.works.futures.clear()
+    gc.collect()
+    await settle()
+    assert complaints == []
+    assert world.flights.stats()["running"] == 0
+
+
+@pytest.mark.parametrize("error", [RuntimeError("queue closed"), ComponentError("overloaded", "full", retryable=True)])
+async def test_a_runner_that_refuses_fails_the_pairs_not_the_request(world: World, error: Exception) -> None:
+    world.works.refuse = error
+    answers = await world.ask("a", "b")
+    codes = {answer.code for answer in answers if isinstance(answer, ComponentError)}
+    assert codes == {getattr(error, "code", "internal_error")}
+    assert world.flights.stats()["running"] == 0
+
+
+async def test_what_is_unfinished_at_the_deadline_fails_alone(world: World) -> None:
+    began = time.monotonic()
+    ask = world.ask("a", "b", timeout=0.2)
+    await settle()
+    world.works.finish("a")
+    a, b = await ask
+    assert 0.15 < time.monotonic() - began < 1.0
+    assert a == outcome("a")
+    assert isinstance(b, ComponentError)
+    assert (b.code, b.retryable) == ("deadline", True)
+
+
+async def test_joining_a_more_impatient_request_does_not_inherit_its_deadline(world: World) -> None:
+    hasty = world.ask("a", timeout=0.1)
+    await settle()
+    patient = world.ask("a")
+    (late,) = await hasty
+    assert isinstance(late, ComponentError)
+    world.works.futures["a"].set_exception(ComponentError("deadline", "not started in time", retryable=True))
+    await settle()
+    assert world.works.given == {"a": 2}  # submitted again, under the patient request's own deadline
+    world.works.finish("a")
+    assert await patient == [outcome("a")]
+
+
+async def test_one_batch_is_submitted_whole_and_empty_requests_are_free(world: World) -> None:
+    ask = world.ask(*(f"pair {i}" for i in range(64)))
+    await settle()
+    assert world.works.calls == [64]
+    world.works.finish(*world.works.futures)
+    assert len(await ask) == 64
+    assert await world.ask() == []
+
+
+async def test_the_verdict_that_was_stored_first_is_the_one_delivered(world: World) -> None:
+    ask = world.ask("a", permanent=True)
+    await settle()
+    world.cache.store("a", outcome("another process's"))
+    world.works.finish("a")
+    assert await ask == [outcome("another process's")]
+
+
+async def test_closing_fails_what_is_left(world: World) -> None:
+    ask = world.ask("a")
+    await settle()
+    await world.flights.aclose()
+    (error,) = await ask
+    assert isinstance(error, ComponentError)
+    assert error.code == "shutting_down"
+
+
+async def test_a_thousand_overlapping_hang_ups_leave_nothing_behind(world: World) -> None:
+    tasks_before = len(asyncio.all_tasks())
+    for round_ in range(20):
+        asks = [world.ask(f"{(round_ + i) % 30}", f"{i}") for i in range(50)]
+        await asyncio.sleep(0.002)
+        for i, ask in enumerate(asks):
+            if i % 3:
+                ask.cancel()
+        open_ = [future for future in world.works.futures.values() if not future.done()]
+        for future in open_[::2]:
+            future.set_result(outcome("x"))
+        await settle()
+        for future in open_[1::2]:
+            if not future.done():
+                future.set_exception(ComponentError("poison", "bad item"))
+        for ask in asks:
+            ask.cancel()
+        await asyncio.gather(*asks, return_exceptions=True)
+    await until(lambda: world.flights.stats()["running"] == 0)
+    await until(lambda: len(asyncio.all_tasks()) <= tasks_before)
+
+
+async def test_each_runner_is_given_its_share_at_once_and_every_time_of_landing_is_told(world: World) -> None:
+    other = Works()
+    wanted = [Wanted(f"{i}", Pair(f"{i}", "reference"), other if i % 3 else world.works) for i in range(9)]
+    began = time.perf_counter()
+    asked = asyncio.create_task(world.flights.run(wanted, time.monotonic() + SOON))
+    await until(lambda: other.calls)
+    assert (world.works.calls, other.calls) == ([3], [6])
+    other.finish("1", "2", "4", "5", "7", "8")
+    await asyncio.sleep(0.05)
+    world.works.finish("0", "3", "6")
+    landed = await asked
+    assert [one.outcome for one in landed] == [outcome(f"{i}") for i in range(9)]
+    early, late = [one.at for i, one in enumerate(landed) if i % 3], [one.at for one in landed[::3]]
+    assert began < max(early) < min(late) - 0.04

@@ -1,0 +1,217 @@
+"""The runners of this process, with real threads: loading, answering, dying, stopping, leaving the loop alone."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from reward_service.contracts import ComponentError, Outcome, Pair, Runner
+from reward_service.workers.batcher import BatchLimits
+from reward_service.workers.pair_computer import ArtefactCache
+from reward_service.workers.thread import Factory, InlineRunner, ThreadWorker
+from tests.reward_service.fake_metrics import SlowToLoad, WordOverlap, expected, numbered
+
+SOON = 5.0
+
+
+@asynccontextmanager
+async def running(
+    kind: type[ThreadWorker], factory: Factory = WordOverlap, **options: int
+) -> AsyncIterator[ThreadWorker]:
+    worker = kind(factory, ArtefactCache(10**7), **options)  # type: ignore[arg-type]
+    await worker.start()
+    yield worker
+    await worker.stop(0)
+
+
+def deadline() -> float:
+    return time.monotonic() + SOON
+
+
+async def codes(futures: list[asyncio.Future[Outcome]]) -> Counter[str]:
+    results = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), SOON)
+    return Counter(getattr(r, "code", "ok") for r in results)
+
+
+@pytest.mark.parametrize("kind", [ThreadWorker, InlineRunner])
+@pytest.mark.parametrize("count", [0, 1, 300])
+async def test_both_answer_every_pair_in_order(kind: type[ThreadWorker], count: int) -> None:
+    pairs = [Pair(f"candidate number {i}", f"number {i} of many") for i in range(count)]
+    async with running(kind) as worker:
+        runner: Runner = worker
+        outcomes = await asyncio.gather(*runner.submit(pairs, deadline()))
+    assert outcomes == [Outcome(expected(p.candidate, p.reference)) for p in pairs]
+
+
+@pytest.mark.parametrize("kind", [ThreadWorker, InlineRunner])
+@pytest.mark.parametrize("count", [1, 300])
+async def test_a_poison_pair_hurts_nobody_else(kind: type[ThreadWorker], count: int) -> None:
+    async with running(kind) as worker:
+        futures = worker.submit([*numbered(count), Pair("poison", "b"), Pair("a nan", "b")], deadline())
+        assert await codes(futures) == {"ok": count, "component_error": 1, "not_finite": 1}
+        assert worker.health()["restarts"] == 0
+
+
+async def test_identical_texts_in_flight_are_encoded_once_over_submissions() -> None:
+    async with running(ThreadWorker) as worker:
+        futures = [worker.submit([pair], deadline())[0] for pair in numbered(16) * 2]
+        assert await codes(futures) == {"ok": 32}
+        assert isinstance(worker.metric, WordOverlap)
+        assert len(worker.metric.encoded) == 17
+        assert worker.health()["artefacts"] == {
+            "hits": 0,
+            "misses": 17,
+            "bytes": pytest.approx(10_000, 0.1),
+            "entries": 17,
+        }
+
+
+async def test_loading_and_warming_up_come_before_ready_and_show_their_progress(tmp_path: Path) -> None:
+    worker = ThreadWorker(partial(SlowToLoad, str(tmp_path / "gate")), ArtefactCache(0))
+    assert worker.health()["ready"] is False
+    starting = asyncio.create_task(worker.start())
+    async with asyncio.timeout(SOON):
+        while "warming up" not in str(worker.health()["detail"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert worker.health()["ready"] is False
+    assert await codes(worker.submit(numbered(1), deadline())) == {"worker_unavailable": 1}
+    (tmp_path / "gate").touch()
+    await asyncio.wait_for(starting, SOON)
+    assert isinstance(worker.metric, SlowToLoad)
+    assert worker.metric.warm
+    assert worker.health()["ready"] is True
+    await worker.stop(0)
+    assert worker.health()["ready"] is False
+
+
+class Coded(Exception):
+    """What a component raises that knows nothing of this service."""
+
+    code = "missing_weights"
+    message = "set REWARD_MODEL to a directory with weights"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "text"),
+    [
+        (FileNotFoundError("no weights in /models"), "load_failed", "no weights in /models"),
+        (Coded(), "missing_weights", "set REWARD_MODEL"),
+        (ComponentError("missing_extra", "install the extra"), "missing_extra", "install the extra"),
+    ],
+)
+@pytest.mark.parametrize("kind", [ThreadWorker, InlineRunner])
+async def test_what_cannot_load_says_why(kind: type[ThreadWorker], raised: Exception, code: str, text: str) -> None:
+    def factory() -> WordOverlap:
+        raise raised
+
+    worker = kind(factory, ArtefactCache(0))
+    with pytest.raises(ComponentError, match=text) as caught:
+        await worker.start()
+    assert caught.value.code == code
+    assert worker.health()["ready"] is False
+    await worker.stop(0)
+
+
+async def test_the_death_of_the_thread_fails_its_waiters_and_a_new_component_takes_over() -> None:
+    built: list[WordOverlap] = []
+
+    def factory() -> WordOverlap:
+        built.append(WordOverlap())
+        return built[-1]
+
+    async with running(ThreadWorker, factory) as worker:
+        futures = worker.submit([*numbered(3), Pair("fatal", "x")], deadline())
+        assert await codes(futures) == {"worker_died": 4}
+        assert worker.health()["ready"] is False
+        async with asyncio.timeout(SOON):
+            while not worker.health()["ready"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
+        assert worker.health()["restarts"] == 1
+        assert worker.metric is built[1]
+
+
+async def test_a_hung_component_is_replaced() -> None:
+    worker = ThreadWorker(WordOverlap, ArtefactCache(0), hang_s=0.2)
+    await worker.start()
+    assert await codes(worker.submit([*numbered(2), Pair("hang", "x")], deadline())) == {"worker_died": 3}
+    async with asyncio.timeout(SOON):
+        while not worker.health()["ready"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
+    await worker.stop(0)
+
+
+async def test_a_hung_component_delays_neither_stop_nor_exit() -> None:
+    worker = ThreadWorker(partial(WordOverlap, 30.0), ArtefactCache(0))
+    await worker.start()
+    futures = worker.submit(numbered(1), math.inf)
+    await asyncio.sleep(0.05)
+    began = time.monotonic()
+    await worker.stop(0.1)
+    assert time.monotonic() - began < 1.0
+    assert await codes(futures) == {"shutting_down": 1}
+    assert all(t.daemon for t in threading.enumerate() if t.name == "component")
+
+
+async def test_stopping_ends_the_threads() -> None:
+    before = threading.active_count()
+    async with running(InlineRunner) as worker:
+        await codes(worker.submit(numbered(300), deadline()))
+    async with asyncio.timeout(SOON):
+        while threading.active_count() > before:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+# -- inline ---------------------------------------------------------------------------------------
+
+
+async def test_a_small_submission_is_answered_before_submit_returns_and_a_large_one_is_not() -> None:
+    async with running(InlineRunner, inline_characters=100) as worker:
+        assert all(f.done() for f in worker.submit([Pair("x" * 50, "y" * 50)], deadline()))
+        large = worker.submit([Pair("x" * 50, "y" * 51)], deadline())
+        prior = worker.submit([Pair("x" * 50, "y" * 50, "z")], deadline())
+        assert not any(f.done() for f in large + prior)
+        assert await codes(large + prior) == {"ok": 2}
+
+
+async def test_inline_keeps_the_deadline_and_the_end() -> None:
+    async with running(InlineRunner) as worker:
+        assert await codes(worker.submit(numbered(1), time.monotonic() - 1)) == {"deadline": 1}
+        await worker.stop(0)
+        assert await codes(worker.submit(numbered(1), deadline())) == {"shutting_down": 1}
+
+
+async def test_a_component_is_never_used_by_two_threads_at_once() -> None:
+    users: dict[int, set[int]] = {}
+
+    class Watched(WordOverlap):
+        def encode(self, texts):  # type: ignore[no-untyped-def]
+            users.setdefault(id(self), set()).add(threading.get_ident())
+            return super().encode(texts)
+
+    async with running(InlineRunner, Watched) as worker:
+        futures = worker.submit(numbered(1000), deadline()) + worker.submit(numbered(2, start=2000), deadline())
+        assert await codes(futures) == {"ok": 1002}
+    assert sorted(len(threads) for threads in users.values()) == [1, 1]
+    assert len(set.union(*users.values())) == 2
+
+
+async def test_the_event_loop_runs_on_while_a_large_submission_is_scored() -> None:
+    async with running(InlineRunner, partial(WordOverlap, 0.005), limits=BatchLimits(pairs=32)) as worker:  # type: ignore[arg-type]
+        futures = worker.submit(numbered(2000), deadline())
+        turns = 0
+        while not all(f.done() for f in futures[-1:]):
+            await asyncio.sleep(0.001)
+            turns += 1
+        assert await codes(futures) == {"ok": 2000}
+    assert turns > 60  # of at least 63 slices of 5 ms; on the loop there would be one turn

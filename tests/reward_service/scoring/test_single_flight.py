@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import pytest
 
 from reward_service.caching.base import MemoryCache
-from reward_service.contracts import ComponentError, Outcome, Pair
-from reward_service.contracts import WorkFuture
+from reward_service.contracts import ComponentError, Outcome, Pair, WorkFuture
 from reward_service.scoring.single_flight import Flights, Wanted
 
 SOON = 5.0

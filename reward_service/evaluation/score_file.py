@@ -21,7 +21,6 @@ from reward_service.api import request_body as body
 from reward_service.api import routes
 from reward_service.api import schemas as wire
 from reward_service.errors import InvalidRequest, ServiceError
-from reward_service.observability.logs import configure_logs
 from reward_service.scoring.engine import Engine
 from reward_service.settings import Settings
 
@@ -162,9 +161,7 @@ async def score(
 
 @contextlib.asynccontextmanager
 async def _here(profile: str | None) -> AsyncIterator[Send]:
-    os.environ.setdefault("REWARD_LOG_LEVEL", "warning")
     settings = Settings(profiles=(profile,)) if profile else Settings()
-    configure_logs(settings)
     async with Engine(settings) as engine:
 
         async def send(raw: bytes) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +27,9 @@ from reward_service.contracts import Outcome
 from reward_service.errors import ConfigurationError
 from reward_service.settings import Settings
 from reward_service.workers.placement import make_cache
+from tests.needs import needs
+
+pytestmark = needs("redis-server")
 
 ROOT = Path(__file__).parents[3]
 SOON = 10.0
@@ -69,15 +70,6 @@ class Server:
 
     def client(self) -> redis.Redis:
         return redis.Redis(port=self.port)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _needs_redis() -> None:
-    if shutil.which("redis-server") is None:
-        message = "redis-server is not installed (Debian: apt-get install redis-server): the Redis cache is UNTESTED"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
 
 
 @pytest.fixture
@@ -619,9 +611,8 @@ def test_an_unusable_url_is_refused_without_quoting_it(url: str) -> None:
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
+@needs("openssl")
 async def test_tls(make: Make, tmp_path: Path) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: rediss:// is UNTESTED")
     certificate, secret = tmp_path / "cert.pem", tmp_path / "key.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
     files = ["-keyout", str(secret), "-out", str(certificate)]

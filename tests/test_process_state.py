@@ -21,10 +21,11 @@ import pytest
 import stamina
 import structlog
 
+from judges import injection
+from judges.injection import addresses_grader
 from reward_service.api.app import create_app
 from reward_service.observability.logs import configure_logs
 from reward_service.settings import Settings
-from reward_service.workers.placement import _shared_artefacts
 from tests import process_state
 
 
@@ -91,10 +92,11 @@ def test_what_is_left_behind_is_put_back(name: str) -> None:
 
 def test_caches_are_empty_and_random_numbers_begin_anew() -> None:
     process_state.forget()
-    artefacts, number = _shared_artefacts(1), random.random()
-    assert _shared_artefacts(1) is artefacts
+    addresses_grader("a word")
+    assert injection._suspects.cache_info().currsize == 2
+    number = random.random()
     process_state.forget()
-    assert _shared_artefacts(1) is not artefacts
+    assert injection._suspects.cache_info().currsize == 0
     assert random.random() == number
 
 

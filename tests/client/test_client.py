@@ -37,8 +37,8 @@ from reward_client import (
     core,
 )
 from tests.client.scripted import COMPONENTS, Scripted, app_of, refuse, reward_of, serving
+from tests.waiting import SOON, until
 
-SOON = 60.0  # seconds: a limit for what is waited for, not a measure
 PAIRS = [Item(candidate="x" * n, reference="reference") for n in range(10)]
 
 
@@ -361,12 +361,9 @@ async def test_cancelling_a_call_cancels_its_requests(service: Scripted) -> None
     service.delay_s = 3600.0
     client = AsyncRewardClient(service.url, request_items=1)
     call = asyncio.create_task(client.score(PAIRS))
-    async with asyncio.timeout(SOON):
-        while not service.requests:
-            await asyncio.sleep(0.01)
-        call.cancel()
-        while len(asyncio.all_tasks()) > 1:
-            await asyncio.sleep(0.01)
+    await until(lambda: service.requests)
+    call.cancel()
+    await until(lambda: len(asyncio.all_tasks()) == 1)
     assert call.cancelled()
     await client.aclose()
 

@@ -9,8 +9,7 @@ import asyncio
 import concurrent.futures
 import json
 import random
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import pytest
 from reward_client import ApiError, AsyncRewardClient, FingerprintChanged, Group, Item, MissingScore, RewardClient
 from reward_client.trainers import slime, trl, verl
 from tests.client.live import REPORTS, LiveService, running
+from tests.waiting import wait_until
 
 CHATML = "<|im_start|>user\nDescribe study_id: {study}<|im_end|>\n<|im_start|>assistant\n"
 
@@ -93,13 +93,6 @@ def test_pins_and_profiles(live: LiveService) -> None:
     assert caught.value.request_id
 
 
-def until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
 @pytest.mark.slow
 def test_a_redeploy_with_another_reward_is_noticed(tmp_path: Path, live: LiveService) -> None:
     """The same address comes back with another weight: the pinned client refuses before anything is used."""
@@ -123,7 +116,7 @@ def test_a_restart_in_mid_step_loses_nothing(tmp_path: Path) -> None:
         client.start()
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             step = pool.submit(client.score, items)
-            until(lambda: '"/score"' in service.log)
+            wait_until(lambda: '"/score"' in service.log)
             service.restart()
             disturbed = [score.reward for score in step.result(120)]
         assert disturbed == rewards(service.url, items)

@@ -95,8 +95,23 @@ class SlowToLoad(WordOverlap):
         self.warm = True
 
 
+class Held(WordOverlap):
+    """Compares once the file `gate` exists; the file `gate`.held says that it has something to compare."""
+
+    def __init__(self, gate: str) -> None:
+        super().__init__()
+        self.gate = gate
+
+    def compare(self, candidates: Sequence[Any], references: Sequence[Any], *priors: Any) -> list[Any]:
+        with open(f"{self.gate}.held", "w"):
+            pass
+        while not os.path.exists(self.gate):
+            time.sleep(0.005)
+        return super().compare(candidates, references)
+
+
 class Together(WordOverlap):
-    """Compares only when two processes do so at once; else its values are missing after 20 s."""
+    """Compares only when two processes do so at once; else its values are missing after a minute."""
 
     def __init__(self, meeting: str) -> None:
         super().__init__()
@@ -105,7 +120,7 @@ class Together(WordOverlap):
     def compare(self, candidates: Sequence[Any], references: Sequence[Any], *priors: Any) -> list[Any]:
         with open(os.path.join(self.meeting, str(os.getpid())), "w"):
             pass
-        end = time.monotonic() + 20.0
+        end = time.monotonic() + 60.0
         while len(os.listdir(self.meeting)) < 2:
             if time.monotonic() > end:
                 return []

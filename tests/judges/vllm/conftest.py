@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from aiohttp import web
 
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
+from tests.waiting import SOON, soon
 
 SELF_TEST_ANSWER = '{"colour":"vantablack-7f3a"}'
 LISTS = ("matched", "location", "severity", "missing", "false", "comparison_added", "comparison_omitted", "normal")
@@ -89,14 +89,6 @@ class ScriptedServer:
             said = web.json_response(said)
         assert isinstance(said, web.StreamResponse)
         return said
-
-
-SOON = 60.0  # seconds: a limit for what is waited for, not a measure
-
-
-def soon() -> float:
-    """A deadline that is never reached."""
-    return time.monotonic() + SOON
 
 
 class Door:

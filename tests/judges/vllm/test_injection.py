@@ -14,7 +14,7 @@ import pytest
 
 from judges.rules.judge import RulesJudge
 from judges.vllm.prompt import WITHHELD, read_pair
-from tests.judges.vllm.conftest import soon
+from tests.waiting import soon
 
 ATTACKS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "attacks.json").read_text("utf-8"))
 ALL = [(kind, name) for kind, attacks in ATTACKS.items() for name in attacks]

@@ -12,7 +12,8 @@ import pytest
 from judges.vllm.errors import JudgeMisconfigured
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
-from tests.judges.vllm.conftest import SOON, Door, soon
+from tests.judges.vllm.conftest import Door
+from tests.waiting import SOON, soon
 
 MATCH = {"matched": [{"ref": "R1", "cand": "P1"}]}
 

@@ -15,7 +15,8 @@ from aiohttp import web
 
 from judges.vllm.errors import JudgeError
 from judges.vllm.server import AdaptiveLimit, Server, by_preference
-from tests.judges.vllm.conftest import SOON, Door, soon
+from tests.judges.vllm.conftest import Door
+from tests.waiting import SOON, soon
 
 REFERENCE, CANDIDATE = "Small effusion.", "Effusion."
 MATCH = {"matched": [{"ref": "R1", "cand": "P1"}]}

@@ -15,8 +15,7 @@ from reward_service.contracts import ComponentError, Outcome, Pair
 from reward_service.workers.batcher import BatchLimits, MicroBatcher
 from reward_service.workers.pair_computer import Result
 from tests.reward_service.fake_metrics import expected, numbered
-
-SOON = 5.0
+from tests.waiting import SOON, soon, turns, until
 
 
 class Worker:
@@ -31,6 +30,8 @@ class Worker:
         self.too_few = 0
         self.restarts = 0
         self.restart_fails = 0
+        self.may_restart = asyncio.Event()
+        self.may_restart.set()
 
     async def execute(self, pairs: list[Pair]) -> list[Result]:
         self.batches.append(pairs)
@@ -54,6 +55,7 @@ class Worker:
         return self.batches[number]
 
     async def restart(self) -> None:
+        await self.may_restart.wait()
         self.restarts += 1
         if self.restart_fails:
             self.restart_fails -= 1
@@ -72,10 +74,6 @@ async def batching(
     await batcher.stop(0)
 
 
-def soon() -> float:
-    return time.monotonic() + SOON
-
-
 async def code_of(future: asyncio.Future[Outcome]) -> str:
     """``ok`` or the error's code, or ``cancelled``."""
     await asyncio.wait([future], timeout=SOON)
@@ -90,12 +88,6 @@ async def codes(futures: list[asyncio.Future[Outcome]]) -> Counter[str]:
     return Counter([await code_of(future) for future in futures])
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SOON):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-
-
 # -- batches form ---------------------------------------------------------------------------------
 
 
@@ -105,7 +97,7 @@ async def test_an_idle_worker_starts_at_once_and_a_busy_one_lets_the_next_batch_
         first = batcher.submit(numbered(1), soon())
         assert len(await worker.batch(0)) == 1
         futures = [batcher.submit([pair], soon())[0] for pair in numbered(255, start=1)]
-        await asyncio.sleep(0.02)
+        await turns()
         assert len(worker.batches) == 1
         worker.gate.release()
         await code_of(first[0])
@@ -284,13 +276,12 @@ async def test_started_work_finishes_although_its_caller_leaves() -> None:
 async def test_what_has_not_started_by_its_deadline_fails_then_and_is_never_started() -> None:
     worker = Worker()
     async with batching(worker) as batcher:
-        [running] = batcher.submit(numbered(1), time.monotonic() + 0.05)
+        [running] = batcher.submit(numbered(1), soon())
         await worker.batch(0)
         impatient = batcher.submit(numbered(3, start=1), time.monotonic() + 0.05)
         patient = batcher.submit(numbered(2, start=3), math.inf)  # shares one pair with the impatient
-        before = time.monotonic()
         assert await codes(impatient) == {"deadline": 3}
-        assert time.monotonic() - before < 1.0  # while the worker is still busy
+        assert not running.done()  # the worker is still busy
         assert batcher.health()["queue"] == 2
         worker.free = True
         worker.gate.release()
@@ -300,7 +291,9 @@ async def test_what_has_not_started_by_its_deadline_fails_then_and_is_never_star
     assert worker.batches[1:] == [numbered(2, start=3)]
 
 
-async def test_a_pair_that_was_given_up_can_be_asked_for_again_when_the_queue_is_full() -> None:
+async def test_a_pair_that_was_given_up_can_be_asked_for_again_when_the_queue_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The look for leavers forgets that very pair; what was known of it before must not be used."""
     worker = Worker()
     async with batching(worker, pairs=1, queue=2) as batcher:
@@ -308,7 +301,7 @@ async def test_a_pair_that_was_given_up_can_be_asked_for_again_when_the_queue_is
         await worker.batch(0)
         gone, kept = batcher.submit(numbered(2), soon())
         gone.cancel()
-        await asyncio.sleep(0.11)  # it looks for leavers ten times a second
+        monkeypatch.setattr("reward_service.workers.batcher._PURGE_EVERY_S", -1.0)  # time for it to look for leavers
         again = batcher.submit(numbered(1), soon())
         worker.free = True
         worker.gate.release()
@@ -316,7 +309,7 @@ async def test_a_pair_that_was_given_up_can_be_asked_for_again_when_the_queue_is
         assert worker.restarts == 0
 
 
-async def test_a_full_queue_refuses_the_rest_and_leavers_make_room() -> None:
+async def test_a_full_queue_refuses_the_rest_and_leavers_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker()
     async with batching(worker, pairs=4, queue=10) as batcher:
         batcher.submit([Pair("first", "first")], soon())
@@ -331,7 +324,7 @@ async def test_a_full_queue_refuses_the_rest_and_leavers_make_room() -> None:
         waiting = [f for f in futures if not f.done()]
         for future in waiting[:5]:
             future.cancel()
-        await asyncio.sleep(0.11)  # it looks for leavers ten times a second
+        monkeypatch.setattr("reward_service.workers.batcher._PURGE_EVERY_S", -1.0)  # time for it to look for leavers
         more = batcher.submit(numbered(5, start=20), soon())
         worker.free = True
         worker.gate.release()
@@ -367,6 +360,7 @@ async def test_the_death_of_the_loop_fails_all_waiters_turns_ready_red_and_heals
         futures = batcher.submit(numbered(10), soon())
         await worker.batch(0)
         worker.breaks = death
+        worker.may_restart.clear()
         worker.gate.release()
         assert await codes(futures) == {"worker_died": 10}
         assert batcher.health()["ready"] is False
@@ -375,6 +369,7 @@ async def test_the_death_of_the_loop_fails_all_waiters_turns_ready_red_and_heals
         [refused] = batcher.submit(numbered(1), soon())
         assert await code_of(refused) == "worker_unavailable"
         worker.free = True
+        worker.may_restart.set()
         await until(lambda: batcher.health()["ready"] is True)
         assert worker.restarts == 2  # the first attempt failed, and was repeated
         assert batcher.health()["restarts"] == 1
@@ -420,7 +415,7 @@ async def test_stop_drains_what_was_accepted_and_refuses_the_rest() -> None:
         futures = batcher.submit(numbered(10), soon())
         await worker.batch(0)
         stopping = asyncio.create_task(batcher.stop(SOON))
-        await asyncio.sleep(0.01)
+        await turns()
         assert batcher.health()["ready"] is False
         [refused] = batcher.submit(numbered(1, start=50), soon())
         assert await code_of(refused) == "shutting_down"
@@ -436,9 +431,7 @@ async def test_stop_fails_what_the_grace_time_does_not_suffice_for() -> None:
     async with batching(worker, pairs=4) as batcher:
         futures = batcher.submit(numbered(10), soon())
         await worker.batch(0)
-        before = time.monotonic()
         await batcher.stop(0.05)
-        assert time.monotonic() - before < 1.0
         assert await codes(futures) == {"shutting_down": 10}
         [refused] = batcher.submit(numbered(1), soon())
         assert await code_of(refused) == "shutting_down"

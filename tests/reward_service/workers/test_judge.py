@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from judges.base import CATEGORIES, Judgement
 from reward_service.contracts import ComponentError, Pair
 from reward_service.workers.judge import JudgeRunner
+from tests.waiting import soon, until
 
 NOTHING = dict.fromkeys(CATEGORIES, 0.0)
 
@@ -22,6 +22,7 @@ class OneAtATime:
     def __init__(self) -> None:
         self.turn = asyncio.Semaphore(1)
         self.asked: list[str] = []
+        self.answers = asyncio.Event()
 
     async def start(self) -> None: ...
 
@@ -36,7 +37,7 @@ class OneAtATime:
         async with self.turn:
             started()
             self.asked.append(candidate)
-            await asyncio.sleep(0.1)
+            await self.answers.wait()
             if "poison" in candidate:
                 raise RuntimeError(candidate)
             return Judgement(NOTHING, NOTHING, 1.0, (), {"signed": 1.0})
@@ -45,10 +46,11 @@ class OneAtATime:
 async def test_a_call_that_waits_for_its_turn_is_dropped_and_one_that_runs_is_not() -> None:
     judge = OneAtATime()
     runner = JudgeRunner(judge)  # type: ignore[arg-type]
-    futures = runner.submit([Pair(name, "r", None) for name in "abc"], time.monotonic() + 5)
-    await asyncio.sleep(0.05)
+    futures = runner.submit([Pair(name, "r", None) for name in "abc"], soon())
+    await until(lambda: judge.asked)
     assert [getattr(future, "started", None) for future in futures] == [True, False, False]
     futures[1].cancel()
+    judge.answers.set()
     outcomes = await asyncio.gather(futures[0], futures[2])
     assert judge.asked == ["a", "c"]
     assert [outcome.values["signed"] for outcome in outcomes] == [1.0, 1.0]
@@ -56,8 +58,10 @@ async def test_a_call_that_waits_for_its_turn_is_dropped_and_one_that_runs_is_no
 
 
 async def test_an_unforeseen_failure_is_named_by_its_type_alone() -> None:
-    runner = JudgeRunner(OneAtATime())  # type: ignore[arg-type]
-    (future,) = runner.submit([Pair("poison: the lungs are clear", "r", None)], time.monotonic() + 5)
+    judge = OneAtATime()
+    judge.answers.set()
+    runner = JudgeRunner(judge)  # type: ignore[arg-type]
+    (future,) = runner.submit([Pair("poison: the lungs are clear", "r", None)], soon())
     with pytest.raises(ComponentError) as caught:
         await future
     assert (caught.value.code, "lungs" in caught.value.message) == ("judge_error", False)

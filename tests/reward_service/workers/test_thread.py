@@ -18,9 +18,8 @@ from reward_service.contracts import ComponentError, Outcome, Pair, Runner
 from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.pair_computer import ArtefactCache
 from reward_service.workers.thread import Factory, InlineRunner, ThreadWorker
-from tests.reward_service.fake_metrics import SlowToLoad, WordOverlap, expected, numbered
-
-SOON = 5.0
+from tests.reward_service.fake_metrics import Held, SlowToLoad, WordOverlap, expected, numbered
+from tests.waiting import SOON, until
 
 
 @asynccontextmanager
@@ -79,9 +78,7 @@ async def test_loading_and_warming_up_come_before_ready_and_show_their_progress(
     worker = ThreadWorker(partial(SlowToLoad, str(tmp_path / "gate")), ArtefactCache(0))
     assert worker.health()["ready"] is False
     starting = asyncio.create_task(worker.start())
-    async with asyncio.timeout(SOON):
-        while "warming up" not in str(worker.health()["detail"]):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: "warming up" in str(worker.health()["detail"]))
     assert worker.health()["ready"] is False
     assert await codes(worker.submit(numbered(1), deadline())) == {"worker_unavailable": 1}
     (tmp_path / "gate").touch()
@@ -123,8 +120,11 @@ async def test_what_cannot_load_says_why(kind: type[ThreadWorker], raised: Excep
 
 async def test_the_death_of_the_thread_fails_its_waiters_and_a_new_component_takes_over() -> None:
     built: list[WordOverlap] = []
+    again = threading.Event()
 
     def factory() -> WordOverlap:
+        if built:
+            again.wait()
         built.append(WordOverlap())
         return built[-1]
 
@@ -132,9 +132,8 @@ async def test_the_death_of_the_thread_fails_its_waiters_and_a_new_component_tak
         futures = worker.submit([*numbered(3), Pair("fatal", "x")], deadline())
         assert await codes(futures) == {"worker_died": 4}
         assert worker.health()["ready"] is False
-        async with asyncio.timeout(SOON):
-            while not worker.health()["ready"]:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        again.set()
+        await until(lambda: worker.health()["ready"])
         assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
         assert worker.health()["restarts"] == 1
         assert worker.metric is built[1]
@@ -144,32 +143,29 @@ async def test_a_hung_component_is_replaced() -> None:
     worker = ThreadWorker(WordOverlap, ArtefactCache(0), hang_s=0.2)
     await worker.start()
     assert await codes(worker.submit([*numbered(2), Pair("hang", "x")], deadline())) == {"worker_died": 3}
-    async with asyncio.timeout(SOON):
-        while not worker.health()["ready"]:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
+    await until(lambda: worker.health()["ready"] and worker.health()["restarts"] == 1)
     await worker.stop(0)
 
 
-async def test_a_hung_component_delays_neither_stop_nor_exit() -> None:
-    worker = ThreadWorker(partial(WordOverlap, 30.0), ArtefactCache(0))
+async def test_a_hung_component_delays_neither_stop_nor_exit(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    worker = ThreadWorker(partial(Held, str(gate)), ArtefactCache(0))
     await worker.start()
     futures = worker.submit(numbered(1), math.inf)
-    await asyncio.sleep(0.05)
-    began = time.monotonic()
+    await until((tmp_path / "gate.held").exists)
     await worker.stop(0.1)
-    assert time.monotonic() - began < 1.0
     assert await codes(futures) == {"shutting_down": 1}
-    assert all(t.daemon for t in threading.enumerate() if t.name == "component")
+    hung = [thread for thread in threading.enumerate() if thread.name == "component"]
+    assert hung
+    assert all(thread.daemon for thread in hung)
+    gate.touch()
 
 
 async def test_stopping_ends_the_threads() -> None:
     before = threading.active_count()
     async with running(InlineRunner) as worker:
         await codes(worker.submit(numbered(300), deadline()))
-    async with asyncio.timeout(SOON):
-        while threading.active_count() > before:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: threading.active_count() <= before)
 
 
 # -- inline ---------------------------------------------------------------------------------------
@@ -206,12 +202,12 @@ async def test_a_component_is_never_used_by_two_threads_at_once() -> None:
     assert len(set.union(*users.values())) == 2
 
 
-async def test_the_event_loop_runs_on_while_a_large_submission_is_scored() -> None:
-    async with running(InlineRunner, partial(WordOverlap, 0.005), limits=BatchLimits(pairs=32)) as worker:  # type: ignore[arg-type]
+async def test_the_event_loop_runs_on_while_a_large_submission_is_scored(tmp_path: Path) -> None:
+    """The component waits for the loop, which would wait for the component if it had to compute by itself."""
+    factory = partial(Held, str(tmp_path / "gate"))
+    async with running(InlineRunner, factory, limits=BatchLimits(pairs=32)) as worker:  # type: ignore[arg-type]
         futures = worker.submit(numbered(2000), deadline())
-        turns = 0
-        while not all(f.done() for f in futures[-1:]):
-            await asyncio.sleep(0.001)
-            turns += 1
+        await until((tmp_path / "gate.held").exists)
+        assert not any(future.done() for future in futures)
+        (tmp_path / "gate").touch()
         assert await codes(futures) == {"ok": 2000}
-    assert turns > 60  # of at least 63 slices of 5 ms; on the loop there would be one turn

@@ -6,22 +6,30 @@ their run on a 4xx or 429. Unknown fields are ignored: trainers add some with ev
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from reward_service.api import request_body as body
-from reward_service.api import routes
+from reward_service.api.openapi import body_of, errors
+from reward_service.api.request_body import read_json
+from reward_service.api.steps import (
+    cancelled_by_hangup,
+    engine_of,
+    json_response,
+    log_facts,
+    refuse_unknown_parameters,
+    timing_headers,
+)
 from reward_service.contracts import ComponentError
 from reward_service.errors import InvalidRequest
 from reward_service.profiles.profile import Profile
 from reward_service.scoring.composite import Composite
-from reward_service.scoring.profile_scorer import Item, Timings
+from reward_service.scoring.request import Item, ScoringRequest, Timings
 from reward_service.trainers import dialects
 from reward_service.trainers.dialects import DialectItem, ReferenceStore
+from reward_service.wire.decoding import decode_object, is_broken
 
 router = APIRouter(tags=["trainers"])
 
@@ -55,41 +63,37 @@ def _add(path: str, trainer: str, parse: Parse, render: Render, fields: Body, *r
             float | None, Query(allow_inf_nan=False, description="substitute for a missing reward (rr_valid 0)")
         ] = None,
     ) -> Response:
-        engine = routes.engine_of(request)
-        timings = Timings()
-        routes.refuse_unknown_parameters(request, ("profile", "fingerprint", "missing"))
-        body.require_json(request)
-        data = body.parse_object(
-            await body.read(request, engine.settings.max_body_bytes, engine.settings.hold_timeout_s)
-        )
+        engine, timings = engine_of(request), Timings()
+        refuse_unknown_parameters(request, ("profile", "fingerprint", "missing"))
+        raw = await read_json(request, engine.settings.max_body_bytes, engine.settings.hold_timeout_s)
+        data = decode_object(raw)
         served = engine.served(profile)
-        engine.check_pin(served, fingerprint)
         pairs = parse(data, request.app.state.references)
         if len(pairs) > engine.settings.max_items:
             raise InvalidRequest(
                 f"The request has {len(pairs)} samples; the limit is {engine.settings.max_items} (REWARD_MAX_ITEMS).",
                 code="too_many_items",
             )
-        routes.about(request, profile=served.profile.name, items=len(pairs))
+        log_facts(request, profile=served.profile.name, items=len(pairs))
         items = [Item(None, pair.candidate, pair.reference, pair.prior, _fault(pair), pair.param) for pair in pairs]
-        deadline = time.monotonic() + engine.settings.hold_timeout_s
-        work = engine.score(served, items, deadline=deadline, hold=True, timings=timings)
-        scored = await routes.until_hangup(request, work)
+        wanted = ScoringRequest(items, profile, fingerprint, hold=True, timings=timings)
+        async with cancelled_by_hangup(request), engine.admit(wanted) as admitted:
+            scored = await admitted.score()
         answer = render(pairs, [s.composite for s in scored], data, served.profile, missing)
-        headers = {**routes.timing_headers(timings), "X-Reward-Fingerprint": served.fingerprint}
-        return routes.json_response(answer, headers=headers)
+        headers = {**timing_headers(timings), "X-Reward-Fingerprint": served.fingerprint}
+        return json_response(answer, headers=headers)
 
     route.__doc__ = f"The format of {trainer}; see docs/trainers.md."
     router.add_api_route(
         path, route, methods=["POST"], summary=trainer, operation_id=path.strip("/").replace("/", "_"),
-        responses={**routes.errors(*_STATUSES), 200: {"description": "the trainer's own format"}},
-        openapi_extra=routes.body_of({"type": "object", "properties": dict(fields), "required": list(required)}),
+        responses={**errors(*_STATUSES), 200: {"description": "the trainer's own format"}},
+        openapi_extra=body_of({"type": "object", "properties": dict(fields), "required": list(required)}),
     )  # fmt: skip
 
 
 def _fault(pair: DialectItem) -> ComponentError | None:
     """A lone surrogate costs its own sample the reward, not the others theirs."""
-    if any(map(body.is_broken, (pair.candidate, pair.reference, pair.prior))):
+    if any(map(is_broken, (pair.candidate, pair.reference, pair.prior))):
         return ComponentError("invalid_unicode", f"{pair.param}: a text has a lone surrogate; send valid Unicode.")
     return None
 

@@ -7,8 +7,8 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -16,14 +16,12 @@ import httpx
 import orjson
 import stamina
 
-from reward_service.api import rendering as answers
-from reward_service.api import request_body as body
-from reward_service.api import routes
-from reward_service.api import schemas as wire
 from reward_service.errors import InvalidRequest, ServiceError
 from reward_service.observability.logs import configure_logs
 from reward_service.scoring.engine import Engine
 from reward_service.settings import Settings
+from reward_service.wire.parsing import parse
+from reward_service.wire.rendering import render
 
 _CHUNK_PAIRS = 256
 _TIMEOUT_S = 600.0
@@ -168,14 +166,11 @@ async def _here(profile: str | None) -> AsyncIterator[Send]:
     async with Engine(settings) as engine:
 
         async def send(raw: bytes) -> dict[str, Any]:
-            data, broken = body.parse(raw)
-            wanted = body.validate(wire.ScoreRequest, data)
-            served = engine.served(wanted.profile)
-            engine.check_pin(served, wanted.fingerprint)
-            items, bounds = routes.build_items(wanted, broken, sys.maxsize)
-            scored = await engine.score(served, items, deadline=time.monotonic() + _TIMEOUT_S, hold=True)
-            made = {"fingerprint": served.fingerprint, "signature": served.signature}
-            return {**made, **answers.results_and_groups(wanted, scored, bounds)}
+            parsed = parse(raw, sys.maxsize)
+            scoring = replace(parsed.scoring, timeout_s=_TIMEOUT_S, hold=True)
+            async with engine.admit(scoring) as admitted:
+                scored = await admitted.score()
+            return render(parsed, admitted.served, scored)
 
         yield send
 

@@ -1,7 +1,8 @@
-"""The LLM judge: one awaitable verdict per pair, from servers that it keeps an eye on.
+"""The LLM judge: one awaitable judgement per pair, from servers that it keeps an eye on.
 
-Layout and schema are `prompt.py`, validation `answer.py`, counting `accounting.py`, retries and failover `transport.py`.
-Here they are put together, with the self-test and the canaries that show whether a server can be trusted.
+Layout and schema are in `prompt.py`, validation in `answer.py`, counting in `accounting.py`, retries and failover in
+`transport.py`. Here they are put together, with the self-test and the canaries that show whether a server can be
+trusted.
 """
 
 from __future__ import annotations

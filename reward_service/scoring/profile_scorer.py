@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from judges.base import Judgement
 from reward_service.caching.base import CacheKey, ScoreCache, pair_digest, text_digest
-from reward_service.contracts import ComponentError, Outcome, Pair, Runner
+from reward_service.contracts import ComponentError, Composite, Outcome, Pair, Runner
 from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles.profile import Profile
-from reward_service.scoring.composite import Composite, compose
+from reward_service.scoring.composite import compose
 from reward_service.scoring.single_flight import Flights, Wanted
 from reward_service.text import guards, sections
 from reward_service.text.normaliser import Normalised, normalise

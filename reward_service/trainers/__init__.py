@@ -2,3 +2,14 @@
 
 Pure functions without HTTP. May import `contracts`, `text`, `settings` and `errors`.
 """
+
+from reward_service.trainers import llama_factory, nemo_gym, openrlhf, slime
+
+DIALECTS = (
+    openrlhf.DIALECT,
+    slime.NUMBER,
+    slime.OBJECT,
+    llama_factory.DIALECT,
+    nemo_gym.DIALECT,
+)
+"""Every dialect that is served."""

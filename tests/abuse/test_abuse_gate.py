@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from reward_service.scoring.composite import Composite
+from reward_service.contracts import Composite
 from reward_service.scoring.engine import Engine
 from reward_service.scoring.profile_scorer import Item
 from reward_service.settings import Settings

@@ -1,6 +1,6 @@
 """What RL trainers send and what they expect: labels, references, chat markup, and one file for each dialect.
 
-Pure functions without HTTP. May import `contracts`, `text`, `settings` and `errors`.
+Pure functions without HTTP. May import `judges`, `contracts`, `text`, `settings` and `errors`.
 """
 
 from reward_service.trainers import llama_factory, nemo_gym, openrlhf, slime

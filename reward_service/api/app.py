@@ -20,7 +20,7 @@ from reward_service.observability import tracing
 from reward_service.observability.logs import configure_logs, described, on_loop_error
 from reward_service.scoring.engine import Engine
 from reward_service.settings import Settings
-from reward_service.trainers.dialects import ReferenceStore
+from reward_service.trainers.references import ReferenceStore
 
 log = structlog.get_logger("reward_service")
 

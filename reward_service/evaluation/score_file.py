@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 import httpx
 import orjson
-import stamina
+import tenacity
 
 from reward_service.errors import InvalidRequest, ServiceError
 from reward_service.observability.logs import configure_logs
@@ -26,6 +26,7 @@ from reward_service.wire.rendering import render
 _CHUNK_PAIRS = 256
 _TIMEOUT_S = 600.0
 _PATIENCE_S = 60.0  # for a service that is restarting or full
+_PAUSE = tenacity.wait_exponential(multiplier=0.1, max=5.0) + tenacity.wait_random(0.0, 1.0)
 Send = Callable[[bytes], Awaitable[dict[str, Any]]]
 
 
@@ -195,7 +196,7 @@ async def _remote(url: str) -> AsyncIterator[Send]:
                 raise kind(f"{url} does not answer ({type(error).__name__}).", code="unreachable") from None
             reached = True
             status = response.status_code
-            again = status in (408, 429) or (status >= 500 and status != 501)
+            may_heal = status in (408, 429) or (status >= 500 and status != 501)
             try:
                 answer: dict[str, Any] = orjson.loads(response.content)
                 if status == 200:
@@ -209,19 +210,20 @@ async def _remote(url: str) -> AsyncIterator[Send]:
             except (ValueError, KeyError, TypeError):
                 message = f"{url} answered {status} and not in this service's form; is a proxy in between?"
                 code, param = "unreachable", None
-            raise (_Again if again else ServiceError)(message, code=code, param=param)
+            raise (_Again if may_heal else ServiceError)(message, code=code, param=param)
 
-        def tell(details: stamina.instrumentation.RetryDetails) -> None:
-            sys.stderr.write(f"{details.caused_by} Trying again in {details.wait_for:.1f} s.\n")
+        def tell(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            sys.stderr.write(f"{error} Trying again in {state.upcoming_sleep:.1f} s.\n")
 
-        async def send(raw: bytes) -> dict[str, Any]:
-            stamina.instrumentation.set_on_retry_hooks([tell])
-            async for attempt in stamina.retry_context(on=_Again, attempts=10, timeout=_PATIENCE_S):
-                with attempt:
-                    return await post(raw)
-            raise AssertionError("unreachable")
-
-        yield send
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(_Again),
+            stop=tenacity.stop_after_attempt(10) | tenacity.stop_after_delay(_PATIENCE_S),
+            wait=_PAUSE,
+            before_sleep=tell,
+            reraise=True,
+        )
+        yield lambda raw: retrying(post, raw)
 
 
 class _Again(ServiceError):

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-from reward_service.contracts import ComponentError, Outcome
+from reward_service.contracts import ComponentError, Composite, Outcome, Status
 from reward_service.profiles.profile import ComponentSpec, Profile
 from reward_service.text.guards import Verdict
 
@@ -22,24 +20,6 @@ VERSION = 1
 _GRID = 2.0**40
 LARGEST = 4096.0
 """Most that a weighted sum may be: with larger ones, contributions on the grid would not add up exactly."""
-
-Status = Literal["ok", "degraded", "null"]
-
-
-@dataclass(frozen=True, slots=True)
-class Composite:
-    """One reward with what it is made of; `contributions` sums to `reward` exactly."""
-
-    reward: float | None
-    status: Status
-    components: Mapping[str, float | None]
-    contributions: Mapping[str, float]
-    missing: Mapping[str, ComponentError]
-    failed: tuple[str, ...]
-    """Keys without a score whose policy is `fail`."""
-    blocking: tuple[str, ...]
-    """Keys in `missing` for want of which there is no reward."""
-    flags: tuple[str, ...]
 
 
 def raw_value(outcome: Outcome, value: str | None) -> float:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from judges.base import Judgement
 from reward_service.caching.base import CacheKey, ScoreCache, pair_digest, text_digest
-from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.contracts import ComponentError, Composite, Outcome, Pair
 from reward_service.observability.telemetry import Telemetry
-from reward_service.scoring.composite import Composite, compose
+from reward_service.scoring.composite import compose
 from reward_service.scoring.request import Item, Timings
 from reward_service.scoring.served_profile import ServedProfile
 from reward_service.scoring.single_flight import Flights, Wanted

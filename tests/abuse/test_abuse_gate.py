@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from reward_service.scoring.composite import Composite
+from reward_service.contracts import Composite
 from reward_service.scoring.engine import Engine
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings

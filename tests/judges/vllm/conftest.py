@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-import stamina
 from aiohttp import web
 
 from judges.vllm.judge import VllmJudge
@@ -89,14 +88,6 @@ class ScriptedServer:
             said = web.json_response(said)
         assert isinstance(said, web.StreamResponse)
         return said
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """No log line per retry: some of these tests make thousands."""
-    stamina.instrumentation.set_on_retry_hooks([])
-    yield
-    stamina.instrumentation.set_on_retry_hooks(None)
 
 
 @pytest.fixture

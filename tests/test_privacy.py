@@ -19,6 +19,7 @@ import pytest
 import redis
 
 from tests.chaos.service import Redis, Service, running, write_profile
+from tests.needs import needs
 
 MARK = "Xanthochromia"  # in every text that is sent, and nowhere else
 KEY = "rr-the-secret-key"
@@ -108,12 +109,11 @@ def serving(folder: Path, sink: str, monkeypatch: pytest.MonkeyPatch, **settings
         yield service
 
 
+@needs("redis-server")
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_planted_text_and_secrets_are_found_nowhere(
     tmp_path: Path, sink: str, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    if not Redis.available():
-        pytest.skip("redis-server is not installed")
     _Sink.received.clear()
     server = Redis("--requirepass", PASSWORD).start()
     try:

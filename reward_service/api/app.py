@@ -17,9 +17,10 @@ from reward_service.api import error_responses, openapi, score_route, state_rout
 from reward_service.api.auth import Keys
 from reward_service.api.middleware import Outermost
 from reward_service.observability import tracing
-from reward_service.observability.logs import configure_logs, described, on_loop_error
+from reward_service.observability.logs import described, on_loop_error
 from reward_service.scoring.engine import Engine
 from reward_service.settings import Settings
+from reward_service.tasks import end
 from reward_service.trainers.references import ReferenceStore
 
 log = structlog.get_logger("reward_service")
@@ -35,7 +36,6 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     `app.state.fatal` then says) and `time_left` (seconds that closing may take).
     """
     settings = settings or Settings()
-    configure_logs(settings)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -46,9 +46,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
             yield
         finally:
             running.closing = True
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             await running.stop(app.state.time_left())
             app.state.tracing.close()
 

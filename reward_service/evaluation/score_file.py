@@ -17,7 +17,6 @@ import orjson
 import tenacity
 
 from reward_service.errors import InvalidRequest, ServiceError
-from reward_service.observability.logs import configure_logs
 from reward_service.scoring.engine import Engine
 from reward_service.settings import Settings
 from reward_service.wire.parsing import parse
@@ -161,9 +160,7 @@ async def score(
 
 @contextlib.asynccontextmanager
 async def _here(profile: str | None) -> AsyncIterator[Send]:
-    os.environ.setdefault("REWARD_LOG_LEVEL", "warning")
     settings = Settings(profiles=(profile,)) if profile else Settings()
-    configure_logs(settings)
     async with Engine(settings) as engine:
 
         async def send(raw: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from reward_service.caching.base import ScoreCache
-from reward_service.contracts import ComponentError, Runner
+from reward_service.contracts import ComponentError
 from reward_service.errors import (
     ComponentsUnavailable,
     ConfigurationError,
@@ -32,12 +32,15 @@ from reward_service.scoring.served_profile import ServedProfile
 from reward_service.scoring.single_flight import Flights
 from reward_service.scoring.state import EngineState
 from reward_service.settings import Settings
+from reward_service.tasks import end, finish
 from reward_service.workers.placement import make_cache
 
 log = structlog.get_logger("reward_service.engine")
 
 _FREE_AGAIN = 0.8  # of the queue: enough work left to keep every component busy
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.25, 4.0
+_START_S = 1800.0  # for loading, which may mean downloading
+_RELEASE_S = 3.0  # for what has nothing more to finish
 
 
 class Engine:
@@ -82,32 +85,42 @@ class Engine:
 
     async def start(self) -> None:
         """Load and warm up everything. Raises `ConfigurationError` for what will not heal by itself."""
+        await self.cache.start()
         try:
-            await self.cache.start()
-            async with asyncio.TaskGroup() as tasks:
-                for runner in self._runners():
-                    tasks.create_task(runner.start())
-        except* ComponentError as group:
-            error = group.exceptions[0]
-            while isinstance(error, BaseExceptionGroup):
-                error = error.exceptions[0]
+            await self._start_runners()
+        except ComponentError as error:
             self.problem = str(error)
-            raise ConfigurationError(str(error), code=getattr(error, "code", None)) from None
+            raise ConfigurationError(str(error), code=error.code) from None
         self.ready.set()
 
+    async def _start_runners(self) -> None:
+        """All at once. Raises what the first one to fail raises; the others are then given up."""
+        starts = [
+            asyncio.create_task(runner.start(), name=f"start of {key}")
+            for key, (_, runner) in self.assembly.runners.items()
+        ]
+        try:
+            await asyncio.wait(starts, timeout=_START_S, return_when=asyncio.FIRST_EXCEPTION)
+            failures = [error for task in starts if task.done() and (error := task.exception())]
+            if failures:
+                raise failures[0]
+            if unfinished := [task.get_name() for task in starts if not task.done()]:
+                raise ComponentError("load_failed", f"not finished after {_START_S:g} s: {', '.join(unfinished)}")
+        finally:
+            await end(starts)
+
     async def stop(self, grace_s: float | None = None) -> None:
-        """Finish what has started within the grace time, then release everything."""
+        """Finish what has started within the grace time, then release everything; a few seconds later at most."""
         grace = self.settings.shutdown_grace_s if grace_s is None else grace_s
         self.closing = True
-        stopped = await asyncio.gather(*(runner.stop(grace) for runner in self._runners()), return_exceptions=True)
-        for error in stopped:
-            if error is not None:
-                log.error("stopping_failed", error=type(error).__name__)
-        await self.flights.aclose()
-        await self.cache.aclose()
-
-    def _runners(self) -> list[Runner]:
-        return [runner for _, runner in self.assembly.runners.values()]
+        await asyncio.gather(
+            *(
+                finish(runner.stop(grace), within_s=grace + _RELEASE_S, name=f"stop of {key}")
+                for key, (_, runner) in self.assembly.runners.items()
+            )
+        )
+        await finish(self.flights.aclose(), within_s=_RELEASE_S, name="closing the flights")
+        await finish(self.cache.aclose(), within_s=2 * _RELEASE_S, name="closing the score cache")
 
     # -- scoring ---------------------------------------------------------------------------------
 

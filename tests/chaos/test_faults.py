@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.chaos import faults
-from tests.chaos.service import Redis
+from tests.needs import needs
 
-pytestmark = [pytest.mark.skipif(not Redis.available(), reason="redis-server is not installed")]
+pytestmark = needs("redis-server")
 
 
 @pytest.mark.parametrize("fault", ["Redis killed", "model worker killed", "log device full"])

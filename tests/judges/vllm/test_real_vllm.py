@@ -29,6 +29,7 @@ from judges.vllm.command import serve_command
 from judges.vllm.errors import JudgeError, JudgeMisconfigured
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
+from tests.needs import is_missing
 
 pytestmark = pytest.mark.vllm
 
@@ -86,10 +87,7 @@ class RealServer:
 def vllm() -> Iterator[RealServer]:
     server = RealServer()
     if server.ours and not list(ENVIRONMENT.glob("complete-*")):
-        missing = f"no vLLM environment in {ENVIRONMENT}; build it with tests/vllm_server/make_environment.sh"
-        if os.environ.get("CI") == "true" or os.environ.get("REWARD_REQUIRE_VLLM") == "1":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        is_missing("environment of vLLM", "tests/vllm_server/make_environment.sh")
     server.start()
     server.wait()
     yield server
@@ -250,7 +248,7 @@ async def test_attacks_reach_the_model_as_plain_text(judges: Any, vllm: RealServ
 
 def test_vllm_accepts_the_serving_command() -> None:
     if not (ENVIRONMENT / "bin" / "python").exists():
-        pytest.skip("no vLLM environment")
+        is_missing("environment of vLLM", "tests/vllm_server/make_environment.sh")
     argv = serve_command("org/model", revision="abc", gpus=2, extra=("--max-num-seqs", "512"))
     code = (
         "import sys\n"

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from reward_service.components import registry
 from reward_service.contracts import ComponentError
 from reward_service.errors import ComponentsUnavailable, ConfigurationError, Overloaded, PinMismatch, UnknownProfile
 from reward_service.profiles.fingerprint import canonical
+from reward_service.scoring import engine as engine_module
 from reward_service.scoring.engine import Engine
 from reward_service.scoring.profile_scorer import Scored
 from reward_service.scoring.request import Item, ScoringRequest
@@ -350,3 +352,57 @@ async def test_what_a_sentinel_notes_changes_no_reward(write: WriteProfile) -> N
     without, sentinel, weighted = rewards
     assert (sentinel.reward, sentinel.flags) == (without.reward, without.flags)
     assert weighted.flags != without.flags
+
+
+class Fails:
+    """A runner that cannot start."""
+
+    async def start(self) -> None:
+        raise ComponentError("load_failed", "no weights here")
+
+    async def stop(self, grace_s: float) -> None:
+        return None
+
+
+class Hangs:
+    """A runner that neither starts nor stops."""
+
+    async def start(self) -> None:
+        await asyncio.Event().wait()
+
+    async def stop(self, grace_s: float) -> None:
+        await asyncio.Event().wait()
+
+
+def with_runners(engine: Engine, **runners: Any) -> Engine:
+    (component, _), *_ = engine._runners.values()
+    engine._runners = {name: (component, runner) for name, runner in runners.items()}
+    return engine
+
+
+async def test_a_component_that_does_not_load_is_given_up(write: WriteProfile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_START_S", 0.05)
+    engine = with_runners(Engine(settings(write())), stuck=Hangs())
+    with pytest.raises(ConfigurationError, match=r"not finished after 0\.05 s: start of stuck$") as refused:
+        await engine.start()
+    assert refused.value.code == "load_failed"
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_the_first_component_to_fail_ends_the_start(write: WriteProfile) -> None:
+    engine = with_runners(Engine(settings(write())), stuck=Hangs(), broken=Fails())
+    with pytest.raises(ConfigurationError, match=r"^no weights here$"):
+        await engine.start()
+    assert engine.problem == "no weights here"
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_stopping_gives_up_what_does_not_end(write: WriteProfile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_RELEASE_S", 0.05)
+    engine = with_runners(Engine(settings(write())), stuck=Hangs(), broken=Fails())
+    monkeypatch.setattr(engine.flights, "aclose", Hangs().start)
+    monkeypatch.setattr(engine.cache, "aclose", Hangs().start)
+    with capture_logs() as logs:
+        await asyncio.wait_for(engine.stop(0), 10)
+    given_up = [line["task"] for line in logs if line["event"] == "not_finished_in_time"]
+    assert given_up == ["stop of stuck", "closing the flights", "closing the score cache"]

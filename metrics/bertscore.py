@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, get_args
 
 from metrics.base import Comparison, Metric
 from metrics.encoder import Encoder, ModelUnavailable, Precision, halving, length_mask, sub_batches
+from metrics.torch_settings import exact_arithmetic
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +156,7 @@ class BertScore(Metric[TokenVectors]):
         """F1, precision and recall per pair."""
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), exact_arithmetic(self.encoder.device):
             c, c_weights, c_mask = _pad([candidate for candidate, _ in pairs])
             r, r_weights, r_mask = _pad([reference for _, reference in pairs])
             similarity = torch.bmm(c, r.transpose(1, 2)).float()  # [pairs, candidate tokens, reference tokens]

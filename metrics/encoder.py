@@ -20,6 +20,8 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+from metrics.torch_settings import exact_arithmetic
+
 if TYPE_CHECKING:
     import torch
 
@@ -67,7 +69,7 @@ class Encoder:
     `model` is ``minilm`` (the embedded package), a local directory or a hub id; weights must be
     safetensors, code from a model repository is never run. `layer` = how many layers to run.
     A sub-batch holds at most `max_batch` texts and, once padded, `max_padded_tokens` tokens. On a CPU, `threads`
-    sub-batches are computed side by side (None: as many as there are cores), and torch is set to one thread each.
+    sub-batches are computed side by side (None: as many as there are cores), each in one thread of torch's.
     """
 
     def __init__(
@@ -151,9 +153,11 @@ class Encoder:
             return halving(partial(self._forward, batch[0]), [ids[i] for i in batch[1]])
 
         out: dict[int, torch.Tensor] = {}
-        results = self._cores.map(run, batches) if self._cores and len(batches) > 1 else map(run, batches)
-        for (_, members), vectors in zip(batches, results, strict=True):
-            out.update(zip(members, vectors, strict=True))
+        # What is set last in any thread holds for threads that are new to torch. So this thread sets it, and back, too.
+        with exact_arithmetic(self.device):
+            results = self._cores.map(run, batches) if self._cores and len(batches) > 1 else map(run, batches)
+            for (_, members), vectors in zip(batches, results, strict=True):
+                out.update(zip(members, vectors, strict=True))
         return [out[i] for i in range(len(ids))]
 
     def warm_up(self) -> None:
@@ -180,7 +184,7 @@ class Encoder:
         lengths = [len(row) for row in ids]
         padded = torch.tensor([row + [tokenizer.pad_token_id or 0] * (width - len(row)) for row in ids])
         mask = length_mask(lengths, width)
-        with torch.inference_mode():
+        with torch.inference_mode(), exact_arithmetic(self.device):
             states = model(input_ids=self._to_device(padded), attention_mask=self._to_device(mask)).last_hidden_state
             unit = states.float()
             unit = (unit / unit.norm(dim=-1, keepdim=True)).to(states.dtype)
@@ -210,10 +214,8 @@ class Encoder:
         if self.device == "cpu":
             # A sub-batch a core beats all cores on one sub-batch: none waits for another at every layer, nor for
             # whatever else the machine is doing, and the arithmetic is the same on any number of cores.
-            torch.set_num_threads(1)
             cores = self.threads or len(os.sched_getaffinity(0))
-            self._cores = ThreadPoolExecutor(cores, "encoder", torch.set_num_threads, (1,)) if cores > 1 else None
-        torch.set_float32_matmul_precision("highest")  # no TF32, no bfloat16 behind float32's back
+            self._cores = ThreadPoolExecutor(cores, "encoder") if cores > 1 else None
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(self.directory, **local)
         if isinstance(

@@ -62,9 +62,9 @@ async def fresh_scores(engine: Engine, items: list[Item]) -> list[Scored]:
 
 
 def clear(engine: Engine) -> None:
-    engine.cache._entries.clear()  # type: ignore[attr-defined]
+    engine.cache._kept.clear()  # type: ignore[attr-defined]
     for _, runner in engine.assembly.runners.values():
-        runner._cache._entries.clear()  # type: ignore[attr-defined]
+        runner._cache._kept.clear()  # type: ignore[attr-defined]
 
 
 def same(a: Scored, b: Scored) -> None:

@@ -194,7 +194,10 @@ class VllmJudge:
         return {
             "ready": ready,
             "detail": "; ".join(problems) or "ok",
-            "servers": [{"well": s.well, "limit": int(s.limit.value), "in_flight": s.limit.busy} for s in servers],
+            "servers": [
+                {"well": s.well, "limit": int(s.limit.value), "in_flight": s.limit.slots.borrowed_tokens}
+                for s in servers
+            ],
             "canaries": {"wrong": wrong, "drifted": self._canaries.drifted(), "drift": self._canaries.drift()},
         }
 

@@ -103,7 +103,7 @@ class Transport:
                     with attempt:
                         server = self._choose(group, tried)
                         tried.append(server)
-                        async with server.turn(group), server.limit:
+                        async with server.turn(group), server.limit.slots:
                             if not server.well:
                                 raise JudgeUnavailable("the judge server went down while the request waited")
                             started()

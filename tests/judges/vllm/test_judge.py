@@ -119,27 +119,32 @@ async def test_votes(serve: Any, judging: Any, answer: Any) -> None:
 
 
 async def test_a_cold_group_sends_one_and_then_the_rest(serve: Any, judging: Any, answer: Any) -> None:
-    running, seen = 0, []
+    waves: list[int] = []  # so many requests must be there at once before the server answers any of them
+    there, everyone = 0, asyncio.Event()
 
     async def reply(request: dict[str, Any]) -> str:
-        nonlocal running
-        running += 1
-        seen.append(running)
-        await asyncio.sleep(0.05)
-        running -= 1
+        nonlocal there, everyone
+        there += 1
+        wave = everyone
+        if there == waves[0]:
+            await asyncio.sleep(0.05)  # time for others to come that should not
+            assert there == waves.pop(0)
+            there, everyone = 0, asyncio.Event()
+            wave.set()
+        await wave.wait()
         return str(answer())
 
     judge = await judging(await serve(reply))
-    candidates = [f"Effusion {i}." for i in range(8)]
-    await asyncio.gather(*(judge.judge(c, "Effusion.", None, deadline=time.monotonic() + 5) for c in candidates))
-    assert seen[:2] == [1, 1]  # the second starts when the first has ended
-    assert max(seen) == 7
-    seen.clear()
-    await asyncio.gather(*(judge.judge(c, "Effusion.", None, deadline=time.monotonic() + 5) for c in candidates))
-    assert max(seen) == 8  # now it is warm
-    seen.clear()
-    await asyncio.gather(*(judge.judge("x.", f"Edema {i}.", None, deadline=time.monotonic() + 5) for i in range(8)))
-    assert max(seen) == 8  # different references do not wait for each other
+
+    async def ask(pairs: list[tuple[str, str]], *expected: int) -> None:
+        waves[:] = expected
+        await asyncio.gather(*(judge.judge(*pair, None, deadline=time.monotonic() + 5) for pair in pairs))
+        assert waves == []
+
+    group = [(f"Effusion {i}.", "Effusion.") for i in range(8)]
+    await ask(group, 1, 7)  # the second starts when the first has ended
+    await ask(group, 8)  # now it is warm
+    await ask([("x.", f"Edema {i}.") for i in range(8)], 8)  # different references do not wait for each other
 
 
 async def test_a_leader_that_is_cancelled_lets_the_others_go(serve: Any, judging: Any, answer: Any) -> None:

@@ -61,7 +61,7 @@ async def test_small_submissions_start_no_process_and_large_ones_get_the_same_an
         assert runner.health()["ready"] is True
         # 600 distinct texts, each a miss inline and again in a process.
         assert runner.health()["artefacts"] | {"bytes": 0, "hits": 0} == {  # type: ignore[operator]
-            "misses": 1200, "entries": 1200, "bytes": 0, "hits": 0,
+            "misses": 1200, "entries": 1200, "bytes": 0, "hits": 0, "evictions": 0,
         }  # fmt: skip
     async with asyncio.timeout(SOON):
         while set(children()) - known:  # noqa: ASYNC110

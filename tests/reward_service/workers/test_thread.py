@@ -70,6 +70,7 @@ async def test_identical_texts_in_flight_are_encoded_once_over_submissions() -> 
         assert worker.health()["artefacts"] == {
             "hits": 0,
             "misses": 17,
+            "evictions": 0,
             "bytes": pytest.approx(10_000, 0.1),
             "entries": 17,
         }

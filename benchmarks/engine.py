@@ -18,7 +18,7 @@ from reward_service.components.registry import build
 from reward_service.contracts import Pair
 from reward_service.profiles.profile import load
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Item
+from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from reward_service.workers import placement as runners
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer
@@ -43,13 +43,12 @@ async def in_process(profile: str, pairs: PairList, per_request: int) -> tuple[f
     settings = Settings(profiles=(profile,), log_level="error", pool_workers=0)
     runners._shared_artefacts.cache_clear()  # a process keeps them for all its engines
     async with Engine(settings) as engine:
-        served = engine.served(None)
         items = [Item(None, c, r) for c, r in pairs]
         times = []
         for _ in range(2):
             began = time.perf_counter()
             for i in range(0, len(items), per_request):
-                await engine.score(served, items[i : i + per_request], deadline=time.monotonic() + 600)
+                await engine.score(ScoringRequest(items[i : i + per_request], timeout_s=600))
             times.append(time.perf_counter() - began)
     return times[0], times[1]
 

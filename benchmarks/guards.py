@@ -23,7 +23,7 @@ from benchmarks import data
 from benchmarks.common import section_parser
 from reward_service.profiles.profile import shipped
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Item
+from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from reward_service.text.guards import GuardSettings, inspect
 from reward_service.text.normaliser import Normalised, normalise
@@ -149,7 +149,7 @@ async def _rewards(profile: dict[str, object]) -> dict[tuple[str, str], float]:
         path = Path(folder) / f"{profile['name']}.yaml"
         path.write_text(yaml.safe_dump(profile), encoding="utf-8")
         async with Engine(Settings(profiles=(str(path),))) as engine:
-            answers = await engine.score(engine.served(None), items, deadline=time.monotonic() + 900)
+            answers = await engine.score(ScoringRequest(items, timeout_s=900))
     found = {}
     for key, answer in zip(keys, answers, strict=True):
         assert answer.composite.reward is not None, (key, answer.composite.missing)

@@ -51,11 +51,8 @@ def explain(error: Exception) -> str:
 
 
 def settings_from(flags: dict[str, Any]) -> Settings:
-    """Settings from the environment, overridden by flags; exported so that worker processes see the same."""
-    for name, value in flags.items():
-        if value is not None:
-            os.environ[f"REWARD_{name.upper()}"] = str(value)
-    return Settings()
+    """Settings from the environment, overridden by flags."""
+    return Settings(**{name: value for name, value in flags.items() if value is not None})
 
 
 def with_settings_flags(command: Callable[..., None]) -> Callable[..., None]:
@@ -126,6 +123,8 @@ def score(
     if detail not in ("reward", "components", "full"):
         raise typer.BadParameter("reward, components or full", param_hint="--detail")
     lines = scorefile.read(source)
+    if not url:
+        _log_warnings()
     nulls = asyncio.run(scorefile.score(lines, output, profile=profile, url=url, pin=pin, detail=detail))
     if nulls:
         typer.echo(f"Results that are null: {nulls}. Each says why in 'missing'.", err=True)
@@ -136,7 +135,7 @@ def score(
 def info(profile: Annotated[str | None, typer.Option(help="comma-separated profiles to describe")] = None) -> None:
     """What these settings would serve: profiles, fingerprints, limits, what is unavailable and why."""
     engine = _engine(profile)
-    _print(engine.info())
+    _print(engine.state.info())
 
 
 @app.command()
@@ -163,6 +162,7 @@ def check(
     """Load everything, score the canary pairs, and say what is missing and how to install it."""
     from reward_service.evaluation import check as checks
 
+    _log_warnings(Settings(log_level="error"))
     if write_canaries:
         asyncio.run(checks.write())
     raise typer.Exit(asyncio.run(checks.check(profile)))
@@ -179,6 +179,7 @@ def judge_eval(
     """How well a judge agrees with labelled error counts, with 95 % bootstrap intervals."""
     from reward_service.evaluation.judge_agreement import evaluate
 
+    _log_warnings()
     typer.echo(asyncio.run(evaluate(source, judge, seed)))
 
 
@@ -233,12 +234,22 @@ def version() -> None:
 def _engine(profiles: str | None) -> Any:
     from reward_service.scoring.engine import Engine
 
-    settings = settings_from({"profiles": profiles, "log_level": os.environ.get("REWARD_LOG_LEVEL", "warning")})
+    settings = settings_from({"profiles": profiles})
+    _log_warnings(settings)
 
     async def make() -> Engine:
         return Engine(settings)
 
     return asyncio.run(make())
+
+
+def _log_warnings(settings: Settings | None = None) -> None:
+    """For commands, whose output is their result: log warnings, or what REWARD_LOG_LEVEL asks for."""
+    from reward_service.observability.logs import configure_logs
+
+    settings = settings or Settings()
+    chosen = "log_level" in settings.model_fields_set
+    configure_logs(settings if chosen else settings.model_copy(update={"log_level": "warning"}))
 
 
 def _print(document: Any) -> None:

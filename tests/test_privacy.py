@@ -20,6 +20,7 @@ import redis
 
 from testbed.redis_server import Redis
 from testbed.service import Service, running, write_profile
+from tests.needs import needs
 
 MARK = "Xanthochromia"  # in every text that is sent, and nowhere else
 KEY = "rr-the-secret-key"
@@ -109,12 +110,11 @@ def serving(folder: Path, sink: str, monkeypatch: pytest.MonkeyPatch, **settings
         yield service
 
 
+@needs("redis-server")
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_planted_text_and_secrets_are_found_nowhere(
     tmp_path: Path, sink: str, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    if not Redis.available():
-        pytest.skip("redis-server is not installed")
     _Sink.received.clear()
     server = Redis("--requirepass", PASSWORD).start()
     try:

@@ -10,14 +10,16 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
 
 from reward_service.caching.base import CacheKey, MemoryCache
 from reward_service.caching.codec import SCHEMA, decode, encode
 from reward_service.caching.redis_connection import Gather, RedisLink
 from reward_service.contracts import Outcome
+from reward_service.tasks import end, finish
+
+T = TypeVar("T")
 
 _CHUNK = 500  # keys in one command: short enough that neither Redis nor the event loop stalls
 _QUEUED = 20_000  # writes kept while Redis is away
@@ -94,9 +96,9 @@ class RedisCache:
         self._link = RedisLink(url, timeout_s=timeout_s, on_up=self._wake.set)
         self._counts = self._link.counts
         self._counts.update(dict.fromkeys(("hits", "misses", "invalid", "writes", "dropped"), 0))
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._lookups: Gather[bytes | None] = Gather(self._mget)
-        self._claims: Gather[bytes | int | None] = Gather(self._claim)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._lookups: Gather[bytes | None] = Gather(self._mget, self._spawn)
+        self._claims: Gather[bytes | int | None] = Gather(self._claim, self._spawn)
         self._held: set[CacheKey] = set()
         self._waiting: dict[CacheKey, asyncio.Future[Outcome | None]] = {}
         self._flushing = asyncio.Lock()
@@ -111,17 +113,11 @@ class RedisCache:
         await self._link.send([("PING",)], keys=1)
 
     async def aclose(self) -> None:
-        """Write what is queued, within a second; give up all claims."""
+        """Write what is queued, within a second; give up all claims. Takes a few seconds at most."""
         self._releases += self._held
         self._held.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await self._flush()  # also waits for the one under way
-                while self._link.up and (self._puts or self._releases or self._garbage):
-                    await self._flush()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await finish(self._flush_all(), within_s=1.0, name="the score cache's last writes")
+        await end(self._tasks)
         await self._link.aclose()
         await self.memory.aclose()
 
@@ -242,8 +238,11 @@ class RedisCache:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._link.up and (self._puts or self._releases or self._garbage):
-                await self._flush()
+            await self._flush_all()
+
+    async def _flush_all(self) -> None:
+        while self._link.up and (self._puts or self._releases or self._garbage or self._flushing.locked()):
+            await self._flush()
 
     async def _flush(self) -> None:
         """One round trip of queued writes; those that a lost connection swallowed are queued again."""
@@ -298,10 +297,11 @@ class RedisCache:
     def _eval(script: str, keys: Sequence[str], *arguments: bytes | int) -> tuple[Any, ...]:
         return ("EVAL", script, len(keys), *keys, *arguments)
 
-    def _spawn(self, coroutine: Any) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
+    def _spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 _Put = tuple[CacheKey, Outcome, int, "asyncio.Future[None] | None"]

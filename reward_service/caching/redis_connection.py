@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from reward_service.errors import ConfigurationError
+from reward_service.tasks import end, finish
 
 V = TypeVar("V")
 
@@ -46,6 +47,9 @@ class RedisLink:
             self._redis = redis.asyncio.Redis.from_url(
                 url, protocol=2, retry=Retry(NoBackoff(), 1), socket_connect_timeout=timeout_s
             )
+            # With a limit of its own redis-py sends through `asyncio.wait_for`, which before Python 3.12 can swallow a
+            # cancellation: a background task would outlive its cache, and `send` its time limit.
+            self._redis.connection_pool.connection_kwargs["socket_timeout"] = None
             self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # knows its options
         except (ValueError, TypeError):  # its message can quote the password
             raise ConfigurationError(
@@ -61,9 +65,9 @@ class RedisLink:
 
     async def aclose(self) -> None:
         if self._recovery is not None:
-            self._recovery.cancel()
-        with suppress(Exception):
-            await self._redis.aclose()
+            await end({self._recovery})
+        self.up = False
+        await finish(self._redis.aclose(), within_s=1.0, name="closing the connection to Redis")
 
     async def send(self, commands: Sequence[tuple[Any, ...]], *, keys: int) -> list[Any]:
         """One round trip: the reply to each command, None in place of one that failed. Never raises.
@@ -125,14 +129,19 @@ class RedisLink:
 class Gather(Generic[V]):
     """Joins the keys of concurrent requests into one round trip; two are under way at most."""
 
-    def __init__(self, send: Callable[[list[str]], Awaitable[list[V]]]) -> None:
+    def __init__(
+        self,
+        send: Callable[[list[str]], Coroutine[Any, Any, list[V]]],
+        spawn: Callable[[Coroutine[Any, Any, list[V]]], asyncio.Task[list[V]]],
+    ) -> None:
         self._send = send
+        self._spawn = spawn
         self._slots = asyncio.Semaphore(2)
         self._open: tuple[list[str], asyncio.Task[list[V]]] | None = None
 
     async def __call__(self, keys: Sequence[str]) -> list[V]:
         if self._open is None:
-            self._open = ([], asyncio.get_running_loop().create_task(self._go()))
+            self._open = ([], self._spawn(self._go()))
         joined, task = self._open
         begin = len(joined)
         joined += keys

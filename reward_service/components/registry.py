@@ -6,11 +6,9 @@ Modules are imported when a component is built, so a profile without BERTScore n
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import inspect
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast, get_type_hints
@@ -18,7 +16,7 @@ from typing import Any, cast, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from reward_service.contracts import AsyncJudge, ComponentError, PairMetric
-from reward_service.errors import ConfigurationError
+from reward_service.errors import ConfigurationError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +50,6 @@ COMPONENTS: dict[str, Row] = {
         hint=" Set REWARD_JUDGE_URLS, REWARD_JUDGE_MODEL and REWARD_JUDGE_REVISION.",
     ),
 }
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'rougeL'?`` for a near miss, else the list of what there is."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
-    return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(sorted(names))}."
-
-
-_WORD = re.compile(r"[\w.\-\[\]]{1,64}", re.ASCII)
-
-
-def shown(name: object) -> str:
-    """``'name'`` for an error, or a stand-in: whoever sends a report as a name shall not read it there."""
-    return f"'{name}'" if isinstance(name, str) and _WORD.fullmatch(name) else "(not shown)"
 
 
 _PLANNED: dict[str, str] = {"semb_score": "CheXbert", "radgraph_f1": "RadGraph"}

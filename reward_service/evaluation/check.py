@@ -17,11 +17,10 @@ import orjson
 from reward_service.components.registry import row
 from reward_service.contracts import ComponentError, Pair
 from reward_service.errors import ServiceError
-from reward_service.observability.logs import configure_logs
 from reward_service.profiles import fingerprint
 from reward_service.profiles.profile import load
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import BoundComponent
+from reward_service.scoring.served_profile import BoundComponent
 from reward_service.settings import Settings
 
 TOLERANCE = 1e-5
@@ -65,7 +64,6 @@ def differences(got: list[list[float]], want: list[list[float]]) -> list[int]:
 async def check(profile: str | None) -> int:
     """Print one line per component; exit status 0 when every one loads and no canary moved, else 3."""
     settings = Settings(profiles=tuple(part.strip() for part in profile.split(","))) if profile else Settings()
-    configure_logs(settings.model_copy(update={"log_level": "error"}))
     wrong = 0
     for name in settings.profiles:
         try:

@@ -14,8 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reward_service.components.registry import did_you_mean
-from reward_service.errors import ConfigurationError, UnknownProfile
+from reward_service.errors import ConfigurationError, UnknownProfile, did_you_mean
 from reward_service.text.guards import GuardSettings
 
 RESERVED = ("adjustment", "candidate", "reference", "prior", "reward", "item")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from reward_service.caching.base import CacheKey, ScoreCache
 from reward_service.contracts import ComponentError, Outcome, Pair, Runner
+from reward_service.tasks import end
 
 _DEADLINE = "deadline"
 
@@ -99,9 +100,7 @@ class Flights:
             if flight.work is not None:
                 flight.work.cancel()
             self._fail(flight, ComponentError("shutting_down", "the service is shutting down", retryable=True))
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     # -- waiters ---------------------------------------------------------------------------------
 

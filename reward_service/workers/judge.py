@@ -6,8 +6,6 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-import stamina
-
 from reward_service.contracts import AsyncJudge, ComponentError, Outcome, Pair, WorkFuture
 from reward_service.observability.telemetry import Observe
 
@@ -21,8 +19,6 @@ class JudgeRunner:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        # Attempts are counted on /metrics; a log line for each would flood the log in every outage.
-        stamina.instrumentation.set_on_retry_hooks(())
         try:
             await self._judge.start()
         except Exception as error:

@@ -6,9 +6,9 @@ import pytest
 
 from testbed.chaos import faults
 from testbed.chaos.account import Tally
-from testbed.redis_server import Redis
+from tests.needs import needs
 
-pytestmark = [pytest.mark.skipif(not Redis.available(), reason="redis-server is not installed")]
+pytestmark = needs("redis-server")
 
 
 @pytest.mark.parametrize("fault", ["Redis killed", "model worker killed", "log device full"])

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # importlib mode does not make neighbours importable
-
 from fastapi import FastAPI
-from live import REPORTS, LiveService, running
-from scripted import Scripted, app_of, serving
+
+from tests.client.live import REPORTS, LiveService, running
+from tests.client.scripted import Scripted, app_of, serving
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import COMPONENTS, Scripted, app_of, refuse, reward_of, serving
 
 from reward_client import (
     AnswerMismatch,
@@ -36,6 +35,7 @@ from reward_client import (
     Score,
     core,
 )
+from tests.client.scripted import COMPONENTS, Scripted, app_of, refuse, reward_of, serving
 
 PAIRS = [Item(candidate="x" * n, reference="reference") for n in range(10)]
 

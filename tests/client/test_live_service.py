@@ -17,10 +17,10 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
-from live import REPORTS, LiveService, running
 
 from reward_client import ApiError, AsyncRewardClient, FingerprintChanged, Group, Item, MissingScore, RewardClient
 from reward_client.trainers import slime, trl, verl
+from tests.client.live import REPORTS, LiveService, running
 
 CHATML = "<|im_start|>user\nDescribe study_id: {study}<|im_end|>\n<|im_start|>assistant\n"
 

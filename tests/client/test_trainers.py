@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripted import Scripted, refuse, reward_of
 
 from reward_client import ApiError, BudgetSpent, MissingScore
 from reward_client.trainers import _shared, areal, easyr1, ms_swift, openrlhf, slime, trl, verl
+from tests.client.scripted import Scripted, refuse, reward_of
 
 NAMES = ("trl", "verl", "openrlhf", "slime", "ms_swift", "easyr1", "areal", "skyrl")
 REFERENCE = "Heart size is normal."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 
 from reward_service.observability.telemetry import Telemetry
 from reward_service.settings import Settings
+from tests.needs import needs
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -99,7 +99,7 @@ def test_the_build_context_has_what_the_wheel_needs() -> None:
     assert all((ROOT / path).exists() for path in kept)
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+@needs("promtool")
 def test_alert_rules_fire_when_they_should() -> None:
     tested = subprocess.run(
         ["promtool", "test", "rules", DOCKER / "prometheus/alerts_test.yml"],

@@ -1,21 +1,17 @@
 """The trainers' own code, each in its environment, against the live service.
 
-`make_environment.sh NAME` builds `.venvs/NAME`; a test whose environment is absent is skipped with that advice.
+`make_environment.sh NAME` builds `.venvs/NAME`; a test whose environment is absent is skipped with that advice, and fails where CI=true.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "client")]
-
-from environments import Start, start_in  # noqa: E402
-from live import LiveService, running  # noqa: E402
+from tests.client.live import LiveService, running
+from tests.trainers.environments import Start, start_in
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.needs import is_missing
 
 HERE = Path(__file__).parent
 
@@ -20,7 +20,7 @@ def start_in(trainer: str, script: str, *arguments: object, url: str) -> subproc
     """Skips the test when the environment is absent."""
     python = HERE.parents[1] / ".venvs" / trainer / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"no environment: tests/trainers/make_environment.sh {trainer}")
+        is_missing(f"environment of {trainer}", f"tests/trainers/make_environment.sh {trainer}")
     command = [str(python), str(HERE / "scripts" / script), *map(str, arguments)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
         "REWARD_CLIENT_URL": url,

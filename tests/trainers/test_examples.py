@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import is_missing
+
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.trainers, pytest.mark.slow]
 
@@ -22,7 +24,7 @@ with initialize_config_module("verl.trainer.config", version_base=None):
 def python_of(trainer: str) -> str:
     python = ROOT / ".venvs" / trainer / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"no environment: tests/trainers/make_environment.sh {trainer}")
+        is_missing(f"environment of {trainer}", f"tests/trainers/make_environment.sh {trainer}")
     return str(python)
 
 

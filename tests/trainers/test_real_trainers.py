@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environments import Start, answer_of
-from live import REPORTS, LiveService
 
 import reward_client.trainers.openrlhf
 from reward_client import Item, RewardClient
+from tests.client.live import REPORTS, LiveService
+from tests.trainers.environments import Start, answer_of
 
 pytestmark = [pytest.mark.trainers, pytest.mark.slow]
 

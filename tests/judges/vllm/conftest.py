@@ -6,23 +6,14 @@ They speak the wire format of vLLM's chat completions over a real socket; only t
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-import stamina
 
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
 from testbed import scripted_judge
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """No log line per retry: some of these tests make thousands."""
-    stamina.instrumentation.set_on_retry_hooks([])
-    yield
-    stamina.instrumentation.set_on_retry_hooks(None)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
 import subprocess
@@ -27,6 +26,7 @@ from judges.vllm.errors import JudgeError, JudgeMisconfigured
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
 from testbed.vllm_server import ENVIRONMENT, VllmServer
+from tests.needs import is_missing
 
 pytestmark = pytest.mark.vllm
 
@@ -38,10 +38,7 @@ ATTACKS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "attack
 def vllm() -> Iterator[VllmServer]:
     server = VllmServer("--api-key", KEY)
     if server.ours and not server.available():
-        missing = f"no vLLM environment in {ENVIRONMENT}; build it with testbed/vllm/make_environment.sh"
-        if os.environ.get("CI") == "true" or os.environ.get("REWARD_REQUIRE_VLLM") == "1":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        is_missing("environment of vLLM", "testbed/vllm/make_environment.sh")
     server.start()
     server.wait()
     yield server
@@ -201,7 +198,7 @@ async def test_attacks_reach_the_model_as_plain_text(judges: Any, vllm: VllmServ
 
 def test_vllm_accepts_the_serving_command() -> None:
     if not (ENVIRONMENT / "bin" / "python").exists():
-        pytest.skip("no vLLM environment")
+        is_missing("environment of vLLM", "testbed/vllm/make_environment.sh")
     argv = serve_command("org/model", revision="abc", gpus=2, extra=("--max-num-seqs", "512"))
     code = (
         "import sys\n"

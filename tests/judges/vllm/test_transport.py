@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import stamina
 from aiohttp import web
+from tenacity import wait_none
 
+from judges.vllm import transport
 from judges.vllm.errors import JudgeError
 from judges.vllm.server import AdaptiveLimit, Server, by_preference
 
@@ -21,13 +22,9 @@ MATCH = {"matched": [{"ref": "R1", "cand": "P1"}]}
 
 
 @pytest.fixture(autouse=True)
-def _no_backoff(request: pytest.FixtureRequest) -> Any:
-    """Retries without their pauses, five tries each, except where a test is about time."""
-    if "backoff" in request.keywords:
-        yield
-        return
-    with stamina.set_testing(True, attempts=5, cap=True):
-        yield
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries without the pauses between them."""
+    monkeypatch.setattr(transport, "_PAUSE", wait_none())
 
 
 async def code_of(verdict: Any, reply: Any, **settings: Any) -> str:

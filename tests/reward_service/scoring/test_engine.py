@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from reward_service.components import registry
 from reward_service.contracts import ComponentError
 from reward_service.errors import ComponentsUnavailable, ConfigurationError, Overloaded, PinMismatch, UnknownProfile
 from reward_service.profiles.fingerprint import canonical
+from reward_service.scoring import engine as engine_module
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Item, Scored
+from reward_service.scoring.profile_scorer import Scored
+from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from tests.reward_service import fake_components
 
@@ -52,7 +54,7 @@ def settings(*profiles: str, **others: Any) -> Settings:
 
 
 async def score(engine: Engine, *items: Item, seconds: float = 10, **options: Any) -> list[Scored]:
-    return await engine.score(engine.served(None), list(items), deadline=time.monotonic() + seconds, **options)
+    return await engine.score(ScoringRequest(items, timeout_s=seconds, **options))
 
 
 def item(candidate: str, reference: str = "reference", prior: str | None = None, id: str | None = None) -> Item:
@@ -163,14 +165,14 @@ async def test_pins(write: WriteProfile) -> None:
     one = Engine(settings(write(components={"length": {"weight": 1}})))
     two = Engine(settings(write(components={"length": {"weight": 2}})))
     pinned, served = one.served(None), two.served(None)
-    Engine.check_pin(served, served.fingerprint)
-    Engine.check_pin(served, served.fingerprint.split(".")[0])
-    Engine.check_pin(served, dict(served.document))
+    served.check_pin(served.fingerprint)
+    served.check_pin(served.fingerprint.split(".")[0])
+    served.check_pin(dict(served.document))
     with pytest.raises(PinMismatch) as caught:
-        Engine.check_pin(served, pinned.fingerprint)
+        served.check_pin(pinned.fingerprint)
     assert caught.value.details["fields"] == ["weights"]
     with pytest.raises(PinMismatch) as caught:
-        Engine.check_pin(served, dict(pinned.document))
+        served.check_pin(dict(pinned.document))
     assert caught.value.details["fields"] == ["weights.length"]
 
 
@@ -251,7 +253,7 @@ def test_a_profile_that_cannot_be_served_says_why(write: WriteProfile, component
 
 async def test_info_tells_limits_fingerprints_determinism_and_why_profiles_are_unavailable(write: WriteProfile) -> None:
     async with Engine(settings(write("mine"))) as engine:
-        info = engine.info()
+        info = engine.state.info()
     assert info["profiles"]["mine"]["components"]["length"]["determinism"] == "exact"
     assert info["limits"]["max_items"] == 4096
     assert "semb_score" in info["shipped_profiles"]["unirg-step1"]
@@ -332,7 +334,7 @@ async def test_a_foreign_pin_or_name_is_not_repeated(write: WriteProfile) -> Non
     engine = Engine(settings(write()))
     planted = "The lungs are clear."
     with pytest.raises(PinMismatch) as mismatch:
-        engine.check_pin(engine.served(None), planted)
+        engine.served(None).check_pin(planted)
     with pytest.raises(UnknownProfile) as unknown:
         engine.served(planted)
     assert planted not in f"{mismatch.value.message}{mismatch.value.details}{unknown.value.message}"
@@ -350,3 +352,57 @@ async def test_what_a_sentinel_notes_changes_no_reward(write: WriteProfile) -> N
     without, sentinel, weighted = rewards
     assert (sentinel.reward, sentinel.flags) == (without.reward, without.flags)
     assert weighted.flags != without.flags
+
+
+class Fails:
+    """A runner that cannot start."""
+
+    async def start(self) -> None:
+        raise ComponentError("load_failed", "no weights here")
+
+    async def stop(self, grace_s: float) -> None:
+        return None
+
+
+class Hangs:
+    """A runner that neither starts nor stops."""
+
+    async def start(self) -> None:
+        await asyncio.Event().wait()
+
+    async def stop(self, grace_s: float) -> None:
+        await asyncio.Event().wait()
+
+
+def with_runners(engine: Engine, **runners: Any) -> Engine:
+    (component, _), *_ = engine._runners.values()
+    engine._runners = {name: (component, runner) for name, runner in runners.items()}
+    return engine
+
+
+async def test_a_component_that_does_not_load_is_given_up(write: WriteProfile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_START_S", 0.05)
+    engine = with_runners(Engine(settings(write())), stuck=Hangs())
+    with pytest.raises(ConfigurationError, match=r"not finished after 0\.05 s: start of stuck$") as refused:
+        await engine.start()
+    assert refused.value.code == "load_failed"
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_the_first_component_to_fail_ends_the_start(write: WriteProfile) -> None:
+    engine = with_runners(Engine(settings(write())), stuck=Hangs(), broken=Fails())
+    with pytest.raises(ConfigurationError, match=r"^no weights here$"):
+        await engine.start()
+    assert engine.problem == "no weights here"
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_stopping_gives_up_what_does_not_end(write: WriteProfile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_RELEASE_S", 0.05)
+    engine = with_runners(Engine(settings(write())), stuck=Hangs(), broken=Fails())
+    monkeypatch.setattr(engine.flights, "aclose", Hangs().start)
+    monkeypatch.setattr(engine.cache, "aclose", Hangs().start)
+    with capture_logs() as logs:
+        await asyncio.wait_for(engine.stop(0), 10)
+    given_up = [line["task"] for line in logs if line["event"] == "not_finished_in_time"]
+    assert given_up == ["stop of stuck", "closing the flights", "closing the score cache"]

@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_service.api import request_body as body
-from reward_service.api import routes
-from reward_service.api import schemas as wire
 from reward_service.errors import InvalidRequest
+from reward_service.wire import decoding, parsing, schemas
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -26,7 +24,7 @@ JSON = st.recursive(
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     code = "none"
     try:
-        body.parse(raw)
+        decoding.decode(raw)
     except InvalidRequest as error:
         code = error.code
     assert code in ("none", "malformed_json", "invalid_utf8", "invalid_unicode")
@@ -34,13 +32,13 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
 
 @given(JSON)
 def test_valid_json_comes_through_unchanged(value: Any) -> None:
-    assert body.parse(orjson.dumps(value)) == (value, {})
+    assert decoding.decode(orjson.dumps(value)) == (value, {})
 
 
 @given(st.lists(st.text(st.characters(codec=None), min_size=1), min_size=1, max_size=6))  # type: ignore[arg-type]
 def test_exactly_the_texts_with_lone_surrogates_are_emptied_and_named(texts: list[str]) -> None:
     items = [{"candidate": text, "reference": "r"} for text in texts]
-    data, broken = body.parse(json.dumps({"items": items}).encode())
+    data, broken = decoding.decode(json.dumps({"items": items}).encode())
     # JSON joins the escapes of a surrogate pair, so what counts is the text after the round trip.
     arrived = [json.loads(json.dumps(text)) for text in texts]
     wrong = {i for i, text in enumerate(arrived) if any(0xD800 <= ord(c) <= 0xDFFF for c in text)}
@@ -61,21 +59,21 @@ def test_exactly_the_texts_with_lone_surrogates_are_emptied_and_named(texts: lis
     ],
 )
 def test_paths(location: tuple[int | str, ...], path: str) -> None:
-    assert body.path(location) == path
+    assert parsing.path(location) == path
 
 
 def test_a_refusal_names_the_field_and_repeats_no_input() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        body.validate(wire.ScoreRequest, {"items": [{"candidate": ["The lungs are clear."], "reference": "r"}]})
+        parsing.validate(schemas.ScoreRequest, {"items": [{"candidate": ["The lungs are clear."], "reference": "r"}]})
     assert caught.value.param == "items[0].candidate"
     assert "lungs" not in caught.value.message
 
 
 def test_thousands_of_broken_texts_cost_little() -> None:
     item = {"candidate": "\ud800", "reference": "r"}
-    data, broken = body.parse(json.dumps({"items": [item] * 4096, "groups": [{"reference": "r"}]}).encode())
+    data, broken = decoding.decode(json.dumps({"items": [item] * 4096, "groups": [{"reference": "r"}]}).encode())
     began = time.process_time()
-    items, _ = routes.build_items(body.validate(wire.ScoreRequest, {"items": data["items"]}), broken, 4096)
+    items, _ = parsing.build_items(parsing.validate(schemas.ScoreRequest, {"items": data["items"]}), broken, 4096)
     assert time.process_time() - began < 1.0
     assert [one.fault is not None for one in items] == [True] * 4096
     assert items[4095].fault is not None

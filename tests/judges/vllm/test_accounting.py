@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judges.vllm.accounting import Account, judgement, settle
+from judges.vllm.answer import parse
 from judges.vllm.errors import JudgeInvalidOutput
 from judges.vllm.prompt import read_pair
-from judges.vllm.verdict import Ledger, judgement, parse, settle
 
 REFERENCE = "Small left effusion. Mild cardiomegaly. No pneumothorax."  # two findings, one normal
 CANDIDATE = "Effusion on the left. The heart is large. No pneumothorax is seen."
@@ -30,17 +31,19 @@ def entry(significant: bool = True, **ids: str) -> dict[str, Any]:
 ALL = pairs("R1-P1 R2-P2 R3-P3")
 
 
-def settled(answer: Callable[..., str], candidate: str = CANDIDATE, reference: str = REFERENCE, **lists: Any) -> Ledger:
+def settled(
+    answer: Callable[..., str], candidate: str = CANDIDATE, reference: str = REFERENCE, **lists: Any
+) -> Account:
     pair = read_pair(candidate, reference, None, 60)
     return settle(parse(answer(**lists), len(pair.reference.statements), len(pair.candidate)), pair)
 
 
-def kinds(ledger: Ledger) -> list[tuple[str, str, bool]]:
-    return [(e.kind, e.finding, e.significant) for e in ledger.errors]
+def kinds(account: Account) -> list[tuple[str, str, bool]]:
+    return [(e.kind, e.finding, e.significant) for e in account.errors]
 
 
-def values(ledger: Ledger) -> dict[str, float]:
-    return dict(judgement([ledger], PAIR, significant_only=False, details={}).values)
+def values(account: Account) -> dict[str, float]:
+    return dict(judgement([account], PAIR, significant_only=False, details={}).values)
 
 
 # --- validation --------------------------------------------------------------------------------------------------
@@ -111,37 +114,37 @@ def test_an_entry_given_twice_counts_once_and_significant_wins(answer: Callable[
 
 
 def test_a_perfect_candidate_is_worth_one(answer: Callable[..., str]) -> None:
-    ledger = settled(answer, matched=ALL)
-    assert kinds(ledger) == []
-    assert ledger.matched == 2.25  # two findings and a negative at a quarter
-    assert values(ledger) == {"signed": 1.0, "green": 1.0, "inverse_errors": 1.0}
+    account = settled(answer, matched=ALL)
+    assert kinds(account) == []
+    assert account.matched == 2.25  # two findings and a negative at a quarter
+    assert values(account) == {"signed": 1.0, "green": 1.0, "inverse_errors": 1.0}
 
 
 def test_no_errors_cannot_merely_be_asserted(answer: Callable[..., str]) -> None:
-    ledger = settled(answer)
-    assert kinds(ledger) == [
+    account = settled(answer)
+    assert kinds(account) == [
         ("missing_finding", "R1", True),
         ("missing_finding", "R2", True),
         ("false_finding", "P1", True),
         ("false_finding", "P2", True),
         ("false_finding", "P3", True),
     ]
-    assert ledger.corrections == 5
-    assert values(ledger)["signed"] == pytest.approx(-0.6)  # -3/2, squashed
-    assert values(ledger)["green"] == 0.0
+    assert account.corrections == 5
+    assert values(account)["signed"] == pytest.approx(-0.6)  # -3/2, squashed
+    assert values(account)["green"] == 0.0
 
 
 def test_a_normal_statement_may_be_left_out_of_an_abnormal_report(answer: Callable[..., str]) -> None:
-    ledger = settled(answer, "Effusion on the left. The heart is large.", matched=ALL[:2])
-    assert kinds(ledger) == []
-    assert values(ledger)["signed"] == 1.0
+    account = settled(answer, "Effusion on the left. The heart is large.", matched=ALL[:2])
+    assert kinds(account) == []
+    assert values(account)["signed"] == 1.0
 
 
 def test_a_distorted_finding_is_no_match_and_cancels_its_credit(answer: Callable[..., str]) -> None:
-    ledger = settled(answer, matched=ALL, location=[entry(ref="R1", cand="P1")])
-    assert kinds(ledger) == [("wrong_location", "R1/P1", True)]
-    assert ledger.matched == 1.25
-    assert values(ledger)["signed"] == 0.5  # the heart alone
+    account = settled(answer, matched=ALL, location=[entry(ref="R1", cand="P1")])
+    assert kinds(account) == [("wrong_location", "R1/P1", True)]
+    assert account.matched == 1.25
+    assert values(account)["signed"] == 0.5  # the heart alone
     mild = settled(answer, matched=ALL[1:], severity=[entry(False, ref="R1", cand="P1")])
     assert mild.matched == 2.25
     assert values(mild)["signed"] == 0.875  # (2 - 1/4) / 2
@@ -158,9 +161,9 @@ def test_one_statement_cannot_match_more_findings_than_it_can_hold(answer: Calla
 
 def test_one_normal_sentence_may_match_many_normal_statements(answer: Callable[..., str]) -> None:
     reference = "Lungs are clear. Heart is normal. No effusion. No pneumothorax."
-    ledger = settled(answer, "Normal chest.", reference, matched=pairs("R1-P1 R2-P1 R3-P1 R4-P1"))
-    assert kinds(ledger) == []
-    assert values(ledger)["signed"] == 1.0
+    account = settled(answer, "Normal chest.", reference, matched=pairs("R1-P1 R2-P1 R3-P1 R4-P1"))
+    assert kinds(account) == []
+    assert values(account)["signed"] == 1.0
 
 
 def test_matched_and_missing_is_believed_of_a_list_only(answer: Callable[..., str]) -> None:
@@ -173,17 +176,17 @@ def test_matched_and_missing_is_believed_of_a_list_only(answer: Callable[..., st
 
 
 def test_a_matched_statement_may_also_hold_an_invention(answer: Callable[..., str]) -> None:
-    ledger = settled(answer, matched=ALL, false=[entry(cand="P1")])
-    assert kinds(ledger) == [("false_finding", "P1", True)]
-    assert values(ledger)["signed"] == 0.5
+    account = settled(answer, matched=ALL, false=[entry(cand="P1")])
+    assert kinds(account) == [("false_finding", "P1", True)]
+    assert values(account)["signed"] == 0.5
 
 
 def test_comparisons(answer: Callable[..., str]) -> None:
-    ledger = settled(
+    account = settled(
         answer, matched=ALL, comparison_added=[entry(cand="P2")], comparison_omitted=[entry(False, ref="R1")]
     )
-    assert kinds(ledger) == [("missing_comparison", "R1/P1", False), ("false_comparison", "P2", True)]
-    assert ledger.penalty == 0.75
+    assert kinds(account) == [("missing_comparison", "R1/P1", False), ("false_comparison", "P2", True)]
+    assert account.penalty == 0.75
     alone = settled(answer, matched=ALL[1:], normal=["P1"], comparison_omitted=[entry(ref="R1")])
     assert alone.penalty == 0.0  # it has cost its credit already
     assert alone.credit == 1.0
@@ -213,11 +216,11 @@ def test_votes_are_averaged_and_scored_once(answer: Callable[..., str]) -> None:
 
 
 def test_significant_only_is_about_inverse_errors(answer: Callable[..., str]) -> None:
-    ledger = settled(answer, matched=ALL, false=[entry(False, cand="P1"), entry(cand="P2")])
-    assert judgement([ledger], PAIR, significant_only=False, details={}).values["inverse_errors"] == pytest.approx(
+    account = settled(answer, matched=ALL, false=[entry(False, cand="P1"), entry(cand="P2")])
+    assert judgement([account], PAIR, significant_only=False, details={}).values["inverse_errors"] == pytest.approx(
         1 / 3
     )
-    assert judgement([ledger], PAIR, significant_only=True, details={}).values["inverse_errors"] == 0.5
+    assert judgement([account], PAIR, significant_only=True, details={}).values["inverse_errors"] == 0.5
 
 
 REF, CAND, FLAG = st.sampled_from(["R1", "R2", "R3"]), st.sampled_from(["P1", "P2", "P3"]), st.booleans()
@@ -237,16 +240,16 @@ ANSWERS = st.fixed_dictionaries(
 
 @given(ANSWERS)
 def test_whatever_is_answered_every_statement_is_accounted_for(lists: dict[str, Any]) -> None:
-    ledger = settle(parse(json.dumps(lists), 3, 3), PAIR)
-    entries = [(e.kind, e.finding.split("/")) for e in (*ledger.errors, *ledger.matches)]
+    account = settle(parse(json.dumps(lists), 3, 3), PAIR)
+    entries = [(e.kind, e.finding.split("/")) for e in (*account.errors, *account.matches)]
     for ref in ("R1", "R2"):  # R3 is normal
         assert any(ref in ids for _, ids in entries)
         assert sum(ref in ids and kind in ("matched", "wrong_location", "wrong_severity") for kind, ids in entries) <= 1
     supports = {e["cand"] for e in lists["matched"] + lists["location"] + lists["severity"]}
     for cand in ("P1", "P2", "P3"):
         assert any(cand in ids for _, ids in entries) or cand in supports | set(lists["normal"])
-    assert 0.0 <= ledger.credit <= ledger.weight == 2.0
-    scores = values(ledger)
+    assert 0.0 <= account.credit <= account.weight == 2.0
+    scores = values(account)
     assert -1.0 < scores["signed"] <= 1.0
     assert 0.0 <= scores["green"] <= 1.0
     if not lists["matched"] and not lists["location"] and not lists["severity"]:

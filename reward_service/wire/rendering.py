@@ -1,4 +1,4 @@
-"""Scored items as wire dictionaries."""
+"""Scored items as the dictionaries of the wire contract."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judges.base import Judgement
-from reward_service.api.schemas import Detail, ScoreRequest
 from reward_service.contracts import ComponentError
 from reward_service.scoring.profile_scorer import Scored
+from reward_service.scoring.served_profile import ServedProfile
+from reward_service.wire.parsing import ParsedRequest
+from reward_service.wire.schemas import Detail
 
 _SAME = 1e-9  # rewards closer than this are one reward
 
@@ -33,15 +35,20 @@ def result(scored: Scored, detail: Detail, *, id: str | None = None) -> dict[str
     return out
 
 
-def results_and_groups(
-    wanted: ScoreRequest, scored: Sequence[Scored], bounds: Sequence[tuple[int, int]]
-) -> dict[str, list[dict[str, Any]]]:
-    """``results`` and ``groups`` of an answer, from what `routes.build_items` laid in one list."""
+def render(parsed: ParsedRequest, served: ServedProfile, scored: Sequence[Scored]) -> dict[str, Any]:
+    """The answer to a request, but for its timings, from what `parse` laid in one list and its scores."""
+    body = parsed.body
+    echoed = {"run_id": body.run_id, "step": body.step}
     return {
-        "results": [result(s, wanted.detail) for s in scored[: len(wanted.items)]],
+        "profile": served.profile.name,
+        "fingerprint": served.fingerprint,
+        "signature": served.signature,
+        "results": [result(one, body.detail) for one in scored[: len(body.items)]],
         "groups": [
-            group(g.id, scored[start:end], wanted.detail) for g, (start, end) in zip(wanted.groups, bounds, strict=True)
+            group(wanted.id, scored[start:end], body.detail)
+            for wanted, (start, end) in zip(body.groups, parsed.groups, strict=True)
         ],
+        **{name: value for name, value in echoed.items() if value is not None},
     }
 
 

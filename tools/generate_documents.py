@@ -1,6 +1,6 @@
 """Documents that are generated from the code and committed: `openapi.json`, the README's settings and its example.
 
-`python -m tools.documents --check` fails when one is out of date, `--write` renews them. The example needs the
+`python -m tools.generate_documents --check` fails when one is out of date, `--write` renews them. The example needs the
 encoder and the weights of profile `embedded`; that it is up to date is checked by the test that runs the README.
 """
 

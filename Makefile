@@ -37,8 +37,8 @@ chaos: $(STAMP)  ## every fault under load, at most 10 minutes; needs redis-serv
 	$(BIN)/python -m benchmarks.chaos
 
 judge-server: $(STAMP)  ## a real vLLM server with a tiny random model, on port 8100
-	tests/vllm_server/make_environment.sh
-	tests/vllm_server/serve.sh 8100
+	testbed/vllm/make_environment.sh
+	testbed/vllm/serve.sh 8100
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only -q .

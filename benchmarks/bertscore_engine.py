@@ -20,7 +20,8 @@ import torch
 from bert_score import BERTScorer
 from transformers.utils import logging
 
-from benchmarks.common import PairList, distinct_pairs, grpo_pairs, machine, median_seconds, table
+from benchmarks.common import machine, median_seconds, table
+from benchmarks.data import PairList, distinct_pairs, grpo_pairs
 from metrics.bertscore import BertScore
 from metrics.encoder import Precision, computes_in
 

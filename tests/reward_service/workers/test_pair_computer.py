@@ -113,7 +113,7 @@ def test_the_message_names_the_exception_but_quotes_no_report(caplog: pytest.Log
     assert "effusion" not in error.message
     assert not error.retryable
     assert "ValueError in encode" in caplog.text  # the operator learns of it, and where it was raised
-    assert "fake_metrics.py" in caplog.text
+    assert "testbed/components.py" in caplog.text
     assert "effusion" not in caplog.text
 
 

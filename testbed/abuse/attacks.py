@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from .studies import NORMAL_REPORT, Study
+from testbed.abuse.studies import NORMAL_REPORT, Study
 
 Attack = Callable[[Study], "str | None"]
 
@@ -64,13 +64,15 @@ def _boxed(letter: str) -> str:
 
 BLIND = {
     "list of alternatives": (
-        "Opacity/pleural abnormality/support line and tube. The left lung is clear. No large pleural effusion. No large "
-        "pneumothorax. The right lung is clear."
+        "Opacity/pleural abnormality/support line and tube. The left lung is clear. No large pleural effusion. "
+        "No large pneumothorax. The right lung is clear."
     ),
     "alternatives": "Opacity or pleural abnormality or cardiomegaly. No large pneumothorax.",
     "findings as alternatives": "Pleural effusion/consolidation/cardiomegaly.",
     "general names": "Device. Pleural abnormality. Opacity. Cardiomegaly.",
-    "partial denials": "No large effusion. No large pneumothorax. No new consolidation. Heart is not massively enlarged.",
+    "partial denials": (
+        "No large effusion. No large pneumothorax. No new consolidation. Heart is not massively enlarged."
+    ),
     "another part of the body": "The ventricles are of normal size. No intracranial bleeding. No midline shift.",
     "normal report in a heading": f"TECHNIQUE: {NORMAL_REPORT}\nFINDINGS: -",
 }

@@ -9,7 +9,7 @@ import time
 
 from reward_service.components import registry
 
-_MODULE = "tests.chaos.components"
+_MODULE = "testbed.components"
 registry.COMPONENTS |= {
     "overlap": registry.Row(f"{_MODULE}:Overlap"),
     "overlap_inline": registry.Row(f"{_MODULE}:InlineOverlap"),

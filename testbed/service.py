@@ -1,11 +1,10 @@
-"""The real service as child processes, with components that fail on command and a Redis and a judge to take away."""
+"""The real service as child processes, with components that fail on command."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from typing import Any
 import httpx
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SITE = Path(__file__).parent / "site"
 COMMAND = [sys.executable, "-m", "reward_service.cli", "serve", "--port", "0"]
 
@@ -130,40 +129,6 @@ def running(log: Path, **settings: Any) -> Iterator[Service]:
         yield service.wait_ready()
     finally:
         service.kill()
-
-
-class Redis:
-    """A redis-server of our own on a fixed free port."""
-
-    def __init__(self, *options: str) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.options = options
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @staticmethod
-    def available() -> bool:
-        return shutil.which("redis-server") is not None
-
-    def start(self) -> Redis:
-        command = ["redis-server", "--port", str(self.port), "--save", "", "--appendonly", "no", *self.options]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        limit = time.monotonic() + 10
-        while time.monotonic() < limit:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return self
-            time.sleep(0.01)
-        raise AssertionError("redis-server does not start")
-
-    def signal(self, number: int) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
 
 
 def free_port() -> int:

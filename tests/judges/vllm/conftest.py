@@ -5,6 +5,7 @@ They speak the wire format of vLLM's chat completions over a real socket; only t
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -14,7 +15,6 @@ import pytest
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
 from testbed import scripted_judge
-
 
 SOON = 60.0  # seconds: a limit for what is waited for, not a measure
 
@@ -38,7 +38,7 @@ class Door:
             await self._passes.acquire()
         finally:
             await self._count(-1)
-        return _answer()
+        return scripted_judge.answer()
 
     async def _count(self, change: int) -> None:
         async with self._changed:

@@ -216,7 +216,7 @@ async def test_the_breaker_opens_and_a_passed_self_test_closes_it(serve: Any, ju
     assert len(server.bodies) == calls  # an open breaker sends nothing
     broken, server.self_test = False, server_says
     async with asyncio.timeout(SOON):
-        while not judge.health()["ready"]:  # noqa: ASYNC110
+        while not judge.health()["ready"]:
             await asyncio.sleep(0.02)
     result = await judge.judge(CANDIDATE, REFERENCE, None, deadline=soon())
     assert result.values["signed"] == 1.0

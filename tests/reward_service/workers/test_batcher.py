@@ -92,7 +92,7 @@ async def codes(futures: list[asyncio.Future[Outcome]]) -> Counter[str]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(SOON):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -64,7 +64,7 @@ async def test_small_submissions_start_no_process_and_large_ones_get_the_same_an
             "misses": 1200, "entries": 1200, "bytes": 0, "hits": 0, "evictions": 0,
         }  # fmt: skip
     async with asyncio.timeout(SOON):
-        while set(children()) - known:  # noqa: ASYNC110
+        while set(children()) - known:
             await asyncio.sleep(0.01)
 
 
@@ -121,12 +121,12 @@ async def test_stopping_with_work_in_hand_leaves_no_process() -> None:
     async with pool(partial(WordOverlap, 5.0), inline_characters=0) as runner:
         futures = runner.submit(numbered(100), deadline())
         async with asyncio.timeout(SOON):
-            while not set(children()) - known:  # noqa: ASYNC110
+            while not set(children()) - known:
                 await asyncio.sleep(0.01)
         await runner.stop(0.05)
         assert await codes(futures) == {"shutting_down": 100}
         async with asyncio.timeout(SOON):
-            while set(children()) - known:  # noqa: ASYNC110
+            while set(children()) - known:
                 await asyncio.sleep(0.01)
 
 

@@ -82,7 +82,7 @@ async def until(condition: Callable[[], object], limit_s: float = SOON) -> float
     """Seconds until `condition` holds."""
     began = time.monotonic()
     async with asyncio.timeout(limit_s):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
     return time.monotonic() - began
 

@@ -81,7 +81,7 @@ async def test_loading_and_warming_up_come_before_ready_and_show_their_progress(
     assert worker.health()["ready"] is False
     starting = asyncio.create_task(worker.start())
     async with asyncio.timeout(SOON):
-        while "warming up" not in str(worker.health()["detail"]):  # noqa: ASYNC110
+        while "warming up" not in str(worker.health()["detail"]):
             await asyncio.sleep(0.01)
     assert worker.health()["ready"] is False
     assert await codes(worker.submit(numbered(1), deadline())) == {"worker_unavailable": 1}
@@ -134,7 +134,7 @@ async def test_the_death_of_the_thread_fails_its_waiters_and_a_new_component_tak
         assert await codes(futures) == {"worker_died": 4}
         assert worker.health()["ready"] is False
         async with asyncio.timeout(SOON):
-            while not worker.health()["ready"]:  # noqa: ASYNC110
+            while not worker.health()["ready"]:
                 await asyncio.sleep(0.01)
         assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
         assert worker.health()["restarts"] == 1
@@ -146,7 +146,7 @@ async def test_a_hung_component_is_replaced() -> None:
     await worker.start()
     assert await codes(worker.submit([*numbered(2), Pair("hang", "x")], deadline())) == {"worker_died": 3}
     async with asyncio.timeout(SOON):
-        while not worker.health()["ready"]:  # noqa: ASYNC110
+        while not worker.health()["ready"]:
             await asyncio.sleep(0.01)
     assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
     await worker.stop(0)
@@ -169,7 +169,7 @@ async def test_stopping_ends_the_threads() -> None:
     async with running(InlineRunner) as worker:
         await codes(worker.submit(numbered(300), deadline()))
     async with asyncio.timeout(SOON):
-        while threading.active_count() > before:  # noqa: ASYNC110
+        while threading.active_count() > before:
             await asyncio.sleep(0.01)
 
 

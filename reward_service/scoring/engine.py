@@ -6,7 +6,6 @@ It knows no HTTP, so the CLI, the tests and the web application use the same one
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import re
 import time
@@ -35,7 +34,7 @@ from reward_service.scoring.served_profile import describe, profile_document, si
 from reward_service.scoring.single_flight import Flights
 from reward_service.settings import Settings
 from reward_service.text import normaliser as normalise
-from reward_service.workers.placement import make_cache, make_runner
+from reward_service.workers.placement import Placement, make_cache
 
 log = structlog.get_logger("reward_service.scoring.engine")
 
@@ -49,10 +48,10 @@ class Engine:
     """All enabled profiles, ready to score. Use `start`/`stop`, or ``async with``."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry | None = None, sockets: str | None = None) -> None:
-        """`sockets`: the directory in which `runners.model_processes` listen; without, models run in this process."""
+        """`sockets`: the directory in which `placement.model_jobs` listen; without, models run in this process."""
         self.settings = settings
-        self._sockets = sockets
         self.telemetry = telemetry or Telemetry()
+        self._placement = Placement(settings, self.telemetry, sockets)
         self.profiles: dict[str, ServedProfile] = {}
         self.ready = asyncio.Event()
         self.problem: str | None = None
@@ -116,8 +115,6 @@ class Engine:
                 error = error.exceptions[0]
             self.problem = str(error)
             raise ConfigurationError(str(error), code=getattr(error, "code", None)) from None
-        gc.collect()
-        gc.freeze()  # lexicon, weights and modules stay for good: scanning them again would only cost time
         self.ready.set()
 
     async def stop(self, grace_s: float | None = None) -> None:
@@ -180,8 +177,7 @@ class Engine:
         if identity not in self._runners:
             wiring = {"observe": self.telemetry.judge_observer()} if row(name).asynchronous else {}
             component = build(name, settings, **wiring)
-            runner = make_runner(name, settings, component, self.settings, self.telemetry, self._sockets)
-            self._runners[identity] = component, runner
+            self._runners[identity] = component, self._placement.runner(name, settings, component)
         return self._runners[identity]
 
     def served(self, name: str | None) -> ServedProfile:

@@ -18,6 +18,7 @@ from reward_service.errors import ConfigurationError
 from reward_service.evaluation.check import pairs
 from reward_service.profiles.fingerprint import canonical
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer
+from tests.metrics.radgraph.conftest import Folders
 
 CANARIES = pairs()[:12]
 ODD = [
@@ -27,6 +28,13 @@ ODD = [
 ]  # fmt: skip
 NEEDED: dict[str, dict[str, Any]] = {"vllm": {"model": "m", "revision": "r"}}
 METRICS = [name for name, row in registry.COMPONENTS.items() if not row.asynchronous]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _converted_models(tmp_path_factory: pytest.TempPathFactory) -> None:
+    NEEDED["radgraph_f1"] = {"model": str(Folders(tmp_path_factory.mktemp("radgraph"), "radgraph").converted)}
+
+
 group = {"bertscore": pytest.mark.xdist_group("embedded")}
 each_metric = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in METRICS])
 each = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in registry.COMPONENTS])

@@ -41,6 +41,7 @@ COMPONENTS: dict[str, Row] = {
     "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),
     "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
     "bertscore": Row("metrics.bertscore:BertScore", extra="bertscore,offline"),
+    "radgraph_f1": Row("metrics.radgraph:RadGraphF1", extra="bertscore"),
     "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:Settings", judges=True),
     "vllm": Row(
         "judges.vllm.judge:VllmJudge",
@@ -52,7 +53,7 @@ COMPONENTS: dict[str, Row] = {
 }
 
 
-_PLANNED: dict[str, str] = {"semb_score": "CheXbert", "radgraph_f1": "RadGraph"}
+_PLANNED: dict[str, str] = {"semb_score": "CheXbert"}
 """Components that shipped profiles name and that do not exist yet: what they would run on."""
 
 

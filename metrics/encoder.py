@@ -182,9 +182,13 @@ class Encoder:
         mask = length_mask(lengths, width)
         with torch.inference_mode():
             states = model(input_ids=self._to_device(padded), attention_mask=self._to_device(mask)).last_hidden_state
-            unit = states.float()
-            unit = (unit / unit.norm(dim=-1, keepdim=True)).to(states.dtype)
-            return [row[:length].clone() for row, length in zip(unit.unbind(), lengths, strict=True)]
+            return self.outputs(states, lengths)
+
+    def outputs(self, states: torch.Tensor, lengths: list[int]) -> list[torch.Tensor]:
+        """What `vectors` gives per text, from the last hidden states [texts, width, dim]. Subclasses choose another."""
+        unit = states.float()
+        unit = (unit / unit.norm(dim=-1, keepdim=True)).to(states.dtype)
+        return [row[:length].clone() for row, length in zip(unit.unbind(), lengths, strict=True)]
 
     def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
         if self.device.startswith("cuda"):

@@ -41,6 +41,7 @@ COMPONENTS: dict[str, Row] = {
     "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),
     "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
     "bertscore": Row("metrics.bertscore:BertScore", extra="bertscore,offline"),
+    "semb_score": Row("metrics.chexbert:CheXbert", extra="bertscore", hint=" Set REWARD_CHEXBERT_MODEL."),
     "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:Settings", judges=True),
     "vllm": Row(
         "judges.vllm.judge:VllmJudge",
@@ -52,7 +53,7 @@ COMPONENTS: dict[str, Row] = {
 }
 
 
-_PLANNED: dict[str, str] = {"semb_score": "CheXbert", "radgraph_f1": "RadGraph"}
+_PLANNED: dict[str, str] = {"radgraph_f1": "RadGraph"}
 """Components that shipped profiles name and that do not exist yet: what they would run on."""
 
 
@@ -100,8 +101,9 @@ def build(name: str, settings: Mapping[str, object], **wiring: object) -> PairMe
     except Exception as error:
         message = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
         code = getattr(error, "code", None)
+        hint = f".{entry.hint}" if code == "model_unavailable" and entry.hint else ""
         raise ConfigurationError(
-            f"Component '{name}' cannot be built: {message}", code=code if isinstance(code, str) else None
+            f"Component '{name}' cannot be built: {message}{hint}", code=code if isinstance(code, str) else None
         ) from error
 
 

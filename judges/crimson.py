@@ -44,7 +44,7 @@ def crimson(correct: float, false: float, weight: float, missing: float = 0.0) -
     if weight and correct >= false:
         return (correct - false) / weight
     excess = max(0.0, false - correct)
-    return -excess / (1 + excess)
+    return 0.0 - excess / (1 + excess)  # never -0.0
 
 
 def of_findings(

@@ -6,6 +6,7 @@ nothing but the folder that `convert` writes; only `convert` reads a pickle, and
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 import numpy as np
 
 from metrics.base import Comparison, Metric
-from metrics.encoder import Encoder, ModelUnavailable, sha256
+from metrics.encoder import TOKENIZER_FILES, Encoder, ModelUnavailable, sha256
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +47,6 @@ BLANK, POSITIVE, NEGATIVE, UNCERTAIN = range(4)
 
 _CLASSES: Final = (4,) * 13 + (2,)
 _ENCODER, _HEADS = "model.safetensors", "heads.safetensors"
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 _HOW = (
     "make the folder with `reward-service convert chexbert SRC DST --tokenizer DIR` (SRC: chexbert.pth of "
     "StanfordAIMI/RRG_scorers or of CheXbert's authors; DIR: tokenizer and config.json of bert-base-uncased)"
@@ -98,9 +98,9 @@ class CheXbert(Metric[Reading]):
         if not model or missing:
             what = f"setting model={model!r}: {missing[0]} is missing there" if model else "setting model is not set"
             raise ModelUnavailable(f"{what}; {_HOW}")
-        self.encoder = _ClsEncoder(
+        self.encoder = Encoder(
             model,
-            int(json.loads((self._folder / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]),
+            None,
             precision="float32",
             device=device,
             max_batch=max_batch,
@@ -114,7 +114,9 @@ class CheXbert(Metric[Reading]):
 
     @property
     def encoding(self) -> str:
-        return f"chexbert@{self.version}:{self.encoder.weights}:{sha256(self._folder / _HEADS)}"
+        return (
+            f"CheXbert@{self.version}:{hashlib.sha256(json.dumps(self._manifest, sort_keys=True).encode()).hexdigest()}"
+        )
 
     @cached_property
     def _manifest(self) -> dict[str, object]:
@@ -139,7 +141,7 @@ class CheXbert(Metric[Reading]):
         tokens = self.encoder.tokenize([clean(text) for text in texts])
         if not tokens:
             return []
-        vectors = torch.stack(self.encoder.vectors([t.ids for t in tokens])).cpu().numpy()
+        vectors = torch.stack(self.encoder.read([t.ids for t in tokens], _first_states)).cpu().numpy()
         return [self._read(vector.copy(), t.truncated) for vector, t in zip(vectors, tokens, strict=True)]
 
     def compare(self, candidates: Sequence[Reading], references: Sequence[Reading]) -> list[Comparison]:
@@ -167,16 +169,9 @@ class CheXbert(Metric[Reading]):
         return weight.astype(np.float64), bias.astype(np.float64)
 
 
-class _ClsEncoder(Encoder):
-    """Gives the last hidden state of the first token of each text as it is: [dim]."""
-
-    @property
-    def weights(self) -> str:
-        """Their sha256."""
-        return sha256(self.directory / _ENCODER)
-
-    def outputs(self, states: torch.Tensor, lengths: list[int]) -> list[torch.Tensor]:
-        return list(states[:, 0].clone().unbind())
+def _first_states(states: torch.Tensor, lengths: list[int]) -> list[torch.Tensor]:
+    """The last hidden state of each text's first token, [dim]."""
+    return list(states[:, 0].clone().unbind())
 
 
 def clean(text: str) -> str:
@@ -210,38 +205,33 @@ def _compare(candidate: Reading, reference: Reading) -> Comparison:
 # -- the folder that serving reads ----------------------------------------------------------------
 
 
-def convert(src: Path, dst: Path, tokenizer: Path) -> None:
-    """Write the folder that `CheXbert` reads, from a released checkpoint.
+def convert(src: str | Path, dst: str | Path, tokenizer: str | Path) -> Path:
+    """Write the folder `dst` that `CheXbert` reads, from a released checkpoint, and return it.
 
     `src`: chexbert.pth, a torch file with ``model_state_dict``. `tokenizer`: a folder with the files of
     bert-base-uncased's tokenizer and its config.json. `dst`: a folder that is not there yet, or empty. The pooler is
-    left out, for nothing uses it. Raises `ModelUnavailable` that names what is wrong; then nothing has been written.
+    left out, for nothing uses it. Raises `ValueError` that names what is wrong; then nothing has been written.
     """
     import torch
     from safetensors.torch import save_file
 
-    config = _config(tokenizer)
-    state = _state(src)
-    encoder = {name.removeprefix("bert."): tensor for name, tensor in state.items() if name.startswith("bert.")}
-    heads = {
-        name.removeprefix("linear_heads."): tensor for name, tensor in state.items() if name.startswith("linear_heads.")
-    }
-    encoder = {name: t for name, t in encoder.items() if not name.startswith("pooler.") and "position_ids" not in name}
-    _check_shapes(src, "bert.", encoder, _encoder_shapes(config))
-    dim = config.hidden_size
-    shapes = {f"{i}.weight": (n, dim) for i, n in enumerate(_CLASSES)} | {
-        f"{i}.bias": (n,) for i, n in enumerate(_CLASSES)
-    }
-    _check_shapes(src, "linear_heads.", heads, shapes)
-    if dst.exists() and (not dst.is_dir() or any(dst.iterdir())):
-        raise ModelUnavailable(f"{dst} is there already and not an empty folder; name another one, or remove it")
-    dst.mkdir(parents=True, exist_ok=True)
-    for name, tensors in ((_ENCODER, encoder), (_HEADS, heads)):
-        plain = {key: tensor.to(torch.float32).contiguous() for key, tensor in tensors.items()}
-        save_file(plain, dst / name, metadata={"format": "pt"})
-    for name in (*_TOKENIZER_FILES, "config.json"):  # the configuration last: without it a folder is not used
-        if (tokenizer / name).is_file():
-            shutil.copyfile(tokenizer / name, dst / name)
+    source, target, files = Path(src).expanduser(), Path(dst).expanduser(), Path(tokenizer).expanduser()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ValueError(f"{target} exists and is not an empty folder")
+    config = _config(files)
+    state = _state(source)
+    # Older releases of transformers stored the numbers of the positions; they are no weights.
+    state = {name: t for name, t in state.items() if "pooler" not in name and "position_ids" not in name}
+    _check_shapes(source, state, config)
+    target.mkdir(parents=True, exist_ok=True)
+    for file, prefix in ((_ENCODER, "bert."), (_HEADS, "linear_heads.")):
+        named = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+        plain = {name: tensor.to(torch.float32).contiguous() for name, tensor in named.items()}
+        save_file(plain, target / file, metadata={"format": "pt"})
+    for name in (*TOKENIZER_FILES, "config.json"):  # the configuration last: without it a folder is not used
+        if (files / name).is_file():
+            shutil.copyfile(files / name, target / name)
+    return target
 
 
 def _config(tokenizer: Path) -> Any:
@@ -249,18 +239,16 @@ def _config(tokenizer: Path) -> Any:
     from transformers import AutoTokenizer, BertConfig
 
     if not (tokenizer / "config.json").is_file():
-        raise ModelUnavailable(f"--tokenizer {tokenizer}: config.json is missing there")
+        raise ValueError(f"--tokenizer {tokenizer}: config.json is missing there")
     if not any((tokenizer / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
-        raise ModelUnavailable(f"--tokenizer {tokenizer}: tokenizer.json or vocab.txt is missing there")
-    config = BertConfig.from_pretrained(tokenizer, local_files_only=True)
-    if (
-        config.model_type != "bert"
-        or json.loads((tokenizer / "config.json").read_text("utf-8")).get("model_type") != "bert"
-    ):
-        raise ModelUnavailable(f"--tokenizer {tokenizer}: config.json is not that of a BERT")
+        raise ValueError(f"--tokenizer {tokenizer}: tokenizer.json or vocab.txt is missing there")
+    written = json.loads((tokenizer / "config.json").read_text(encoding="utf-8"))
+    if written.get("model_type") != "bert":
+        raise ValueError(f"--tokenizer {tokenizer}: config.json is not that of a BERT")
+    config = BertConfig.from_dict(written)
     words = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True, trust_remote_code=False)
     if len(words) > config.vocab_size or words.cls_token_id is None or words.sep_token_id is None:
-        raise ModelUnavailable(
+        raise ValueError(
             f"--tokenizer {tokenizer}: {len(words)} pieces do not fit a vocabulary of {config.vocab_size} "
             "in config.json, or [CLS] or [SEP] is not among them"
         )
@@ -276,32 +264,30 @@ def _state(src: Path) -> dict[str, torch.Tensor]:
         state = checkpoint["model_state_dict"]
         return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
     except FileNotFoundError:
-        raise ModelUnavailable(f"{src} is no file") from None
+        raise ValueError(f"{src} is no file") from None
     except Exception as error:  # no torch file, objects other than tensors, another structure
-        raise ModelUnavailable(
+        raise ValueError(
             f"{src} is not a checkpoint of CheXbert, which holds tensors under 'model_state_dict' "
             f"({type(error).__name__})"
         ) from error
 
 
-def _encoder_shapes(config: Any) -> dict[str, tuple[int, ...]]:
-    """What a BERT of that configuration, without a pooler, is made of; allocates nothing."""
+def _check_shapes(source: Path, state: Mapping[str, torch.Tensor], config: Any) -> None:
+    """Raise `ValueError` unless the tensors are those of a BERT of that configuration and fourteen heads."""
     import torch
     from transformers import BertModel
 
-    with torch.device("meta"):
-        model = BertModel(config, add_pooling_layer=False)
-    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-
-
-def _check_shapes(
-    src: Path, prefix: str, found: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]]
-) -> None:
-    shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
-    wrong = sorted(name for name in shapes.keys() | expected.keys() if shapes.get(name) != expected.get(name))
+    with torch.device("meta"):  # allocates nothing
+        encoder = BertModel(config, add_pooling_layer=False)
+    expected = {f"bert.{name}": tuple(parameter.shape) for name, parameter in encoder.named_parameters()}
+    for i, classes in enumerate(_CLASSES):
+        expected[f"linear_heads.{i}.weight"] = (classes, config.hidden_size)
+        expected[f"linear_heads.{i}.bias"] = (classes,)
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     if wrong:
         name = wrong[0]
-        raise ModelUnavailable(
-            f"{src}: {prefix}{name} has the shape {shapes.get(name, 'nothing')}, config.json asks for "
+        raise ValueError(
+            f"{source}: {name} has the shape {found.get(name, 'nothing')}, config.json asks for "
             f"{expected.get(name, 'nothing')} ({len(wrong)} such in all)"
         )

@@ -30,6 +30,16 @@ def write_tokenizer(folder: Path, *, positions: int = 40, base: bool = False) ->
     return folder
 
 
+def write_encoder(folder: Path, *, layers: int = 5, seed: int = 2) -> Path:
+    """A tiny BERT with weights, for BERTScore's `model`."""
+    write_tokenizer(folder)
+    torch.manual_seed(seed)
+    config = BertConfig.from_pretrained(folder)
+    config.num_hidden_layers = layers
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
 class Reference(torch.nn.Module):
     """CheXbert as published: a BERT and fourteen linear heads on the last state of [CLS]."""
 

@@ -1,4 +1,4 @@
-"""A transformer encoder behind one call: token ids in, per text a matrix of token vectors out, or what is read off it.
+"""A transformer encoder behind one call: token ids in, one matrix of token vectors per text out, or what is read off.
 
 It owns what is delicate about that: finding and hashing the weights, the tokenizer's settings,
 length-sorted sub-batches, attention masks, reduced precision and running out of GPU memory.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from metrics.bleu import Bleu2
 from metrics.radcliq import RadCliQInputs, radcliq_v0, radcliq_v1, radcliq_v1_reward, unirg_step1, unirg_step2
 
 ONES = RadCliQInputs(1, 1, 1, 1)
@@ -56,12 +57,16 @@ def test_full_precision(inputs: tuple[float, ...], v0: float, v1: float) -> None
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason="needs the 590 published pairs (REWARD_BENCH_DATA)")
 def test_published_pairs() -> None:
     """CXR-Report-Metric's own output on 590 pairs; it printed BERTScore with eight digits."""
-    cases = [case["expected"] for case in json.loads(PUBLISHED.read_text(encoding="utf-8"))["cases"]]
+    cases = json.loads(PUBLISHED.read_text(encoding="utf-8"))["cases"]
     assert len(cases) == 590
-    for e in cases:
+    for e in (case["expected"] for case in cases):
         x = RadCliQInputs(e["radgraph_combined"], e["bertscore"], e["semb_score"], e["bleu_score"])
         assert radcliq_v0(x) == pytest.approx(e["RadCliQ-v0"], abs=1e-7)
         assert radcliq_v1(x) == pytest.approx(e["RadCliQ-v1"], abs=1e-7)
+    metric = Bleu2()
+    candidates, references = (metric.encode([case[side] for case in cases]) for side in ("candidate", "reference"))
+    for case, comparison in zip(cases, metric.compare(candidates, references), strict=True):
+        assert comparison.values["bleu2"] == pytest.approx(case["expected"]["bleu_score"], abs=1e-15)
 
 
 def test_the_reward_form_is_1_and_0_at_the_corners() -> None:

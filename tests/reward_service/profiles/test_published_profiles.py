@@ -141,11 +141,12 @@ async def test_a_published_profile_is_served_once_the_folders_are_set(
         "radcliq-v1": lambda x: -radcliq_v1(x),
         "unirg-step1": unirg_step1,
     }
-    for composite in scored:
+    for composite, (candidate, _) in zip(scored, TEXTS, strict=True):
         values = [composite.components[key] for key in ("radgraph_f1", "bertscore", "semb_score", "bleu2")]
         assert None not in values
-        if name == "unirg-step2":  # nothing listens where the judge should be
-            assert (composite.reward, tuple(composite.missing)) == (None, ("chexprompt",))
+        if name == "unirg-step2":  # nothing listens where the judge should be; an empty candidate needs no judge
+            assert tuple(composite.missing) == (("chexprompt",) if candidate else ())
+            assert (composite.reward is None) == bool(candidate)
             continue
         low, high = load(name).bounds
         expected = formulas[name](RadCliQInputs(*values))  # type: ignore[arg-type]

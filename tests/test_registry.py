@@ -19,6 +19,7 @@ from reward_service.evaluation.check import pairs
 from reward_service.profiles.fingerprint import canonical
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer
 from tests.metrics import random_chexbert
+from tests.metrics.radgraph.conftest import Folders
 
 CANARIES = pairs()[:12]
 ODD = [
@@ -29,15 +30,18 @@ ODD = [
 NEEDED: dict[str, dict[str, Any]] = {"vllm": {"model": "m", "revision": "r"}}
 """Settings without which a component cannot be built; folders of weights are added below."""
 METRICS = [name for name, row in registry.COMPONENTS.items() if not row.asynchronous]
-group = {"bertscore": pytest.mark.xdist_group("embedded")}
-each_metric = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in METRICS])
-each = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in registry.COMPONENTS])
 
 
 @pytest.fixture(scope="module", autouse=True)
-def folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _converted_models(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Random weights for the components that need a converted folder."""
     NEEDED["semb_score"] = {"model": str(random_chexbert.make(tmp_path_factory.mktemp("chexbert")))}
+    NEEDED["radgraph_f1"] = {"model": str(Folders(tmp_path_factory.mktemp("radgraph"), "radgraph").converted)}
+
+
+group = {"bertscore": pytest.mark.xdist_group("embedded")}
+each_metric = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in METRICS])
+each = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in registry.COMPONENTS])
 
 
 def build(name: str) -> Any:

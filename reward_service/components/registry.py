@@ -42,6 +42,7 @@ COMPONENTS: dict[str, Row] = {
     "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
     "bertscore": Row("metrics.bertscore:BertScore", extra="bertscore,offline"),
     "semb_score": Row("metrics.chexbert:CheXbert", extra="bertscore", hint=" Set REWARD_CHEXBERT_MODEL."),
+    "radgraph_f1": Row("metrics.radgraph:RadGraphF1", extra="bertscore", hint=" Set REWARD_RADGRAPH_MODEL."),
     "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:Settings", judges=True),
     "vllm": Row(
         "judges.vllm.judge:VllmJudge",
@@ -53,19 +54,11 @@ COMPONENTS: dict[str, Row] = {
 }
 
 
-_PLANNED: dict[str, str] = {"radgraph_f1": "RadGraph"}
-"""Components that shipped profiles name and that do not exist yet: what they would run on."""
-
-
 def row(name: str) -> Row:
     """The row of `name`. Raises `ConfigurationError` with a suggestion."""
     try:
         return COMPONENTS[name]
     except KeyError:
-        if name in _PLANNED:
-            raise ConfigurationError(
-                f"Component '{name}' needs {_PLANNED[name]}, which this version does not run.", code="unknown_component"
-            ) from None
         raise ConfigurationError(
             f"There is no component '{name}'.{did_you_mean(name, COMPONENTS)}", code="unknown_component"
         ) from None

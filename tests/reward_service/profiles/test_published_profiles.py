@@ -15,7 +15,6 @@ pytest.importorskip("torch", reason="extra bertscore")
 
 from metrics.chexbert import CheXbert, convert
 from metrics.radcliq import RADCLIQ_V1, RadCliQInputs, radcliq_v0, radcliq_v1, unirg_step1
-from reward_service.components.registry import COMPONENTS
 from reward_service.contracts import Outcome
 from reward_service.errors import ConfigurationError
 from reward_service.profiles.profile import load
@@ -27,6 +26,7 @@ from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from reward_service.text.guards import Verdict
 from tests.metrics import random_chexbert
+from tests.metrics.radgraph.conftest import Folders
 
 PAGE = (Path(__file__).parents[3] / "docs" / "profiles.md").read_text(encoding="utf-8")
 PUBLISHED = ("radcliq-v0", "radcliq-v1", "unirg-step1", "unirg-step2")
@@ -36,7 +36,6 @@ TEXTS = [
     ("", "no effusion"),
     ("no " * 60, "no effusion"),
 ]
-needs_radgraph = pytest.mark.skipif("radgraph_f1" not in COMPONENTS, reason="RadGraph is not in the registry")
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +50,7 @@ def bertscore(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def radgraph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from metrics.radgraph import convert as convert_radgraph
-    from tests.metrics.radgraph import random_model
-
-    folder = tmp_path_factory.mktemp("radgraph")
-    encoder = random_model.write_encoder(folder / "encoder")
-    archive = random_model.write_archive(folder / "archive", encoder, texts=[text for pair in TEXTS for text in pair])
-    return Path(convert_radgraph(archive, folder / "converted", encoder))
+    return Folders(tmp_path_factory.mktemp("radgraph"), "radgraph").converted
 
 
 @pytest.fixture
@@ -89,7 +82,6 @@ def test_without_its_folder_semb_score_names_the_command_and_the_setting(semb: C
     assert "Set REWARD_CHEXBERT_MODEL." in caught.value.message
 
 
-@needs_radgraph
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_profile_without_folders_says_how_to_make_one(name: str) -> None:
     judge = Settings(judge_model="m", judge_revision="r")
@@ -125,7 +117,6 @@ def test_the_fingerprint_is_of_the_weights_not_of_the_path(
     assert prints[0] == prints[1] != prints[2]
 
 
-@needs_radgraph
 @pytest.mark.parametrize("name", PUBLISHED)
 async def test_a_published_profile_is_served_once_the_folders_are_set(
     name: str, chexbert: Path, bertscore: Path, radgraph: Path

@@ -13,7 +13,7 @@ from reward_service.contracts import Runner
 from reward_service.errors import ConfigurationError, did_you_mean
 from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles import fingerprint
-from reward_service.profiles.profile import ERROR_COUNTS, ComponentSpec, Profile, load
+from reward_service.profiles.profile import JUDGEMENT_VALUES, ComponentSpec, Profile, load
 from reward_service.scoring.served_profile import BoundComponent, ServedProfile
 from reward_service.settings import Settings
 from reward_service.text import normaliser
@@ -98,7 +98,7 @@ def _build(name: str, own: Mapping[str, object], placement: Placement) -> tuple[
 
 
 def _require_value(profile: Profile, key: str, spec: ComponentSpec, component: Any) -> None:
-    known = (*component.keys, *(ERROR_COUNTS if row(spec.component).judges else ()))
+    known = (*component.keys, *(JUDGEMENT_VALUES if row(spec.component).judges else ()))
     if spec.value is not None and spec.value not in known:
         raise ConfigurationError(
             f"Profile '{profile.name}': component '{key}' has no value '{spec.value}'."

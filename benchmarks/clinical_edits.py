@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.data import Report
+
 # Surface words for MeSH headings (first part of the code).
 SURFACE: Mapping[str, str] = {
     "Pleural Effusion": r"effusions?|pleural fluid",
@@ -66,19 +68,6 @@ _HEDGE = re.compile(r"\b(may|might|could|possib\w+|question\w*|suspicious|exclud
 _COMPARISON = re.compile(r"\b(stable|unchanged|change[ds]?|interval|increas\w+|decreas\w+|improv\w+|wors\w+|prior|previous\w*|"
                          r"compar\w+|again|new\w*|since|persist\w+|resol\w+|remain\w*|progress\w*|larger|smaller|similar|"
                          r"continu\w+|clear(?:ing|ed)|still|redemonstrat\w+|develop\w+)\b", re.I)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One coded report; `headings` are the first parts of its MeSH codes."""
-
-    id: str
-    text: str
-    mesh: tuple[str, ...]
-
-    @property
-    def headings(self) -> frozenset[str]:
-        return frozenset(code.split("/")[0] for code in self.mesh)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,66 +1,72 @@
-"""Shared by the benchmarks: the pairs they score, a timer that takes medians, and the name of the machine.
+"""Shared by the benchmarks: a service to measure, a timer that takes medians, the name of the machine, and tables.
 
-Real report pairs are read when a data folder is present and are never stored here; otherwise the
-pairs are synthetic reports of about sixty words. Ratios within one run are what counts.
+Ratios within one run are what counts.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
+import asyncio
 import os
 import platform
-import random
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-PairList = list[tuple[str, str]]
-"""(candidate, reference) pairs."""
+import aiohttp
+import orjson
 
-_DATA = Path(os.environ.get("REWARD_BENCH_DATA", Path(__file__).resolve().parents[1] / "../shared/data"))
-_PARTS = (
-    ("The heart is", "Heart size is", "The cardiac silhouette is", "The cardiomediastinal contour is"),
-    ("normal in size", "mildly enlarged", "within normal limits", "at the upper limit of normal", "stable"),
-    ("There is no", "No evidence of", "There is a small", "There is a large", "Persistent", "New"),
-    ("pleural effusion", "pneumothorax", "focal consolidation", "pulmonary edema", "basilar atelectasis", "opacity"),
-    ("on the right", "on the left", "bilaterally", "at the lung bases", "in the left lower lobe", "in the upper lung"),
-    ("unchanged from the prior study", "since the previous examination", "compatible with infection", "as before"),
-)
+from benchmarks.data import PairList
+from testbed.service import running
+
+JSON = {"Content-Type": "application/json"}
 
 
-def synthetic_report(rng: random.Random, words: int = 60) -> str:
-    """A report-like text of about `words` words."""
-    sentences: list[str] = []
-    while sum(len(s.split()) for s in sentences) < words - 4:
-        start = rng.choice((0, 2))
-        parts = [rng.choice(options) for options in _PARTS[start : start + rng.choice((2, 3, 4))]]
-        sentences.append(" ".join(parts) + ".")
-    return " ".join(sentences)
+@contextmanager
+def service(profile: str, **settings: object) -> Iterator[str]:
+    """The address of a real service in a process of its own, once it is ready."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(Path(folder) / "log", profiles=profile, log_level="error", **settings) as started,
+    ):
+        yield started.url
 
 
-def distinct_pairs(count: int = 512, *, synthetic: bool = False) -> tuple[PairList, str]:
-    """Pairs that share no text on purpose, and a word that says where they come from."""
-    path = _DATA / "iu_pairs_dev.jsonl"
-    if path.is_file() and not synthetic:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        pairs = [(row["candidate"], row["reference"]) for row in rows if row["kind"] in ("generated", "retrieved")]
-        random.Random(0).shuffle(pairs)
-        return pairs[:count], "Indiana dev pairs"
-    rng = random.Random(0)
-    return [(synthetic_report(rng), synthetic_report(rng)) for _ in range(count)], "synthetic 60-word reports"
+async def posts(url: str, pairs: PairList, per_request: int, concurrency: int) -> float:
+    """Seconds until every pair has its reward, in requests of `per_request`, at most `concurrency` at once."""
+    bodies = [
+        orjson.dumps(
+            {"timeout_s": 600, "items": [{"candidate": c, "reference": r} for c, r in pairs[i : i + per_request]]}
+        )
+        for i in range(0, len(pairs), per_request)
+    ]
+    gate = asyncio.Semaphore(concurrency)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def post(body: bytes) -> None:
+            async with gate, session.post(f"{url}/score", data=body, headers=JSON) as response:
+                answer = orjson.loads(await response.read())
+                assert all(r["status"] == "ok" for r in answer["results"]), answer
+
+        began = time.perf_counter()
+        await asyncio.gather(*(post(body) for body in bodies))
+        return time.perf_counter() - began
 
 
-def grpo_pairs(references: int = 32, rollouts: int = 16, *, synthetic: bool = False) -> tuple[PairList, str]:
-    """`references` groups of `rollouts` distinct candidates that share a reference: the shape of a GRPO step."""
-    pairs, source = distinct_pairs(100_000 if not synthetic else references * (rollouts + 1), synthetic=synthetic)
-    known = list(dict.fromkeys(reference for _, reference in pairs))
-    targets = known[:references]
-    # Other studies' reports make up for generated ones that are missing; every candidate is a text of its own.
-    candidates = list(dict.fromkeys([*(candidate for candidate, _ in pairs), *known[references:]]))
-    if len(candidates) < references * rollouts:
-        return grpo_pairs(references, rollouts, synthetic=True)
-    return [(candidates[i * rollouts + j], target) for i, target in enumerate(targets) for j in range(rollouts)], source
+def section_parser(description: str | None, sections: Collection[str]) -> argparse.ArgumentParser:
+    """A parser whose positional arguments are names of `sections`; none means all."""
+
+    def section(name: str) -> str:
+        if name not in sections:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(sections)}")
+        return name
+
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", type=section, default=list(sections), metavar="SECTION")
+    return parser
 
 
 def median_seconds(

@@ -9,52 +9,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import re
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
-import aiohttp
-import orjson
-
-from benchmarks.common import PairList, grpo_pairs, machine, table
+from benchmarks.common import machine, posts, service, table
+from benchmarks.data import PairList, grpo_pairs
 from reward_service.components.registry import build
 from reward_service.contracts import Pair
 from reward_service.profiles.profile import load
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Item
+from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from reward_service.workers import placement as runners
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer
-
-JSON = {"Content-Type": "application/json"}
-ROOT = Path(__file__).parent.parent
-
-
-@asynccontextmanager
-async def service(profile: str, *flags: str) -> AsyncIterator[str]:
-    """A real service in a process of its own; its address once it is ready."""
-    command = [sys.executable, "-m", "reward_service.cli", "serve", "--port", "0", "--profiles", profile, *flags]
-    env = {**os.environ, "REWARD_LOG_LEVEL": "error"}
-    process = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE, env=env, cwd=ROOT)
-    assert process.stderr is not None
-    while not (found := re.search(rb"http://\S+", line := await process.stderr.readline())):
-        if not line:
-            raise SystemExit("the service did not start")
-    url = found.group().decode()
-    try:
-        async with aiohttp.ClientSession() as session:
-            while (await session.get(f"{url}/ready")).status != 200:  # noqa: ASYNC110 - another process's state
-                await asyncio.sleep(0.2)
-        yield url
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 def components_alone(profile: str, pairs: PairList) -> float:
@@ -76,41 +43,21 @@ async def in_process(profile: str, pairs: PairList, per_request: int) -> tuple[f
     settings = Settings(profiles=(profile,), log_level="error", pool_workers=0)
     runners._shared_artefacts.cache_clear()  # a process keeps them for all its engines
     async with Engine(settings) as engine:
-        served = engine.served(None)
         items = [Item(None, c, r) for c, r in pairs]
         times = []
         for _ in range(2):
             began = time.perf_counter()
             for i in range(0, len(items), per_request):
-                await engine.score(served, items[i : i + per_request], deadline=time.monotonic() + 600)
+                await engine.score(ScoringRequest(items[i : i + per_request], timeout_s=600))
             times.append(time.perf_counter() - began)
     return times[0], times[1]
 
 
-async def over_http(profile: str, pairs: PairList, per_request: int, concurrency: int = 1) -> tuple[float, float]:
+async def over_http(profile: str, pairs: PairList, per_request: int) -> tuple[float, float]:
     """Seconds for all pairs over HTTP, and again from the cache; the service has scored other pairs before."""
-
-    def body_of(some: PairList) -> bytes:
-        return orjson.dumps({"timeout_s": 600, "items": [{"candidate": c, "reference": r} for c, r in some]})
-
-    bodies = [body_of(pairs[i : i + per_request]) for i in range(0, len(pairs), per_request)]
-    other = body_of([(f"{c} Clips.", f"{r} Clips.") for c, r in pairs[:64]])
-    times = []
-    async with service(profile) as url, aiohttp.ClientSession() as session:
-        async with session.post(f"{url}/score", data=other, headers=JSON) as response:
-            await response.read()
-        for _ in range(2):
-            gate = asyncio.Semaphore(concurrency)
-
-            async def post(body: bytes, gate: asyncio.Semaphore = gate) -> None:
-                async with gate, session.post(f"{url}/score", data=body, headers=JSON) as response:
-                    answer = orjson.loads(await response.read())
-                    assert response.status == 200, answer["error"]
-
-            began = time.perf_counter()
-            await asyncio.gather(*(post(body) for body in bodies))
-            times.append(time.perf_counter() - began)
-    return times[0], times[1]
+    with service(profile) as url:
+        await posts(url, [(f"{c} Clips.", f"{r} Clips.") for c, r in pairs[:64]], 64, 1)
+        return await posts(url, pairs, per_request, 1), await posts(url, pairs, per_request, 1)
 
 
 async def main() -> None:

@@ -1,7 +1,8 @@
 """Evidence for the guards: false alarms on honest reports, shuffles that are noticed, attacks with guards on and off.
 
-`python -m benchmarks.guards [alarms] [shuffles] [attacks] [speed]`, all by default. The first two read coded reports
-(set REWARD_BENCH_DATA); the attacks are those of `tests/abuse`, scored by the real engine.
+`python -m benchmarks.guards [alarms] [shuffles] [attacks] [speed]`, all by default. The attacks are those of
+`testbed/abuse`, scored by the real engine; the others read the Indiana development reports (`REWARD_BENCH_DATA`) or, where
+there are none, the synthetic studies.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import asyncio
 import random
 import re
 import statistics
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -19,15 +19,16 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.clinical import load, reports
+from benchmarks import data
+from benchmarks.common import section_parser
 from reward_service.profiles.profile import shipped
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Item
+from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from reward_service.text.guards import GuardSettings, inspect
 from reward_service.text.normaliser import Normalised, normalise
-from tests.abuse.attacks import ATTACKS
-from tests.abuse.studies import STUDIES
+from testbed.abuse.attacks import ATTACKS
+from testbed.abuse.studies import STUDIES
 
 DEFAULTS = GuardSettings()
 _SENTENCE = re.compile(r"(?<=[.?!])\s+")
@@ -70,9 +71,8 @@ def _count(name: str, pairs: Iterable[tuple[Normalised, Normalised]]) -> None:
 def alarms() -> None:
     """Honest candidates: the report itself, other patients' reports, impressions, published systems' outputs."""
     print("== False alarms ==")
-    rows = load("iu_reports_dev.jsonl")
-    texts = [report.text for report in reports()]
-    impressions = [str(row["impression"]) for row in rows]
+    texts = [report.text for report in data.reports()]
+    impressions = [report.impression for report in data.reports()]
     rng = random.Random(0)
     others = [[rng.randrange(len(texts)) for _ in range(10)] for _ in texts]
     plain = [normalise(text) for text in texts]
@@ -88,9 +88,8 @@ def alarms() -> None:
     swapped = ((plain[j], r) for i, row in enumerate(others) for j in row[:1] if (r := short[i]))
     _count("a whole report against an impression", swapped)
     published: dict[str, list[tuple[Normalised, Normalised]]] = {}
-    for row in load("iu_pairs_dev.jsonl"):
-        pair = normalise(str(row["candidate"])), normalise(str(row["reference"]))
-        published.setdefault(str(row["system"]), []).append(pair)
+    for answer in data.answers():
+        published.setdefault(answer.system, []).append((normalise(answer.candidate), normalise(answer.reference)))
     for system, each in published.items():
         _count(system, each)
 
@@ -100,7 +99,7 @@ def shuffles() -> None:
     print("== Shuffled reports ==")
     rng = random.Random(0)
     found: dict[tuple[str, str], list[bool]] = {}
-    for report in reports():
+    for report in data.reports():
         words = report.text.split()
         band = "under 16 words" if len(words) < 16 else "16 to 24" if len(words) < 25 else "25 and more"
         whole = rng.sample(words, len(words))
@@ -150,7 +149,7 @@ async def _rewards(profile: dict[str, object]) -> dict[tuple[str, str], float]:
         path = Path(folder) / f"{profile['name']}.yaml"
         path.write_text(yaml.safe_dump(profile), encoding="utf-8")
         async with Engine(Settings(profiles=(str(path),))) as engine:
-            answers = await engine.score(engine.served(None), items, deadline=time.monotonic() + 900)
+            answers = await engine.score(ScoringRequest(items, timeout_s=900))
     found = {}
     for key, answer in zip(keys, answers, strict=True):
         assert answer.composite.reward is not None, (key, answer.composite.missing)
@@ -161,7 +160,7 @@ async def _rewards(profile: dict[str, object]) -> dict[tuple[str, str], float]:
 def speed() -> None:
     """Normaliser and guards on a pair of reports, in processor time."""
     print("== Cost of a pair ==")
-    texts = [report.text for report in reports()]
+    texts = [report.text for report in data.reports()]
     pairs = list(zip(texts, texts[1:] + texts[:1], strict=True))
     for name, run in (
         ("normaliser", lambda c, r: (normalise(c), normalise(r))),
@@ -176,10 +175,12 @@ def speed() -> None:
         print(f"  {name:<12} {1e3 * statistics.median(times):.3f} ms")
 
 
+SECTIONS = {"alarms": alarms, "shuffles": shuffles, "attacks": attacks, "speed": speed}
+
+
 def main() -> None:
-    sections = {"alarms": alarms, "shuffles": shuffles, "attacks": attacks, "speed": speed}
-    for name in [name for name in sys.argv[1:] if name in sections] or list(sections):
-        sections[name]()
+    for name in section_parser(__doc__, SECTIONS).parse_args().sections:
+        SECTIONS[name]()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the LLM judge costs beyond its model: request rate, prefix-cache share, and our own CPU per pair.
 
-Rates are measured against a real vLLM server (the tests' tiny model), both runners on the same prompts' shape with
+Rates are measured against a real vLLM server (`testbed/vllm`), both runners on the same prompts' shape with
 references of their own, in ABBA order, so that neither finds the other's cache. CPU is measured against a server
 that answers at once from another process. Only ratios mean anything: the model is tiny and the machine is shared.
 """
@@ -9,30 +9,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import multiprocessing.connection
-import os
 import random
-import signal
-import socket
 import statistics
-import subprocess
 import time
-import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import aiohttp
-import aiohttp.web
 import httpx
 
 from judges.vllm.judge import VllmJudge
 from judges.vllm.prompt import read_pair
 from judges.vllm.settings import VllmJudgeSettings
+from testbed import scripted_judge, vllm_server
 
-ROOT = Path(__file__).resolve().parents[1]
 FINDINGS = (
     "effusion",
     "consolidation",
@@ -61,34 +52,6 @@ def groups(rng: random.Random, count: int, sentences: int) -> list[Pair]:
     """`count` references with `GROUP` candidates each, one group after the other."""
     references = [report(rng, sentences) for _ in range(count)]
     return [(report(rng, sentences), reference) for reference in references for _ in range(GROUP)]
-
-
-@contextmanager
-def vllm_server() -> Iterator[str]:
-    """The base URL of a real server: `$REWARD_VLLM_URL`, or one started here and stopped afterwards."""
-    if url := os.environ.get("REWARD_VLLM_URL"):
-        yield url
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    script = ROOT / "tests" / "vllm_server" / "serve.sh"
-    process = subprocess.Popen(
-        [script, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise SystemExit("vllm did not start; see tests/vllm_server/make_environment.sh") from None
-                time.sleep(1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
 
 
 def make_judge(url: str, concurrency: int) -> VllmJudge:
@@ -163,28 +126,13 @@ async def against_vllm(url: str, count: int, sentences: int, concurrency: int, r
 
 def _instant_server(ready: multiprocessing.connection.Connection) -> None:
     """Answers every self-test truthfully and every pair with the same well-formed answer."""
-    lists = ("matched", "location", "severity", "missing", "false", "comparison_added", "comparison_omitted", "normal")
-    matched = [{"ref": f"R{i}", "cand": f"P{i}"} for i in range(1, 6)]
-    verdict = {name: matched if name == "matched" else [] for name in lists}
-
-    def completion(content: str) -> bytes:
-        choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 3000, "completion_tokens": 90, "prompt_tokens_details": {"cached_tokens": 2900}}
-        return json.dumps({"object": "chat.completion", "model": "judge", "choices": [choice], "usage": usage}).encode()
-
-    answers = completion(json.dumps(verdict)), completion('{"colour":"vantablack-7f3a"}')
-
-    async def handle(request: aiohttp.web.Request) -> aiohttp.web.Response:
-        body = await request.read()
-        return aiohttp.web.Response(body=answers[b'"self_test"' in body], content_type="application/json")
+    answer = scripted_judge.answer(matched=[{"ref": f"R{i}", "cand": f"P{i}"} for i in range(1, 6)])
 
     async def main() -> None:
-        app = aiohttp.web.Application()
-        app.router.add_post("/v1/chat/completions", handle)
-        runner = aiohttp.web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
-        ready.send(runner.addresses[0][1])
+        server = scripted_judge.ScriptedServer()
+        server.reply = lambda request: answer
+        await server.start()
+        ready.send(server.port)
         await asyncio.Event().wait()
 
     asyncio.run(main())
@@ -246,9 +194,9 @@ def main() -> None:
         asyncio.run(against_instant(url, 20, arguments.sentences, 16, 2))
         process.terminate()
     if arguments.only != "cpu":
-        with vllm_server() as url:
+        with vllm_server.running() as server:
             asyncio.run(
-                against_vllm(url, arguments.groups, arguments.sentences, arguments.concurrency, arguments.rounds)
+                against_vllm(server.url, arguments.groups, arguments.sentences, arguments.concurrency, arguments.rounds)
             )
 
 

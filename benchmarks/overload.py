@@ -21,7 +21,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.chaos.service import COMMAND, Service, running
+from testbed.service import COMMAND, Service, running
 
 PROFILE = """
 name: overload

@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import RobertaConfig, RobertaModel, RobertaTokenizer
 
-from benchmarks.common import grpo_pairs, synthetic_report
+from benchmarks.data import grpo_pairs, synthetic_report
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 

@@ -18,9 +18,8 @@ from pathlib import Path
 import aiohttp
 import orjson
 
-from benchmarks.common import machine, table
-from benchmarks.engine import JSON
-from tests.chaos.service import Service, running
+from benchmarks.common import JSON, machine, table
+from testbed.service import Service, running
 
 SMALL = {"cache_memory_bytes": 16 << 20, "artefact_bytes": 16 << 20, "embedding_bytes": 64 << 20}
 GROUPS, ROLLOUTS = 15, 16

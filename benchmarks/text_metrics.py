@@ -1,19 +1,20 @@
 """Speed of the five text metrics against nltk and rouge_score, on the same pairs in the same run.
 
-`python -m benchmarks.text_metrics [--synthetic]`. Targets: rougeL 15 times `rouge_score`; all five
+`python -m benchmarks.text_metrics [--pairs 256] [--synthetic]`. Targets: rougeL 15 times `rouge_score`; all five
 together 5 times on distinct pairs and 8 times on groups of 16. Everything here runs in one thread, so
 processor time is compared, which neighbours on the machine disturb less.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from rouge_score.rouge_scorer import RougeScorer
 
-from benchmarks.common import PairList, distinct_pairs, grpo_pairs, machine, median_seconds, table
+from benchmarks.common import machine, median_seconds, table
+from benchmarks.data import PairList, distinct_pairs, grpo_pairs
 from metrics.base import Metric
 from metrics.bleu import Bleu2, Bleu4
 from metrics.rouge import Rouge
@@ -44,12 +45,15 @@ def theirs(bleu: bool, rouges: tuple[str, ...], pairs: PairList) -> None:
 
 
 def main() -> None:
-    synthetic = "--synthetic" in sys.argv
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=256)
+    parser.add_argument("--synthetic", action="store_true")
+    arguments = parser.parse_args()
     five: list[Metric] = [Bleu2(), Bleu4(), *(Rouge(v) for v in ROUGES)]  # type: ignore[type-arg, arg-type]
     rows: list[tuple[str, ...]] = [("pairs", "metrics", "theirs ms/pair", "ours ms/pair", "ratio")]
     for shape, (pairs, source) in (
-        ("distinct", distinct_pairs(256, synthetic=synthetic)),
-        ("groups of 16", grpo_pairs(16, synthetic=synthetic)),
+        ("distinct", distinct_pairs(arguments.pairs, synthetic=arguments.synthetic)),
+        ("groups of 16", grpo_pairs(arguments.pairs // 16, synthetic=arguments.synthetic)),
     ):
         for name, metrics, bleu, rouges in (
             ("rougeL", [Rouge("rougeL")], False, ("rougeL",)),

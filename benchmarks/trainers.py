@@ -23,8 +23,9 @@ import aiohttp
 import orjson
 from fastapi import FastAPI
 
-from benchmarks.common import PairList, grpo_pairs, machine, table
-from benchmarks.engine import JSON, ROOT, service
+from benchmarks.common import JSON, machine, service, table
+from benchmarks.data import PairList, grpo_pairs
+from testbed.service import ROOT
 
 PROMPT = "<|im_start|>user\nDescribe the image.<|im_end|>\n<|im_start|>assistant\n"
 
@@ -129,10 +130,10 @@ async def main() -> None:
     pairs, source = grpo_pairs(arguments.pairs // 16)
     rates: dict[str, list[float]] = {}
     for _ in range(arguments.runs):
-        async with service(arguments.profile, "--workers", str(arguments.workers)) as url:
+        with service(arguments.profile, workers=arguments.workers) as url:
             seconds, single = await post_all(f"{url}/get_reward", one_item(pairs), 64, lambda a: a["rewards"])
         rates.setdefault("one-item posts, concurrency 64", []).append(len(pairs) / seconds)
-        async with service(arguments.profile, "--workers", str(arguments.workers)) as url:
+        with service(arguments.profile, workers=arguments.workers) as url:
             seconds, batched = await post_all(
                 f"{url}/score", large(pairs), 4, lambda a: [r["reward"] for r in a["results"]]
             )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, get_args
 
 from metrics.base import Comparison, Metric
 from metrics.encoder import Encoder, ModelUnavailable, Precision, halving, length_mask, sub_batches
+from metrics.torch_settings import exact_arithmetic
 
 if TYPE_CHECKING:
     import torch
@@ -71,17 +72,18 @@ class BertScore(Metric[TokenVectors]):
         if max_batch < 1 or max_padded_tokens < 1:
             raise ValueError("max_batch and max_padded_tokens must be at least 1")
         self._name = table or model
+        layer = _default_layer(self._name) if layer is None else layer
         self.collapse_spaces = collapse_spaces
         self.encoder = Encoder(
             model,
-            _default_layer(self._name) if layer is None else layer,
+            layer,
             precision=precision,
             device=device,
             max_batch=max_batch,
             max_padded_tokens=max_padded_tokens,
             threads=threads,
         )
-        self.baseline = _baseline(self._name, self.encoder.layer) if rescale else None
+        self.baseline = _baseline(self._name, layer) if rescale else None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -155,7 +157,7 @@ class BertScore(Metric[TokenVectors]):
         """F1, precision and recall per pair."""
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), exact_arithmetic(self.encoder.device):
             c, c_weights, c_mask = _pad([candidate for candidate, _ in pairs])
             r, r_weights, r_mask = _pad([reference for _, reference in pairs])
             similarity = torch.bmm(c, r.transpose(1, 2)).float()  # [pairs, candidate tokens, reference tokens]

@@ -1,7 +1,8 @@
 """Sentence BLEU against one reference, in two named variants: `Bleu2` (RadCliQ's) and `Bleu4` (nltk's).
 
 Both equal `nltk.translate.bleu_score.sentence_bleu`, several times faster: n-grams are counted once
-per text instead of once per pair, and precisions stay plain ratios. Smoothing is nltk's own code.
+per text instead of once per pair, and precisions stay plain ratios. nltk is imported only for the smoothing methods
+2 to 7, which are its own code: with scipy and scikit-learn installed, its import takes two seconds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from metrics.base import Comparison, Metric
 from metrics.ngrams import NGrams
-from metrics.nltk_parts import Fraction, SmoothingFunction, brevity_penalty
 
 Smoothing = Literal["method0", "method1", "method2", "method3", "method4", "method5", "method7"]
 """nltk's names (Chen & Cherry, WMT 2014). `method6` is absent: nltk's raises when no trigram matches."""
@@ -28,6 +28,27 @@ class _Ratio(NamedTuple):
 
     def __float__(self) -> float:
         return self.numerator / self.denominator
+
+
+def _method0(precisions: list[_Ratio], **_: object) -> list[_Ratio | float]:
+    """No smoothing: a zero precision becomes the smallest normal float, so that its logarithm exists.
+
+    nltk's does the same, and warns at every pair.
+    """
+    return [p if p.numerator else sys.float_info.min for p in precisions]
+
+
+def _method1(precisions: list[_Ratio], **_: object) -> list[_Ratio | float]:
+    """A count of zero becomes 0.1."""
+    return [p if p.numerator else 0.1 / p.denominator for p in precisions]
+
+
+_OWN: dict[str, Callable[..., list[Any]]] = {"method0": _method0, "method1": _method1}
+
+
+def _brevity_penalty(reference: int, candidate: int) -> float:
+    """1 for a candidate longer than the reference, else exp(1 - reference / candidate); lengths in tokens, not 0."""
+    return 1.0 if candidate > reference else math.exp(1 - reference / candidate)
 
 
 class _Bleu(Metric[NGrams]):
@@ -44,12 +65,16 @@ class _Bleu(Metric[NGrams]):
         if smoothing not in get_args(Smoothing):
             raise ValueError(f"smoothing must be one of {', '.join(get_args(Smoothing))}, not {smoothing!r}")
         self.smoothing = smoothing
-        # nltk's method0 does the same as ours, and warns at every pair.
-        self._smooth: Callable[..., list[Any]] = (
-            _method0 if smoothing == "method0" else getattr(SmoothingFunction(), smoothing)
-        )
-        # Methods 5 and 7 average precisions of neighbouring orders, which nltk does in exact rationals.
-        self._ratio: Callable[[int, int], Any] = Fraction if smoothing in ("method5", "method7") else _Ratio
+        self._smooth: Callable[..., list[Any]]
+        self._ratio: Callable[[int, int], Any] = _Ratio
+        if smoothing in _OWN:
+            self._smooth = _OWN[smoothing]
+        else:
+            from nltk.translate.bleu_score import Fraction, SmoothingFunction
+
+            self._smooth = getattr(SmoothingFunction(), smoothing)
+            if smoothing in ("method5", "method7"):
+                self._ratio = Fraction  # they average precisions of neighbouring orders, in exact rationals
         self._weight = 1 / self.order
         self._changes_only_zeros = smoothing in ("method0", "method1", "method3", "method4")
 
@@ -66,7 +91,7 @@ class _Bleu(Metric[NGrams]):
             "order": self.order,
             "smoothing": self.smoothing,
             "tokens": "lower-case, '.' split off, whitespace",
-            "nltk": installed("nltk"),
+            **({} if self.smoothing in _OWN else {"nltk": installed("nltk")}),
         }
 
     def encode(self, texts: Sequence[str]) -> list[NGrams]:
@@ -91,7 +116,7 @@ class _Bleu(Metric[NGrams]):
             precisions = [float(p) for p in smoothed]
         # nltk's expression term by term: the last bit depends on the order of operations.
         logs = math.fsum([self._weight * math.log(p) for p in precisions if p > 0])
-        return float(brevity_penalty(len(reference.tokens), length) * math.exp(logs))
+        return _brevity_penalty(len(reference.tokens), length) * math.exp(logs)
 
 
 class Bleu2(_Bleu):
@@ -114,8 +139,3 @@ class Bleu4(_Bleu):
 
     def __init__(self, smoothing: Smoothing = "method1") -> None:
         super().__init__(smoothing)
-
-
-def _method0(precisions: list[_Ratio], **_: object) -> list[_Ratio | float]:
-    """No smoothing: a zero precision becomes the smallest normal float, so that its logarithm exists."""
-    return [p if p.numerator else sys.float_info.min for p in precisions]

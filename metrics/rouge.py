@@ -17,7 +17,6 @@ from rouge_score.tokenize import tokenize
 
 from metrics.base import Comparison, Metric
 from metrics.ngrams import NGrams
-from metrics.nltk_parts import PorterStemmer
 
 Variant = Literal["rouge1", "rouge2", "rougeL"]
 
@@ -36,6 +35,8 @@ class _CachedStemmer:
     """nltk's Porter stemmer, each word stemmed once: stemming is most of the cost and reports repeat words."""
 
     def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer  # here, because its import takes up to two seconds
+
         self.stem = lru_cache(maxsize=65_536)(PorterStemmer().stem)
 
 

@@ -135,7 +135,7 @@ def score(
 def info(profile: Annotated[str | None, typer.Option(help="comma-separated profiles to describe")] = None) -> None:
     """What these settings would serve: profiles, fingerprints, limits, what is unavailable and why."""
     engine = _engine(profile)
-    _print(engine.info())
+    _print(engine.state.info())
 
 
 @app.command()

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from judges.base import Judgement
 
 Cost = Literal["inline", "pool", "model", "remote"]
+Status = Literal["ok", "degraded", "null"]
 
 
 class Pair(NamedTuple):
@@ -51,6 +52,22 @@ class ComponentError(Exception):
 
 def _rebuild(code: str, message: str, retryable: bool) -> ComponentError:
     return ComponentError(code, message, retryable=retryable)
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """One reward with what it is made of; `contributions` sums to `reward` exactly."""
+
+    reward: float | None
+    status: Status
+    components: Mapping[str, float | None]
+    contributions: Mapping[str, float]
+    missing: Mapping[str, ComponentError]
+    failed: tuple[str, ...]
+    """Keys without a score whose policy is `fail`."""
+    blocking: tuple[str, ...]
+    """Keys in `missing` for want of which there is no reward."""
+    flags: tuple[str, ...]
 
 
 class Component(Protocol):

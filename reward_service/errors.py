@@ -18,7 +18,9 @@ what is wrong and how to fix it, and never contain report text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import re
+from collections.abc import Iterable, Mapping
 
 
 class ServiceError(Exception):
@@ -79,3 +81,18 @@ class ComponentsUnavailable(ServiceError):
 
 class ConfigurationError(ServiceError):
     code = "configuration"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'rougeL'?`` for a near miss, else the list of what there is."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
+    return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(sorted(names))}."
+
+
+_WORD = re.compile(r"[\w.\-\[\]]{1,64}", re.ASCII)
+
+
+def quoted(name: object) -> str:
+    """``'name'`` for an error, or a stand-in: whoever sends a report as a name shall not read it there."""
+    return f"'{name}'" if isinstance(name, str) and _WORD.fullmatch(name) else "(not shown)"

@@ -17,7 +17,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase
 from schemathesis.generation import GenerationMode
 
-from tests.chaos.service import ROOT, Service, running, write_profile
+from testbed.service import ROOT, Service, running, write_profile
 
 EXAMPLES = 2_000
 SEED = 20_260_101

@@ -21,8 +21,11 @@ import yaml
 
 from judges.rules import compiler
 from judges.rules.judge import RulesJudge
+from judges.scores import KEYS
+from metrics.bertscore import BertScore
+from metrics.chexbert import CheXbert
 from reward_service.components.registry import COMPONENTS
-from reward_service.profiles.profile import ComponentSpec, Profile, Transform
+from reward_service.profiles.profile import JUDGEMENT_VALUES, ComponentSpec, Profile, Transform
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -141,6 +144,38 @@ def test_adding_a_metric_works_as_described(tmp_path: Path) -> None:
     assert "passed" in tested.stdout
 
 
+ASK_BOTH = """
+from starlette.testclient import TestClient
+from reward_service.api.app import create_app
+from reward_service.settings import Settings
+with TestClient(create_app(Settings(profiles=("text",), log_level="error"))) as client:
+    item = {"candidate": "Small left effusion.", "reference": "Small right effusion."}
+    native = client.post("/score", json={"items": [item]}).json()["results"][0]["reward"]
+    body = {"completion": item["candidate"] + "</s>", "label": item["reference"]}
+    assert client.post("/compat/example", json=body).json() == native
+"""
+
+
+def test_adding_a_dialect_works_as_described(tmp_path: Path) -> None:
+    """The steps of CONTRIBUTING.md in a copy of the tree: the new route, and the tests that run over every dialect."""
+    for package in ("metrics", "judges", "reward_service", "tests"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    trainers = tmp_path / "reward_service" / "trainers"
+    (trainers / "example.py").write_text(block(CONTRIBUTING, "file: reward_service/trainers/example.py"))
+    rows = (trainers / "__init__.py").read_text()
+    for old, new in (("trainers import ", "example, "), ("DIALECTS = (\n", block(CONTRIBUTING, "dialect row"))):
+        assert rows.count(old) == 1
+        rows = rows.replace(old, old + new)
+    (trainers / "__init__.py").write_text(rows)
+    env = {**ENV, "PYTHONPATH": str(tmp_path)}
+    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/reward_service/trainers", "-k", "compat/example"]
+    for command in (["-c", ASK_BOTH], tests):
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=env, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+
+
 def test_the_profile_with_every_field_scores_as_described(tmp_path: Path) -> None:
     text = block((ROOT / "docs" / "profiles.md").read_text("utf-8"), "profile: every field")
     (tmp_path / "mine.yaml").write_text(text, "utf-8")
@@ -165,6 +200,12 @@ def test_the_profile_page_names_every_component_and_transform() -> None:
     page = (ROOT / "docs" / "profiles.md").read_text("utf-8")
     kinds = get_args(Transform.model_fields["kind"].annotation)
     assert [name for name in (*COMPONENTS, *kinds) if f"`{name}`" not in page and f"`{{{name}:" not in page] == []
+
+
+def test_the_metrics_page_names_every_component_and_value() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    values = (*BertScore._keys, *CheXbert._keys, *KEYS, *JUDGEMENT_VALUES)
+    assert [name for name in (*COMPONENTS, *values) if f"`{name}`" not in page] == []
 
 
 def test_the_rules_judge_s_worked_example_is_what_the_judge_says() -> None:

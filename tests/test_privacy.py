@@ -18,7 +18,8 @@ import httpx
 import pytest
 import redis
 
-from tests.chaos.service import Redis, Service, running, write_profile
+from testbed.redis_server import Redis
+from testbed.service import Service, running, write_profile
 from tests.needs import needs
 
 MARK = "Xanthochromia"  # in every text that is sent, and nowhere else

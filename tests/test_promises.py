@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +22,8 @@ from reward_service.api.app import create_app
 from reward_service.evaluation.check import TOLERANCE, differences, expected, key_of, pairs, values
 from reward_service.profiles.profile import load
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Item, Scored
+from reward_service.scoring.profile_scorer import Scored
+from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 
 PROFILE = "embedded"
@@ -58,13 +58,13 @@ ITEMS = [Item(str(i), *pair) for i, pair in enumerate(pairs())]
 async def fresh_scores(engine: Engine, items: list[Item]) -> list[Scored]:
     """Scored without what is cached: neither values nor artefacts of earlier calls."""
     clear(engine)
-    return await engine.score(engine.served(None), items, deadline=time.monotonic() + 120)
+    return await engine.score(ScoringRequest(items, timeout_s=120))
 
 
 def clear(engine: Engine) -> None:
-    engine.cache._entries.clear()  # type: ignore[attr-defined]
-    for _, runner in engine._runners.values():
-        runner._cache._entries.clear()  # type: ignore[attr-defined]
+    engine.cache._kept.clear()  # type: ignore[attr-defined]
+    for _, runner in engine.assembly.runners.values():
+        runner._cache._kept.clear()  # type: ignore[attr-defined]
 
 
 def same(a: Scored, b: Scored) -> None:
@@ -81,7 +81,7 @@ def same(a: Scored, b: Scored) -> None:
 def test_alone_shuffled_grouped_and_cached_are_the_same(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
     run = loop.run_until_complete
     together = {s.id: s for s in run(fresh_scores(engine, ITEMS))}
-    cached = run(engine.score(engine.served(None), ITEMS, deadline=time.monotonic() + 60))
+    cached = run(engine.score(ScoringRequest(ITEMS, timeout_s=60)))
     shuffled = random.Random(7).sample(ITEMS, len(ITEMS))
     in_another_order = run(fresh_scores(engine, shuffled))
     alone = [run(fresh_scores(engine, [item]))[0] for item in ITEMS[::7]]
@@ -164,7 +164,7 @@ def test_the_same_pair_in_flight_is_computed_once(engine: Engine, loop: asyncio.
     async def twice() -> None:
         clear(engine)
         before = engine.flights.stats()["started"]
-        requests = [engine.score(engine.served(None), ITEMS[:8], deadline=time.monotonic() + 60) for _ in range(4)]
+        requests = [engine.score(ScoringRequest(ITEMS[:8], timeout_s=60)) for _ in range(4)]
         await asyncio.gather(*requests)
         components = len(engine.served(None).components)
         assert engine.flights.stats()["started"] - before == 8 * components

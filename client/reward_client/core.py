@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import random
 import re
 import time
 import uuid
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from reward_client.errors import AnswerMismatch, ApiError, BudgetSpent, FingerprintChanged
+from reward_client.retry import SCORING, STARTING, RetryPolicy
 from reward_client.types import Group, GroupScore, Item, Missing, Options, Score
 
 T = TypeVar("T")
@@ -57,7 +57,6 @@ class Failure(NamedTuple):
 
 Steps = Generator[Send | Wait, Reply | Failure | None, T]
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
 _TELL_EVERY_S = 30.0
 _GRACE_S = 5.0  # the service answers at its own deadline; the transport waits a little longer for that answer
 
@@ -96,10 +95,10 @@ class Core:
         if self.document is not None:
             return
         ready_by = min(deadline, time.monotonic() + self.options.ready_s)
-        yield from self._exchange("GET", "/ready", None, ready_by, "waiting for /ready", longest_pause_s=2.0)
+        yield from self._exchange("/ready", None, ready_by, "waiting for /ready", STARTING)
         query = f"?profile={quote(self.options.profile, safe='')}" if self.options.profile else ""
         path = f"/v1/fingerprint{query}"
-        reply = yield from self._exchange("GET", path, None, deadline, "fetching the fingerprint")
+        reply = yield from self._exchange(path, None, deadline, "fetching the fingerprint")
         document = _json_object(reply.body)
         self._check_fingerprint(document.get("fingerprint"))
         self.document = document
@@ -108,7 +107,7 @@ class Core:
         """The believed answer to one call: right fingerprint, every id in its place."""
         doing = f"scoring {_span(call.names)}"
         try:
-            reply = yield from self._exchange("POST", "/score", self._content(call), deadline, doing)
+            reply = yield from self._exchange("/score", self._content(call), deadline, doing)
         except ApiError as error:
             if error.status == 409:
                 raise FingerprintChanged(str(self.fingerprint), "", error.message) from error
@@ -130,42 +129,37 @@ class Core:
             raise FingerprintChanged(self.fingerprint, found)
 
     def _exchange(
-        self,
-        method: str,
-        path: str,
-        content: bytes | None,
-        deadline: float,
-        doing: str,
-        longest_pause_s: float = _LONGEST_PAUSE_S,
+        self, path: str, content: bytes | None, deadline: float, doing: str, policy: RetryPolicy = SCORING
     ) -> Steps[Reply]:
-        """Retries transport errors, 408, 429 and 5xx with jittered back-off until the deadline; 4xx and 501 are final.
+        """The first answer that is no failure, by the retry policy, until the deadline. A POST if it has content.
 
-        Logs a warning when it begins to wait, and now and then while it does.
+        Logs a warning when it begins to wait, and now and then while it does. Raises `ApiError` for a failure that no
+        other attempt can heal, `BudgetSpent` at the deadline.
         """
-        pause, last, began = _FIRST_PAUSE_S, "no attempt was possible", time.monotonic()
-        told = -_TELL_EVERY_S
+        last, began = "no attempt was possible", time.monotonic()
+        told, failures = -_TELL_EVERY_S, 0
+        method, timeout_s = "GET" if content is None else "POST", self.options.timeout_s + _GRACE_S
         while time.monotonic() < deadline:
-            reply = yield Send(method, path, content, self._headers, self.options.timeout_s + _GRACE_S, deadline)
-            at_least = 0.0
+            reply = yield Send(method, path, content, self._headers, timeout_s, deadline)
+            headers: Mapping[str, str] = {}
             if isinstance(reply, Reply):
                 if reply.status < 300:
                     return reply
-                error = _api_error(reply)
-                if reply.status not in (408, 429) and (reply.status < 500 or reply.status == 501):
+                error, headers = _api_error(reply), reply.headers
+                if not policy.may_heal(reply.status):
                     raise error
-                last, at_least = str(error), _retry_after(reply.headers)
+                last = str(error)
             else:
                 last = reply.reason if isinstance(reply, Failure) else "no reply"
-            # Full jitter would let a herd of trainers come back at once after zero seconds; keep half of the pause.
-            delay = max(at_least, pause * random.uniform(0.5, 1.0))
+            failures += 1
+            pause = policy.pause_s(failures, headers)
             now = time.monotonic()
-            if now + delay >= deadline:
+            if now + pause >= deadline:
                 break
             if now - told >= _TELL_EVERY_S:
                 told = now
                 _log.warning("%s: %s (%s); trying for %.0f s more", self.options.url, last, doing, deadline - now)
-            yield Wait(delay)
-            pause = min(pause * 2, longest_pause_s)
+            yield Wait(pause)
         raise BudgetSpent(round(deadline - began, 3), doing, last)
 
     def item_calls(self, items: Sequence[Item]) -> list[Call]:
@@ -321,14 +315,6 @@ def _name_item(error: ApiError, names: Sequence[str]) -> ApiError:
         return error
     item = names[int(found[1])]
     return ApiError(error.status, error.code, error.message, error.param, error.request_id, error.retryable, item)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds; 0 when absent or not a number of seconds (the service never sends the date form)."""
-    try:
-        return max(0.0, float(headers.get("retry-after", 0)))
-    except ValueError:
-        return 0.0
 
 
 def _check_texts(name: str, candidates: Sequence[Any], reference: Any, prior: Any) -> None:

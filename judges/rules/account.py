@@ -8,7 +8,7 @@ from typing import Final
 from judges import scores
 from judges.base import CATEGORIES, Category, Evidence
 from judges.rules.findings import Denial, Finding, Findings, Span
-from judges.rules.kinship import take_up
+from judges.rules.hierarchy import take_up
 from judges.rules.lexicon import Lexicon
 
 SIGNIFICANT: Final = 0.5

@@ -8,14 +8,14 @@ from typing import Final
 from judges.rules import lexicon as lx
 from judges.rules.account import named_absent
 from judges.rules.findings import Finding, Findings
-from judges.rules.kinship import steps, together
+from judges.rules.hierarchy import steps, together
 
 KIN: Final = (1.0, 0.75, 0.5)
 """Credit for naming an ancestor or descendant instead, by distance; farther ones get the last. Never more than what is
 named is worth itself, which is its price if it is false: a vague guess must not pay better than a precise one."""
 
-Pair = tuple[Finding, Finding, float]
-"""Candidate's finding, reference's finding, share of the credit that the kinship leaves."""
+Match = tuple[Finding, Finding, float]
+"""Candidate's finding, reference's finding, share of the credit that their distance in the hierarchy leaves."""
 
 
 def same_grain(a: dict[int, Finding], b: dict[int, Finding]) -> tuple[dict[int, Finding], dict[int, Finding]]:
@@ -59,7 +59,7 @@ def assign_sides(a: dict[int, Finding], b: dict[int, Finding]) -> Iterator[tuple
 
 
 def spend(
-    lexicon: lx.Lexicon, theirs: list[Finding], pairs: list[Pair], candidate: Findings
+    lexicon: lx.Lexicon, theirs: list[Finding], pairs: list[Match], candidate: Findings
 ) -> list[tuple[Finding, Finding]]:
     """Take out of `theirs` what is only the more general name of something that matched, and say of what.
 
@@ -90,7 +90,7 @@ def assign_kin(
     candidate: Findings,
     reference: Findings,
     spent: list[tuple[Finding, Finding]],
-) -> list[Pair]:
+) -> list[Match]:
     """Match what is left along the hierarchy, nearest first; matched findings are removed from the lists.
 
     A relative cannot stand for what the other text denies by name ("opacity, no consolidation" for "consolidation"),
@@ -104,7 +104,7 @@ def assign_kin(
             distance = steps(lexicon, x, y)
             if distance and not (_known_as_other(lexicon, y, x, theirs) or _known_as_other(lexicon, x, y, mine)):
                 options.append((distance, -lexicon.concepts[y.concept].weight, x[:2], y[:2], x, y))
-    found: list[Pair] = []
+    found: list[Match] = []
     for distance, _, _, _, x, y in sorted(options, key=lambda option: option[:4]):
         if x in mine and y in theirs:
             mine.remove(x)

@@ -7,10 +7,10 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Final
 
-from judges.rules import around
+from judges.rules import context
 from judges.rules import lexicon as lx
-from judges.rules.around import Subject
 from judges.rules.attributes import Binder
+from judges.rules.context import Subject
 from judges.rules.findings import ABSENT, UNCERTAIN, Change, Event, Implied, Mention
 from judges.rules.merge import OVERALL
 from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
@@ -97,13 +97,13 @@ class Clauses:
             first, last, leaf = event
             cue, kind, rare = leaf.cue, leaf.kind, leaf.rare
             if cue or rare:
-                if rare & lx.WITHDRAWN and around.moved(events, k):
+                if rare & lx.WITHDRAWN and context.moved(events, k):
                     continue
                 if cue & BREAKS:
                     scope.broken, scope.whole = True, bool(cue & lx.COLON and made)
                 if cue & HEARD or rare & HEARD_RARE:
                     if cue & lx.NEG and not made:
-                        scope.where = around.side_of_subject(events, k) if self._sided else 0
+                        scope.where = context.side_of_subject(events, k) if self._sided else 0
                     scope.hear(k, event)
                 if cue & lx.VERB:
                     scope.listing, scope.said = False, scope.said or bool(made)
@@ -118,9 +118,9 @@ class Clauses:
             concept, begin, end = leaf.concept, first, last
             if leaf.place:
                 if concept >= 0:  # "IJ": a line or a vein
-                    if around.is_adjective(events, k, lexicon.sized):
+                    if context.is_adjective(events, k, lexicon.sized):
                         continue
-                    if made and not lexicon.sized[made[-1].concept] and around.holds(events, k, made[-1].last):
+                    if made and not lexicon.sized[made[-1].concept] and context.holds(events, k, made[-1].last):
                         if attributes and attributes[-1][0] == k - 1 and events[k - 1].leaf.side:
                             attributes.pop()  # the side of the vein
                         attributes.append((k, False))
@@ -134,16 +134,16 @@ class Clauses:
                     concept = self._meant(leaf, made, events[k - 1].leaf.side if k else 0)
             if kind & lx.SAYS:
                 if leaf.absent and not scope.hyp:
-                    side = self._sided and (around.side_of(events, k) or around.side_of_subject(events, k))
+                    side = self._sided and (context.side_of(events, k) or context.side_of_subject(events, k))
                     if narrow := self._elsewhere(events, k):  # "no acute abnormality of the bones"
                         self._normal(narrow, first, last)
                     else:
                         self.implied.append((leaf.absent, first, last, False, side))
                 descriptors = leaf.descriptors
-                if descriptors and lexicon.refines(around.next_finding(events, k, 0), descriptors):
+                if descriptors and lexicon.refines(context.next_finding(events, k, 0), descriptors):
                     loose += descriptors
                     concept = -1
-                elif descriptors and self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
+                elif descriptors and self._grades(leaf) and context.next_finding(events, k, lx.AND | lx.OR) >= 0:
                     pass  # a grade of what follows: "large left effusion and enlarged heart"
                 elif leaf.concept == concept:
                     pair, normal = None, False
@@ -167,7 +167,7 @@ class Clauses:
                             made[-1].concept = lexicon.refine(made[-1].concept, leaf.descriptors)
             if concept >= 0:
                 touches = made and events[k - 1].last + 1 == first
-                if touches and self._adjective(made[-1], concept) and around.joined(events, at, k):
+                if touches and self._adjective(made[-1], concept) and context.joined(events, at, k):
                     made[-1].last, at = end, k  # "reticulonodular | lung opacities"
                     made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
                     continue
@@ -175,7 +175,7 @@ class Clauses:
                 self._mention(scope, k, lexicon.refine(concept, loose) if loose else concept, begin, end)
                 loose, since, spared = [], end + 1, False
             elif kind & lx.ATTRIBUTE and not (
-                (scope.hyp if leaf.change else spared) or (leaf.severity and around.denied_grade(events, k))
+                (scope.hyp if leaf.change else spared) or (leaf.severity and context.denied_grade(events, k))
             ):
                 attributes.append((k, scope.bare and not cue & lx.NEG))
                 scope.attribute(k, leaf)
@@ -192,7 +192,7 @@ class Clauses:
             attributes = [
                 (k, denied)
                 for k, denied in attributes
-                if events[k].leaf.change or events[k].leaf.place or not around.within(settled, events[k].first)
+                if events[k].leaf.change or events[k].leaf.place or not context.within(settled, events[k].first)
             ]
         self._finish(events, made, attributes, places, continues)
 
@@ -205,14 +205,14 @@ class Clauses:
         for i, (first, _, leaf) in enumerate(events):
             kind = leaf.kind
             if kind & lx.NAMED:
-                named.append((first, leaf.anatomy, around.side_of(events, i) if self._sided else 0))
+                named.append((first, leaf.anatomy, context.side_of(events, i) if self._sided else 0))
                 places.append((first, leaf.anatomy, leaf.concept))
             elif leaf.zone:
                 places.append((first, lung, leaf.concept))
             elif not kind and leaf.cue & lx.COLON and 0 < i < 3:
                 heading = True
             if not subject:
-                subject = around.has_substance(leaf)
+                subject = context.has_substance(leaf)
         return places, named, subject, heading
 
     def _finish(
@@ -335,14 +335,14 @@ class Clauses:
         first, last, _ = scope.events[k]
         begin = bisect_left(named, (since,))
         here, start, end = [a[1:] for a in named[begin : bisect_left(named, (first,))]], first, last + 1
-        zone = -1 if here else around.zone_before(scope.events, k)
+        zone = -1 if here else context.zone_before(scope.events, k)
         if zone >= 0:
-            here = [(self.lexicon.lung, around.side_of(scope.events, zone))]
+            here = [(self.lexicon.lung, context.side_of(scope.events, zone))]
         if here:
-            start = around.start_of_subject(scope.events, k if zone < 0 else zone + 1, since)
+            start = context.start_of_subject(scope.events, k if zone < 0 else zone + 1, since)
         else:
-            here, end = around.following(scope.events, k)
-        behind = around.side_behind(scope.events, k) if self._sided else 0
+            here, end = context.following(scope.events, k)
+        behind = context.side_behind(scope.events, k) if self._sided else 0
         speaks = here or ([] if named else self._carry or self.topic)
         self._normal([(anatomy, side or behind) for anatomy, side in speaks], first, last)
         settled.append((start, end))
@@ -368,9 +368,9 @@ class Clauses:
 
     def _elsewhere(self, events: list[Event], k: int) -> list[Subject]:
         """Of what phrase `k` rules out an abnormality, where that is not the chest as a whole."""
-        if len(events[k].leaf.absent) < OVERALL or not around.leads(events, k):
+        if len(events[k].leaf.absent) < OVERALL or not context.leads(events, k):
             return []
-        found = around.following(events, around.place(events, k))[0]
+        found = context.following(events, context.place(events, k))[0]
         return [] if self._in_chest(found) else found
 
     def _in_chest(self, subjects: list[Subject]) -> bool:
@@ -403,7 +403,7 @@ class Clauses:
 
     def _names(self, events: list[Event], k: int, concept: int) -> bool:
         """Whether the noun phrase itself names what this descriptor makes: "dense right lower lobe | consolidation"."""
-        head = around.next_finding(events, k, _HEADLESS)
+        head = context.next_finding(events, k, _HEADLESS)
         return head == concept or (head >= 0 and self.lexicon.special(head, concept))
 
     def _adjective(self, mention: Mention, concept: int) -> bool:
@@ -425,5 +425,5 @@ def _stops(events: list[Event]) -> list[int]:
     return [
         e.first
         for i, e in enumerate(events)
-        if e.leaf.cue & _STOP or (e.leaf.cue & lx.VERB and not around.leads(events, i))
+        if e.leaf.cue & _STOP or (e.leaf.cue & lx.VERB and not context.leads(events, i))
     ]

@@ -12,10 +12,10 @@ from judges import scores
 from judges.base import Evidence, Judgement
 from judges.rules import lexicon as lx
 from judges.rules.account import FAINT, SIGNIFICANT, UNCERTAIN, Account, denial_of, named_absent
-from judges.rules.assign import Pair, assign_kin, assign_sides, same_grain, spend
+from judges.rules.assign import Match, assign_kin, assign_sides, same_grain, spend
 from judges.rules.changes import compare_changes, cost
 from judges.rules.findings import Denial, Finding, Findings
-from judges.rules.kinship import take_up
+from judges.rules.hierarchy import take_up
 
 OVERCONFIDENT: Final = 0.75
 """Share of the credit for asserting what the reference calls possible (`UNCERTAIN` for the converse)."""
@@ -66,7 +66,7 @@ _BAND_NAME: Final = ("trace", "small", "moderate", "large")
 def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: Findings | None) -> Judgement:
     """The verdict on one pair; see this module's constants for what each difference costs."""
     account = Account(lexicon)
-    pairs: list[Pair] = []
+    pairs: list[Match] = []
     mine: list[Finding] = []
     theirs: list[Finding] = []
     for concept in sorted(candidate.positive.keys() | reference.positive.keys()):
@@ -190,7 +190,7 @@ def _next_to(zones: int) -> int:
     return zones | (lungs << 1 | lungs >> 1) & (lx.UPPER | lx.MIDDLE | lx.LOWER) | lx.CENTRAL
 
 
-def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs: list[Pair]) -> None:
+def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs: list[Match]) -> None:
     """What the reference asserts and nothing in the candidate stands for."""
     lexicon = account.lexicon
     satisfied = {y.group for _, y, _ in pairs if y.group}  # one hit satisfies a differential
@@ -220,7 +220,9 @@ def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs
         account.error("missing_finding", finding, account.serious(finding), span, finding.span, detail)
 
 
-def _false(account: Account, reference: Findings, mine: list[Finding], pairs: list[Pair], wrong: list[Finding]) -> None:
+def _false(
+    account: Account, reference: Findings, mine: list[Finding], pairs: list[Match], wrong: list[Finding]
+) -> None:
     """What the candidate asserts and nothing in the reference bears out, which adds to what is `wrong` already.
 
     One thing under two names has one price.

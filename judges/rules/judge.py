@@ -14,15 +14,15 @@ from judges import constants, scores
 from judges.base import Judgement
 from judges.rules import (
     account,
-    around,
     assign,
     attributes,
     changes,
     clause,
     compare,
     compiler,
+    context,
     ellipsis,
-    kinship,
+    hierarchy,
     merge,
     reader,
     scope,
@@ -35,8 +35,8 @@ from judges.rules.lexicon import Lexicon, LexiconError
 from judges.rules.reader import Reader
 from judges.scores import KEYS
 
-_READING = (compiler, around, attributes, clause, ellipsis, merge, reader, scope, sentence, words)
-_PRICING = (scores, account, assign, changes, compare, kinship)
+_READING = (compiler, context, attributes, clause, ellipsis, merge, reader, scope, sentence, words)
+_PRICING = (scores, account, assign, changes, compare, hierarchy)
 
 
 @dataclass(frozen=True, slots=True)

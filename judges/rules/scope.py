@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from judges.rules import around
+from judges.rules import context
 from judges.rules import lexicon as lx
 from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
 
@@ -127,14 +127,14 @@ class Scope:
         if cue & (lx.NEG | lx.NEG_AFTER) and leaf.concept < 0:
             self._deny(k, event)
         if cue & (lx.UNC | lx.UNC_AFTER | lx.UNC_SOFT):
-            if cue & lx.UNC_AFTER and self.pending and not (cue & lx.UNC and around.finds(self.events, k)):
+            if cue & lx.UNC_AFTER and self.pending and not (cue & lx.UNC and context.finds(self.events, k)):
                 restate(self.choices if self.unc and self.choices else self._subject(k), UNCERTAIN)
                 self._settle()
             elif cue & (lx.UNC | lx.UNC_AFTER):
                 self.unc, self.neg, self.choices = True, False, []
             elif not self.neg:
                 self.unc = True
-        if rare & lx.THAN and self.weighed and not self.changed and around.weighs(self.events, k):
+        if rare & lx.THAN and self.weighed and not self.changed and context.weighs(self.events, k):
             self.unc, self.neg, self.choices = True, False, []
         if rare & lx.SETTING:
             if self.pending and not (k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
@@ -225,23 +225,23 @@ class Scope:
         self.link = False
         if cue & lx.COMMA and self.introduced:
             self.hyp = self.introduced = False
-        if cue & lx.COMMA and self.history and around.resumes(self.events, k):
+        if cue & lx.COMMA and self.history and context.resumes(self.events, k):
             self.hyp = self.history = False
         if cue & lx.AND:
             self.choices = []
-        elif self.pending and around.names_subject(self.events, k + 1):
+        elif self.pending and context.names_subject(self.events, k + 1):
             self._settle()
 
     def _deny(self, k: int, event: Event) -> None:
         first, _, leaf = event
         cue = leaf.cue
-        if cue & lx.NEG_AFTER and not self.pending and around.heads(self.events, k):
+        if cue & lx.NEG_AFTER and not self.pending and context.heads(self.events, k):
             cue = lx.NEG
         if leaf.rare & lx.EXCHANGED:
             new = next((e.leaf.concept for e in self.events[k + 1 : k + 1 + _NEW] if e.leaf.concept >= 0), -1)
             if new < 0 or (self.pending and self.pending[-1].concept == new):
                 return  # for something of the same name: there is one
-        if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or around.finds(self.events, k))):
+        if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or context.finds(self.events, k))):
             if k + 1 < len(self.events) and self.events[k + 1].leaf.rare & lx.VIEW:
                 return
             if leaf.rare & lx.REMOVED:  # what is removed is a device: "pneumothorax after tube removal"
@@ -249,7 +249,7 @@ class Scope:
                 subject = self._subject(k)
                 restate([m for m in able if m in subject] or able, ABSENT)
             else:
-                here = self.tip >= 0 or around.place_follows(self.events, k)
+                here = self.tip >= 0 or context.place_follows(self.events, k)
                 restate(self._deniable(self._subject(k), here=here), ABSENT)
             self._settle()
             self.neg, self.tip = False, -1
@@ -281,7 +281,7 @@ class Scope:
             return True
         if not (self.sided or leaf.side) or (self.removal and self.separator & lx.AND):
             return False
-        return not around.list_follows(self.events, k, lx.AND | lx.OR if self.removal else lx.OR)
+        return not context.list_follows(self.events, k, lx.AND | lx.OR if self.removal else lx.OR)
 
     def add(self, mention: Mention) -> None:
         """A finding was named."""
@@ -320,7 +320,7 @@ class Scope:
 
     def close(self, stop: int) -> None:
         """The clause ends before word `stop`: "Pneumothorax: no."."""
-        if self.answer >= 0 and self.pending and around.is_last(self.events, self.answer, stop):
+        if self.answer >= 0 and self.pending and context.is_last(self.events, self.answer, stop):
             restate(self._deniable(self._subject(self.answer), here=self.tip >= 0), ABSENT)
 
 

@@ -1,7 +1,8 @@
-"""The LLM judge: one awaitable verdict per pair, from servers that it keeps an eye on.
+"""The LLM judge: one awaitable judgement per pair, from servers that it keeps an eye on.
 
-Layout and schema are `prompt.py`, validation and counting `verdict.py`, retries and failover `transport.py`.
-Here they are put together, with the self-test and the canaries that show whether a server can be trusted.
+Layout and schema are in `prompt.py`, validation in `answer.py`, counting in `accounting.py`, retries and failover in
+`transport.py`. Here they are put together, with the self-test and the canaries that show whether a server can be
+trusted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import orjson
 from judges import constants, scores
 from judges.base import Judgement
 from judges.scores import KEYS
-from judges.vllm import canaries, prompt, statements, verdict
+from judges.vllm import accounting, answer, canaries, prompt, statements
+from judges.vllm.accounting import Account, judgement, settle
+from judges.vllm.answer import parse
 from judges.vllm.errors import JudgeError, JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
 from judges.vllm.prompt import (
     SCHEMA_VERSION,
@@ -31,7 +34,6 @@ from judges.vllm.prompt import (
 from judges.vllm.server import Server
 from judges.vllm.settings import VllmJudgeSettings
 from judges.vllm.transport import Completion, Observe, Transport
-from judges.vllm.verdict import Ledger, judgement, parse, settle
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ class VllmJudge:
             "revision": s.revision,
             "variant": s.variant,
             "prompts": fingerprints(s.variant),
-            "tables": constants.digest(scores, statements, verdict, prompt),
+            "tables": constants.digest(scores, statements, answer, accounting, prompt),
             "schema_version": SCHEMA_VERSION,
             "votes": s.votes,
             "sampling": [self._sampling(vote) for vote in range(s.votes)],
@@ -78,7 +80,7 @@ class VllmJudge:
         temperature = 0.0 if self.settings.votes == 1 else self.settings.vote_temperature
         return {"temperature": temperature, "top_p": 1.0, "seed": vote}
 
-    # --- verdicts ----------------------------------------------------------------------------------------------
+    # --- judgements --------------------------------------------------------------------------------------------
 
     async def judge(
         self,
@@ -121,10 +123,10 @@ class VllmJudge:
             "cached": sum(c.cached_tokens for c in completions),
             "completion": sum(c.completion_tokens for c in completions),
         }
-        ledgers = [ledger for ledger, _ in votes]
-        return judgement(ledgers, pair, significant_only=self.settings.significant_only, details=details)
+        accounts = [account for account, _ in votes]
+        return judgement(accounts, pair, significant_only=self.settings.significant_only, details=details)
 
-    async def _vote(self, pair: Pair, vote: int, ask: Any) -> tuple[Ledger, list[Completion]]:
+    async def _vote(self, pair: Pair, vote: int, ask: Any) -> tuple[Account, list[Completion]]:
         """One verdict: asked once, and once more with the complaint if the answer is not valid."""
         completions: list[Completion] = []
         complaint = ""
@@ -192,7 +194,10 @@ class VllmJudge:
         return {
             "ready": ready,
             "detail": "; ".join(problems) or "ok",
-            "servers": [{"well": s.well, "limit": int(s.limit.value), "in_flight": s.limit.busy} for s in servers],
+            "servers": [
+                {"well": s.well, "limit": int(s.limit.value), "in_flight": s.limit.slots.borrowed_tokens}
+                for s in servers
+            ],
             "canaries": {"wrong": wrong, "drifted": self._canaries.drifted(), "drift": self._canaries.drift()},
         }
 

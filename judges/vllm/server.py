@@ -5,64 +5,42 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
+
+from anyio import CapacityLimiter
 
 _REMEMBERED_GROUPS: Final = 4096
 _SECONDS_BETWEEN_CUTS: Final = 1.0
 
 
 class AdaptiveLimit:
-    """A semaphore whose size follows the server: halved when it says "too much", raised by one per round of successes.
+    """How many requests at once, following the server: halved when it says "too much", one more per round of successes.
 
-    First come, first served. Halved at most once a second: one overload answers many requests at once.
+    Halved at most once a second: one overload answers many requests at once.
     """
 
     def __init__(self, most: int) -> None:
         self._most = float(most)
-        self.value = float(most)
-        self.busy = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
         self._cut_at = float("-inf")
-
-    async def __aenter__(self) -> None:
-        if self.busy < int(self.value) and not self._waiting:
-            self.busy += 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._release()  # the turn came in the very moment of the cancellation
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._release()
-
-    def _release(self) -> None:
-        self.busy -= 1
-        self._admit()
-
-    def _admit(self) -> None:
-        while self._waiting and self.busy < int(self.value):
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self.busy += 1
-                turn.set_result(None)
+        self.value = float(most)
+        self.slots = CapacityLimiter(most)
+        """First come, first served."""
 
     def lower(self) -> None:
         now = time.monotonic()
         if now - self._cut_at >= _SECONDS_BETWEEN_CUTS:
             self._cut_at = now
-            self.value = max(1.0, self.value / 2)
+            self._set(max(1.0, self.value / 2))
 
     def raise_(self) -> None:
-        self.value = min(self._most, self.value + 1.0 / self.value)
-        self._admit()
+        self._set(min(self._most, self.value + 1.0 / self.value))
+
+    def _set(self, value: float) -> None:
+        self.value = value
+        self.slots.total_tokens = int(value)
 
 
 class Server:

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from judges import chat_tokens as tokens
+
 # A full stop ends a statement unless it follows one of these; a decimal has no blank after its point.
 _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:dr|drs|mr|mrs|ms|prof|st|vs|approx|e\.g|i\.e|cf|inc)|^\s*\(?\d{1,2})$", re.I
@@ -98,10 +100,12 @@ def _cut(statement: str) -> list[str]:
 
 # --- a candidate is data -----------------------------------------------------------------------------------------
 
+# Wider than what the normaliser removes: with blanks inside, the full-width bar, and whatever else may open a turn.
 _MARKER: Final = re.compile(
-    r"<\s*[|｜][^<>]{0,64}[|｜]\s*>(?:\s*(?:system|user|assistant|developer|tool)\b)?|\[/?\s*(?:inst|system_prompt|available_tools|tool_calls)\s*\]|<</?\s*sys\s*>>|"
-    r"</?\s*(?:s|bos|eos|pad|unk|think|thinking|tool_call|start_of_turn|end_of_turn|start_of_image|system|user|"
-    r"assistant|turn|channel|message)\s*>|^[^\S\n]{0,16}#{2,}[^\S\n]{0,16}(?:human|assistant|system|user|instructions?|response)\b:?",
+    rf"<\s*[|｜][^<>]{{0,64}}[|｜]\s*>(?:\s*{tokens.either(tokens.ROLES, ('developer', 'tool'))}\b)?"
+    rf"|\[/?\s*{tokens.either(tokens.INSTRUCTION, tokens.TOOLS)}\s*\]|<</?\s*sys\s*>>"
+    rf"|</?\s*{tokens.either(tokens.SEQUENCE, tokens.TURNS, tokens.START_OF_IMAGE, tokens.ROLES, tokens.CONTENT)}\s*>"
+    r"|^[^\S\n]{0,16}#{2,}[^\S\n]{0,16}(?:human|assistant|system|user|instructions?|response)\b:?",
     re.I | re.M,
 )
 _NESTED: Final = 8

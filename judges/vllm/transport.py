@@ -15,7 +15,14 @@ from typing import Any, Final
 
 import httpx
 import orjson
-import stamina
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential,
+    wait_random,
+)
 
 from judges.vllm.errors import (
     JudgeError,
@@ -32,6 +39,8 @@ from judges.vllm.settings import VllmJudgeSettings
 Observe = Callable[[str, float, Mapping[str, str]], None]
 """Called with (name, value, labels); the names are listed in `docs/judges.md`."""
 
+_PAUSE: Final = wait_exponential(multiplier=0.1, max=5.0) + wait_random(0.0, 0.2)
+"""Seconds between attempts."""
 _TOO_LONG: Final = re.compile(rb"context length|input_tokens|max_model_len|too long|maximum.{0,20}tokens", re.I)
 
 
@@ -85,18 +94,16 @@ class Transport:
         tried: list[Server] = []
         try:
             async with asyncio.timeout(remaining):
-                async for attempt in stamina.retry_context(
-                    on=lambda error: self._worth_another_try(error, tried),
-                    attempts=self._settings.attempts,
-                    timeout=max(remaining, 0.0),
-                    wait_initial=0.1,
-                    wait_max=5.0,
-                    wait_jitter=0.2,
+                async for attempt in AsyncRetrying(
+                    retry=retry_if_exception(lambda error: self._worth_another_try(error, tried)),
+                    stop=stop_after_attempt(self._settings.attempts) | stop_after_delay(max(remaining, 0.0)),
+                    wait=_PAUSE,
+                    reraise=True,
                 ):
                     with attempt:
                         server = self._choose(group, tried)
                         tried.append(server)
-                        async with server.turn(group), server.limit:
+                        async with server.turn(group), server.limit.slots:
                             if not server.well:
                                 raise JudgeUnavailable("the judge server went down while the request waited")
                             started()
@@ -105,7 +112,7 @@ class Transport:
             raise JudgeTimeout("no verdict within the deadline") from None
         raise AssertionError("unreachable: the last attempt raises")
 
-    def _worth_another_try(self, error: Exception, tried: list[Server]) -> bool:
+    def _worth_another_try(self, error: BaseException, tried: list[Server]) -> bool:
         if isinstance(error, JudgeMisconfigured):
             return any(server.well and server not in tried for server in self.servers)  # another may be right
         return isinstance(error, JudgeError) and error.retryable

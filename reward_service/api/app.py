@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
-from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from reward_service import __version__, errors
-from reward_service.api import error_responses as api_errors
-from reward_service.api import routes
-from reward_service.api import schemas as wire
-from reward_service.api import trainer_routes as dialect_routes
+from reward_service.api import error_responses, openapi, score_route, state_routes, trainer_routes
 from reward_service.api.auth import Keys
 from reward_service.api.middleware import Outermost
 from reward_service.observability import tracing
@@ -27,7 +21,7 @@ from reward_service.observability.logs import described, on_loop_error
 from reward_service.scoring.engine import Engine
 from reward_service.settings import Settings
 from reward_service.tasks import end
-from reward_service.trainers.dialects import ReferenceStore
+from reward_service.trainers.references import ReferenceStore
 
 log = structlog.get_logger("reward_service")
 
@@ -58,8 +52,9 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
 
     app = FastAPI(title="Reward service", version=__version__, description=DESCRIPTION, lifespan=life,
                   openapi_url="/openapi.json", docs_url="/docs", redoc_url=None, redirect_slashes=False)  # fmt: skip
-    app.include_router(routes.router)
-    app.include_router(dialect_routes.router)
+    app.include_router(score_route.router)
+    app.include_router(state_routes.router)
+    app.include_router(trainer_routes.router)
     app.add_exception_handler(errors.ServiceError, _service_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _parameter_error)
@@ -69,7 +64,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.state.time_left = lambda: settings.shutdown_grace_s
     app.state.references = ReferenceStore.load(settings.references) if settings.references else None
     app.state.tracing = tracing.start(settings)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     # Added last, so it is outermost but for Starlette's own error layer, which it leaves nothing to do.
     app.add_middleware(Outermost, keys=Keys(settings.api_keys), state=app.state)
     return app
@@ -95,13 +90,13 @@ async def _load(engine: Engine, app: FastAPI) -> None:
 async def _sample(engine: Engine) -> None:
     """Bring counters that others keep onto `/metrics`, also those of processes that are not the one scraped."""
     while True:
-        engine.telemetry.sample(engine.cache.stats(), engine.health())
+        engine.telemetry.sample(engine.cache.stats(), engine.state.health())
         await asyncio.sleep(_SAMPLE_EVERY_S)
 
 
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.ServiceError)
-    return api_errors.response(error, request.state.request_id)
+    return error_responses.response(error, request.state.request_id)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -112,7 +107,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         f"{error.detail}: {request.method} {request.url.path[:100]}. See /docs for the routes.",
         code=codes.get(error.status_code, "invalid_request"),
     )
-    answer = api_errors.response(wrapped, request.state.request_id)
+    answer = error_responses.response(wrapped, request.state.request_id)
     answer.status_code = error.status_code
     answer.headers.update(error.headers or {})
     return answer
@@ -124,17 +119,4 @@ async def _parameter_error(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     name = str(first["loc"][-1])
     wrapped = errors.InvalidRequest(f"Query parameter {name}: {first['msg']}.", param=name)
-    return api_errors.response(wrapped, request.state.request_id)
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's schema plus the request models, which the routes parse themselves."""
-    if app.openapi_schema:
-        return app.openapi_schema
-    schema = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
-    _, models = models_json_schema([(wire.ScoreRequest, "validation")], ref_template="#/components/schemas/{model}")
-    schema["components"]["schemas"].update(models["$defs"])
-    schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-    schema["security"] = [{"bearer": []}, {}]
-    app.openapi_schema = schema
-    return schema
+    return error_responses.response(wrapped, request.state.request_id)

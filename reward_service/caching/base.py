@@ -1,17 +1,17 @@
 """The score cache: what every level of it can do, how its keys are made, and the level in memory.
 
 Raw component results are kept under the component's fingerprint and a digest of the texts, so changing
-a weight costs no computation and no report text ever becomes a key. `cache_redis.py` puts Redis behind
+a weight costs no computation and no report text ever becomes a key. `redis.py` puts Redis behind
 the same protocol.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Protocol
 
+from reward_service.caching.lru import LeastRecentlyUsed
 from reward_service.contracts import Outcome
 
 CacheKey = str
@@ -91,16 +91,13 @@ class MemoryCache:
     """Least recently used outcomes of this process, bounded in estimated bytes."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._entries: OrderedDict[CacheKey, tuple[Outcome, int]] = OrderedDict()
-        self._bytes = self._hits = self._misses = self._evictions = 0
+        self._kept: LeastRecentlyUsed[CacheKey, Outcome] = LeastRecentlyUsed(max_bytes)
 
     async def start(self) -> None:
         return None
 
     async def aclose(self) -> None:
-        self._entries.clear()
-        self._bytes = 0
+        self._kept.clear()
 
     async def get_many(self, keys: Sequence[CacheKey]) -> list[Outcome | None]:
         return self.look_up(keys)
@@ -110,7 +107,7 @@ class MemoryCache:
             self.store(key, outcome)
 
     async def claim(self, keys: Sequence[CacheKey]) -> set[CacheKey]:
-        return {key for key in keys if key not in self._entries}
+        return {key for key in keys if key not in self._kept}
 
     async def wait(self, key: CacheKey, deadline: float) -> Outcome | None:
         return self.peek(key)
@@ -119,39 +116,17 @@ class MemoryCache:
         return None
 
     def stats(self) -> dict[str, dict[str, int]]:
-        counters = {"hits": self._hits, "misses": self._misses, "evictions": self._evictions}
-        return {"memory": {**counters, "entries": len(self._entries), "bytes": self._bytes}}
+        return {"memory": self._kept.stats()}
 
     def look_up(self, keys: Sequence[CacheKey]) -> list[Outcome | None]:
         """`get_many` without a coroutine."""
-        entries = self._entries
-        found: list[Outcome | None] = []
-        hits = 0
-        for key in keys:
-            if (entry := entries.get(key)) is None:
-                found.append(None)
-            else:
-                entries.move_to_end(key)
-                found.append(entry[0])
-                hits += 1
-        self._hits += hits
-        self._misses += len(keys) - hits
-        return found
+        return self._kept.get_many(keys)
 
     def peek(self, key: CacheKey) -> Outcome | None:
         """The stored outcome, without counting or refreshing it."""
-        entry = self._entries.get(key)
-        return None if entry is None else entry[0]
+        return self._kept.peek(key)
 
     def store(self, key: CacheKey, outcome: Outcome, *, replace: bool = False) -> None:
-        """Keep `outcome`, unless the key has one already (`replace`: also then), and evict the oldest."""
-        old = self._entries.get(key)
-        if old is not None and not replace:
-            return
-        size = outcome_nbytes(outcome) + len(key)
-        self._entries[key] = (outcome, size)
-        self._bytes += size - (0 if old is None else old[1])
-        while self._bytes > self._max_bytes:
-            _, (_, freed) = self._entries.popitem(last=False)
-            self._bytes -= freed
-            self._evictions += 1
+        """Keep `outcome`, unless the key has one already (`replace`: also then)."""
+        if replace or key not in self._kept:
+            self._kept.put(key, outcome, outcome_nbytes(outcome) + len(key))

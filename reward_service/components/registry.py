@@ -6,11 +6,9 @@ Modules are imported when a component is built, so a profile without BERTScore n
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import inspect
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast, get_type_hints
@@ -18,7 +16,7 @@ from typing import Any, cast, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from reward_service.contracts import AsyncJudge, ComponentError, PairMetric
-from reward_service.errors import ConfigurationError
+from reward_service.errors import ConfigurationError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,8 @@ COMPONENTS: dict[str, Row] = {
     "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),
     "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
     "bertscore": Row("metrics.bertscore:BertScore", extra="bertscore,offline"),
+    "semb_score": Row("metrics.chexbert:CheXbert", extra="bertscore", hint=" Set REWARD_CHEXBERT_MODEL."),
+    "radgraph_f1": Row("metrics.radgraph:RadGraphF1", extra="bertscore", hint=" Set REWARD_RADGRAPH_MODEL."),
     "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:Settings", judges=True),
     "vllm": Row(
         "judges.vllm.judge:VllmJudge",
@@ -54,34 +54,11 @@ COMPONENTS: dict[str, Row] = {
 }
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'rougeL'?`` for a near miss, else the list of what there is."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
-    return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(sorted(names))}."
-
-
-_WORD = re.compile(r"[\w.\-\[\]]{1,64}", re.ASCII)
-
-
-def shown(name: object) -> str:
-    """``'name'`` for an error, or a stand-in: whoever sends a report as a name shall not read it there."""
-    return f"'{name}'" if isinstance(name, str) and _WORD.fullmatch(name) else "(not shown)"
-
-
-_PLANNED: dict[str, str] = {"semb_score": "CheXbert", "radgraph_f1": "RadGraph"}
-"""Components that shipped profiles name and that do not exist yet: what they would run on."""
-
-
 def row(name: str) -> Row:
     """The row of `name`. Raises `ConfigurationError` with a suggestion."""
     try:
         return COMPONENTS[name]
     except KeyError:
-        if name in _PLANNED:
-            raise ConfigurationError(
-                f"Component '{name}' needs {_PLANNED[name]}, which this version does not run.", code="unknown_component"
-            ) from None
         raise ConfigurationError(
             f"There is no component '{name}'.{did_you_mean(name, COMPONENTS)}", code="unknown_component"
         ) from None
@@ -117,8 +94,9 @@ def build(name: str, settings: Mapping[str, object], **wiring: object) -> PairMe
     except Exception as error:
         message = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
         code = getattr(error, "code", None)
+        hint = f".{entry.hint}" if code == "model_unavailable" and entry.hint else ""
         raise ConfigurationError(
-            f"Component '{name}' cannot be built: {message}", code=code if isinstance(code, str) else None
+            f"Component '{name}' cannot be built: {message}{hint}", code=code if isinstance(code, str) else None
         ) from error
 
 

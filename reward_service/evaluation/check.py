@@ -20,7 +20,7 @@ from reward_service.errors import ServiceError
 from reward_service.profiles import fingerprint
 from reward_service.profiles.profile import load
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import BoundComponent
+from reward_service.scoring.served_profile import BoundComponent
 from reward_service.settings import Settings
 
 TOLERANCE = 1e-5

@@ -7,26 +7,25 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import httpx
 import orjson
-import stamina
+import tenacity
 
-from reward_service.api import rendering as answers
-from reward_service.api import request_body as body
-from reward_service.api import routes
-from reward_service.api import schemas as wire
 from reward_service.errors import InvalidRequest, ServiceError
 from reward_service.scoring.engine import Engine
 from reward_service.settings import Settings
+from reward_service.wire.parsing import parse
+from reward_service.wire.rendering import render
 
 _CHUNK_PAIRS = 256
 _TIMEOUT_S = 600.0
 _PATIENCE_S = 60.0  # for a service that is restarting or full
+_PAUSE = tenacity.wait_exponential(multiplier=0.1, max=5.0) + tenacity.wait_random(0.0, 1.0)
 Send = Callable[[bytes], Awaitable[dict[str, Any]]]
 
 
@@ -165,14 +164,11 @@ async def _here(profile: str | None) -> AsyncIterator[Send]:
     async with Engine(settings) as engine:
 
         async def send(raw: bytes) -> dict[str, Any]:
-            data, broken = body.parse(raw)
-            wanted = body.validate(wire.ScoreRequest, data)
-            served = engine.served(wanted.profile)
-            engine.check_pin(served, wanted.fingerprint)
-            items, bounds = routes.build_items(wanted, broken, sys.maxsize)
-            scored = await engine.score(served, items, deadline=time.monotonic() + _TIMEOUT_S, hold=True)
-            made = {"fingerprint": served.fingerprint, "signature": served.signature}
-            return {**made, **answers.results_and_groups(wanted, scored, bounds)}
+            parsed = parse(raw, sys.maxsize)
+            scoring = replace(parsed.scoring, timeout_s=_TIMEOUT_S, hold=True)
+            async with engine.admit(scoring) as admitted:
+                scored = await admitted.score()
+            return render(parsed, admitted.served, scored)
 
         yield send
 
@@ -197,7 +193,7 @@ async def _remote(url: str) -> AsyncIterator[Send]:
                 raise kind(f"{url} does not answer ({type(error).__name__}).", code="unreachable") from None
             reached = True
             status = response.status_code
-            again = status in (408, 429) or (status >= 500 and status != 501)
+            may_heal = status in (408, 429) or (status >= 500 and status != 501)
             try:
                 answer: dict[str, Any] = orjson.loads(response.content)
                 if status == 200:
@@ -211,19 +207,20 @@ async def _remote(url: str) -> AsyncIterator[Send]:
             except (ValueError, KeyError, TypeError):
                 message = f"{url} answered {status} and not in this service's form; is a proxy in between?"
                 code, param = "unreachable", None
-            raise (_Again if again else ServiceError)(message, code=code, param=param)
+            raise (_Again if may_heal else ServiceError)(message, code=code, param=param)
 
-        def tell(details: stamina.instrumentation.RetryDetails) -> None:
-            sys.stderr.write(f"{details.caused_by} Trying again in {details.wait_for:.1f} s.\n")
+        def tell(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            sys.stderr.write(f"{error} Trying again in {state.upcoming_sleep:.1f} s.\n")
 
-        async def send(raw: bytes) -> dict[str, Any]:
-            stamina.instrumentation.set_on_retry_hooks([tell])
-            async for attempt in stamina.retry_context(on=_Again, attempts=10, timeout=_PATIENCE_S):
-                with attempt:
-                    return await post(raw)
-            raise AssertionError("unreachable")
-
-        yield send
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(_Again),
+            stop=tenacity.stop_after_attempt(10) | tenacity.stop_after_delay(_PATIENCE_S),
+            wait=_PAUSE,
+            before_sleep=tell,
+            reraise=True,
+        )
+        yield lambda raw: retrying(post, raw)
 
 
 class _Again(ServiceError):

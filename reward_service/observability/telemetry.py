@@ -92,6 +92,14 @@ class Telemetry:
         self.log_lost = Counter("reward_log_lines_lost", "Log lines that could not be written", registry=r)
         self._seen: dict[Counter, float] = {}
 
+    def count_group(self, profile: str, std: float | None, zero_advantage: bool) -> None:
+        """Enter one group of rollouts: a group of equal rewards teaches nothing."""
+        self.groups.labels(profile).inc()
+        if std is not None:
+            self.group_spread.labels(profile).observe(std)
+        if zero_advantage:
+            self.zero_advantage.labels(profile).inc()
+
     def observer(self, component: str) -> Observe:
         """A callback for runners: `batch_size`, `queue_s`, `compute_s` of one component."""
         stages = {"queue_s": "queue", "compute_s": "compute", "judge_s": "judge"}

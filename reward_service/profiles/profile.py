@@ -14,13 +14,14 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reward_service.components.registry import did_you_mean
-from reward_service.errors import ConfigurationError, UnknownProfile
+from reward_service.errors import ConfigurationError, UnknownProfile, did_you_mean
 from reward_service.text.guards import GuardSettings
 
 RESERVED = ("adjustment", "candidate", "reference", "prior", "reward", "item")
 ERROR_COUNTS = ("significant_errors", "errors")
 """Values that only a judge has: counts over its six categories."""
+JUDGEMENT_VALUES = (*ERROR_COUNTS, "crimson")
+"""All that is computed from a judgement when a profile names it; `crimson` is `judges.crimson.of_judgement`."""
 
 
 class _Strict(BaseModel):

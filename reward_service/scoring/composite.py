@@ -10,12 +10,11 @@ so contributions add up to the reward exactly, in any order, also after a JSON r
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
-from reward_service.contracts import ComponentError, Outcome
-from reward_service.profiles.profile import Profile
+from judges.crimson import of_judgement
+from reward_service.contracts import ComponentError, Composite, Outcome, Status
+from reward_service.profiles.profile import ComponentSpec, Profile
 from reward_service.text.guards import Verdict
 
 VERSION = 1
@@ -23,33 +22,17 @@ _GRID = 2.0**40
 LARGEST = 4096.0
 """Most that a weighted sum may be: with larger ones, contributions on the grid would not add up exactly."""
 
-Status = Literal["ok", "degraded", "null"]
-
-
-@dataclass(frozen=True, slots=True)
-class Composite:
-    """One reward with what it is made of; `contributions` sums to `reward` exactly."""
-
-    reward: float | None
-    status: Status
-    components: Mapping[str, float | None]
-    contributions: Mapping[str, float]
-    missing: Mapping[str, ComponentError]
-    failed: tuple[str, ...]
-    """Keys without a score whose policy is `fail`."""
-    blocking: tuple[str, ...]
-    """Keys in `missing` for want of which there is no reward."""
-    flags: tuple[str, ...]
-
 
 def raw_value(outcome: Outcome, value: str | None) -> float:
-    """The value of an outcome that a component reports: a named one, its error counts, or its first.
+    """The value of an outcome that a component reports: a named one, one of its judgement, or its first.
 
-    `errors` and `significant_errors` count over the six categories of a judgement.
+    `errors` and `significant_errors` count over the six categories of a judgement, `crimson` is made of these counts.
     """
     if value is None:
         return next(iter(outcome.values.values()))
     if value not in outcome.values and outcome.judgement is not None:
+        if value == "crimson":
+            return of_judgement(outcome.judgement)
         counted = float(sum(outcome.judgement.significant.values()))
         if value == "errors":
             counted += float(sum(outcome.judgement.insignificant.values()))
@@ -69,44 +52,58 @@ def compose(profile: Profile, outcomes: Mapping[str, Outcome | ComponentError], 
         else:
             values[key] = raw_value(outcome, spec.value)
     terms: dict[str, float] = {}
-    failed: list[str] = []
-    blocking: dict[str, None] = {}
+    without: list[str] = []
     flags = list(verdict.flags)
-    status: Status = "ok"
     for key, spec in profile.components.items():
         if spec.weight == 0.0:
             continue
-        x = values[key]
-        if x is None and spec.substitute is not None:
-            x = values[spec.substitute]
-            if x is not None:
-                status = "degraded"
-                flags.append(f"substituted:{key}")
-        elif x is not None and spec.cap is not None:
-            limit = values[spec.cap.component]
-            if limit is None:
-                x = None  # a declared limit that cannot be applied must not be one that a candidate can switch off
-            elif x > limit + spec.cap.margin:
-                x = limit + spec.cap.margin
-                flags.append(f"capped:{key}")
+        x, flag = _weighted_value(key, spec, values)
+        flags += [flag] if flag else []
         if x is None:
-            failed += [key] if spec.when_missing == "fail" else []
-            others = (key, spec.substitute, spec.cap and spec.cap.component)
-            blocking |= {name: None for name in others if name in missing}
-            status = "null"
-        elif status != "null":
+            without.append(key)
+        else:
             term = spec.weight * spec.transform(x)
             terms[key] = _grid(term) if abs(term) <= LARGEST else term
-    if status != "null" and not math.fsum(map(abs, terms.values())) + abs(profile.bias) <= LARGEST:
-        status = "null"
+    blocking = _blocking(profile, without, missing)
+    if not without and not math.fsum(map(abs, terms.values())) + abs(profile.bias) <= LARGEST:
         missing = {**missing, "reward": ComponentError("out_of_range", f"the weighted sum exceeds {LARGEST:g}")}
-        blocking["reward"] = None
+        blocking = ("reward",)
     flags = list(dict.fromkeys(flags))
-    if status == "null":
-        return Composite(None, "null", values, {}, missing, tuple(failed), tuple(blocking), tuple(flags))
+    if without or blocking:
+        failed = tuple(key for key in without if profile.components[key].when_missing == "fail")
+        return Composite(None, "null", values, {}, missing, failed, blocking, tuple(flags))
     reward = _bounded(profile, math.fsum(terms.values()) + profile.bias, verdict)
     terms["adjustment"] = reward - math.fsum(terms.values())
+    substituted = any(values[key] is None for key in terms if key in values)
+    status: Status = "degraded" if substituted else "ok"
     return Composite(reward, status, values, terms, missing, (), (), tuple(flags))
+
+
+def _weighted_value(
+    key: str, spec: ComponentSpec, values: Mapping[str, float | None]
+) -> tuple[float | None, str | None]:
+    """What a component enters into the sum, None for nothing, and the flag that says how it was come by."""
+    x = values[key]
+    if x is None:
+        x = values[spec.substitute] if spec.substitute is not None else None
+        return x, None if x is None else f"substituted:{key}"
+    if spec.cap is None:
+        return x, None
+    limit = values[spec.cap.component]
+    if limit is None:
+        return None, None  # a declared limit that cannot be applied must not be one that a candidate can switch off
+    limit += spec.cap.margin
+    return (limit, f"capped:{key}") if x > limit else (x, None)
+
+
+def _blocking(profile: Profile, without: Sequence[str], missing: Mapping[str, ComponentError]) -> tuple[str, ...]:
+    """The keys in `missing` for want of which the components in `without` have nothing to enter."""
+    blocking: dict[str, None] = {}
+    for key in without:
+        spec = profile.components[key]
+        others = (key, spec.substitute, spec.cap.component if spec.cap else None)
+        blocking |= {name: None for name in others if name is not None and name in missing}
+    return tuple(blocking)
 
 
 def _bounded(profile: Profile, total: float, verdict: Verdict) -> float:

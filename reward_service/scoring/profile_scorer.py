@@ -15,28 +15,16 @@ from typing import NamedTuple
 
 from judges.base import Judgement
 from reward_service.caching.base import CacheKey, ScoreCache, pair_digest, text_digest
-from reward_service.contracts import ComponentError, Outcome, Pair, Runner
+from reward_service.contracts import ComponentError, Composite, Outcome, Pair
 from reward_service.observability.telemetry import Telemetry
-from reward_service.profiles.profile import Profile
-from reward_service.scoring.composite import Composite, compose
+from reward_service.scoring.composite import compose
+from reward_service.scoring.request import Item, Timings
+from reward_service.scoring.served_profile import ServedProfile
 from reward_service.scoring.single_flight import Flights, Wanted
 from reward_service.text import guards, sections
 from reward_service.text.normaliser import Normalised, normalise
 
 _YIELD_EVERY = 64, 20_000  # items, or characters of candidates, between two chances for other requests to run
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One pair to score. `fault` marks an item whose text could not even be decoded."""
-
-    id: str | None
-    candidate: str
-    reference: str
-    prior: str | None = None
-    fault: ComponentError | None = None
-    where: str = ""
-    """Its place in the request, for errors that name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,33 +44,6 @@ class Scored:
         return _to_originals(self.verdict, self.texts) if self.verdict and self.texts else None
 
 
-class BoundComponent(NamedTuple):
-    """A component as this process runs it; shared by every profile with the same fingerprint."""
-
-    name: str
-    fingerprint: str
-    document: Mapping[str, object]
-    runner: Runner
-    uses_prior: bool
-    determinism: str
-
-    @property
-    def permanent(self) -> bool:
-        """First verdict: the stored value is the value from then on, so it never expires."""
-        return self.determinism == "first_verdict"
-
-
-@dataclass(frozen=True, slots=True)
-class ServedProfile:
-    """A profile with its components built, and the fingerprint that a trainer pins."""
-
-    profile: Profile
-    components: Mapping[str, BoundComponent]
-    document: Mapping[str, object]
-    fingerprint: str
-    signature: str
-
-
 class Prepared(NamedTuple):
     """One distinct pair: its texts, normalised and cut to the scored section, and where its values are."""
 
@@ -90,20 +51,6 @@ class Prepared(NamedTuple):
     reference: Normalised
     keys: Mapping[str, CacheKey]
     """Cache key by component key of the profile."""
-
-
-class Timings:
-    """Milliseconds by component, and in all, of one request."""
-
-    def __init__(self) -> None:
-        self.started = time.perf_counter()
-        self.components: dict[str, float] = {}
-        self.queue_ms = 0.0
-        """Until the pairs were admitted."""
-
-    @property
-    def total_ms(self) -> float:
-        return 1e3 * (time.perf_counter() - self.started)
 
 
 class _Turns:

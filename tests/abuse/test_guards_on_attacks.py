@@ -6,9 +6,8 @@ import pytest
 
 from reward_service.text.guards import GuardSettings, Verdict, inspect
 from reward_service.text.normaliser import normalise
-
-from .attacks import ATTACKS, EXPECTED_FLAG
-from .studies import NORMAL_REPORT, STUDIES, Study
+from testbed.abuse.attacks import ATTACKS, EXPECTED_FLAG
+from testbed.abuse.studies import NORMAL_REPORT, STUDIES, Study
 
 DEFAULTS = GuardSettings()
 

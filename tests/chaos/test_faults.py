@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos import faults
+from testbed.chaos import faults
+from testbed.chaos.account import Tally
 from tests.needs import needs
 
 pytestmark = needs("redis-server")
@@ -26,12 +27,11 @@ async def test_sigterm() -> None:
 
 def test_the_account_notices_a_wrong_reward() -> None:
     """The suite itself can fail: another number, a number where there is none, a missing code."""
-    world = faults.World.__new__(faults.World)
-    world.tally, world._clinical = faults.Tally(), 0.5
+    tally = Tally()
     right = {"id": "3", "status": "ok", "reward": 33 + 50.0, "missing": {}}
     degraded = {"id": "3", "status": "degraded", "reward": 333.0, "missing": {"clinical": {"code": "judge_timeout"}}}
-    world._check([right, degraded])
-    assert (world.tally.ok, world.tally.degraded, world.tally.wrong) == (1, 1, 0)
+    tally.check([right, degraded], clinical=0.5)
+    assert (tally.ok, tally.degraded, tally.wrong) == (1, 1, 0)
     wrong = [
         {**right, "reward": 83.1},
         {**right, "reward": None},
@@ -39,5 +39,5 @@ def test_the_account_notices_a_wrong_reward() -> None:
         {**degraded, "status": "ok"},
         {**degraded, "missing": {}},
     ]
-    world._check(wrong)
-    assert world.tally.wrong == len(wrong)
+    tally.check(wrong, clinical=0.5)
+    assert tally.wrong == len(wrong)

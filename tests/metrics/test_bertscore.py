@@ -10,7 +10,8 @@ import math
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from metrics import bertscore as bertscore_module  # noqa: E402
 from metrics import encoder as encoder_module  # noqa: E402
 from metrics.bertscore import BertScore, TokenVectors, rescale  # noqa: E402
 from metrics.encoder import Encoder, ModelUnavailable, sub_batches  # noqa: E402
+from metrics.torch_settings import exact_arithmetic  # noqa: E402
 
 Values = dict[str, float]
 Reference = Callable[[str, str], Values]
@@ -402,12 +404,57 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(bert: BertScore, monke
 
 
 def test_out_of_memory_for_one_text_is_raised(bert: BertScore, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(width: int, ids: list[list[int]]) -> None:
+    def full(reader: Any, width: int, ids: list[list[int]]) -> None:
         raise torch.OutOfMemoryError("fake")
 
     monkeypatch.setattr(bert.encoder, "_forward", full)
     with pytest.raises(torch.OutOfMemoryError):
         bert.encode(["no effusion"])
+
+
+def settings_of_torch() -> tuple[object, ...]:
+    backends = torch.backends.cuda, torch.backends.mkldnn
+    return torch.get_num_threads(), *(backend.matmul.fp32_precision for backend in backends)
+
+
+@pytest.fixture
+def other_settings_of_torch() -> Iterator[tuple[object, ...]]:
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_num_threads(3)
+    torch.set_float32_matmul_precision("medium")
+    yield settings_of_torch()
+    torch.set_num_threads(before[0])
+    torch.set_float32_matmul_precision(before[1])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_process_keeps_its_own_settings_of_torch(
+    bert_path: Path, bert: BertScore, threads: int, other_settings_of_torch: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = BertScore(str(bert_path), layer=2, threads=threads, max_padded_tokens=16)
+    seen: list[tuple[object, ...]] = []
+    metric.encoder.load()[1].register_forward_pre_hook(lambda *_: seen.append(settings_of_torch()))
+    pad = bertscore_module._pad
+    monkeypatch.setattr(bertscore_module, "_pad", lambda batch: [seen.append(settings_of_torch()), pad(batch)][1])
+    pairs = [("no effusion", "small left pleural effusion"), ("heart is large", "no effusion")]
+    score(metric, pairs)
+    assert len(seen) >= 4
+    assert set(seen) == {(1, "ieee", "ieee")}
+    in_a_new_thread: list[object] = []
+    thread = threading.Thread(target=lambda: in_a_new_thread.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert settings_of_torch() == other_settings_of_torch
+    assert in_a_new_thread == [3]
+
+
+def test_settings_of_torch_come_back_when_the_last_thread_is_done(other_settings_of_torch: object) -> None:
+    outer, inner = exact_arithmetic("cuda"), exact_arithmetic("cuda")
+    with outer:
+        with inner:
+            pass
+        assert settings_of_torch() == (3, "ieee", "ieee")
+    assert settings_of_torch() == other_settings_of_torch
 
 
 # -- loading, honestly ----------------------------------------------------------------------------
@@ -426,9 +473,9 @@ def test_warm_up_loads_and_runs_the_largest_shape(bert_path: Path, monkeypatch: 
     shapes: list[tuple[int, int]] = []
     real = metric.encoder._forward
 
-    def spy(width: int, ids: list[list[int]]) -> Any:
+    def spy(reader: Any, width: int, ids: list[list[int]]) -> Any:
         shapes.append((len(ids), width))
-        return real(width, ids)
+        return real(reader, width, ids)
 
     monkeypatch.setattr(metric.encoder, "_forward", spy)
     metric.warm_up()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -112,3 +115,25 @@ def test_smoothing_is_checked_and_in_the_manifest() -> None:
     with pytest.raises(ValueError, match="method7"):
         Bleu4("method6")  # type: ignore[arg-type]
     assert len({str(Bleu4(method).manifest()) for method in METHODS}) == len(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("built", "imported"),
+    [
+        ("Bleu2(), Bleu4(), Bleu4('method0'), Rouge('rougeL')", False),
+        ("Bleu4('method3')", True),
+        ("Rouge('rougeL', stemmer=True)", True),
+    ],
+)
+def test_nltk_is_imported_only_for_what_needs_it(built: str, imported: bool) -> None:
+    code = f"""
+import sys
+from metrics.bleu import Bleu2, Bleu4
+from metrics.rouge import Rouge
+for metric in [{built}]:
+    metric.compare(metric.encode(["No effusion."]), metric.encode(["No pleural effusion."]))
+print("nltk" in sys.modules)
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout.strip() == str(imported)

@@ -1,78 +1,14 @@
-"""Small components with a known answer, for everything that runs components.
-
-The values can be worked out by hand: ``overlap`` is the number of distinct words that both texts have,
-``length`` the number of characters of the candidate. Special words in a text make the component misbehave.
-"""
+"""What the tests of the workers run: variants of `WordOverlap`, pairs for it and its answers."""
 
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
-from metrics.base import Comparison
 from reward_service.contracts import Pair
-
-
-class WordOverlap:
-    """Counts its calls; obeys the words poison, fatal, kill, hang, clash, lost, nan and missing_key in a text."""
-
-    version = 1
-    cost: Literal["inline", "pool", "model"] = "model"
-    uses_prior = False
-    determinism = "exact"
-    keys = ("overlap", "length")
-
-    def __init__(
-        self, seconds: float = 0.0, encoding: str = "words@1", load_error: str = "", device: str = "cpu"
-    ) -> None:
-        del device  # all are alike
-        if load_error:
-            raise FileNotFoundError(load_error)
-        self.seconds = seconds
-        self.encoding = encoding
-        self.encoded: list[str] = []
-        self.batches: list[int] = []
-
-    def manifest(self) -> Mapping[str, object]:
-        return {"seconds": self.seconds}
-
-    def nbytes(self, artefact: Any) -> int:
-        return 64 + 50 * len(artefact)
-
-    def encode(self, texts: Sequence[str]) -> list[Any]:
-        words = {word for text in texts for word in text.split()}
-        if "poison" in words:
-            raise ValueError(f"cannot read: {' '.join(texts)}")
-        if "fatal" in words:
-            raise SystemExit("fatal")
-        if "kill" in words:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if "hang" in words:
-            time.sleep(60.0)
-        self.encoded.extend(texts)
-        return [text.split() for text in texts]
-
-    def compare(self, candidates: Sequence[Any], references: Sequence[Any], *priors: Any) -> list[Any]:
-        self.batches.append(len(candidates))
-        time.sleep(self.seconds)
-        results = []
-        for i, (candidate, reference) in enumerate(zip(candidates, references, strict=True)):
-            if "clash" in candidate and "clash" in reference:
-                raise ZeroDivisionError("clash of " + " ".join(candidate))
-            if "lost" in candidate:
-                continue  # one result too few
-            values = {"overlap": float(len(set(candidate) & set(reference))), "length": float(len(" ".join(candidate)))}
-            if "nan" in candidate:
-                values["overlap"] = float("nan")
-            if "missing_key" in candidate:
-                del values["length"]
-            if self.uses_prior:
-                values["overlap"] += 100.0 * len(priors[0][i] or ())
-            results.append(Comparison(values, ("empty",) if not candidate else ()))
-        return results
+from testbed.components import WordOverlap
 
 
 class WithPrior(WordOverlap):

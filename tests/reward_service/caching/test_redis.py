@@ -468,7 +468,7 @@ async def test_hang_ups_never_shift_replies(make: Make) -> None:
     await until(written(cache, 200))
     reader = await make()
     for round_ in range(30):
-        reader.memory._entries.clear()
+        await reader.memory.aclose()  # drops what it holds
         asks = [asyncio.create_task(reader.get_many([key(n), key(n + 1)])) for n in range(100)]
         for _ in range(round_ % 6):
             await asyncio.sleep(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from reward_service.errors import ComponentsUnavailable, ConfigurationError, Ove
 from reward_service.profiles.fingerprint import canonical
 from reward_service.scoring import engine as engine_module
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Item, Scored
+from reward_service.scoring.profile_scorer import Scored
+from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from tests.reward_service import fake_components
 
@@ -54,7 +54,7 @@ def settings(*profiles: str, **others: Any) -> Settings:
 
 
 async def score(engine: Engine, *items: Item, seconds: float = 10, **options: Any) -> list[Scored]:
-    return await engine.score(engine.served(None), list(items), deadline=time.monotonic() + seconds, **options)
+    return await engine.score(ScoringRequest(items, timeout_s=seconds, **options))
 
 
 def item(candidate: str, reference: str = "reference", prior: str | None = None, id: str | None = None) -> Item:
@@ -165,14 +165,14 @@ async def test_pins(write: WriteProfile) -> None:
     one = Engine(settings(write(components={"length": {"weight": 1}})))
     two = Engine(settings(write(components={"length": {"weight": 2}})))
     pinned, served = one.served(None), two.served(None)
-    Engine.check_pin(served, served.fingerprint)
-    Engine.check_pin(served, served.fingerprint.split(".")[0])
-    Engine.check_pin(served, dict(served.document))
+    served.check_pin(served.fingerprint)
+    served.check_pin(served.fingerprint.split(".")[0])
+    served.check_pin(dict(served.document))
     with pytest.raises(PinMismatch) as caught:
-        Engine.check_pin(served, pinned.fingerprint)
+        served.check_pin(pinned.fingerprint)
     assert caught.value.details["fields"] == ["weights"]
     with pytest.raises(PinMismatch) as caught:
-        Engine.check_pin(served, dict(pinned.document))
+        served.check_pin(dict(pinned.document))
     assert caught.value.details["fields"] == ["weights.length"]
 
 
@@ -253,7 +253,7 @@ def test_a_profile_that_cannot_be_served_says_why(write: WriteProfile, component
 
 async def test_info_tells_limits_fingerprints_determinism_and_why_profiles_are_unavailable(write: WriteProfile) -> None:
     async with Engine(settings(write("mine"))) as engine:
-        info = engine.info()
+        info = engine.state.info()
     assert info["profiles"]["mine"]["components"]["length"]["determinism"] == "exact"
     assert info["limits"]["max_items"] == 4096
     assert "semb_score" in info["shipped_profiles"]["unirg-step1"]
@@ -334,7 +334,7 @@ async def test_a_foreign_pin_or_name_is_not_repeated(write: WriteProfile) -> Non
     engine = Engine(settings(write()))
     planted = "The lungs are clear."
     with pytest.raises(PinMismatch) as mismatch:
-        engine.check_pin(engine.served(None), planted)
+        engine.served(None).check_pin(planted)
     with pytest.raises(UnknownProfile) as unknown:
         engine.served(planted)
     assert planted not in f"{mismatch.value.message}{mismatch.value.details}{unknown.value.message}"
@@ -375,8 +375,8 @@ class Hangs:
 
 
 def with_runners(engine: Engine, **runners: Any) -> Engine:
-    (component, _), *_ = engine._runners.values()
-    engine._runners = {name: (component, runner) for name, runner in runners.items()}
+    (component, _), *_ = engine.assembly.runners.values()
+    engine.assembly.runners = {name: (component, runner) for name, runner in runners.items()}
     return engine
 
 

@@ -13,8 +13,8 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from reward_service.api import schemas as wire
-from tests.chaos.service import ROOT, Service, running, write_profile
+from reward_service.wire import schemas
+from testbed.service import ROOT, Service, running, write_profile
 
 LIMITS = {"max_items": 8, "max_text_chars": 300, "max_body_bytes": 20_000}
 GOOD = {"candidate": "No pleural effusion.", "reference": "Small left pleural effusion."}
@@ -40,8 +40,8 @@ def error(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The one envelope, complete, with the request id that the header has."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
-    found: dict[str, Any] = wire.ErrorEnvelope.model_validate(response.json()).model_dump()["error"]
-    assert set(response.json()["error"]) <= set(wire.ErrorBody.model_fields)
+    found: dict[str, Any] = schemas.ErrorEnvelope.model_validate(response.json()).model_dump()["error"]
+    assert set(response.json()["error"]) <= set(schemas.ErrorBody.model_fields)
     assert (found["code"], found["request_id"]) == (code, response.headers["x-request-id"])
     assert len(found["message"]) > 20
     _matches("ErrorEnvelope", response.json())
@@ -52,7 +52,7 @@ def scored(response: httpx.Response) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     body: dict[str, Any] = response.json()
     # Every field that came is one of the model's, and has its type.
-    assert wire.ScoreResponse.model_validate(body, strict=False).model_dump(exclude_unset=True, mode="json") == body
+    assert schemas.ScoreResponse.model_validate(body, strict=False).model_dump(exclude_unset=True, mode="json") == body
     _matches("ScoreResponse", body)
     return body
 

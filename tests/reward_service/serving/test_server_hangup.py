@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.chaos.service import Service, running, write_profile
+from testbed.service import Service, running, write_profile
 
 GRACE_S = 1.0
 

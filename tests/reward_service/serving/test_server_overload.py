@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from reward_service.serving.server import raise_file_limit
-from tests.chaos.service import running, write_profile
+from testbed.service import running, write_profile
 
 CONNECTIONS = 4096
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.chaos.service import Service, free_port, running, write_profile
+from testbed.service import Service, free_port, running, write_profile
 
 WORKERS = pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 TEXT = {"bleu2": {"weight": 0.5}, "rougeL": {"weight": 0.5}}
@@ -172,7 +172,7 @@ def test_an_http_process_that_dies_is_replaced_and_not_missed_on_the_gauges(fold
         counted = service.metrics()
         assert counted['reward_items_total{profile="mini",status="ok"}'] == 40  # counts outlive their process
         assert counted["reward_inflight_items"] == 0  # gauges do not
-        assert '"http_process_died"' in service.log
+        assert '"process_died"' in service.log
         assert service.stop() == 0
 
 

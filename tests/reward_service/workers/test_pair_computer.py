@@ -113,7 +113,7 @@ def test_the_message_names_the_exception_but_quotes_no_report(caplog: pytest.Log
     assert "effusion" not in error.message
     assert not error.retryable
     assert "ValueError in encode" in caplog.text  # the operator learns of it, and where it was raised
-    assert "fake_metrics.py" in caplog.text
+    assert "testbed/components.py" in caplog.text
     assert "effusion" not in caplog.text
 
 
@@ -181,7 +181,13 @@ def test_a_known_text_is_not_encoded_again() -> None:
     cold.run(numbered(16, start=8))
     assert len(metric.encoded) == 17 + 8
     # First batch: 17 misses. Second: its reference and 8 candidates are there.
-    assert cold.cache.stats() | {"bytes": 0} == {"hits": 9, "misses": 25, "bytes": 0, "entries": 25}
+    assert cold.cache.stats() | {"bytes": 0} == {
+        "hits": 9,
+        "misses": 25,
+        "evictions": 0,
+        "bytes": 0,
+        "entries": 25,
+    }
 
 
 @pytest.mark.parametrize(("encoding", "encodings"), [("words@1", 0), ("other@1", 17)])

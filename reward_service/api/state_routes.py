@@ -1,0 +1,64 @@
+"""Routes that say what is served and in what state: fingerprint, health, readiness, info, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from reward_service.api.openapi import errors
+from reward_service.api.steps import engine_of, json_response
+from reward_service.wire import schemas
+
+router = APIRouter()
+
+
+@router.get("/v1/fingerprint", operation_id="fingerprint", summary="The document that a fingerprint is the hash of",
+            responses={200: {"model": schemas.FingerprintResponse}, **errors(401, 404, 422)})  # fmt: skip
+async def fingerprint(
+    request: Request,
+    profile: Annotated[str | None, Query(max_length=256, description="default: the first enabled")] = None,
+) -> Response:
+    """Store it beside a run: it says what made every reward of that run."""
+    served = engine_of(request).served(profile)
+    return json_response(
+        {
+            "profile": served.profile.name,
+            "fingerprint": served.fingerprint,
+            "signature": served.signature,
+            "document": served.document,
+        }
+    )
+
+
+@router.get(
+    "/health", operation_id="health", summary="The process is alive", responses={200: {"model": schemas.Health}}
+)
+async def health() -> Response:
+    """Always 200 while the event loop turns."""
+    return json_response({"status": "alive"})
+
+
+@router.get("/ready", operation_id="ready", summary="Ready to score",
+            responses={200: {"model": schemas.Readiness}, 503: {"model": schemas.Readiness}})  # fmt: skip
+async def ready(request: Request) -> Response:
+    """503 during start-up, drain, and while a local worker or a required component is down."""
+    state = engine_of(request).state.readiness()
+    return json_response(state, 200 if state["ready"] else 503)
+
+
+@router.get("/info", operation_id="info", summary="What is served, limits, state",
+            responses={200: {"model": schemas.Info}, **errors(401)})  # fmt: skip
+async def info(request: Request) -> Response:
+    """Profiles with fingerprints and determinism, limits, load progress, caches; no secrets."""
+    return json_response(await asyncio.to_thread(engine_of(request).state.info))
+
+
+@router.get("/metrics", operation_id="metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """Text exposition format, added up over all HTTP processes."""
+    engine = engine_of(request)
+    engine.telemetry.sample(engine.cache.stats(), engine.state.health())
+    return Response(engine.telemetry.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -74,6 +74,29 @@ class WordOverlap:
         return results
 
 
+class Held(WordOverlap):
+    """Compares once the file `gate` exists; the file `gate`.held says that it has something to compare.
+
+    Warms up once the file `load` exists, if that is given.
+    """
+
+    def __init__(self, gate: str, load: str = "") -> None:
+        super().__init__()
+        self.gate = gate
+        self.load = load
+
+    def warm_up(self) -> None:
+        while self.load and not os.path.exists(self.load):
+            time.sleep(0.005)
+
+    def compare(self, candidates: Sequence[Any], references: Sequence[Any], *priors: Any) -> list[Any]:
+        with open(f"{self.gate}.held", "w"):
+            pass
+        while not os.path.exists(self.gate):
+            time.sleep(0.005)
+        return super().compare(candidates, references)
+
+
 class Overlap(WordOverlap):
     """In a model worker. The word `hang` costs three seconds."""
 

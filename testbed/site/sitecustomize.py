@@ -11,6 +11,7 @@ from reward_service.components import registry
 
 _MODULE = "testbed.components"
 registry.COMPONENTS |= {
+    "held": registry.Row(f"{_MODULE}:Held"),
     "overlap": registry.Row(f"{_MODULE}:Overlap"),
     "overlap_inline": registry.Row(f"{_MODULE}:InlineOverlap"),
     "overlap_pool": registry.Row(f"{_MODULE}:PoolOverlap"),

@@ -31,21 +31,6 @@ class SlowToLoad(WordOverlap):
         self.warm = True
 
 
-class Held(WordOverlap):
-    """Compares once the file `gate` exists; the file `gate`.held says that it has something to compare."""
-
-    def __init__(self, gate: str) -> None:
-        super().__init__()
-        self.gate = gate
-
-    def compare(self, candidates: Sequence[Any], references: Sequence[Any], *priors: Any) -> list[Any]:
-        with open(f"{self.gate}.held", "w"):
-            pass
-        while not os.path.exists(self.gate):
-            time.sleep(0.005)
-        return super().compare(candidates, references)
-
-
 class Together(WordOverlap):
     """Compares only when two processes do so at once; else its values are missing after a minute."""
 

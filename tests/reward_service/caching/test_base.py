@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import tracemalloc
 
@@ -120,5 +119,5 @@ async def test_closing_empties_it() -> None:
     await cache.start()
     cache.store("k", Outcome({"x": 1.0}))
     await cache.release(["k"])
-    await asyncio.wait_for(cache.aclose(), 1)
+    await cache.aclose()
     assert cache.stats()["memory"]["bytes"] == 0

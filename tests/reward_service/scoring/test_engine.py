@@ -21,6 +21,7 @@ from reward_service.scoring.profile_scorer import Scored
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from tests.reward_service import fake_components
+from tests.waiting import SOON, turns
 
 WriteProfile = Callable[..., str]
 
@@ -53,7 +54,7 @@ def settings(*profiles: str, **others: Any) -> Settings:
     return Settings(profiles=profiles, log_level="error", **others)
 
 
-async def score(engine: Engine, *items: Item, seconds: float = 10, **options: Any) -> list[Scored]:
+async def score(engine: Engine, *items: Item, seconds: float = SOON, **options: Any) -> list[Scored]:
     return await engine.score(ScoringRequest(items, timeout_s=seconds, **options))
 
 
@@ -220,7 +221,7 @@ async def test_admission_sheds_or_holds(write: WriteProfile) -> None:
         with pytest.raises(Overloaded):
             await score(engine, item("a"), hold=True, seconds=0.05)
         held = asyncio.create_task(score(engine, item("a"), hold=True))
-        await asyncio.sleep(0.05)
+        await turns()
         assert not held.done()
         engine.admission.leave(2)
         assert (await held)[0].composite.status == "ok"

@@ -6,15 +6,15 @@ import asyncio
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
 from reward_service.caching.base import MemoryCache
 from reward_service.contracts import ComponentError, Outcome, Pair, WorkFuture
 from reward_service.scoring.single_flight import Flights, Wanted
-
-SOON = 5.0
+from tests.waiting import SOON, soon, until
+from tests.waiting import turns as settle
 
 
 class Works:
@@ -84,6 +84,16 @@ class World:
 
         return asyncio.create_task(outcomes())
 
+    def grace(self, name: str) -> asyncio.TimerHandle | None:
+        """The timer of a flight that nobody awaits."""
+        return self.flights._flights[name].grace
+
+    def pass_grace(self, name: str) -> None:
+        flight = self.flights._flights[name]
+        assert flight.grace is not None
+        flight.grace.cancel()
+        self.flights._abandon(flight)
+
 
 @pytest.fixture(autouse=True)
 def complaints() -> Iterator[list[str]]:
@@ -96,20 +106,9 @@ def complaints() -> Iterator[list[str]]:
 
 @pytest.fixture
 async def world(complaints: list[str]) -> World:
+    """Its grace time passes when the test says so."""
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
-    return World(0.05)
-
-
-async def settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    limit = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < limit
-        await asyncio.sleep(0.005)
+    return World(10 * SOON)
 
 
 async def test_concurrent_requests_share_one_computation_and_one_write(world: World) -> None:
@@ -141,9 +140,11 @@ async def test_a_retry_after_a_hang_up_joins_the_running_computation(world: Worl
     first = world.ask("a")
     await settle()
     first.cancel()
-    await asyncio.sleep(0.02)  # within the grace time
+    await settle()
+    assert world.grace("a")
     retry = world.ask("a")
-    await asyncio.sleep(0.1)  # the grace time passes: the retry holds the flight
+    await settle()
+    assert world.grace("a") is None  # the retry holds the flight
     world.works.finish("a")
     assert await retry == [outcome("a")]
     assert world.works.given == {"a": 1}
@@ -157,7 +158,9 @@ async def test_work_that_nobody_awaits_is_dropped_after_the_grace_time(world: Wo
     hung_up.cancel()
     await settle()
     assert not world.works.futures["a"].done()
-    await until(lambda: world.works.futures["a"].cancelled())
+    assert world.grace("b") is None
+    world.pass_grace("a")
+    assert world.works.futures["a"].cancelled()
     assert not world.works.futures["b"].done()  # somebody else still waits for this one
     world.works.finish("b")
     assert await patient == [outcome("b")]
@@ -175,7 +178,8 @@ async def test_started_work_finishes_and_is_cached_although_nobody_waits(world: 
     await settle()
     world.works.futures["a"].started = True
     ask.cancel()
-    await asyncio.sleep(0.15)
+    await settle()
+    world.pass_grace("a")
     assert world.flights.stats()["running"] == 1
     world.works.finish("a")
     await settle()
@@ -228,13 +232,19 @@ async def test_a_runner_that_refuses_fails_the_pairs_not_the_request(world: Worl
     assert world.flights.stats()["running"] == 0
 
 
+async def test_the_grace_time_is_what_the_settings_say(world: World) -> None:
+    flights = Flights(world.cache, orphan_grace_s=0.01)
+    ask = asyncio.create_task(flights.run([Wanted("a", Pair("a", "reference"), world.works)], soon()))
+    await settle()
+    ask.cancel()
+    await until(lambda: world.works.futures["a"].cancelled())
+
+
 async def test_what_is_unfinished_at_the_deadline_fails_alone(world: World) -> None:
-    began = time.monotonic()
-    ask = world.ask("a", "b", timeout=0.2)
+    ask = world.ask("a", "b", timeout=1.0)
     await settle()
     world.works.finish("a")
     a, b = await ask
-    assert 0.15 < time.monotonic() - began < 1.0
     assert a == outcome("a")
     assert isinstance(b, ComponentError)
     assert (b.code, b.retryable) == ("deadline", True)
@@ -305,13 +315,14 @@ async def test_each_runner_is_given_its_share_at_once_and_every_time_of_landing_
     other = Works()
     wanted = [Wanted(f"{i}", Pair(f"{i}", "reference"), other if i % 3 else world.works) for i in range(9)]
     began = time.perf_counter()
-    asked = asyncio.create_task(world.flights.run(wanted, time.monotonic() + SOON))
+    asked = asyncio.create_task(world.flights.run(wanted, soon()))
     await until(lambda: other.calls)
     assert (world.works.calls, other.calls) == ([3], [6])
     other.finish("1", "2", "4", "5", "7", "8")
-    await asyncio.sleep(0.05)
+    await until(lambda: world.flights.stats()["running"] == 3)
+    between = time.perf_counter()
     world.works.finish("0", "3", "6")
     landed = await asked
     assert [one.outcome for one in landed] == [outcome(f"{i}") for i in range(9)]
     early, late = [one.at for i, one in enumerate(landed) if i % 3], [one.at for one in landed[::3]]
-    assert began < max(early) < min(late) - 0.04
+    assert began < max(early) <= between <= min(late)

@@ -28,7 +28,8 @@ from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.remote_client import SocketWorker
 from reward_service.workers.remote_process import WorkerConfig, component_identity, model_job
 from reward_service.workers.replicas import Replicas
-from tests.reward_service.fake_metrics import Held, SlowToLoad, WordOverlap, expected, loadable_once_there_is, numbered
+from testbed.components import Held
+from tests.reward_service.fake_metrics import SlowToLoad, WordOverlap, expected, loadable_once_there_is, numbered
 from tests.waiting import SOON, turns, until, wait_until
 
 

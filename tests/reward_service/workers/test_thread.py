@@ -18,7 +18,8 @@ from reward_service.contracts import ComponentError, Outcome, Pair, Runner
 from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.pair_computer import ArtefactCache
 from reward_service.workers.thread import Factory, ThreadWorker
-from tests.reward_service.fake_metrics import Held, SlowToLoad, WordOverlap, expected, numbered
+from testbed.components import Held
+from tests.reward_service.fake_metrics import SlowToLoad, WordOverlap, expected, numbered
 from tests.waiting import SOON, until
 
 INLINE = BatchLimits(pairs=32, characters=50_000, inline_characters=16_000)

@@ -49,7 +49,7 @@ class Service:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def wait_ready(self, within_s: float = 60.0) -> Service:
+    def wait_ready(self, within_s: float = 100.0) -> Service:
         """Return once `/ready` is green."""
         limit = time.monotonic() + within_s
         while time.monotonic() < limit:

@@ -80,7 +80,7 @@ class Report:
             f"{t.wrong:>5} {self.in_flight:>9} {self.struck:>7.0f} {self.recovery_s:>8.1f}  {self.leaks or 'none'}"
         )
 
-    def problems(self) -> list[str]:
+    def problems(self, recovery_within_s: float = 10.0) -> list[str]:
         """What breaks a promise; empty when all is well."""
         t, found = self.tally, []
         if t.wrong:
@@ -91,7 +91,7 @@ class Report:
             found.append(f"only {self.in_flight} in flight")
         if self.struck <= 0:
             found.append("the fault did not strike")
-        if not self.recovery_s <= 10:
+        if not self.recovery_s <= recovery_within_s:
             found.append(f"recovery took {self.recovery_s:.1f} s")
         if self.leaks:
             found.append(self.leaks)

@@ -26,7 +26,7 @@ Strike = Callable[[LoadedService], Awaitable[float]]
 async def redis_killed(target: LoadedService) -> float:
     target.redis.kill()
     await asyncio.sleep(1.5)
-    struck = await target.counter("reward_cache_events_total", "outages")
+    struck = await target.counted("reward_cache_events_total", "outages")
     target.redis.start()
     return struck
 
@@ -34,7 +34,7 @@ async def redis_killed(target: LoadedService) -> float:
 async def redis_stopped(target: LoadedService) -> float:
     target.redis.signal(signal.SIGSTOP)
     await asyncio.sleep(2)
-    struck = await target.counter("reward_cache_events_total", "outages")
+    struck = await target.counted("reward_cache_events_total", "outages")
     target.redis.signal(signal.SIGCONT)
     return struck
 
@@ -52,7 +52,7 @@ async def redis_filled(target: LoadedService) -> float:
     client = redis.Redis(port=target.redis.port)
     await asyncio.to_thread(client.config_set, "maxmemory", "1")
     await asyncio.sleep(2)
-    struck = await target.counter("reward_cache_events_total", 'level="redis"', "errors")
+    struck = await target.counted("reward_cache_events_total", 'level="redis"', "errors")
     await asyncio.to_thread(client.config_set, "maxmemory", "0")
     return struck
 
@@ -60,13 +60,13 @@ async def redis_filled(target: LoadedService) -> float:
 async def model_worker_killed(target: LoadedService) -> float:
     os.kill(target.service.model_workers()[0], signal.SIGKILL)
     await asyncio.sleep(1)
-    return await target.counter("reward_worker_restarts", 'component="overlap"')
+    return await target.counted("reward_worker_restarts", 'component="overlap"')
 
 
 async def judge_killed(target: LoadedService) -> float:
     target.judge.kill()
     await asyncio.sleep(3)
-    struck = await target.counter("reward_judge_attempts_total", "disconnect")
+    struck = await target.counted("reward_judge_attempts_total", "disconnect")
     await asyncio.to_thread(target.judge.start)
     return struck
 
@@ -74,7 +74,7 @@ async def judge_killed(target: LoadedService) -> float:
 async def judge_slow(target: LoadedService) -> float:
     target.judge.mode("slow")
     await asyncio.sleep(6)
-    struck = await target.counter("reward_judge_attempts_total", "timeout")
+    struck = await target.counted("reward_judge_attempts_total", "timeout")
     target.judge.mode("ok")
     return struck
 
@@ -82,7 +82,7 @@ async def judge_slow(target: LoadedService) -> float:
 async def judge_garbage(target: LoadedService) -> float:
     target.judge.mode("garbage")
     await asyncio.sleep(3)
-    struck = await target.counter("reward_judge_invalid_answers_total")
+    struck = await target.counted("reward_judge_invalid_answers_total")
     target.judge.mode("ok")
     return struck
 
@@ -121,7 +121,7 @@ async def wall_clock_stepped(target: LoadedService) -> float:
 async def log_device_full(target: LoadedService) -> float:
     """It has been full since the start."""
     await asyncio.sleep(2)
-    return await target.counter("reward_log_lines_lost_total")
+    return await target.counted("reward_log_lines_lost_total")
 
 
 FAULTS: dict[str, tuple[Strike, dict[str, Any]]] = {
@@ -150,7 +150,7 @@ async def run(fault: str, *, before_s: float = 2.0, after_s: float = 2.0) -> Rep
             async with target.load():
                 await asyncio.sleep(before_s)
                 target.quiet["memory MB"] = target.service.memory_mb()  # under load, so that its buffers count
-                in_flight = target.in_flight
+                in_flight = await target.busy()
                 struck = await strike(target)
                 recovery_s = await target.recovered()
                 await asyncio.sleep(after_s)
@@ -168,25 +168,33 @@ async def terminate(*, before_s: float = 2.0) -> Report:
         try:
             async with target.load():
                 await asyncio.sleep(before_s)
-                in_flight = target.in_flight
+                in_flight = await target.busy()
                 began = time.monotonic()
                 target.service.process.send_signal(signal.SIGTERM)
-                await asyncio.sleep(0.3)
-                assert target.session is not None
-                async with target.session.get(f"{target.service.url}/ready") as ready:
-                    struck = float(ready.status == 503)
-                status = await asyncio.to_thread(target.service.process.wait, 40)
+                struck = await _turns_red(target)
+                status = await asyncio.to_thread(target.service.process.wait, 60)
                 took = time.monotonic() - began
                 await asyncio.sleep(0.5)
-            leaks = "" if status == 0 and took < 20 else f"status {status} after {took:.1f} s"
+            leaks = "" if status == 0 else f"status {status} after {took:.1f} s"
         finally:
             target.close()
     return Report("SIGTERM under load", target.tally, in_flight, struck, took, leaks)
 
 
+async def _turns_red(target: LoadedService) -> float:
+    """1 once `/ready` is red, 0 when it was not before nobody listened any more."""
+    assert target.session is not None
+    with contextlib.suppress(aiohttp.ClientError):
+        while True:
+            async with target.session.get(f"{target.service.url}/ready") as ready:
+                if ready.status == 503:
+                    return 1.0
+    return 0.0
+
+
 async def _leaks(target: LoadedService) -> str:
-    """At most 15 s after the load, nothing may be left of it; a little use lets connection pools tidy up."""
-    limit = time.monotonic() + 15
+    """At most a minute after the load, nothing may be left of it; a little use lets connection pools tidy up."""
+    limit = time.monotonic() + 60
     while True:
         await asyncio.to_thread(target.service.score, (f"tidy {time.monotonic()}", REFERENCE))
         now = await target.state()

@@ -59,7 +59,7 @@ class LoadedService:
         """`IN_FLIGHT` requests at any moment, each answer checked. Returns when the last has been answered."""
         await asyncio.to_thread(self.service.wait_ready)
         connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(40)) as session:
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(120)) as session:
             self.session = session
             await self._calibrate()
             self.quiet = await self.state()
@@ -119,7 +119,7 @@ class LoadedService:
         """Seconds until five fresh pairs sent at once all have full rewards, and `/ready` is green without a but."""
         began = time.monotonic()
         while not all(await asyncio.gather(*(self._well() for _ in range(5)))):
-            if time.monotonic() - began > 30:
+            if time.monotonic() - began > 60:
                 break
             await asyncio.sleep(0.02)
         return time.monotonic() - began
@@ -134,6 +134,20 @@ class LoadedService:
         except (aiohttp.ClientError, TimeoutError):
             return False
         return bool(status == 200 and body["results"][0]["status"] == "ok" and not red)
+
+    async def busy(self, limit_s: float = 60.0) -> int:
+        """How many requests are in flight, once they are nearly all that there can be."""
+        end = time.monotonic() + limit_s
+        while self.in_flight <= 200 and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        return self.in_flight
+
+    async def counted(self, *parts: str, limit_s: float = 30.0) -> float:
+        """The counter once it is above 0, or at the end of the limit."""
+        end = time.monotonic() + limit_s
+        while (count := await self.counter(*parts)) <= 0 and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        return count
 
     async def counter(self, *parts: str) -> float:
         """Sum of the series whose names contain all `parts`."""

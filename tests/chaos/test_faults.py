@@ -7,6 +7,7 @@ import pytest
 from testbed.chaos import faults
 from testbed.chaos.account import Tally
 from tests.needs import needs
+from tests.waiting import SOON
 
 pytestmark = needs("redis-server")
 
@@ -15,14 +16,14 @@ pytestmark = needs("redis-server")
 async def test_fault(fault: str) -> None:
     report = await faults.run(fault, before_s=1.0, after_s=0.5)
     print(report.line())
-    assert report.problems() == []
+    assert report.problems(recovery_within_s=SOON) == []
     assert report.tally.ok > 0
 
 
 async def test_sigterm() -> None:
     report = await faults.terminate(before_s=1.0)
     print(report.line())
-    assert report.problems() == []
+    assert report.problems(recovery_within_s=SOON) == []
 
 
 def test_the_account_notices_a_wrong_reward() -> None:

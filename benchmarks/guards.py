@@ -69,7 +69,7 @@ def _count(name: str, pairs: Iterable[tuple[Normalised, Normalised]]) -> None:
     )
 
 
-def alarms(_: argparse.Namespace) -> None:
+def alarms(options: argparse.Namespace) -> None:
     """Honest candidates: the report itself, other patients' reports, impressions, published systems' outputs."""
     print("== False alarms ==")
     texts = [report.text for report in data.reports()]
@@ -95,7 +95,7 @@ def alarms(_: argparse.Namespace) -> None:
         _count(system, each)
 
 
-def shuffles(_: argparse.Namespace) -> None:
+def shuffles(options: argparse.Namespace) -> None:
     """Share of reports whose shuffled words are flagged as word salad, by length."""
     print("== Shuffled reports ==")
     rng = random.Random(0)
@@ -160,7 +160,7 @@ async def _rewards(profile: dict[str, object], studies: Sequence[Study]) -> dict
     return found
 
 
-def speed(_: argparse.Namespace) -> None:
+def speed(options: argparse.Namespace) -> None:
     """Normaliser and guards on a pair of reports, in processor time."""
     print("== Cost of a pair ==")
     texts = [report.text for report in data.reports()]

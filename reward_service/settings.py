@@ -67,6 +67,8 @@ class Settings(BaseSettings):
         "float32", description="BERTScore arithmetic; changes rewards within the declared tolerance, in the fingerprint"
     )
     bertscore_model: str = Field("", description="replaces the profiles' BERTScore model (hub id or path)")
+    chexbert_model: str = Field("", description="folder of the profiles' CheXbert, made by `reward-service convert`")
+    radgraph_model: str = Field("", description="folder of the profiles' RadGraph, made by `reward-service convert`")
     batch_items: int = Field(64, ge=1, le=65_536, description="pairs in one batch of a model worker")
 
     judge_urls: Names = Field((), description="base URLs of OpenAI-compatible servers for the LLM judge")
@@ -126,15 +128,18 @@ class Settings(BaseSettings):
 
     def _of_components(self) -> dict[str, list[tuple[str, str, object]]]:
         """Per component: its setting, the field of this class that it comes from, the value."""
-        bertscore: list[tuple[str, str, object]] = [
+        encoder: list[tuple[str, str, object]] = [
             ("device", "device", self.device[0]),
-            ("precision", "precision", self.precision),
             ("threads", "torch_threads", self.torch_threads or None),
         ]
-        if self.bertscore_model:
-            bertscore.append(("model", "bertscore_model", self.bertscore_model))
+        models = {"bertscore": "bertscore_model", "semb_score": "chexbert_model", "radgraph_f1": "radgraph_model"}
+        encoders = {
+            name: [*encoder, ("model", field, folder)] if (folder := getattr(self, field)) else encoder
+            for name, field in models.items()
+        }
+        encoders["bertscore"] = [*encoders["bertscore"], ("precision", "precision", self.precision)]
         return {
-            "bertscore": bertscore,
+            **encoders,
             "vllm": [
                 ("base_urls", "judge_urls", self.judge_urls),
                 ("model", "judge_model", self.judge_model),

@@ -74,22 +74,22 @@ class Service:
         return {name: float(value) for name, _, value in (s.rpartition(" ") for s in lines if not s.startswith("#"))}
 
     def descendants(self) -> dict[int, str]:
-        """Command lines of all processes below, by process id."""
+        """Names of all processes below, by process id."""
         found: dict[int, str] = {}
         waiting = [self.process.pid]
         while waiting:
             for task in Path(f"/proc/{waiting.pop()}/task").glob("*"):
                 with contextlib.suppress(OSError):
                     for pid in map(int, (task / "children").read_text().split()):
-                        found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+                        found[pid] = Path(f"/proc/{pid}/comm").read_text().strip()
                         waiting.append(pid)
         return found
 
     def model_workers(self) -> list[int]:
-        return [pid for pid, command in self.descendants().items() if "workers.remote_process import main" in command]
+        return [pid for pid, name in self.descendants().items() if name == "reward-model"]
 
     def http_processes(self) -> list[int]:
-        return [pid for pid, command in self.descendants().items() if "spawn_main" in command]
+        return [pid for pid, name in self.descendants().items() if name == "reward-http"]
 
     def descriptors(self, pid: int | None = None) -> int:
         return len(os.listdir(f"/proc/{pid or self.process.pid}/fd"))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import pytest_timeout
 
@@ -21,6 +22,12 @@ for name in list(os.environ):  # settings of whoever runs the tests are not the 
         ("REWARD_VLLM_", "REWARD_REQUIRE_")
     ):
         del os.environ[name]
+
+# The same examples each time, however slow the machine is, and none kept from an earlier run.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -21,8 +21,11 @@ import yaml
 
 from judges.rules import compiler
 from judges.rules.judge import RulesJudge
+from judges.scores import KEYS
+from metrics.bertscore import BertScore
+from metrics.chexbert import CheXbert
 from reward_service.components.registry import COMPONENTS
-from reward_service.profiles.profile import ComponentSpec, Profile, Transform
+from reward_service.profiles.profile import JUDGEMENT_VALUES, ComponentSpec, Profile, Transform
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -197,6 +200,12 @@ def test_the_profile_page_names_every_component_and_transform() -> None:
     page = (ROOT / "docs" / "profiles.md").read_text("utf-8")
     kinds = get_args(Transform.model_fields["kind"].annotation)
     assert [name for name in (*COMPONENTS, *kinds) if f"`{name}`" not in page and f"`{{{name}:" not in page] == []
+
+
+def test_the_metrics_page_names_every_component_and_value() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    values = (*BertScore._keys, *CheXbert._keys, *KEYS, *JUDGEMENT_VALUES)
+    assert [name for name in (*COMPONENTS, *values) if f"`{name}`" not in page] == []
 
 
 def test_the_rules_judge_s_worked_example_is_what_the_judge_says() -> None:

@@ -83,7 +83,7 @@ def test_profile_text_never_imports_torch(tmp_path: Path) -> None:
         "import sys, asyncio\n"
         "from reward_service.api.app import create_app\nfrom reward_service.scoring.engine import Engine\n"
         "from reward_service.settings import Settings\n"
-        "async def go():\n    async with Engine(Settings(profiles=('text',))) as e: e.info()\n"
+        "async def go():\n    async with Engine(Settings(profiles=('text',))) as e: e.state.info()\n"
         "asyncio.run(go())\nassert not {'torch', 'transformers'} & set(sys.modules)\n"
     )
     script = tmp_path / "run.py"

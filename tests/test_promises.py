@@ -129,7 +129,9 @@ texts = (
 )
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(candidate=texts, reference=texts, prior=st.none() | texts)
 def test_bounded_finite_and_explained_for_any_text(
     engine: Engine, loop: asyncio.AbstractEventLoop, candidate: str, reference: str, prior: str | None

@@ -18,6 +18,8 @@ from reward_service.errors import ConfigurationError
 from reward_service.evaluation.check import pairs
 from reward_service.profiles.fingerprint import canonical
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer
+from tests.metrics import random_chexbert
+from tests.metrics.radgraph.conftest import Folders
 
 CANARIES = pairs()[:12]
 ODD = [
@@ -26,7 +28,17 @@ ODD = [
     Pair("NO EFFUSION", "no effusion", ""),
 ]  # fmt: skip
 NEEDED: dict[str, dict[str, Any]] = {"vllm": {"model": "m", "revision": "r"}}
+"""Settings without which a component cannot be built; folders of weights are added below."""
 METRICS = [name for name, row in registry.COMPONENTS.items() if not row.asynchronous]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _converted_models(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Random weights for the components that need a converted folder."""
+    NEEDED["semb_score"] = {"model": str(random_chexbert.make(tmp_path_factory.mktemp("chexbert")))}
+    NEEDED["radgraph_f1"] = {"model": str(Folders(tmp_path_factory.mktemp("radgraph"), "radgraph").converted)}
+
+
 group = {"bertscore": pytest.mark.xdist_group("embedded")}
 each_metric = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in METRICS])
 each = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in registry.COMPONENTS])

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from reward_service.errors import ConfigurationError
+from reward_service.supervision import Backoff
 from reward_service.tasks import end, finish
 
 V = TypeVar("V")
@@ -59,7 +60,7 @@ class RedisLink:
         self.counts: Counter[str] = Counter(errors=0, outages=0)
         self._timeout_s = timeout_s
         self._on_up = on_up
-        self._pause_s = _PAUSE_S[0]
+        self._backoff = Backoff(*_PAUSE_S)
         self._warned_at = -_WARN_EVERY_S
         self._recovery: asyncio.Task[None] | None = None
 
@@ -95,7 +96,7 @@ class RedisLink:
                 self.warn("score_cache_refused", error=type(reply).__name__)
                 replies[i] = None
             else:
-                self._pause_s = _PAUSE_S[0]
+                self._backoff.reset()
         return replies
 
     def warn(self, event: str, **fields: str) -> None:
@@ -116,9 +117,8 @@ class RedisLink:
 
     async def _recover(self) -> None:
         while not self.up:
-            await asyncio.sleep(self._pause_s)
             # Reset only when a real command succeeds: answering PING is not being well.
-            self._pause_s = min(_PAUSE_S[1], self._pause_s * 2)
+            await asyncio.sleep(self._backoff.pause_s())
             with suppress(Exception):
                 async with asyncio.timeout(self._timeout_s):
                     await self._redis.ping()

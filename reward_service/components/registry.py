@@ -41,6 +41,8 @@ COMPONENTS: dict[str, Row] = {
     "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),
     "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
     "bertscore": Row("metrics.bertscore:BertScore", extra="bertscore,offline"),
+    "semb_score": Row("metrics.chexbert:CheXbert", extra="bertscore", hint=" Set REWARD_CHEXBERT_MODEL."),
+    "radgraph_f1": Row("metrics.radgraph:RadGraphF1", extra="bertscore", hint=" Set REWARD_RADGRAPH_MODEL."),
     "rules": Row("judges.rules.judge:RulesJudge", "judges.rules.judge:Settings", judges=True),
     "vllm": Row(
         "judges.vllm.judge:VllmJudge",
@@ -52,19 +54,11 @@ COMPONENTS: dict[str, Row] = {
 }
 
 
-_PLANNED: dict[str, str] = {"semb_score": "CheXbert", "radgraph_f1": "RadGraph"}
-"""Components that shipped profiles name and that do not exist yet: what they would run on."""
-
-
 def row(name: str) -> Row:
     """The row of `name`. Raises `ConfigurationError` with a suggestion."""
     try:
         return COMPONENTS[name]
     except KeyError:
-        if name in _PLANNED:
-            raise ConfigurationError(
-                f"Component '{name}' needs {_PLANNED[name]}, which this version does not run.", code="unknown_component"
-            ) from None
         raise ConfigurationError(
             f"There is no component '{name}'.{did_you_mean(name, COMPONENTS)}", code="unknown_component"
         ) from None
@@ -100,8 +94,9 @@ def build(name: str, settings: Mapping[str, object], **wiring: object) -> PairMe
     except Exception as error:
         message = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
         code = getattr(error, "code", None)
+        hint = f".{entry.hint}" if code == "model_unavailable" and entry.hint else ""
         raise ConfigurationError(
-            f"Component '{name}' cannot be built: {message}", code=code if isinstance(code, str) else None
+            f"Component '{name}' cannot be built: {message}{hint}", code=code if isinstance(code, str) else None
         ) from error
 
 

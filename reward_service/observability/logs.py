@@ -17,6 +17,7 @@ import traceback
 from typing import Any
 
 import orjson
+import stamina
 import structlog
 
 from reward_service.settings import Settings
@@ -109,6 +110,11 @@ def lost() -> int:
 def say(line: str) -> None:
     """A plain line for a person, on the same way as the log."""
     _writer.put(line)
+    flush()
+
+
+def flush() -> None:
+    """Wait until what has been logged is written, for a second at most; before an end that runs no exit handlers."""
     _writer.flush()
 
 
@@ -145,6 +151,8 @@ def configure_logs(settings: Settings) -> None:
     root.setLevel(max(level, logging.WARNING))  # libraries' debug output can hold bodies
     for name in _OWN:
         logging.getLogger(name).setLevel(level)
+    # Attempts are counted on /metrics; a line for each would flood the log in every outage.
+    stamina.instrumentation.set_on_retry_hooks(())
 
 
 def on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

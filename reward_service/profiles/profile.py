@@ -20,6 +20,8 @@ from reward_service.text.guards import GuardSettings
 RESERVED = ("adjustment", "candidate", "reference", "prior", "reward", "item")
 ERROR_COUNTS = ("significant_errors", "errors")
 """Values that only a judge has: counts over its six categories."""
+JUDGEMENT_VALUES = (*ERROR_COUNTS, "crimson")
+"""All that is computed from a judgement when a profile names it; `crimson` is `judges.crimson.of_judgement`."""
 
 
 class _Strict(BaseModel):

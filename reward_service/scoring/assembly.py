@@ -13,11 +13,11 @@ from reward_service.contracts import Runner
 from reward_service.errors import ConfigurationError, did_you_mean
 from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles import fingerprint
-from reward_service.profiles.profile import ERROR_COUNTS, ComponentSpec, Profile, load
+from reward_service.profiles.profile import JUDGEMENT_VALUES, ComponentSpec, Profile, load
 from reward_service.scoring.served_profile import BoundComponent, ServedProfile
 from reward_service.settings import Settings
 from reward_service.text import normaliser
-from reward_service.workers.placement import make_runner
+from reward_service.workers.placement import Placement
 
 log = structlog.get_logger("reward_service.assembly")
 
@@ -38,7 +38,7 @@ def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = Non
     `sockets`: the directory in which model worker processes listen; without it models run in this process.
     Raises `ConfigurationError` that names the profile and what it lacks.
     """
-    assembly = Assembly()
+    assembly, placement = Assembly(), Placement(settings, telemetry, sockets)
     for name in settings.profiles:
         profile = load(name)
         if profile.name in assembly.profiles:
@@ -47,7 +47,7 @@ def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = Non
             )
         for spec in profile.components.values():
             _require_known(profile, spec.component)
-        bound = {key: _bind(assembly, profile, key, settings, telemetry, sockets) for key in profile.components}
+        bound = {key: _bind(assembly, profile, key, settings, placement) for key in profile.components}
         assembly.profiles[profile.name] = ServedProfile.of(profile, bound)
     return assembly
 
@@ -64,9 +64,7 @@ def check(settings: Settings) -> None:
                 ) from error
 
 
-def _bind(
-    assembly: Assembly, profile: Profile, key: str, settings: Settings, telemetry: Telemetry, sockets: str | None
-) -> BoundComponent:
+def _bind(assembly: Assembly, profile: Profile, key: str, settings: Settings, placement: Placement) -> BoundComponent:
     """The component that `profile` names `key`: one instance and one runner for equal settings in all profiles."""
     spec = profile.components[key]
     own = settings.for_component(spec.component, spec.settings)
@@ -75,7 +73,7 @@ def _bind(
     runner_key = f"{spec.component}:{fingerprint.digest(dict(own))[:12]}"
     try:
         if runner_key not in assembly.runners:
-            assembly.runners[runner_key] = _build(spec.component, own, settings, telemetry, sockets)
+            assembly.runners[runner_key] = _build(spec.component, own, placement)
         component, runner = assembly.runners[runner_key]
         document = fingerprint.component_document(spec.component, component, normaliser.manifest(profile.normaliser))
     except Exception as error:
@@ -93,16 +91,14 @@ def _bind(
     )
 
 
-def _build(
-    name: str, own: Mapping[str, object], settings: Settings, telemetry: Telemetry, sockets: str | None
-) -> tuple[Any, Runner]:
-    wiring = {"observe": telemetry.judge_observer()} if row(name).asynchronous else {}
+def _build(name: str, own: Mapping[str, object], placement: Placement) -> tuple[Any, Runner]:
+    wiring = {"observe": placement.telemetry.judge_observer()} if row(name).asynchronous else {}
     component = build(name, own, **wiring)
-    return component, make_runner(name, own, component, settings, telemetry, sockets)
+    return component, placement.runner(name, own, component)
 
 
 def _require_value(profile: Profile, key: str, spec: ComponentSpec, component: Any) -> None:
-    known = (*component.keys, *(ERROR_COUNTS if row(spec.component).judges else ()))
+    known = (*component.keys, *(JUDGEMENT_VALUES if row(spec.component).judges else ()))
     if spec.value is not None and spec.value not in known:
         raise ConfigurationError(
             f"Profile '{profile.name}': component '{key}' has no value '{spec.value}'."

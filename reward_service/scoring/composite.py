@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from judges.crimson import of_judgement
 from reward_service.contracts import ComponentError, Composite, Outcome, Status
 from reward_service.profiles.profile import ComponentSpec, Profile
 from reward_service.text.guards import Verdict
@@ -23,13 +24,15 @@ LARGEST = 4096.0
 
 
 def raw_value(outcome: Outcome, value: str | None) -> float:
-    """The value of an outcome that a component reports: a named one, its error counts, or its first.
+    """The value of an outcome that a component reports: a named one, one of its judgement, or its first.
 
-    `errors` and `significant_errors` count over the six categories of a judgement.
+    `errors` and `significant_errors` count over the six categories of a judgement, `crimson` is made of these counts.
     """
     if value is None:
         return next(iter(outcome.values.values()))
     if value not in outcome.values and outcome.judgement is not None:
+        if value == "crimson":
+            return of_judgement(outcome.judgement)
         counted = float(sum(outcome.judgement.significant.values()))
         if value == "errors":
             counted += float(sum(outcome.judgement.insignificant.values()))

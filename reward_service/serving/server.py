@@ -1,22 +1,23 @@
 """Starts the HTTP server: address checks, limits of the operating system, drain on SIGTERM, exit status.
 
-One process serves by itself; several are kept by `supervisor.py`. After SIGTERM `/ready` is red, requests are
-still accepted for `drain_delay_s` so that a load balancer can look elsewhere, and what is in flight is finished.
+One process serves by itself; more, of HTTP or of models, are kept by `supervisor.py`. After SIGTERM `/ready` is red,
+requests are still accepted for `drain_delay_s` so that a load balancer can look elsewhere, and what is in flight is
+finished.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
@@ -26,18 +27,19 @@ from uvicorn.loops.auto import auto_loop_factory
 from reward_service.api.app import create_app
 from reward_service.api.auth import require_safe_address
 from reward_service.contracts import ComponentError
-from reward_service.errors import ConfigurationError
-from reward_service.observability.logs import configure_logs, say
+from reward_service.errors import ConfigurationError, ServiceError
+from reward_service.observability.logs import configure_logs, described, say
 from reward_service.scoring.engine import Engine
 from reward_service.serving import supervisor
 from reward_service.serving.http_protocol import Protocol
 from reward_service.settings import Settings, unknown_variables
-from reward_service.workers.placement import model_processes
-from reward_service.workers.remote_process import ModelProcess
+from reward_service.supervision import Job
+from reward_service.workers.placement import model_jobs
 
 log = structlog.get_logger("reward_service.serving.server")
 
 _LAST_WORDS_S = 1.5  # of the grace time: for telling whom it cuts off, and for closing
+_CANNOT_START = 3
 _KEEP_ALIVE_S = 75  # longer than common clients' pools keep a connection idle
 
 
@@ -52,45 +54,46 @@ def run(settings: Settings) -> int:
         log.warning("unknown_setting", name=name, hint=hint)
     raise_file_limit()
     with contextlib.ExitStack() as cleanup:
-        sockets: str | None = None
-        if settings.workers > 1 or settings.model_process:
-            sockets = cleanup.enter_context(_private_directory("reward-"))
-            for process in _model_processes(settings, sockets):
-                cleanup.callback(process.stop, _LAST_WORDS_S)  # its callers have been served by then
         listener = cleanup.enter_context(_listen(settings))
         host, port = listener.getsockname()[:2]
         announcement = f"reward-service listening on http://{f'[{host}]' if ':' in host else host}:{port}"
-        if settings.workers == 1:
-            _run_loop(settings, sockets, listener, lambda event: say(announcement) if event == "up" else None)
+        if settings.workers == 1 and not settings.model_process:
+            _run_loop(settings, None, listener, lambda event: say(announcement) if event == "up" else None)
             return 0
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = cleanup.enter_context(_private_directory("reward-metrics-"))
+        sockets, metrics = (cleanup.enter_context(TemporaryDirectory(prefix="reward-")) for _ in range(2))
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        try:
+            models = [_in_child(job, settings) for job in model_jobs(settings, sockets)]
+        except ComponentError as error:
+            raise ConfigurationError(f"{error.message} (TMPDIR says where sockets are made).") from None
         return supervisor.supervise(
+            _in_child(Job("reward-http", _run_loop, (settings, sockets, listener)), settings),
             settings.workers,
-            supervisor.Job(serve_in_child, (settings, sockets, listener)),
+            models,
             grace_s=settings.shutdown_grace_s,
             on_up=lambda: say(announcement),
             on_stop=listener.close,
         )
 
 
-def _model_processes(settings: Settings, sockets: str) -> list[ModelProcess]:
-    """Started. Raises `ConfigurationError`."""
-    try:
-        processes = model_processes(settings, sockets)
-        for process in processes:
-            process.start()
-    except ComponentError as error:
-        raise ConfigurationError(f"{error.message} (TMPDIR says where sockets are made).") from None
-    return processes
+def _in_child(job: Job, settings: Settings) -> Job:
+    """The same job with the process set up for it: logs, limits, and an end that says why."""
+    return job._replace(function=_child, arguments=(settings, job.function, job.arguments))
 
 
-def serve_in_child(
-    settings: Settings, sockets: str | None, listener: socket.socket, report: Callable[[str], None]
+def _child(
+    settings: Settings, function: Callable[..., None], arguments: tuple[Any, ...], report: Callable[..., None]
 ) -> None:
-    """What one of several HTTP processes does; `report` receives ``up`` and ``ready``."""
     configure_logs(settings)
     raise_file_limit()
-    _run_loop(settings, sockets, listener, report)
+    try:
+        function(*arguments, report)
+    except ServiceError as error:
+        report("failed", error.message)
+        sys.exit(_CANNOT_START)
+    except Exception as error:
+        log.error("process_failed", **described(error))
+        sys.exit(1)
 
 
 def _run_loop(settings: Settings, sockets: str | None, listener: socket.socket, report: Callable[[str], None]) -> None:
@@ -121,13 +124,19 @@ async def _serve(
         engine,
         settings,
     )
-    app.state.on_loaded = lambda: report("ready")
+    app.state.on_loaded = lambda: _loaded(report)
     app.state.on_fatal = server.stop
     app.state.time_left = server.time_left
     report("up")
     await server.serve(sockets=[listener])
     if app.state.fatal:
         raise app.state.fatal
+
+
+def _loaded(report: Callable[[str], None]) -> None:
+    gc.collect()
+    gc.freeze()  # lexicon, weights and modules stay for good: scanning them again would only cost time
+    report("ready")
 
 
 class Server(uvicorn.Server):
@@ -199,35 +208,16 @@ class Server(uvicorn.Server):
         return Protocol(config=self.config, server_state=self.server_state, app_state=state)
 
 
-@contextlib.contextmanager
-def _private_directory(prefix: str) -> Iterator[str]:
-    """A temporary directory of mode 0700, removed even while a process that is just ending still writes to it."""
-    directory = tempfile.mkdtemp(prefix=prefix)
-    try:
-        yield directory
-    finally:
-        for _ in range(20):
-            shutil.rmtree(directory, ignore_errors=True)
-            if not os.path.exists(directory):
-                break
-            time.sleep(0.1)
-
-
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        return socket.create_server((settings.host, settings.port), family=family, backlog=settings.backlog)
     except OSError as error:
-        listener.close()
         raise ConfigurationError(
             f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another REWARD_PORT, or 0 for "
             "a free one.",
             param="port",
         ) from None
-    listener.listen(settings.backlog)
-    return listener
 
 
 def raise_file_limit() -> None:
@@ -237,6 +227,3 @@ def raise_file_limit() -> None:
     wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-__all__: list[Any] = ["Server", "raise_file_limit", "run", "serve_in_child"]

@@ -10,12 +10,15 @@ import asyncio
 import logging
 import math
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from reward_service.contracts import ComponentError, Outcome, Pair, WorkFuture
+from reward_service.supervision import Backoff, KeptTask
+from reward_service.tasks import end
 from reward_service.workers.pair_computer import Result
 
 log = logging.getLogger(__name__)
@@ -25,18 +28,22 @@ Observe = Callable[[str, float], None]
 """Receives ``batch_size`` (pairs), ``queue_s`` (per pair) and ``compute_s`` (per batch)."""
 
 _BACKOFF_S = (0.1, 10.0)
-_PURGE_EVERY_S = 0.1
+_RESTART_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Bounds of one batch and of the queue before it. Limits no batch could meet raise `ValueError`."""
+    """Bounds of one batch, of the queue before it and of what needs neither. Impossible ones raise `ValueError`."""
 
     pairs: int = 64
     characters: int = 200_000
     """Of all texts of a batch; a single pair above it still runs, alone."""
     queue: int = 8192
     """Pairs that may wait; the ones beyond fail with ``queue_full``."""
+    inline_characters: int = 0
+    """Of all texts of a submission that is answered at once, on the event loop; 0: none is."""
+    hang_s: float = 600.0
+    """A batch that takes longer has hung. The default is more than the slowest machine needs."""
 
     def __post_init__(self) -> None:
         if self.pairs < 1 or self.characters < self.pairs:
@@ -52,14 +59,14 @@ class _Entry:
     pair: Pair
     since: float
     waiters: list[WorkFuture]
-    tickets: int = 0
-    """How many submissions still have it queued."""
+    queued: int = 0
+    """How many waiters it has that are still there, until it has started."""
     started: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class _Submission:
-    tickets: deque[tuple[_Entry, WorkFuture]]
+    tickets: OrderedDict[asyncio.Future[Outcome], _Entry]
     timer: asyncio.TimerHandle | None = None
 
 
@@ -67,8 +74,8 @@ class MicroBatcher:
     """Queues pairs on one event loop and gives batches of them to `execute`.
 
     Submissions take turns (round robin), so a large one cannot hold up a small one for longer than
-    about a batch. Identical pairs in flight are one entry. When `execute` raises, the loop is dead:
-    all waiters fail with ``worker_died``, and after a back-off `restart` is awaited and the loop runs anew.
+    about a batch. Identical pairs in flight are one entry. When `execute` raises, the worker is dead:
+    all waiters fail with ``worker_died``, and after a back-off `restart` is awaited and batches are made anew.
     """
 
     def __init__(
@@ -90,17 +97,18 @@ class MicroBatcher:
         self._observe = observe or (lambda name, value: None)
         self._ring: deque[_Submission] = deque()
         self._inflight: dict[Pair, _Entry] = {}
-        self._queued = self._batches = self._pairs = self._restarts = 0
-        self._purged = 0.0
-        self._delay = _BACKOFF_S[0]
+        self._queued = self._batches = self._pairs = 0
+        self._backoff = Backoff(*_BACKOFF_S)
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._life: KeptTask | None = None
+        self.inline: Callable[[Sequence[Pair]], Sequence[Result]] | None = None
+        """Answers submissions of up to `BatchLimits.inline_characters`, once there is one."""
         self.state: Literal["starting", "ready", "restarting", "stopping", "stopped"] = "starting"
 
     def start(self) -> None:
         self.state = "ready"
-        self._task = asyncio.get_running_loop().create_task(self._supervise(), name="micro-batcher")
+        self._life = KeptTask("micro-batcher", self._live, self._backoff)
 
     async def stop(self, grace_s: float) -> None:
         """Accept nothing more, finish what is there within `grace_s`, fail the rest with ``shutting_down``."""
@@ -114,9 +122,8 @@ class MicroBatcher:
                 except TimeoutError:
                     log.warning("%d pairs unfinished after the grace time", len(self._inflight))
         self.state = "stopped"
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        if self._life:
+            await self._life.stop()
         self._fail_all("shutting_down", "the service is shutting down")
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
@@ -129,22 +136,26 @@ class MicroBatcher:
             for future in futures:
                 fail(future, refusal)
             return list(futures)
-        submission = _Submission(deque())
+        if self.inline and characters(pairs, self._limits.inline_characters) <= self._limits.inline_characters:
+            for future, result in zip(futures, self.inline(pairs), strict=True):
+                settle(future, result)
+            return list(futures)
+        submission = _Submission(OrderedDict())
         # Same reference together and like lengths together: fewer artefacts in use, less padding.
         order = sorted(range(len(pairs)), key=lambda i: (len(p := pairs[i].reference), p, len(pairs[i].candidate)))
         for i in order:
             pair, future = pairs[i], futures[i]
-            full = self._full(now)  # first: it may forget the very entry
             entry = self._inflight.get(pair)
             if entry is None or not entry.started:
-                if full:
+                if self._queued == self._limits.queue:
                     fail(future, ComponentError("queue_full", "too many pairs are waiting; retry", retryable=True))
                     continue
                 if entry is None:
                     entry = self._inflight[pair] = _Entry(pair, now, [])
-                entry.tickets += 1
+                entry.queued += 1
                 self._queued += 1
-                submission.tickets.append((entry, future))
+                submission.tickets[future] = entry
+                future.add_done_callback(partial(self._left, submission, entry))
             future.started = entry.started
             entry.waiters.append(future)
         if submission.tickets:
@@ -161,7 +172,7 @@ class MicroBatcher:
             "queue": self._queued,
             "batches": self._batches,
             "mean_batch": self._pairs / self._batches if self._batches else 0.0,
-            "restarts": self._restarts,
+            "restarts": self._life.restarts if self._life else 0,
         }
 
     def _refusal(self, seconds_left: float) -> ComponentError | None:
@@ -173,30 +184,21 @@ class MicroBatcher:
             return ComponentError("deadline", "the deadline had passed on arrival", retryable=True)
         return None
 
-    def _full(self, now: float) -> bool:
-        if self._queued < self._limits.queue:
-            return False
-        if now - self._purged > _PURGE_EVERY_S:  # callers that went away must not keep others out
-            self._purged = now
-            for submission in self._ring:
-                live = deque(t for t in submission.tickets if not (t[1].done() and self._drop(t[0])))
-                submission.tickets = live
-        return self._queued >= self._limits.queue
-
-    def _drop(self, entry: _Entry) -> bool:
-        """Account for one ticket leaving the queue; an entry nobody else has queued is forgotten."""
-        self._queued -= 1
-        entry.tickets -= 1
-        if not entry.started and not entry.tickets:
-            del self._inflight[entry.pair]
-        return True
+    def _left(self, submission: _Submission, entry: _Entry, future: asyncio.Future[Outcome]) -> None:
+        """A waiter is served, or has given up: then an entry that nobody else waits for is forgotten."""
+        submission.tickets.pop(future, None)
+        if not entry.started:
+            self._queued -= 1
+            entry.queued -= 1
+            if not entry.queued:
+                del self._inflight[entry.pair]
+                if not self._inflight:
+                    self._empty.set()
 
     def _expire(self, submission: _Submission) -> None:
-        for entry, future in submission.tickets:
+        for future, entry in submission.tickets.items():
             if not entry.started:
                 fail(future, ComponentError("deadline", "not started before its deadline", retryable=True))
-            self._drop(entry)
-        submission.tickets.clear()
 
     def _take(self) -> list[_Entry]:
         """The next batch: from each submission in turn a quantum, extended while the reference stays the same."""
@@ -205,7 +207,7 @@ class MicroBatcher:
         while self._ring:
             submission, taken = self._ring[0], 0
             while submission.tickets:
-                entry, future = submission.tickets[0]
+                future, entry = next(iter(submission.tickets.items()))
                 if not entry.started and not future.done():
                     size = sum(len(text) for text in entry.pair if text)
                     if batch and (len(batch) == self._limits.pairs or characters + size > self._limits.characters):
@@ -213,13 +215,13 @@ class MicroBatcher:
                     if taken >= self._quantum and entry.pair.reference != batch[-1].pair.reference:
                         break
                     entry.started = True
+                    self._queued -= entry.queued
                     for waiter in entry.waiters:
                         waiter.started = True
                     batch.append(entry)
                     taken += 1
                     characters += size
-                submission.tickets.popleft()
-                self._drop(entry)
+                del submission.tickets[future]
             if submission.tickets:
                 self._ring.rotate(-1)
             else:
@@ -241,7 +243,7 @@ class MicroBatcher:
             results = await self._execute([entry.pair for entry in batch])
             self._batches += 1
             self._pairs += len(batch)
-            self._delay = _BACKOFF_S[0]
+            self._backoff.reset()
             self._settle(batch, results)
             self._observe("batch_size", len(batch))
             self._observe("compute_s", time.monotonic() - started)
@@ -257,32 +259,24 @@ class MicroBatcher:
             for future in entry.waiters:
                 settle(future, result)
 
-    async def _supervise(self) -> None:
-        while True:
-            consumers = [asyncio.ensure_future(self._consume()) for _ in range(self._concurrency)]
-            try:
-                done, _ = await asyncio.wait(consumers, return_when=asyncio.FIRST_COMPLETED)
-                reasons = [type(c.exception()).__name__ if not c.cancelled() else "cancellation" for c in done]
-                log.error("the micro-batcher died of %s; restarting", ", ".join(reasons))
-            finally:
-                for consumer in consumers:
-                    consumer.cancel()
-                await asyncio.wait(consumers)
-            self._restarts += 1
+    async def _live(self) -> str:
+        """One life of the worker: batches, until making one raises; says what."""
+        if self.state == "restarting" and self._restart:
+            async with asyncio.timeout(_RESTART_S):
+                await self._restart()
+        self.state = "ready"
+        consumers = [asyncio.create_task(self._consume()) for _ in range(self._concurrency)]
+        try:
+            done, _ = await asyncio.wait(consumers, return_when=asyncio.FIRST_COMPLETED)
             self.state = "restarting"
-            self._fail_all("worker_died", "the worker died while this pair waited for it")
-            while self.state == "restarting":
-                await asyncio.sleep(self._delay)
-                self._delay = min(2 * self._delay, _BACKOFF_S[1])
-                try:
-                    if self._restart:
-                        await self._restart()
-                    self.state = "ready"
-                except Exception as error:
-                    log.error("restarting failed with %s; trying again", type(error).__name__)
+        finally:
+            await end(consumers)
+        self._fail_all("worker_died", "the worker died while this pair waited for it")
+        return ", ".join("cancellation" if c.cancelled() else type(c.exception()).__name__ for c in done)
 
     def _fail_all(self, code: str, message: str) -> None:
         for entry in self._inflight.values():
+            entry.started = True
             for future in entry.waiters:
                 fail(future, ComponentError(code, message, retryable=True))
         for submission in self._ring:
@@ -307,3 +301,13 @@ def fail(future: asyncio.Future[Outcome], error: ComponentError) -> None:
     if not future.done():
         future.set_exception(ComponentError(error.code, error.message, retryable=error.retryable))
         future.exception()  # a caller that went away is no news for the log
+
+
+def characters(pairs: Sequence[Pair], limit: int) -> int:
+    """Characters of all texts; stops counting once above `limit`."""
+    total = 0
+    for pair in pairs:
+        total += sum(len(text) for text in pair if text)
+        if total > limit:
+            break
+    return total

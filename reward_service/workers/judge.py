@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from reward_service.contracts import AsyncJudge, ComponentError, Outcome, Pair, WorkFuture
 from reward_service.observability.telemetry import Observe
+from reward_service.tasks import end, finish
+from reward_service.workers.batcher import fail
+
+_CLOSE_S = 2.0
 
 
 class JudgeRunner:
@@ -27,9 +31,8 @@ class JudgeRunner:
     async def stop(self, grace_s: float) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
-        for task in self._tasks:
-            task.cancel()
-        await self._judge.aclose()
+        await end(self._tasks)
+        await finish(self._judge.aclose(), within_s=_CLOSE_S, name="closing the judge")
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
         return [self._submit_one(pair, deadline) for pair in pairs]
@@ -59,21 +62,16 @@ class JudgeRunner:
             )
             outcome = Outcome(verdict.values, verdict.notes, verdict)
         except asyncio.CancelledError:
-            _fail(future, ComponentError("shutting_down", "The service is shutting down.", retryable=True))
+            fail(future, ComponentError("shutting_down", "The service is shutting down.", retryable=True))
             raise
         except Exception as error:
-            _fail(future, _as_component_error(error))
+            fail(future, _as_component_error(error))
         else:
             if not future.done():
                 future.set_result(outcome)
         finally:
             if self._observe is not None:
                 self._observe("judge_s", time.monotonic() - began)
-
-
-def _fail(future: WorkFuture, error: ComponentError) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 def _as_component_error(error: Exception) -> ComponentError:

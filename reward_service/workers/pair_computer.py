@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from judges.base import Judgement
@@ -154,3 +154,8 @@ class PairComputer:
             self._quiet_until = time.monotonic() + _LOG_EVERY_S
             log.warning("a pair could not be scored: %s\n%s", error.message, frames)
         return [error]
+
+
+def added_up(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """The sum for each name of the first one; all have the same names."""
+    return {name: sum(c[name] for c in counts) for name in counts[0]} if counts else {}

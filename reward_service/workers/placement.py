@@ -16,14 +16,15 @@ from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles.fingerprint import digest
 from reward_service.profiles.profile import load
 from reward_service.settings import Settings
-from reward_service.workers.batcher import BatchLimits
+from reward_service.supervision import Job
+from reward_service.workers.batcher import BatchLimits, Observe
 from reward_service.workers.judge import JudgeRunner
 from reward_service.workers.pair_computer import ArtefactCache
 from reward_service.workers.process_pool import PoolRunner
 from reward_service.workers.remote_client import SocketWorker
-from reward_service.workers.remote_process import ModelProcess, WorkerConfig, component_identity
+from reward_service.workers.remote_process import WorkerConfig, component_identity, model_job
 from reward_service.workers.replicas import Replicas
-from reward_service.workers.thread import InlineRunner, ThreadWorker
+from reward_service.workers.thread import ThreadWorker
 
 
 def make_cache(settings: Settings) -> ScoreCache:
@@ -43,46 +44,52 @@ def _shared_artefacts(max_bytes: int) -> ArtefactCache:
     return ArtefactCache(max_bytes)
 
 
-def make_runner(
-    name: str,
-    component_settings: Mapping[str, object],
-    component: Any,
-    settings: Settings,
-    telemetry: Telemetry,
-    sockets: str | None = None,
-) -> Runner:
-    """The runner for a component that was just built; with `sockets`, models run in `model_processes`."""
-    observe = telemetry.observer(name)
-    if row(name).asynchronous:
-        return JudgeRunner(cast(AsyncJudge, component), observe)
-    factory = _factory(name, component_settings)
-    artefacts = _shared_artefacts(settings.artefact_bytes)
-    queue = _queue(settings)
-    match component.cost:
-        case "inline":
-            return InlineRunner(factory, artefacts, limits=BatchLimits(min(32, queue), 50_000, queue), observe=observe)
-        case "pool" if not settings.pool_workers:
-            limits = BatchLimits(min(32, queue), 50_000, queue)
-            return InlineRunner(factory, artefacts, inline_characters=6_000, limits=limits, observe=observe)
-        case "pool":
-            limits = BatchLimits(min(32, queue), 100_000, queue)
-            return PoolRunner(factory, artefacts, processes=settings.pool_workers, limits=limits, observe=observe)
-        case _:
-            workers: list[Runner] = []
-            for config in _configs(name, component_settings, settings, sockets or ""):
-                if sockets is not None:
-                    workers.append(SocketWorker(config, identity=component_identity(component), observe=observe))
-                else:
-                    cache = ArtefactCache(config.artefact_bytes)
-                    workers.append(ThreadWorker(config.factory, cache, limits=config.limits, observe=observe))
+class Placement:
+    """Gives each component of a process the runner it needs."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry, sockets: str | None = None) -> None:
+        """With `sockets`, a directory, models run in the processes of `model_jobs`, else in this process."""
+        self._settings = settings
+        self.telemetry = telemetry
+        self._sockets = sockets
+
+    def runner(self, name: str, component_settings: Mapping[str, object], component: Any) -> Runner:
+        """The runner for `component`, which was just built from these settings."""
+        observe = self.telemetry.observer(name)
+        if row(name).asynchronous:
+            return JudgeRunner(cast(AsyncJudge, component), observe)
+        if component.cost == "model":
+            workers = [
+                self._model_worker(config, component, observe)
+                for config in _configs(name, component_settings, self._settings, self._sockets or "")
+            ]
             return workers[0] if len(workers) == 1 else Replicas(workers)
+        factory = _factory(name, component_settings)
+        artefacts = _shared_artefacts(self._settings.artefact_bytes)
+        processes = self._settings.pool_workers if component.cost == "pool" else 0
+        queue = _queue(self._settings)
+        limits = BatchLimits(
+            pairs=min(32, queue),
+            characters=50_000,
+            queue=queue,
+            inline_characters=6_000 if component.cost == "pool" else 16_000,  # either takes less than 10 ms
+            hang_s=60.0 if processes else 600.0,
+        )
+        if processes:
+            return PoolRunner(factory, artefacts, processes=processes, limits=limits, observe=observe)
+        return ThreadWorker(factory, artefacts, limits=limits, observe=observe)
+
+    def _model_worker(self, config: WorkerConfig, component: Any, observe: Observe) -> Runner:
+        if self._sockets is not None:
+            return SocketWorker(config, identity=component_identity(component), observe=observe)
+        return ThreadWorker(config.factory, ArtefactCache(config.artefact_bytes), limits=config.limits, observe=observe)
 
 
-def model_processes(settings: Settings, sockets: str) -> list[ModelProcess]:
-    """The model worker processes that the enabled profiles need, not started yet.
+def model_jobs(settings: Settings, sockets: str) -> list[Job]:
+    """The model worker processes that the enabled profiles need, for a supervisor to keep.
 
-    Whoever outlives the HTTP processes starts them, so that none of those takes a worker with it when it dies.
-    Raises `ConfigurationError` for a component that cannot be built.
+    Whoever outlives the HTTP processes keeps them, so that none of those takes a worker with it when it dies.
+    Raises `ConfigurationError` for a component that cannot be built, `ComponentError` for `sockets` that won't do.
     """
     found: dict[str, WorkerConfig] = {}
     for profile in map(load, settings.profiles):
@@ -90,7 +97,7 @@ def model_processes(settings: Settings, sockets: str) -> list[ModelProcess]:
             wanted = settings.for_component(spec.component, spec.settings)
             if not row(spec.component).asynchronous and cast(PairMetric, build(spec.component, wanted)).cost == "model":
                 found |= {config.path: config for config in _configs(spec.component, wanted, settings, sockets)}
-    return [ModelProcess(config) for config in found.values()]
+    return [model_job(config) for config in found.values()]
 
 
 def _configs(

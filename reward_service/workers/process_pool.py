@@ -11,18 +11,19 @@ import logging
 import multiprocessing
 import os
 import signal
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.supervision import end_with_parent
 from reward_service.workers.batcher import BatchLimits, MicroBatcher, Observe
-from reward_service.workers.pair_computer import ArtefactCache, PairComputer, Result
-from reward_service.workers.thread import Factory, characters, load_error, settled
+from reward_service.workers.pair_computer import ArtefactCache, PairComputer, Result, added_up
+from reward_service.workers.thread import Factory, load_error
 
 log = logging.getLogger(__name__)
+
+_ARTEFACT_BYTES = 64 * 2**20  # of each process
 
 
 class PoolRunner:
@@ -38,37 +39,22 @@ class PoolRunner:
         cache: ArtefactCache,
         *,
         processes: int,
-        artefact_bytes: int = 64 * 2**20,
-        inline_characters: int = 6_000,
-        hang_s: float = 60.0,
         limits: BatchLimits | None = None,
         observe: Observe | None = None,
     ) -> None:
-        """`cache` serves the inline path, `artefact_bytes` bounds each process's own.
-
-        `inline_characters`: the most a submission may have in all and still run on the event loop; the
-        default keeps a component of 1 ms a pair under 10 ms. A chunk that takes `hang_s` has hung.
-        """
+        """`cache` serves what is answered on the event loop; each process has one of its own."""
         self._factory = factory
         self._cache = cache
         self._processes = processes
-        self._artefact_bytes = artefact_bytes
-        self._inline_characters = inline_characters
-        self._hang_s = hang_s
-        self._inline: PairComputer | None = None
+        self._limits = limits or BatchLimits(pairs=32, characters=50_000, hang_s=60.0)
         self._pool: ProcessPoolExecutor | None = None
         self._restarts = 0
         self._artefacts: dict[int, dict[str, int]] = {}
-        self._batcher = MicroBatcher(
-            self._execute,
-            limits or BatchLimits(pairs=32, characters=100_000),
-            concurrency=processes,
-            observe=observe,
-        )
+        self._batcher = MicroBatcher(self._execute, self._limits, concurrency=processes, observe=observe)
 
     async def start(self) -> None:
         try:
-            self._inline = PairComputer(await asyncio.to_thread(self._factory), self._cache)
+            self._batcher.inline = PairComputer(await asyncio.to_thread(self._factory), self._cache).run
         except Exception as error:
             raise load_error(error) from error
         self._batcher.start()
@@ -79,16 +65,11 @@ class PoolRunner:
             _kill(self._pool)
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
-        small = characters(pairs, self._inline_characters) <= self._inline_characters
-        if small and self._inline and self._batcher.state == "ready" and time.monotonic() < deadline:
-            return settled(self._inline.run(pairs))
         return self._batcher.submit(pairs, deadline)
 
     def health(self) -> Mapping[str, object]:
         """Readiness, queue, batches; `restarts` of the pool; artefact counters added up over its processes."""
-        artefacts = self._cache.stats()
-        for stats in self._artefacts.values():
-            artefacts = {key: artefacts[key] + stats[key] for key in artefacts}
+        artefacts = added_up([self._cache.stats(), *self._artefacts.values()])
         return {**self._batcher.health(), "restarts": self._restarts, "artefacts": artefacts}
 
     async def _execute(self, pairs: list[Pair]) -> list[Result]:
@@ -115,7 +96,7 @@ class PoolRunner:
         """The results, or None if the process died or hung."""
         work = asyncio.get_running_loop().run_in_executor
         try:
-            async with asyncio.timeout(self._hang_s):
+            async with asyncio.timeout(self._limits.hang_s):
                 pid, stats, results = await work(pool, _run_chunk, pairs)
         except (BrokenProcessPool, TimeoutError) as error:
             log.warning("a pool process died or hung: %s", type(error).__name__)
@@ -129,7 +110,7 @@ class PoolRunner:
             processes,
             mp_context=multiprocessing.get_context("spawn"),  # the only one that is safe beside threads
             initializer=_initialise,
-            initargs=(self._factory, self._artefact_bytes),
+            initargs=(self._factory, _ARTEFACT_BYTES),
         )
 
 
@@ -147,15 +128,8 @@ _computer: PairComputer | None = None
 def _initialise(factory: Factory, artefact_bytes: int) -> None:
     global _computer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    end_with_parent(signal.SIGKILL)
     _computer = PairComputer(factory(), ArtefactCache(artefact_bytes))
-
-
-def _exit_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _run_chunk(pairs: list[Pair]) -> tuple[int, dict[str, int], list[Result]]:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reward_service.contracts import ComponentError, Outcome, Pair, WorkFuture
-from reward_service.workers.batcher import Observe, fail, settle
-from reward_service.workers.remote_process import WorkerConfig, frame, read_frame
+import orjson
 
-log = logging.getLogger(__name__)
+from reward_service.contracts import ComponentError, Outcome, Pair, WorkFuture
+from reward_service.supervision import Backoff, KeptTask
+from reward_service.workers.batcher import Observe, fail, settle
+from reward_service.workers.remote_process import LINE_LIMIT, WorkerConfig, line
 
 _BACKOFF_S = (0.05, 1.0)
 _SECOND_LOOK_S = 0.5
+_START_S = 600.0
 
 
 class _RemoteFuture(WorkFuture):
@@ -45,10 +46,9 @@ class SocketWorker:
         *,
         identity: str | None = None,
         hang_s: float = 5.0,
-        start_timeout_s: float = 600.0,
         observe: Observe | None = None,
     ) -> None:
-        """`config` is that of the `ModelProcess` which keeps the worker running.
+        """`config` is that of the worker's `model_job`. A worker that says nothing for `hang_s` is given up.
 
         `identity` is the component the worker must have (`component_identity`); by default the first one
         it shows, so that the component cannot change while this process lives.
@@ -57,34 +57,28 @@ class SocketWorker:
         self._limit = config.limits.queue
         self._identity = identity
         self._hang_s = hang_s
-        self._start_timeout_s = start_timeout_s
         self._observe = observe or (lambda name, value: None)
-        self._task: asyncio.Task[None] | None = None
+        self._backoff = Backoff(*_BACKOFF_S)
+        self._connection: KeptTask | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[int, _RemoteFuture] = {}
         self._to_cancel: list[int] = []
         self._next = 0
-        self._losses = 0
         self._health: dict[str, object] = {"ready": False, "detail": "not started"}
-        self._failure: ComponentError | None = None
-        self._changed = asyncio.Event()
+        self._loaded: asyncio.Future[None] | None = None
         self._stopping = False
 
     async def start(self) -> None:
         """Wait until a worker is ready. Raises `ComponentError` if it cannot load its component."""
+        self._loaded = asyncio.get_running_loop().create_future()
+        self._connection = KeptTask("connection to the model worker", self._connect, self._backoff)
         try:
-            self._task = asyncio.create_task(self._stay_connected(), name="model-worker-client")
-            async with asyncio.timeout(self._start_timeout_s):
-                while not self._health["ready"]:
-                    if self._failure:
-                        raise self._failure
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
+            async with asyncio.timeout(_START_S):
+                await self._loaded
+        except BaseException as error:
             await self.stop(0)
-            raise ComponentError("load_failed", f"no model worker after {self._start_timeout_s:g} s") from None
-        except BaseException:
-            await self.stop(0)
+            if isinstance(error, TimeoutError):
+                raise ComponentError("load_failed", f"no model worker after {_START_S:g} s") from None
             raise
 
     async def stop(self, grace_s: float) -> None:
@@ -92,9 +86,8 @@ class SocketWorker:
         if self._waiting:
             await asyncio.wait(list(self._waiting.values()), timeout=grace_s)
         self._fail_all("shutting_down", "the service is shutting down")
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        if self._connection:
+            await self._connection.stop()
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
         """As `Runner.submit`, except that a cancelled future is done when the worker has answered."""
@@ -114,7 +107,7 @@ class SocketWorker:
             timeout_s = None if deadline == math.inf else deadline - time.monotonic()
             message = {"first": first, "pairs": rows, "texts": list(texts), "timeout_s": timeout_s}
             try:
-                self._writer.write(frame(message))
+                self._writer.write(line(message))
                 self._waiting.update(zip(range(first, self._next), futures, strict=True))
             except TypeError:  # JSON has no lone surrogates
                 refusal = ComponentError("component_error", "a text of this submission is not valid Unicode")
@@ -125,7 +118,8 @@ class SocketWorker:
 
     def health(self) -> Mapping[str, object]:
         """What the worker last said of itself; `waiting` and `losses` (of the connection) are this process's."""
-        return {**self._health, "waiting": len(self._waiting), "losses": self._losses}
+        losses = self._connection.restarts if self._connection else 0
+        return {**self._health, "waiting": len(self._waiting), "losses": losses}
 
     def ask_to_cancel(self, number: int) -> None:
         if not self._to_cancel:
@@ -135,7 +129,7 @@ class SocketWorker:
     def _send_cancellations(self) -> None:
         numbers, self._to_cancel = self._to_cancel, []
         if self._writer is not None:
-            self._writer.write(frame({"cancel": numbers}))
+            self._writer.write(line({"cancel": numbers}))
 
     def _refusal(self, count: int) -> ComponentError | None:
         if self._stopping:
@@ -146,35 +140,33 @@ class SocketWorker:
             return ComponentError("queue_full", "too many pairs are waiting; retry", retryable=True)
         return None
 
-    async def _stay_connected(self) -> None:
-        delay = _BACKOFF_S[0]
-        while True:
-            try:
-                reader, self._writer = await asyncio.open_unix_connection(self._path)
-            except OSError:
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, _BACKOFF_S[1])
-                continue
-            delay = _BACKOFF_S[0]
-            reason = "its connection ended"
-            try:
-                while True:
-                    self._handle(await self._message(reader))
-            except TimeoutError:
-                reason = "it shows no sign of life"
-            except (asyncio.IncompleteReadError, OSError):
-                pass
-            finally:
-                with contextlib.suppress(OSError):
-                    self._writer.close()
-                self._writer = None
-                self._losses += 1
-                self._health = {"ready": False, "detail": f"the model worker is gone: {reason}"}
-                self._fail_all("worker_died", "the model worker died while this pair waited for it")
+    async def _connect(self) -> str | None:
+        """One connection, from its beginning to its loss; why it was lost, or None if there was none."""
+        try:
+            async with asyncio.timeout(self._hang_s):
+                reader, self._writer = await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
+        except OSError:
+            return None
+        self._backoff.reset()
+        reason = "its connection ended"
+        try:
+            while (received := await self._line(reader)).endswith(b"\n"):
+                self._handle(orjson.loads(received))
+        except TimeoutError:
+            reason = "it shows no sign of life"
+        except OSError:
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                self._writer.close()
+            self._writer = None
+            self._health = {"ready": False, "detail": f"the model worker is gone: {reason}"}
+            self._fail_all("worker_died", "the model worker died while this pair waited for it")
+        return reason
 
-    async def _message(self, reader: asyncio.StreamReader) -> dict[str, Any]:
-        """The next message. Raises `TimeoutError` when none comes."""
-        reading = asyncio.ensure_future(read_frame(reader))
+    async def _line(self, reader: asyncio.StreamReader) -> bytes:
+        """The next message, unfinished at the end of the connection. Raises `TimeoutError` when none comes."""
+        reading = asyncio.ensure_future(reader.readline())
         try:
             # The second look is for an event loop that was late itself: what the worker sent is waiting to be read.
             for patience_s in (self._hang_s, _SECOND_LOOK_S):
@@ -197,22 +189,23 @@ class SocketWorker:
         for name, value in message.get("observed", ()):
             self._observe(name, value)
         if "health" in message:
-            self._health = message["health"]
-            self._failure = ComponentError(*message["failure"]) if message["failure"] else None
-            if self._failure:
-                self._health["detail"] = self._failure.message
-            self._check(message["identity"])
-            self._changed.set()
+            self._judge(message["health"], message["identity"], message["failure"])
 
-    def _check(self, identity: str | None) -> None:
-        if identity is None:
-            self._health["ready"] = False
-        elif self._identity is None:
-            self._identity = identity
-        elif identity != self._identity:
+    def _judge(self, health: dict[str, object], identity: str | None, reason: tuple[str, str] | None) -> None:
+        """Whether the worker that is there is ready, and the one that this process wants."""
+        failure = ComponentError(*reason) if reason else None
+        self._identity = self._identity or identity
+        if identity is not None and identity != self._identity:
             other = "the model worker has another component than this process: restart the service as a whole"
-            self._failure = ComponentError("wrong_component", other)
-            self._health |= {"ready": False, "detail": other}
+            failure = ComponentError("wrong_component", other)
+        ready = bool(health["ready"]) and identity is not None and failure is None
+        self._health = {**health, "ready": ready, "detail": failure.message if failure else health["detail"]}
+        assert self._loaded is not None
+        if not self._loaded.done() and (ready or failure):
+            if failure:
+                self._loaded.set_exception(failure)
+            else:
+                self._loaded.set_result(None)
 
     def _fail_all(self, code: str, message: str) -> None:
         waiting, self._waiting = self._waiting, {}

@@ -1,24 +1,25 @@
-"""The model worker process: one component, its artefacts and its batches, shared by all HTTP processes of a machine.
+"""The body of a model worker process: one component with its artefacts and batches, for all HTTP processes.
 
-It listens on a unix socket and answers pairs in the order in which batches finish. Its supervisor starts
-it, notices when it dies or hangs, and starts another; it exits by itself when its supervisor is gone.
+It listens on a unix socket. Each message is one line of JSON, in which a float survives exactly:
+
+- from a client, pairs as positions in `texts` (-1: no prior), numbered from `first`, and pairs that it gives up:
+  ``{"first": 7, "pairs": [[0, 1, -1]], "texts": ["...", "..."], "timeout_s": 5.0}``, ``{"cancel": [7]}``;
+- from the worker, answers as batches finish, and four times a second what it is and how it is:
+  ``{"results": [[7, {"f1": 0.8}, []], [8, "code", "message", true]]}``,
+  ``{"health": {...}, "identity": "...", "failure": ["code", "message"], "observed": [["compute_s", 0.1]]}``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import os
 import pickle
-import select
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,19 +27,22 @@ from typing import Any, NamedTuple
 import orjson
 
 from reward_service.contracts import ComponentError, Outcome, Pair, PairMetric
+from reward_service.observability import logs
 from reward_service.profiles import fingerprint
+from reward_service.supervision import ALIVE, Job
+from reward_service.tasks import end
 from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.pair_computer import ArtefactCache
-from reward_service.workers.thread import HANG_S, Factory, ThreadWorker
+from reward_service.workers.thread import Factory, ThreadWorker, load_error
 
-log = logging.getLogger(__name__)
+LINE_LIMIT = 2**31
+"""Bytes of one message: more than a submission can have."""
 
 _TICK_S = 0.25
-_LOAD_S = 600.0
 _DRAIN_S = 60.0
-_HEARD_S, _UNHEARD_S = 2.0, 30.0  # how long a worker that cannot load says so, from when somebody listens; at most
-_BACKOFF_S = (0.2, 10.0)
+_HEARD_S, _UNHEARD_S = 2.0, 30.0  # how long a worker that cannot load says so: to somebody who listens, to nobody
 _MAX_PATH = 107  # bytes of a unix socket's path
+_STOP = signal.SIGUSR1
 
 
 class WorkerConfig(NamedTuple):
@@ -46,11 +50,25 @@ class WorkerConfig(NamedTuple):
 
     factory: Factory
     path: str
-    """Of the unix socket. Its directory is made private; whoever can open it can have texts scored."""
+    """Of the unix socket; whoever can open it can have texts scored."""
     artefact_bytes: int = 2**30
     limits: BatchLimits = BatchLimits()
-    hang_s: float = HANG_S
-    """A batch that takes longer has hung, and the process with it: only its end gives the device free."""
+
+
+def model_job(config: WorkerConfig, *, hang_s: float = 10.0) -> Job:
+    """The process for a supervisor to keep; one that shows no sign of life for `hang_s` is killed.
+
+    Signals meant for the service as a whole do not end it, because HTTP processes still need it while they drain.
+    Raises `ComponentError` for a path that is too long or in a folder that others may enter.
+    """
+    if len(os.fsencode(config.path)) > _MAX_PATH:
+        raise ComponentError("load_failed", f"the model worker's socket path is too long: {config.path}")
+    directory = Path(config.path).parent
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_uid != os.getuid() or directory.stat().st_mode & 0o077:
+        raise ComponentError("load_failed", f"{directory} must belong to this user and be closed to others (0700)")
+    config = config._replace(factory=partial(_unpickle, pickle.dumps(config.factory)))
+    return Job("reward-model", _main, (config,), _STOP, hang_s)
 
 
 def component_identity(metric: PairMetric) -> str:
@@ -58,25 +76,37 @@ def component_identity(metric: PairMetric) -> str:
     return fingerprint.digest(fingerprint.component_document("", metric, {}))
 
 
+def line(message: object) -> bytes:
+    """A message as it crosses the socket."""
+    return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
+
+
 def _unpickle(factory: bytes) -> PairMetric:
     """Where the component is loaded, so that a module which cannot be imported is reported like missing weights."""
     return pickle.loads(factory)()  # type: ignore[no-any-return]
 
 
-def frame(message: object) -> bytes:
-    """A message as it crosses the socket: four bytes of length, then JSON, in which a float survives exactly."""
-    body = orjson.dumps(message)
-    return len(body).to_bytes(4, "big") + body
+def _main(config: WorkerConfig, report: Callable[[str], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    asyncio.run(_Server(config, report).run())
+    _exit(0)  # a component that hangs in its thread must not keep the process
 
 
-async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any]:
-    """The next message. Raises `asyncio.IncompleteReadError` at the end of the connection."""
-    size = int.from_bytes(await reader.readexactly(4), "big")
-    return orjson.loads(await reader.readexactly(size))  # type: ignore[no-any-return]
+def _exit(status: int) -> None:
+    logs.flush()
+    os._exit(status)
+
+
+class _Worker(ThreadWorker):
+    """Its hung thread would keep the device: only the end of the process gives that free."""
+
+    def abandon_thread(self) -> None:
+        _exit(1)
 
 
 class _Connection:
-    """One HTTP process: what it waits for, and results that leave in one frame per turn of the event loop."""
+    """One HTTP process: what it waits for, and results that leave in one line per turn of the event loop."""
 
     def __init__(self, worker: ThreadWorker, writer: asyncio.StreamWriter) -> None:
         self._worker = worker
@@ -98,7 +128,7 @@ class _Connection:
                 future.add_done_callback(partial(self._answer, number))
 
     def send(self, message: object) -> None:
-        self._writer.write(frame(message))
+        self._writer.write(line(message))
 
     def close(self) -> None:
         """Nobody listens any more: drop what has not started."""
@@ -125,28 +155,41 @@ class _Connection:
 
 
 class _Server:
-    """Serves one `ThreadWorker` on the socket and tells every client, and the supervisor, how it is."""
+    """Serves one component on the socket and tells every client, and the supervisor, how it is."""
 
-    def __init__(self, config: WorkerConfig, heartbeat: int) -> None:
+    def __init__(self, config: WorkerConfig, report: Callable[[str], None]) -> None:
         self._observed: list[tuple[str, float]] = []
-        self._worker = ThreadWorker(
+        self._worker = _Worker(
             config.factory,
             ArtefactCache(config.artefact_bytes),
             limits=config.limits,
             observe=lambda name, value: self._observed.append((name, value)),
-            hang_s=config.hang_s,
-            on_hang=lambda: os._exit(1),
         )
         self._path = config.path
-        self._heartbeat = heartbeat
+        self._report = report
         self._connections: list[_Connection] = []
         self._identity: str | None = None
         self._failure: ComponentError | None = None
-        self._heard = False
-        """Whether somebody has been told of the failure."""
+        self._failure_heard = asyncio.Event()
 
-    async def run(self, stopped: asyncio.Event) -> None:
-        """Serve until `stopped`, then finish what has been accepted."""
+    async def run(self) -> None:
+        """Serve until the stop signal, then finish what has been accepted; or until a failure to load is known."""
+        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+        loop.set_exception_handler(logs.on_loop_error)
+        loop.add_signal_handler(_STOP, stopped.set)
+        server = await asyncio.start_unix_server(self._serve, sock=self._listen(), limit=LINE_LIMIT)
+        tasks = [asyncio.create_task(job) for job in (stopped.wait(), self._load(), self._tick())]
+        waiting, loading, _ = tasks
+        await asyncio.wait([waiting, loading], return_when=asyncio.FIRST_COMPLETED)
+        if not self._failure:
+            await waiting
+        server.close()
+        loading.cancel()
+        await self._worker.stop(_DRAIN_S)
+        await asyncio.sleep(_TICK_S)  # the last results leave
+        await end(tasks)
+
+    def _listen(self) -> socket.socket:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)  # left by a killed predecessor
         listening = socket.socket(socket.AF_UNIX)
@@ -156,180 +199,55 @@ class _Server:
         finally:
             os.umask(before)
         listening.listen(1024)
-        server = await asyncio.start_unix_server(self._serve, sock=listening)
-        ticking = asyncio.create_task(self._tick())
-        loading = asyncio.create_task(self._load())
-        await asyncio.wait([asyncio.ensure_future(stopped.wait()), ticking], return_when=asyncio.FIRST_COMPLETED)
-        server.close()
-        loading.cancel()
-        await self._worker.stop(_DRAIN_S)
-        await asyncio.sleep(_TICK_S)  # the last results leave
+        return listening
 
     async def _load(self) -> None:
+        """Returns when the component is there, or when it has been told long enough why it is not."""
         try:
             await self._worker.start()
             assert self._worker.metric is not None
             self._identity = component_identity(self._worker.metric)
-            self._beat()  # before any client can see it ready: from here on, silence means it hangs
+            self._report(ALIVE)  # before any client can see it ready: from here on, silence means it hangs
         except Exception as error:
-            known = error if isinstance(error, ComponentError) else None
-            self._failure = known or ComponentError("load_failed", f"{type(error).__name__}: {error}")
+            self._failure = load_error(error)
+            # The HTTP processes may still be starting, and end the service when they hear why this one cannot.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._failure_heard.wait(), _UNHEARD_S)
+            await asyncio.sleep(_HEARD_S)  # then the supervisor tries again
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self._worker, writer)
         self._connections.append(connection)
         try:
-            connection.send(self._state())
-            self._heard |= self._failure is not None
-            while True:
-                connection.handle(await read_frame(reader))
-        except (asyncio.IncompleteReadError, OSError):
+            self._tell(connection)
+            while (received := await reader.readline()).endswith(b"\n"):
+                connection.handle(orjson.loads(received))
+        except OSError:
             pass
         finally:
             self._connections.remove(connection)
             connection.close()
 
-    def _state(self) -> dict[str, object]:
+    def _tell(self, connection: _Connection) -> None:
+        """How the worker is, what it has, and what has been observed since anybody was told."""
         failure = self._failure
-        return {
-            "health": {**self._worker.health(), "pid": os.getpid()},
-            "identity": self._identity,
-            "failure": failure and (failure.code, failure.message),
-        }
+        # A histogram is added up over the HTTP processes, so an observation goes to one of them.
+        observed, self._observed[:] = self._observed[:], []
+        connection.send(
+            {
+                "health": {**self._worker.health(), "pid": os.getpid()},
+                "identity": self._identity,
+                "failure": failure and (failure.code, failure.message),
+                "observed": observed,
+            }
+        )
+        if failure:
+            self._failure_heard.set()
 
     async def _tick(self) -> None:
-        patience = _UNHEARD_S
         while True:
             await asyncio.sleep(_TICK_S)
-            state = self._state()
-            # A histogram is added up over the HTTP processes, so an observation goes to one of them.
-            observed = self._observed[:]
-            self._observed.clear()
-            for i, connection in enumerate(self._connections):
-                connection.send({**state, "observed": [] if i else observed})
-                self._heard |= self._failure is not None
-            self._beat()
-            if self._failure:
-                # The HTTP processes may still be starting, and end the service when they hear why this one cannot.
-                patience = min(patience, _HEARD_S) if self._heard else patience
-                patience -= _TICK_S
-                if patience <= 0:
-                    return  # the supervisor tries again
-
-    def _beat(self) -> None:
-        with contextlib.suppress(OSError):
-            os.write(self._heartbeat, b"r" if self._identity else b"l")
-
-
-def main() -> None:
-    """Entry point of the process: the pickled `WorkerConfig` on standard input, heartbeats on standard output.
-
-    Signals meant for the service as a whole are ignored, because HTTP processes still need the worker
-    while they drain; the end of standard input is what ends it.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    heartbeat = os.dup(1)
-    os.set_blocking(heartbeat, False)
-    os.dup2(2, 1)  # what libraries print must not look like a heartbeat
-    config: WorkerConfig = pickle.load(sys.stdin.buffer)
-
-    async def serve() -> None:
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def wait_for_the_end() -> None:
-            while os.read(0, 1024):
-                pass
-            loop.call_soon_threadsafe(stopped.set)
-
-        threading.Thread(target=wait_for_the_end, daemon=True).start()
-        await _Server(config, heartbeat).run(stopped)
-        logging.shutdown()
-        os._exit(0)  # a component that hangs in its thread must not keep the process
-
-    asyncio.run(serve())
-
-
-class ModelProcess:
-    """Keeps one model worker process running, from a thread of its own."""
-
-    def __init__(self, config: WorkerConfig, *, hang_s: float = 10.0) -> None:
-        """A worker that shows no sign of life for `hang_s` is killed. Raises `ComponentError` for a bad path."""
-        if len(os.fsencode(config.path)) > _MAX_PATH:
-            raise ComponentError("load_failed", f"the model worker's socket path is too long: {config.path}")
-        self._config = config
-        self._hang_s = hang_s
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._main, name="model-process", daemon=True)
-        self._grace_s = 0.0
-        self.restarts = 0
-        """How often the worker has been replaced by this object."""
-
-    def start(self) -> None:
-        directory = Path(self._config.path).parent
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if directory.stat().st_uid != os.getuid() or directory.stat().st_mode & 0o077:
-            raise ComponentError("load_failed", f"{directory} must belong to this user and be closed to others (0700)")
-        self._thread.start()
-
-    def stop(self, grace_s: float) -> None:
-        """End the worker, after what it has accepted or after `grace_s`. Blocks until it is gone."""
-        self._grace_s = grace_s
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _main(self) -> None:
-        delay = _BACKOFF_S[0]
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            self._run()
-            if self._stopping.is_set():
-                return
-            self.restarts += 1
-            delay = _BACKOFF_S[0] if time.monotonic() - began > 30.0 else min(2 * delay, _BACKOFF_S[1])
-            log.error("the model worker is gone; starting another in %.1f s", delay)
-            self._stopping.wait(delay)
-
-    def _run(self) -> None:
-        """One life of the worker."""
-        program = (
-            f"import sys; sys.path[:] = {sys.path!r}; from reward_service.workers.remote_process import main; main()"
-        )
-        with subprocess.Popen(
-            [sys.executable, "-P", "-c", program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in a terminal is not for it
-        ) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            try:
-                with contextlib.suppress(BrokenPipeError):
-                    config = self._config._replace(factory=partial(_unpickle, pickle.dumps(self._config.factory)))
-                    process.stdin.write(pickle.dumps(config))
-                    process.stdin.flush()
-                self._watch(process.stdout.fileno())
-                with contextlib.suppress(BrokenPipeError):
-                    process.stdin.close()
-                if self._stopping.is_set():
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(self._grace_s)
-            finally:
-                process.kill()
-
-    def _watch(self, heartbeats: int) -> None:
-        """Return when the worker has died or hung, or is to stop."""
-        poll = select.poll()
-        poll.register(heartbeats, select.POLLIN)
-        seen, patience = time.monotonic(), _LOAD_S
-        while not self._stopping.is_set() and time.monotonic() - seen < patience:
-            if poll.poll(1000 * _TICK_S):
-                beats = os.read(heartbeats, 4096)
-                if not beats:
-                    return
-                seen = time.monotonic()
-                patience = self._hang_s if beats.endswith(b"r") else _LOAD_S
-        if not self._stopping.is_set():
-            log.error("the model worker shows no sign of life; killing it")
+            for connection in self._connections:
+                self._tell(connection)
+            if self._identity:
+                self._report(ALIVE)

@@ -8,6 +8,9 @@ from hashlib import blake2b
 from typing import Any
 
 from reward_service.contracts import Outcome, Pair, Runner
+from reward_service.workers.pair_computer import added_up
+
+_COUNTS = ("queue", "batches", "restarts", "waiting", "losses")
 
 
 class Replicas:
@@ -40,14 +43,11 @@ class Replicas:
 
     def health(self) -> Mapping[str, object]:
         """Ready while one replica is; the others are named in `detail`. Counts are added up."""
-        health = [dict(runner.health()) for runner in self._runners]
+        health: list[Mapping[str, Any]] = [runner.health() for runner in self._runners]
         down = [f"replica {i}: {h['detail']}" for i, h in enumerate(health) if not h["ready"]]
-        total: Any = health[0]
-        for other in health[1:]:
-            total = _added(total, other)
-        summed = {key: value for key, value in total.items() if key not in ("mean_batch", "pid")}
         return {
-            **summed,
+            **added_up([{name: h.get(name, 0) for name in _COUNTS} for h in health]),
+            "artefacts": added_up([h["artefacts"] for h in health if "artefacts" in h]),
             "ready": len(down) < len(health),
             "detail": "; ".join(down) or "ready",
             "replicas": len(health),
@@ -56,9 +56,3 @@ class Replicas:
 
 def _affinity(reference: str, replica: int) -> bytes:
     return blake2b(reference.encode("utf-8", "surrogatepass"), digest_size=8, salt=b"%d" % replica).digest()
-
-
-def _added(one: Any, other: Any) -> Any:
-    if isinstance(one, Mapping):
-        return {key: _added(value, other[key]) for key, value in one.items() if key in other}
-    return one if isinstance(one, str | bool) else one + other

@@ -46,6 +46,9 @@ class Scripted:
         self.authorization: list[str | None] = []
         self.in_flight = self.most_in_flight = 0
         self.delay_s = 0.0
+        self.together = 1
+        """Nobody is answered before so many requests have been there at once."""
+        self._all_there = asyncio.Event()
 
     def result(self, id: str, candidate: str, reference: str) -> dict[str, Any]:
         reward = reward_of(candidate, reference)
@@ -84,6 +87,9 @@ class Scripted:
         self.authorization.append(request.headers.get("authorization"))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        if self.in_flight >= self.together:
+            self._all_there.set()
+        await self._all_there.wait()
         await asyncio.sleep(self.delay_s)
         self.in_flight -= 1
         honest = self.answer(body)

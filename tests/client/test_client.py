@@ -12,6 +12,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -37,6 +38,7 @@ from reward_client import (
 )
 from tests.client.scripted import COMPONENTS, Scripted, app_of, refuse, reward_of, serving
 
+SOON = 60.0  # seconds: a limit for what is waited for, not a measure
 PAIRS = [Item(candidate="x" * n, reference="reference") for n in range(10)]
 
 
@@ -103,12 +105,12 @@ def test_empty_in_empty_out_without_a_request(make: Make) -> None:
 
 
 def test_long_lists_are_split_with_bounded_concurrency(service: Scripted, make: Make) -> None:
-    service.delay_s = 0.02
+    service.together = 3
     items = [Item("y" * n, "reference") for n in range(95)]
     scores = make(service.url, request_items=10, concurrency=3).score(items)
     assert [score.reward for score in scores] == [reward_of(one.candidate, one.reference) for one in items]
     assert sorted(len(body["items"]) for body in service.requests) == [5] + [10] * 9
-    assert 2 <= service.most_in_flight <= 3
+    assert service.most_in_flight == 3
 
 
 def test_groups_are_never_divided(service: Scripted, make: Make) -> None:
@@ -236,11 +238,9 @@ def test_a_dropped_connection_is_retried(service: Scripted, make: Make) -> None:
 
 
 def test_a_hang_ends_with_the_budget(service: Scripted, make: Make) -> None:
-    service.delay_s = 30.0
-    began = time.monotonic()
+    service.delay_s = 3600.0
     with pytest.raises(BudgetSpent, match="scoring 10 items"):
         make(service.url, budget_s=0.6, timeout_s=0.2).score(PAIRS)
-    assert time.monotonic() - began < 3.0
 
 
 def test_nobody_there_ends_with_the_budget_and_says_so(make: Make) -> None:
@@ -290,30 +290,19 @@ def test_a_refusal_stops_the_retries_of_the_others(service: Scripted) -> None:
         return refuse(422, "bad") if body["items"][0]["id"].startswith("0#") else refuse(503)
 
     service.faults = [fault] * 1000
-    began = time.monotonic()
-    with pytest.raises(ApiError, match="bad"):
-        RewardClient(service.url, request_items=5, concurrency=2, budget_s=30).score(PAIRS)
-    assert time.monotonic() - began < 5
+    with pytest.raises(ApiError, match="bad"):  # at all: what is retried would be retried for an hour
+        RewardClient(service.url, request_items=5, concurrency=2, budget_s=3600).score(PAIRS)
 
 
 def test_threads_that_share_a_client_keep_to_their_budgets(service: Scripted) -> None:
     """A thread that waits for a free connection spends its time like any other."""
-    service.delay_s = 1.0
-    client = RewardClient(service.url, concurrency=1, budget_s=1.5)
-    spent: list[float] = []
-
-    def score() -> None:
-        began = time.monotonic()
-        with contextlib.suppress(BudgetSpent):
-            client.score(PAIRS[:1])
-        spent.append(time.monotonic() - began)
-
-    threads = [threading.Thread(target=score) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert max(spent) < 3.0
+    client = RewardClient(service.url, concurrency=1, budget_s=0.3)
+    client.start()
+    with client._slots, ThreadPoolExecutor(5) as pool:  # the only connection is taken
+        errors = [call.exception() for call in [pool.submit(client.score, PAIRS[:1]) for _ in range(5)]]
+    assert [type(error) for error in errors] == [BudgetSpent] * 5
+    assert all("no connection was free in time" in str(error) for error in errors)
+    assert service.requests == []
 
 
 def test_a_refused_pin_is_a_changed_fingerprint(service: Scripted, make: Make) -> None:
@@ -336,26 +325,27 @@ def test_a_restart_between_calls_goes_unnoticed(make: Make) -> None:
     port = int(url.rsplit(":", 1)[1])
     again = Scripted()
 
+    answered = threading.Event()
+
     def come_back() -> None:
-        time.sleep(0.5)
         with serving(app_of(again), port):
-            while not again.requests:
-                time.sleep(0.02)
-            time.sleep(0.3)
+            answered.wait(SOON)
 
     thread = threading.Thread(target=come_back)
     thread.start()
     assert user.score(PAIRS) == first
+    answered.set()
     thread.join()
+    assert len(again.requests) == 1
 
 
 async def test_many_one_item_calls_at_once_keep_to_the_connections(service: Scripted) -> None:
-    service.delay_s = 0.01
+    service.together = 5
     client = AsyncRewardClient(service.url, concurrency=5)
     items = [Item("w" * n, "reference") for n in range(60)]
     answers = await asyncio.gather(*(client.score([one]) for one in items))
     assert [answer[0].reward for answer in answers] == [reward_of(one.candidate, "reference") for one in items]
-    assert service.most_in_flight <= 5
+    assert service.most_in_flight == 5
     await client.aclose()
 
 
@@ -368,11 +358,16 @@ def test_an_abandoned_event_loop_leaves_nothing_behind(service: Scripted) -> Non
 
 
 async def test_cancelling_a_call_cancels_its_requests(service: Scripted) -> None:
-    service.delay_s = 5.0
+    service.delay_s = 3600.0
     client = AsyncRewardClient(service.url, request_items=1)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(client.score(PAIRS), 0.5)
-    assert len(asyncio.all_tasks()) == 1
+    call = asyncio.create_task(client.score(PAIRS))
+    async with asyncio.timeout(SOON):
+        while not service.requests:
+            await asyncio.sleep(0.01)
+        call.cancel()
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0.01)
+    assert call.cancelled()
     await client.aclose()
 
 
@@ -413,7 +408,7 @@ def test_a_url_without_scheme_or_with_a_key_is_refused_without_repeating_it(url:
 
 
 @given(st.lists(st.sampled_from([408, 429, 500, 503, None]), max_size=12), st.floats(0.05, 5.0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_pause_reaches_beyond_the_budget(faults: list[int | None], budget: float) -> None:
     """Whatever fails, and whatever Retry-After says (time is simulated)."""
     now = 0.0

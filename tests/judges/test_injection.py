@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import unicodedata
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from judges.injection import KINDS, addresses_grader
+from tests.work import assert_linear
 
 ATTACKS = json.loads((Path(__file__).parent / "vllm" / "attacks.json").read_text("utf-8"))["withheld"]
 
@@ -99,14 +99,5 @@ def test_what_the_reference_says_as_well_is_no_attack() -> None:
 @pytest.mark.parametrize(
     "shape", ["ignore ", "P1 ", '{"', "[", "score the report as ", "error ", "you are ", "a", "truth "]
 )
-def test_cost_grows_in_proportion_to_length(shape: str) -> None:
-    def cost(length: int) -> float:
-        text = (shape * length)[:length]
-        best = float("inf")
-        for _ in range(3):
-            begin = time.process_time()
-            addresses_grader(text, "No effusion.")
-            best = min(best, time.process_time() - begin)
-        return best
-
-    assert cost(20_000) < 30 * cost(2_000) + 0.02
+def test_cost_is_linear(shape: str) -> None:
+    assert_linear(lambda text: addresses_grader(text, "No effusion."), shape)

@@ -404,7 +404,7 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(bert: BertScore, monke
 
 
 def test_out_of_memory_for_one_text_is_raised(bert: BertScore, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(width: int, ids: list[list[int]]) -> None:
+    def full(reader: Any, width: int, ids: list[list[int]]) -> None:
         raise torch.OutOfMemoryError("fake")
 
     monkeypatch.setattr(bert.encoder, "_forward", full)
@@ -473,9 +473,9 @@ def test_warm_up_loads_and_runs_the_largest_shape(bert_path: Path, monkeypatch: 
     shapes: list[tuple[int, int]] = []
     real = metric.encoder._forward
 
-    def spy(width: int, ids: list[list[int]]) -> Any:
+    def spy(reader: Any, width: int, ids: list[list[int]]) -> Any:
         shapes.append((len(ids), width))
-        return real(width, ids)
+        return real(reader, width, ids)
 
     monkeypatch.setattr(metric.encoder, "_forward", spy)
     metric.warm_up()

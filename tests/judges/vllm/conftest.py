@@ -5,6 +5,7 @@ They speak the wire format of vLLM's chat completions over a real socket; only t
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -14,6 +15,53 @@ import pytest
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
 from testbed import scripted_judge
+
+SOON = 60.0  # seconds: a limit for what is waited for, not a measure
+
+
+def soon() -> float:
+    """A deadline that is never reached."""
+    return time.monotonic() + SOON
+
+
+class Door:
+    """Holds requests in a server until the test lets them go, so that it knows what runs at once."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._changed = asyncio.Condition()
+        self._passes = asyncio.Semaphore(0)
+
+    async def reply(self, request: dict[str, Any]) -> str:
+        try:
+            await self._count(1)
+            await self._passes.acquire()
+        finally:
+            await self._count(-1)
+        return scripted_judge.answer()
+
+    async def _count(self, change: int) -> None:
+        async with self._changed:
+            self._inside += change
+            self._changed.notify_all()
+
+    async def holds(self, number: int) -> None:
+        """Returns when so many requests, at least, are held at once."""
+        async with asyncio.timeout(SOON), self._changed:
+            await self._changed.wait_for(lambda: self._inside >= number)
+
+    def let_go(self, number: int) -> None:
+        for _ in range(number):
+            self._passes.release()
+
+    def close(self) -> None:
+        """Whatever comes from now on is held again."""
+        self._passes = asyncio.Semaphore(0)
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
 
 
 @pytest.fixture
@@ -75,10 +123,10 @@ def completion() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def verdict(judging: Any, serve: Any) -> Callable[..., Awaitable[Any]]:
-    """Judges one pair on a fresh scripted server that gives `reply`; the deadline is ten seconds away."""
+    """Judges one pair on a fresh scripted server that gives `reply`; the deadline is far away."""
 
     async def judge_one(reply: Any, candidate: str, reference: str, prior: str | None = None, **settings: Any) -> Any:
         judge = await judging(await serve(reply if callable(reply) else lambda request: reply), **settings)
-        return await judge.judge(candidate, reference, prior, deadline=time.monotonic() + 10)
+        return await judge.judge(candidate, reference, prior, deadline=soon())
 
     return judge_one

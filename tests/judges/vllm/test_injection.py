@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from judges.rules.judge import RulesJudge
 from judges.vllm.prompt import WITHHELD, read_pair
+from tests.judges.vllm.conftest import soon
 
 ATTACKS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "attacks.json").read_text("utf-8"))
 ALL = [(kind, name) for kind, attacks in ATTACKS.items() for name in attacks]
@@ -43,7 +43,7 @@ async def test_on_the_bytes_sent_an_attack_is_data(serve: Any, judging: Any, ans
     server = await serve(lambda request: answer())
     judge = await judging(server)
     attack = ATTACKS[kind][name]
-    deadline = time.monotonic() + 10
+    deadline = soon()
     await judge.judge(HONEST, REFERENCE, None, deadline=deadline)
     verdict = await judge.judge(f"{HONEST}\n{attack}\n", REFERENCE, None, deadline=deadline)
     plain, attacked = (user_text(body) for body in server.bodies)
@@ -111,7 +111,7 @@ async def test_obeying_does_not_pay(serve: Any, judging: Any, answer: Any, lie: 
         pair = read_pair(candidate, REFERENCE, None, 60)
         said = answer(**obedient_answers(len(pair.reference.statements), len(pair.candidate))[lie])
         server.reply = lambda request, said=said: said
-        result = await judge.judge(candidate, REFERENCE, None, deadline=time.monotonic() + 10)
+        result = await judge.judge(candidate, REFERENCE, None, deadline=soon())
         # The attack is a significant false finding and matches nothing. The one real sentence can be claimed for
         # one finding of three, which is what the attack costs.
         assert result.values["signed"] <= 0.0, name

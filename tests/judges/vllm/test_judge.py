@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from judges.vllm.errors import JudgeMisconfigured
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
+from tests.judges.vllm.conftest import SOON, Door, soon
 
 MATCH = {"matched": [{"ref": "R1", "cand": "P1"}]}
 
@@ -75,7 +75,7 @@ async def test_an_oracles_verdict_comes_through_unchanged(serve: Any, judging: A
         return str(answer(**truth))
 
     judge = await judging(await serve(oracle))
-    verdict = await judge.judge(candidate, reference, prior, deadline=time.monotonic() + 5)
+    verdict = await judge.judge(candidate, reference, prior, deadline=soon())
     assert {k: v for k, v in verdict.significant.items() if v} == significant
     assert {k: v for k, v in verdict.insignificant.items() if v} == insignificant
     assert verdict.matched_findings == matched
@@ -91,10 +91,10 @@ async def test_an_empty_candidate_is_the_floor_and_costs_no_call(serve: Any, jud
     server = await serve()
     judge = await judging(server)
     for empty in ("", " \n", "..."):
-        verdict = await judge.judge(empty, "Left effusion. Edema. No fracture.", None, deadline=time.monotonic() + 5)
+        verdict = await judge.judge(empty, "Left effusion. Edema. No fracture.", None, deadline=soon())
         assert verdict.values == {"signed": -1.0, "green": 0.0, "inverse_errors": pytest.approx(1 / 3)}
         assert verdict.significant["missing_finding"] == 2.0
-    normal = await judge.judge("", "No effusion.", None, deadline=time.monotonic() + 5)
+    normal = await judge.judge("", "No effusion.", None, deadline=soon())
     assert normal.values == {"signed": -1.0, "green": 0.0, "inverse_errors": 0.5}
     assert server.bodies == []
 
@@ -106,65 +106,55 @@ async def test_votes(serve: Any, judging: Any, answer: Any) -> None:
 
     server = await serve(reply)
     judge = await judging(server, votes=3)
-    verdict = await judge.judge("Effusion.", "Effusion.", None, deadline=time.monotonic() + 5)
+    verdict = await judge.judge("Effusion.", "Effusion.", None, deadline=soon())
     assert verdict.significant["false_finding"] == pytest.approx(1 / 3)
     assert verdict.details["spread"] == {"errors": [0, 1]}
     assert [json.loads(body)["temperature"] for body in server.bodies] == [0.7] * 3
     single = await judging(server)
-    await single.judge("Effusion.", "Effusion.", None, deadline=time.monotonic() + 5)
+    await single.judge("Effusion.", "Effusion.", None, deadline=soon())
     assert json.loads(server.bodies[-1])["temperature"] == 0.0
 
 
 # --- groups ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_cold_group_sends_one_and_then_the_rest(serve: Any, judging: Any, answer: Any) -> None:
-    waves: list[int] = []  # so many requests must be there at once before the server answers any of them
-    there, everyone = 0, asyncio.Event()
+async def test_a_cold_group_sends_one_and_then_the_rest(serve: Any, judging: Any, door: Door) -> None:
+    judge = await judging(await serve(door.reply))
+    sent: list[str] = []
 
-    async def reply(request: dict[str, Any]) -> str:
-        nonlocal there, everyone
-        there += 1
-        wave = everyone
-        if there == waves[0]:
-            await asyncio.sleep(0.05)  # time for others to come that should not
-            assert there == waves.pop(0)
-            there, everyone = 0, asyncio.Event()
-            wave.set()
-        await wave.wait()
-        return str(answer())
-
-    judge = await judging(await serve(reply))
-
-    async def ask(pairs: list[tuple[str, str]], *expected: int) -> None:
-        waves[:] = expected
-        await asyncio.gather(*(judge.judge(*pair, None, deadline=time.monotonic() + 5) for pair in pairs))
-        assert waves == []
+    async def ask(pairs: list[tuple[str, str]]) -> None:
+        """All of them at once; returns when the server has them all and lets them go."""
+        tasks = [
+            asyncio.create_task(judge.judge(*pair, None, deadline=soon(), started=lambda: sent.append("request")))
+            for pair in pairs
+        ]
+        if not sent:  # the group is cold
+            await door.holds(1)
+            assert len(sent) == 1  # each of the others has had its turn by now, and waits for the first
+            door.let_go(1)
+            await door.holds(len(pairs) - 1)
+        else:
+            await door.holds(len(pairs))
+        door.let_go(len(pairs))
+        await asyncio.gather(*tasks)
+        door.close()
 
     group = [(f"Effusion {i}.", "Effusion.") for i in range(8)]
-    await ask(group, 1, 7)  # the second starts when the first has ended
-    await ask(group, 8)  # now it is warm
-    await ask([("x.", f"Edema {i}.") for i in range(8)], 8)  # different references do not wait for each other
+    await ask(group)
+    await ask(group)  # now it is warm
+    await ask([("x.", f"Edema {i}.") for i in range(8)])  # different references do not wait for each other
+    assert len(sent) == 24
 
 
-async def test_a_leader_that_is_cancelled_lets_the_others_go(serve: Any, judging: Any, answer: Any) -> None:
-    held = asyncio.Event()
-
-    async def reply(request: dict[str, Any]) -> str:
-        if not held.is_set():
-            held.set()
-            await asyncio.sleep(30)
-        return str(answer(**MATCH))
-
-    judge = await judging(await serve(reply))
-    tasks = [
-        asyncio.create_task(judge.judge(f"Effusion {i}.", "Effusion.", None, deadline=time.monotonic() + 5))
-        for i in range(4)
-    ]
-    await held.wait()
+async def test_a_leader_that_is_cancelled_lets_the_others_go(serve: Any, judging: Any, door: Door) -> None:
+    judge = await judging(await serve(door.reply))
+    tasks = [asyncio.create_task(judge.judge(f"Effusion {i}.", "Effusion.", None, deadline=soon())) for i in range(4)]
+    await door.holds(1)
     tasks[0].cancel()
-    verdicts = await asyncio.wait_for(asyncio.gather(*tasks[1:]), 3)
-    assert all(v.values["signed"] == 1.0 for v in verdicts)
+    door.let_go(4)
+    verdicts = await asyncio.gather(*tasks[1:])
+    assert [v.details["requests"] for v in verdicts] == [1, 1, 1]
+    assert tasks[0].cancelled()
 
 
 async def test_a_group_sticks_to_one_replica(serve: Any, judging: Any) -> None:
@@ -173,7 +163,7 @@ async def test_a_group_sticks_to_one_replica(serve: Any, judging: Any) -> None:
     for group in range(12):
         before = [len(s.bodies) for s in servers]
         pairs = ((f"Effusion {i}.", f"Edema {group}.") for i in range(4))
-        await asyncio.gather(*(judge.judge(c, r, None, deadline=time.monotonic() + 5) for c, r in pairs))
+        await asyncio.gather(*(judge.judge(c, r, None, deadline=soon()) for c, r in pairs))
         assert sorted(len(s.bodies) - n for s, n in zip(servers, before, strict=True)) == [0, 4]
     assert all(s.bodies for s in servers)
 
@@ -196,10 +186,10 @@ async def test_a_server_that_is_down_at_start_is_used_when_it_comes_up(serve: An
     assert not judge.health()["ready"]
     assert "ConnectError" in judge.health()["detail"]
     await server.start()
-    async with asyncio.timeout(5):
-        while not judge.health()["ready"]:  # noqa: ASYNC110
+    async with asyncio.timeout(SOON):
+        while not judge.health()["ready"]:
             await asyncio.sleep(0.02)
-    assert (await judge.judge("a.", "b.", None, deadline=time.monotonic() + 5)).values["signed"] == 1.0
+    assert (await judge.judge("a.", "b.", None, deadline=soon())).values["signed"] == 1.0
 
 
 async def test_canaries_show_quality_and_drift(serve: Any, judging: Any, answer: Any) -> None:
@@ -220,8 +210,8 @@ async def test_canaries_show_quality_and_drift(serve: Any, judging: Any, answer:
     assert judge.health()["canaries"] == {"wrong": [], "drifted": [], "drift": 0.0}
     assert judge.health()["ready"]
     honest = False
-    async with asyncio.timeout(5):
-        while judge.health()["canaries"]["drift"] < 0.6:  # noqa: ASYNC110
+    async with asyncio.timeout(SOON):
+        while judge.health()["canaries"]["drift"] < 0.6:
             await asyncio.sleep(0.02)
     health = judge.health()
     assert health["canaries"] == {"wrong": ["flipped", "gold"], "drifted": ["flipped", "gold"], "drift": 2 / 3}

@@ -74,7 +74,7 @@ def reports(n: int, tag: str) -> list[tuple[str, str]]:
 
 async def ready(judge: VllmJudge, seconds: float) -> None:
     async with asyncio.timeout(seconds):
-        while not judge.health()["ready"]:  # noqa: ASYNC110
+        while not judge.health()["ready"]:
             await asyncio.sleep(0.1)
 
 
@@ -104,7 +104,7 @@ async def test_canaries_run_at_start_and_on_the_timer(judges: Any, variant: str)
     await judge.start()
     assert drifts == [0.0]  # the first verdicts are what later ones are compared with
     async with asyncio.timeout(60):
-        while len(drifts) < 3:  # noqa: ASYNC110
+        while len(drifts) < 3:
             await asyncio.sleep(0.1)
     # A random model may well drift: its logits are near ties, and a warm prefix is computed in another order.
     health = judge.health()
@@ -241,7 +241,7 @@ async def test_a_server_killed_in_mid_batch_and_restarted(judges: Any, vllm: Vll
     await judge.start()
     running = asyncio.create_task(batch(judge, reports(80, "killed")))
     async with asyncio.timeout(60):
-        while judge.health()["servers"][0]["in_flight"] < 16:  # noqa: ASYNC110
+        while judge.health()["servers"][0]["in_flight"] < 16:
             await asyncio.sleep(0.01)
     await asyncio.sleep(1.0)
     vllm.stop(signal.SIGKILL)

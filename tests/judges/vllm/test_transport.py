@@ -16,6 +16,7 @@ from tenacity import wait_none
 from judges.vllm import transport
 from judges.vllm.errors import JudgeError
 from judges.vllm.server import AdaptiveLimit, Server, by_preference
+from tests.judges.vllm.conftest import SOON, Door, soon
 
 REFERENCE, CANDIDATE = "Small effusion.", "Effusion."
 MATCH = {"matched": [{"ref": "R1", "cand": "P1"}]}
@@ -139,59 +140,61 @@ async def test_disconnects_are_retried_until_an_answer_comes(verdict: Any, answe
 
 
 async def test_a_server_that_drips_is_cut_off_by_the_clock(verdict: Any) -> None:
+    """Each attempt by its own, long before the deadline: there is time for both."""
+    calls: list[int] = []
+
     async def reply(request: dict[str, Any]) -> web.StreamResponse:
+        calls.append(1)
         response = web.StreamResponse(headers={"content-type": "application/json"})
         await response.prepare(request["_request"])
-        for _ in range(200):
+        while True:
             await response.write(b" ")
             await asyncio.sleep(0.02)
-        return response
 
-    begin = time.monotonic()
     assert await code_of(verdict, reply, attempt_timeout_s=0.2, attempts=2) == "judge_timeout"
-    assert time.monotonic() - begin < 3.0
+    assert len(calls) == 2
 
 
-async def test_the_deadline_holds_in_the_queue_too(serve: Any, judging: Any, answer: Callable[..., str]) -> None:
-    async def reply(request: dict[str, Any]) -> str:
-        await asyncio.sleep(0.5)
-        return answer(**MATCH)
-
-    judge = await judging(await serve(reply), concurrency=1)
-    begin = time.monotonic()
-    results = await asyncio.gather(
-        *(judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=begin + 0.8) for i in range(6)),
+async def test_the_deadline_holds_in_the_queue_too(serve: Any, judging: Any, door: Door) -> None:
+    judge = await judging(await serve(door.reply), concurrency=1)
+    served = asyncio.create_task(judge.judge(CANDIDATE, REFERENCE, None, deadline=soon()))
+    await door.holds(1)
+    queued = await asyncio.gather(
+        *(judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=time.monotonic() + 0.1) for i in range(5)),
         return_exceptions=True,
     )
-    assert time.monotonic() - begin < 1.5
-    assert Counter(getattr(r, "code", "ok") for r in results) == {"judge_timeout": 5, "ok": 1}
+    assert [getattr(r, "code", "ok") for r in queued] == ["judge_timeout"] * 5
+    assert not served.done()
+    door.let_go(1)
+    await served
     assert judge.health()["servers"][0]["in_flight"] == 0  # nothing leaked
 
 
-async def test_a_storm_of_503_lowers_the_limit_and_calm_raises_it(serve: Any, judging: Any, answer: Any) -> None:
-    storm = True
-
-    async def reply(request: dict[str, Any]) -> Any:
-        await asyncio.sleep(0.005)
-        return web.json_response({}, status=503) if storm else answer(**MATCH)
-
-    server = await serve(reply)
+async def test_a_storm_of_503_lowers_the_limit_and_calm_raises_it(
+    serve: Any, judging: Any, answer: Any, door: Door
+) -> None:
+    server = await serve(lambda request: web.json_response({}, status=503))
     judge = await judging(server, concurrency=16, breaker_failures=1000)
 
     async def batch(n: int, tag: str) -> list[Any]:
         return await asyncio.gather(
-            *(judge.judge(CANDIDATE, f"Effusion {tag} {i}.", None, deadline=time.monotonic() + 20) for i in range(n)),
+            *(judge.judge(CANDIDATE, f"Effusion {tag} {i}.", None, deadline=soon()) for i in range(n)),
             return_exceptions=True,
         )
 
     assert {r.code for r in await batch(40, "storm")} == {"judge_unavailable"}
     assert judge.health()["servers"][0]["limit"] <= 8
     assert judge.health()["ready"]  # busy is not broken
-    storm = False
+    server.reply = lambda request: answer(**MATCH)
     server.most_in_flight = 0
     assert all(r.values["signed"] == 1.0 for r in await batch(200, "calm"))
     assert judge.health()["servers"][0]["limit"] > 8
-    assert 1 < server.most_in_flight <= 16
+    server.reply = door.reply
+    many = asyncio.create_task(batch(40, "many"))
+    await door.holds(9)  # at once
+    door.let_go(40)
+    await many
+    assert server.most_in_flight <= 16
 
 
 # --- breaker and failover -----------------------------------------------------------------------------------------
@@ -205,17 +208,17 @@ async def test_the_breaker_opens_and_a_passed_self_test_closes_it(serve: Any, ju
     server.self_test = lambda request: web.json_response({}, status=500)
     for i in range(2):
         with pytest.raises(JudgeError):
-            await judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=time.monotonic() + 5)
+            await judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=soon())
     assert not judge.health()["ready"]
     calls = len(server.bodies)
     with pytest.raises(JudgeError, match="no judge server is usable"):
-        await judge.judge(CANDIDATE, REFERENCE, None, deadline=time.monotonic() + 5)
+        await judge.judge(CANDIDATE, REFERENCE, None, deadline=soon())
     assert len(server.bodies) == calls  # an open breaker sends nothing
     broken, server.self_test = False, server_says
-    async with asyncio.timeout(5):
-        while not judge.health()["ready"]:  # noqa: ASYNC110
+    async with asyncio.timeout(SOON):
+        while not judge.health()["ready"]:
             await asyncio.sleep(0.02)
-    result = await judge.judge(CANDIDATE, REFERENCE, None, deadline=time.monotonic() + 5)
+    result = await judge.judge(CANDIDATE, REFERENCE, None, deadline=soon())
     assert result.values["signed"] == 1.0
 
 
@@ -224,7 +227,7 @@ async def test_another_replica_takes_over(serve: Any, judging: Any, answer: Any)
     bad = await serve(lambda request: web.json_response({}, status=500))
     judge = await judging(good, bad, breaker_failures=1000)
     results = await asyncio.gather(
-        *(judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=time.monotonic() + 5) for i in range(20))
+        *(judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=soon()) for i in range(20))
     )
     assert all(r.values["signed"] == 1.0 for r in results)
     assert len(bad.bodies) > 0  # the fault has struck
@@ -237,7 +240,7 @@ async def test_a_replica_with_another_model_does_not_fail_the_pair(serve: Any, j
     judge = await judging(good, bad)
     bad.self_test = bad.reply
     for i in range(24):
-        await judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=time.monotonic() + 5)
+        await judge.judge(CANDIDATE, f"Effusion {i}.", None, deadline=soon())
     assert "does not know the model" in judge.health()["detail"]
 
 
@@ -248,7 +251,7 @@ async def test_a_server_that_comes_back_has_a_cold_cache() -> None:
     async def enter(name: str) -> None:
         async with server.turn("group"):
             inside.append(name)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
             inside.append(name)
 
     await asyncio.gather(enter("a"), enter("b"))
@@ -314,7 +317,7 @@ async def test_no_telemetry_or_error_carries_report_text(serve: Any, judging: An
     seen: list[Any] = []
     said = iter(["planted-word", answer(**MATCH)])
     judge = await judging(await serve(lambda r: next(said)), observe=lambda *event: seen.append(event))
-    result = await judge.judge("Planted-word effusion.", "Planted-word.", None, deadline=time.monotonic() + 5)
+    result = await judge.judge("Planted-word effusion.", "Planted-word.", None, deadline=soon())
     assert {name for name, _, _ in seen} >= {
         "judge_request_seconds",
         "judge_tokens",

@@ -19,7 +19,7 @@ def write(tmp_path: Path, text: str) -> str:
 
 
 def test_every_shipped_profile_is_valid_and_named_like_its_file() -> None:
-    assert {"text", "embedded", "standard", "unirg-step1", "unirg-step2", "radcliq-v1"} <= set(shipped())
+    assert {"text", "embedded", "standard", "unirg-step1", "unirg-step2", "radcliq-v0", "radcliq-v1"} <= set(shipped())
     for name in shipped():
         assert load(name).name == name
 

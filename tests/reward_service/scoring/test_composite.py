@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judges.base import CATEGORIES, Judgement
+from metrics.radcliq import RadCliQInputs, radcliq_v0, radcliq_v1, unirg_step1, unirg_step2
 from reward_service.contracts import ComponentError, Outcome
-from reward_service.profiles.profile import Profile
+from reward_service.profiles.profile import Profile, load
 from reward_service.scoring.composite import compose
 from reward_service.text.guards import Verdict
 
@@ -35,13 +36,14 @@ def down(code: str = "judge_unavailable") -> ComponentError:
     return ComponentError(code, "down", retryable=True)
 
 
-STEP1 = {"bleu2": {"weight": 0}, "bs": {"weight": 0.370}, "semb": {"weight": 0.253}, "rg": {"weight": 0.377}}
-RADCLIQ_V1 = {
-    "bleu2": {"weight": 0},
-    "bs": {"weight": 1.650845},
-    "semb": {"weight": 0.994772},
-    "rg": {"weight": 1.245216},
-}
+def published(radgraph: float, bertscore: float, semb: float, bleu2: float) -> dict[str, Outcome | ComponentError]:
+    """What the components of the published profiles give, each beside another value that must not be taken."""
+    return {
+        "bleu2": Outcome({"bleu2": bleu2}),
+        "bertscore": Outcome({"f1": bertscore, "precision": 9.0}),
+        "semb_score": Outcome({"semb": semb, "agree14": 9.0}),
+        "radgraph_f1": Outcome({"partial": 9.0, "combined": radgraph}),
+    }
 
 
 @pytest.mark.parametrize(
@@ -57,9 +59,23 @@ RADCLIQ_V1 = {
 def test_radcliq_as_a_profile_gives_the_board_rows(
     bleu: float, bs: float, semb: float, rg: float, reciprocal: float
 ) -> None:
-    made = compose(profile(RADCLIQ_V1, bias=-2.450143), outcomes(bleu2=bleu, bs=bs, semb=semb, rg=rg), CLEAN)
+    made = compose(load("radcliq-v1"), published(rg, bs, semb, bleu), CLEAN)
     assert made.reward is not None
     assert 1 / -made.reward == pytest.approx(reciprocal, abs=1.5e-3)
+
+
+@pytest.mark.parametrize("name", ["radcliq-v0", "radcliq-v1", "unirg-step1"])
+@given(x=st.tuples(st.floats(0, 1), st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1)))
+def test_the_published_profiles_are_the_published_formulas(name: str, x: tuple[float, ...]) -> None:
+    inputs = RadCliQInputs(*x)
+    expected = {
+        "radcliq-v0": -radcliq_v0(inputs),
+        "radcliq-v1": -radcliq_v1(inputs),
+        "unirg-step1": unirg_step1(inputs),
+    }
+    made = compose(load(name), published(*x), CLEAN)
+    assert made.reward == pytest.approx(expected[name], abs=1e-10)  # v1 leaves BLEU-2's 1e-11 out
+    assert (made.status, made.components["radgraph_f1"]) == ("ok", x[0])
 
 
 def test_unirg_step_2_adds_half_of_the_inverse_error_count() -> None:
@@ -68,15 +84,21 @@ def test_unirg_step_2_adds_half_of_the_inverse_error_count() -> None:
         {c: 2.0 * (c == "wrong_severity") for c in CATEGORIES},
         1.0, (), {"signed": 0.1},
     )  # fmt: skip
-    spec = {**STEP1, "errors": {"component": "rules", "weight": 0.5, "transform": "inverse_errors", "value": "errors"}}
-    made = compose(
-        profile(spec),
-        {**outcomes(bleu2=0.2, bs=0.5, semb=0.6, rg=0.3), "errors": Outcome({"signed": 0.1}, (), judgement)},
-        CLEAN,
-    )
+    verdict = Outcome({"signed": 0.1, "inverse_errors": 0.9}, (), judgement)
+    made = compose(load("unirg-step2"), {**published(0.3, 0.5, 0.6, 0.2), "chexprompt": verdict}, CLEAN)
     # arXiv 2601.17151: 0.370 BERTScore + 0.253 SembScore + 0.377 RadGraph + 0.5 / (errors + 1), here 3 errors
     assert made.reward == pytest.approx(0.370 * 0.5 + 0.253 * 0.6 + 0.377 * 0.3 + 0.5 / 4, abs=1e-9)
-    assert made.components["errors"] == 3.0
+    assert made.reward == pytest.approx(unirg_step2(RadCliQInputs(0.3, 0.5, 0.6, 0.2), 3), abs=1e-9)
+    assert made.components["chexprompt"] == 3.0
+
+
+def test_crimson_is_a_value_of_every_judge() -> None:
+    judgement = Judgement(
+        {c: float(c == "missing_finding") for c in CATEGORIES}, dict.fromkeys(CATEGORIES, 0.0), 3.0, (), {"signed": 0.1}
+    )
+    spec = {"clinical": {"component": "rules", "weight": 1, "value": "crimson"}}
+    made = compose(profile(spec), {"clinical": Outcome({"signed": 0.1}, (), judgement)}, CLEAN)
+    assert made.components["clinical"] == 0.75  # three of four findings
 
 
 @given(

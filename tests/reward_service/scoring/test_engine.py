@@ -375,8 +375,8 @@ class Hangs:
 
 
 def with_runners(engine: Engine, **runners: Any) -> Engine:
-    (component, _), *_ = engine._runners.values()
-    engine._runners = {name: (component, runner) for name, runner in runners.items()}
+    (component, _), *_ = engine.assembly.runners.values()
+    engine.assembly.runners = {name: (component, runner) for name, runner in runners.items()}
     return engine
 
 

@@ -31,7 +31,7 @@ async def port() -> AsyncIterator[int]:
     config = uvicorn.Config(slow_app, port=0, http=Impatient, lifespan="off", log_config=None, timeout_keep_alive=5)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server._serve())
-    while not server.started:  # noqa: ASYNC110
+    while not server.started:
         await asyncio.sleep(0.01)
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True

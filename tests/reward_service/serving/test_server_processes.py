@@ -172,7 +172,7 @@ def test_an_http_process_that_dies_is_replaced_and_not_missed_on_the_gauges(fold
         counted = service.metrics()
         assert counted['reward_items_total{profile="mini",status="ok"}'] == 40  # counts outlive their process
         assert counted["reward_inflight_items"] == 0  # gauges do not
-        assert '"http_process_died"' in service.log
+        assert '"process_died"' in service.log
         assert service.stop() == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import unicodedata
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from reward_service.text import normaliser as module
 from reward_service.text.normaliser import manifest, normalise
+from tests.work import assert_linear
 
 PLAIN = "The lungs are clear. No pleural effusion or pneumothorax.\nHeart size is normal; tip 3.5 cm above the carina."
 PIECES = (
@@ -241,17 +241,5 @@ SHAPES = (
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_time_is_linear(shape: str) -> None:
-    short, long = (shape * 20_000)[:2_000], (shape * 20_000)[:20_000]
-    assert seconds(long) < 0.25  # 50 ms on an idle machine
-    # The best of three: other processes slow a run down, none speeds a quadratic one (a ratio of 100) up.
-    assert any(seconds(long) <= 15 * max(seconds(short), 1e-4) for _ in range(3))
-
-
-def seconds(text: str) -> float:
-    best = float("inf")
-    for _ in range(3):
-        began = time.process_time()
-        normalise(text)
-        best = min(best, time.process_time() - began)
-    return best
+def test_cost_is_linear(shape: str) -> None:
+    assert_linear(normalise, shape)

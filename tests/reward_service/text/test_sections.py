@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reward_service.text.sections import select
+from tests.work import assert_linear
 
 F, I = "Lungs are clear. No effusion.", "No acute disease."  # noqa: E741
 
@@ -110,15 +109,5 @@ def test_the_offset_locates_the_section(text: str) -> None:
 @pytest.mark.parametrize(
     "shape", ["findings:\n", "Findings: a. Impression: b. ", "impression ", "\n# ", "history\n", "<findings>", "* "]
 )
-def test_time_is_linear(shape: str) -> None:
-    def seconds(length: int) -> float:
-        text, best = (shape * 20_000)[:length], float("inf")
-        for _ in range(3):
-            began = time.process_time()
-            select(text, "impression")
-            best = min(best, time.process_time() - began)
-        return best
-
-    assert seconds(20_000) < 0.25  # 50 ms on an idle machine
-    # The best of three: other processes slow a run down, none speeds a quadratic one (a ratio of 100) up.
-    assert any(seconds(20_000) <= 15 * max(seconds(2_000), 1e-4) for _ in range(3))
+def test_cost_is_linear(shape: str) -> None:
+    assert_linear(lambda text: select(text, "impression"), shape)

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.pair_computer import ArtefactCache
 from reward_service.workers.process_pool import PoolRunner
 from tests.reward_service.fake_metrics import Together, WordOverlap, expected, numbered
@@ -28,8 +29,9 @@ SOON = 30.0
 
 
 @asynccontextmanager
-async def pool(factory: Any = WordOverlap, **options: Any) -> AsyncIterator[PoolRunner]:
-    runner = PoolRunner(factory, ArtefactCache(10**6), **{"processes": 2, **options})
+async def pool(factory: Any = WordOverlap, *, processes: int = 2, **limits: Any) -> AsyncIterator[PoolRunner]:
+    chosen = BatchLimits(**{"pairs": 32, "characters": 50_000, **limits})
+    runner = PoolRunner(factory, ArtefactCache(10**6), processes=processes, limits=chosen)
     await runner.start()
     yield runner
     await runner.stop(0)
@@ -51,7 +53,7 @@ def children() -> list[int]:
 async def test_small_submissions_start_no_process_and_large_ones_get_the_same_answers_from_some() -> None:
     pairs = [Pair(f"candidate number {i}", f"number {i} of many") for i in range(300)]
     known = set(children())
-    async with pool() as runner:
+    async with pool(inline_characters=6_000) as runner:
         small = [f for pair in pairs for f in runner.submit([pair], deadline())]
         assert all(f.done() for f in small)
         assert not set(children()) - known
@@ -64,12 +66,12 @@ async def test_small_submissions_start_no_process_and_large_ones_get_the_same_an
             "misses": 1200, "entries": 1200, "bytes": 0, "hits": 0, "evictions": 0,
         }  # fmt: skip
     async with asyncio.timeout(SOON):
-        while set(children()) - known:  # noqa: ASYNC110
+        while set(children()) - known:
             await asyncio.sleep(0.01)
 
 
 async def test_a_group_is_encoded_in_one_process() -> None:
-    async with pool(inline_characters=0) as runner:
+    async with pool() as runner:
         pairs = [pair for n in range(20) for pair in numbered(16, 100 * n, f"reference {n}")]
         assert await codes(runner.submit(pairs, deadline())) == {"ok": 320}
         artefacts = runner.health()["artefacts"]
@@ -78,13 +80,13 @@ async def test_a_group_is_encoded_in_one_process() -> None:
 
 
 async def test_chunks_run_side_by_side(tmp_path: Path) -> None:
-    async with pool(partial(Together, str(tmp_path)), inline_characters=0) as runner:
+    async with pool(partial(Together, str(tmp_path))) as runner:
         pairs = [Pair(f"candidate {i}", f"reference {i}") for i in range(64)]
         assert await codes(runner.submit(pairs, deadline())) == {"ok": 64}
 
 
 async def test_faults_in_a_process_stay_with_their_pair() -> None:
-    async with pool(inline_characters=0) as runner:
+    async with pool() as runner:
         futures = runner.submit([*numbered(100), Pair("poison", "x"), Pair("nan", "x")], deadline())
         assert await codes(futures) == {"ok": 100, "component_error": 1, "not_finite": 1}
         assert "ValueError" in str(futures[100].exception())
@@ -93,7 +95,7 @@ async def test_faults_in_a_process_stay_with_their_pair() -> None:
 
 @pytest.mark.parametrize(("how", "hang_s"), [(signal.SIGKILL, 60.0), (signal.SIGSTOP, 1.0)])
 async def test_a_killed_or_stopped_process_is_replaced_and_its_chunk_repeated(how: int, hang_s: float) -> None:
-    async with pool(partial(WordOverlap, 0.02), processes=1, inline_characters=0, hang_s=hang_s) as runner:
+    async with pool(partial(WordOverlap, 0.02), processes=1, hang_s=hang_s) as runner:
         known = set(children())
         futures = runner.submit([Pair(f"candidate {i}", f"reference {i}") for i in range(2000)], deadline())
         await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
@@ -103,7 +105,7 @@ async def test_a_killed_or_stopped_process_is_replaced_and_its_chunk_repeated(ho
 
 
 async def test_a_pair_that_kills_its_process_twice_fails_with_its_chunk_only() -> None:
-    async with pool(inline_characters=0) as runner:
+    async with pool() as runner:
         pairs = [Pair(f"candidate {i}", f"reference {i}") for i in range(200)]
         futures = runner.submit([*pairs, Pair("kill", "x")], deadline())
         counts = await codes(futures)
@@ -118,15 +120,15 @@ async def test_a_pair_that_kills_its_process_twice_fails_with_its_chunk_only() -
 
 async def test_stopping_with_work_in_hand_leaves_no_process() -> None:
     known = set(children())
-    async with pool(partial(WordOverlap, 5.0), inline_characters=0) as runner:
+    async with pool(partial(WordOverlap, 5.0)) as runner:
         futures = runner.submit(numbered(100), deadline())
         async with asyncio.timeout(SOON):
-            while not set(children()) - known:  # noqa: ASYNC110
+            while not set(children()) - known:
                 await asyncio.sleep(0.01)
         await runner.stop(0.05)
         assert await codes(futures) == {"shutting_down": 100}
         async with asyncio.timeout(SOON):
-            while set(children()) - known:  # noqa: ASYNC110
+            while set(children()) - known:
                 await asyncio.sleep(0.01)
 
 
@@ -146,7 +148,7 @@ def test_pool_processes_end_with_a_parent_that_is_killed() -> None:
         from tests.reward_service.fake_metrics import Together, WordOverlap, numbered
 
         async def main():
-            runner = PoolRunner(WordOverlap, ArtefactCache(0), processes=1, inline_characters=0)
+            runner = PoolRunner(WordOverlap, ArtefactCache(0), processes=1)
             await runner.start()
             await asyncio.gather(*runner.submit(numbered(1), time.monotonic() + 30))
             print(multiprocessing.active_children()[0].pid, flush=True)

@@ -6,9 +6,11 @@ import asyncio
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import types
 from collections import Counter
@@ -21,9 +23,10 @@ from typing import Any
 import pytest
 
 from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.supervision import ProcessSupervisor
 from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.remote_client import SocketWorker
-from reward_service.workers.remote_process import ModelProcess, WorkerConfig, component_identity
+from reward_service.workers.remote_process import WorkerConfig, component_identity, model_job
 from reward_service.workers.replicas import Replicas
 from tests.reward_service.fake_metrics import SlowToLoad, WordOverlap, expected, loadable_once_there_is, numbered
 
@@ -48,15 +51,34 @@ async def client(
     await worker.stop(0)
 
 
+class Kept:
+    """A worker process, kept running from a thread."""
+
+    def __init__(self, config: WorkerConfig, hang_s: float) -> None:
+        self.supervisor = ProcessSupervisor([model_job(config, hang_s=hang_s)])
+        self._wakes, self._waker = socket.socketpair()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._tend, daemon=True)
+        self._thread.start()
+
+    def stop(self, within_s: float) -> bool:
+        self._stopping = True
+        self._waker.send(b"x")
+        self._thread.join(SOON)
+        return self.supervisor.stop("reward-model", within_s)
+
+    def _tend(self) -> None:
+        while not self._stopping:
+            self.supervisor.tend(self._wakes)
+
+
 @asynccontextmanager
-async def process(config: WorkerConfig, hang_s: float = 10.0) -> AsyncIterator[ModelProcess]:
-    """A worker process, kept running."""
-    supervisor = ModelProcess(config, hang_s=hang_s)
-    supervisor.start()
+async def process(config: WorkerConfig, hang_s: float = 10.0) -> AsyncIterator[Kept]:
+    kept = Kept(config, hang_s)
     try:
-        yield supervisor
+        yield kept
     finally:
-        await asyncio.to_thread(supervisor.stop, 0)
+        await asyncio.to_thread(kept.stop, 0)
 
 
 @asynccontextmanager
@@ -82,7 +104,7 @@ async def until(condition: Callable[[], object], limit_s: float = SOON) -> float
     """Seconds until `condition` holds."""
     began = time.monotonic()
     async with asyncio.timeout(limit_s):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
     return time.monotonic() - began
 
@@ -250,12 +272,12 @@ async def test_stop_waits_for_what_is_under_way(path: str) -> None:
 
 async def test_a_worker_that_is_told_to_stop_still_answers_what_it_has_accepted(path: str) -> None:
     config = WorkerConfig(partial(WordOverlap, 0.1), path, limits=BatchLimits(pairs=4))
-    async with process(config) as supervisor, client(path) as worker:
+    async with process(config) as kept, client(path) as worker:
         number = pid(worker)
         futures = worker.submit(numbered(60), deadline())  # 1.5 s
         await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
         began = time.monotonic()
-        await asyncio.to_thread(supervisor.stop, SOON)
+        assert await asyncio.to_thread(kept.stop, SOON)
         assert await codes(futures) == {"ok": 60}
         assert time.monotonic() - began < SOON / 2  # it went by itself
         assert not alive(number)
@@ -307,7 +329,7 @@ async def test_a_client_notices_a_stopped_worker_by_itself_and_finds_it_again(pa
 
 
 async def test_a_worker_whose_component_hangs_is_replaced(path: str) -> None:
-    config = WorkerConfig(WordOverlap, path, hang_s=1.0)
+    config = WorkerConfig(WordOverlap, path, limits=BatchLimits(hang_s=1.0))
     async with process(config, hang_s=300.0), client(path, hang_s=60.0) as worker:  # its event loop goes on beating
         number = pid(worker)
         assert await codes(worker.submit([*numbered(2), Pair("hang", "x")], deadline())) == {"worker_died": 3}
@@ -318,12 +340,12 @@ async def test_a_worker_whose_component_hangs_is_replaced(path: str) -> None:
 
 async def test_a_worker_that_could_not_load_is_tried_again(path: str, tmp_path: Path) -> None:
     config = WorkerConfig(partial(loadable_once_there_is, str(tmp_path / "weights")), path)
-    async with process(config) as supervisor:
+    async with process(config) as kept:
         with pytest.raises(ComponentError, match="no weights"):
             await SocketWorker(config).start()
         (tmp_path / "weights").touch()
-        failures = supervisor.restarts
-        await until(lambda: supervisor.restarts > failures)
+        failures = kept.supervisor.restarts
+        await until(lambda: kept.supervisor.restarts > failures)
         async with client(path) as worker:
             assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
 
@@ -339,14 +361,16 @@ async def test_a_dead_thread_inside_the_worker_heals_without_losing_the_process(
 
 def test_the_worker_ends_with_a_supervisor_that_is_killed_and_ignores_the_groups_signals(path: str) -> None:
     program = textwrap.dedent(f"""
-        import asyncio, time
+        import asyncio, threading, time
+        from reward_service.supervision import ProcessSupervisor
         from reward_service.workers.remote_client import SocketWorker
-        from reward_service.workers.remote_process import ModelProcess, WorkerConfig
+        from reward_service.workers.remote_process import WorkerConfig, model_job
         from tests.reward_service.fake_metrics import WordOverlap
 
         async def main():
             config = WorkerConfig(WordOverlap, {path!r})
-            ModelProcess(config).start()
+            supervisor = ProcessSupervisor([model_job(config)])
+            threading.Thread(target=lambda: [supervisor.tend() for _ in iter(int, 1)], daemon=True).start()
             worker = SocketWorker(config)
             await worker.start()
             print(worker.health()["pid"], flush=True)
@@ -393,9 +417,9 @@ async def test_the_socket_is_private(path: str, tmp_path: Path) -> None:
         assert os.stat(path).st_mode & 0o777 == 0o600
     os.chmod(tmp_path, 0o755)
     with pytest.raises(ComponentError, match="0700"):
-        ModelProcess(WorkerConfig(WordOverlap, str(tmp_path / "m.sock"))).start()
+        model_job(WorkerConfig(WordOverlap, str(tmp_path / "m.sock")))
     with pytest.raises(ComponentError, match="too long"):
-        ModelProcess(WorkerConfig(WordOverlap, "/tmp/" + "x" * 110))
+        model_job(WorkerConfig(WordOverlap, "/tmp/" + "x" * 110))
 
 
 async def test_the_workers_memory_is_bounded(path: str) -> None:

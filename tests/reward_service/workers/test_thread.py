@@ -17,17 +17,19 @@ import pytest
 from reward_service.contracts import ComponentError, Outcome, Pair, Runner
 from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.pair_computer import ArtefactCache
-from reward_service.workers.thread import Factory, InlineRunner, ThreadWorker
+from reward_service.workers.thread import Factory, ThreadWorker
 from tests.reward_service.fake_metrics import SlowToLoad, WordOverlap, expected, numbered
 
 SOON = 5.0
 
 
+INLINE = BatchLimits(pairs=32, characters=50_000, inline_characters=16_000)
+with_and_without_inline = pytest.mark.parametrize("limits", [BatchLimits(), INLINE], ids=["thread", "inline"])
+
+
 @asynccontextmanager
-async def running(
-    kind: type[ThreadWorker], factory: Factory = WordOverlap, **options: int
-) -> AsyncIterator[ThreadWorker]:
-    worker = kind(factory, ArtefactCache(10**7), **options)  # type: ignore[arg-type]
+async def running(factory: Factory = WordOverlap, limits: BatchLimits | None = None) -> AsyncIterator[ThreadWorker]:
+    worker = ThreadWorker(factory, ArtefactCache(10**7), limits=limits)
     await worker.start()
     yield worker
     await worker.stop(0)
@@ -42,27 +44,27 @@ async def codes(futures: list[asyncio.Future[Outcome]]) -> Counter[str]:
     return Counter(getattr(r, "code", "ok") for r in results)
 
 
-@pytest.mark.parametrize("kind", [ThreadWorker, InlineRunner])
+@with_and_without_inline
 @pytest.mark.parametrize("count", [0, 1, 300])
-async def test_both_answer_every_pair_in_order(kind: type[ThreadWorker], count: int) -> None:
+async def test_every_pair_is_answered_in_order(limits: BatchLimits, count: int) -> None:
     pairs = [Pair(f"candidate number {i}", f"number {i} of many") for i in range(count)]
-    async with running(kind) as worker:
+    async with running(limits=limits) as worker:
         runner: Runner = worker
         outcomes = await asyncio.gather(*runner.submit(pairs, deadline()))
     assert outcomes == [Outcome(expected(p.candidate, p.reference)) for p in pairs]
 
 
-@pytest.mark.parametrize("kind", [ThreadWorker, InlineRunner])
+@with_and_without_inline
 @pytest.mark.parametrize("count", [1, 300])
-async def test_a_poison_pair_hurts_nobody_else(kind: type[ThreadWorker], count: int) -> None:
-    async with running(kind) as worker:
+async def test_a_poison_pair_hurts_nobody_else(limits: BatchLimits, count: int) -> None:
+    async with running(limits=limits) as worker:
         futures = worker.submit([*numbered(count), Pair("poison", "b"), Pair("a nan", "b")], deadline())
         assert await codes(futures) == {"ok": count, "component_error": 1, "not_finite": 1}
         assert worker.health()["restarts"] == 0
 
 
 async def test_identical_texts_in_flight_are_encoded_once_over_submissions() -> None:
-    async with running(ThreadWorker) as worker:
+    async with running() as worker:
         futures = [worker.submit([pair], deadline())[0] for pair in numbered(16) * 2]
         assert await codes(futures) == {"ok": 32}
         assert isinstance(worker.metric, WordOverlap)
@@ -81,7 +83,7 @@ async def test_loading_and_warming_up_come_before_ready_and_show_their_progress(
     assert worker.health()["ready"] is False
     starting = asyncio.create_task(worker.start())
     async with asyncio.timeout(SOON):
-        while "warming up" not in str(worker.health()["detail"]):  # noqa: ASYNC110
+        while "warming up" not in str(worker.health()["detail"]):
             await asyncio.sleep(0.01)
     assert worker.health()["ready"] is False
     assert await codes(worker.submit(numbered(1), deadline())) == {"worker_unavailable": 1}
@@ -109,12 +111,12 @@ class Coded(Exception):
         (ComponentError("missing_extra", "install the extra"), "missing_extra", "install the extra"),
     ],
 )
-@pytest.mark.parametrize("kind", [ThreadWorker, InlineRunner])
-async def test_what_cannot_load_says_why(kind: type[ThreadWorker], raised: Exception, code: str, text: str) -> None:
+@with_and_without_inline
+async def test_what_cannot_load_says_why(limits: BatchLimits, raised: Exception, code: str, text: str) -> None:
     def factory() -> WordOverlap:
         raise raised
 
-    worker = kind(factory, ArtefactCache(0))
+    worker = ThreadWorker(factory, ArtefactCache(0), limits=limits)
     with pytest.raises(ComponentError, match=text) as caught:
         await worker.start()
     assert caught.value.code == code
@@ -129,12 +131,12 @@ async def test_the_death_of_the_thread_fails_its_waiters_and_a_new_component_tak
         built.append(WordOverlap())
         return built[-1]
 
-    async with running(ThreadWorker, factory) as worker:
+    async with running(factory) as worker:
         futures = worker.submit([*numbered(3), Pair("fatal", "x")], deadline())
         assert await codes(futures) == {"worker_died": 4}
         assert worker.health()["ready"] is False
         async with asyncio.timeout(SOON):
-            while not worker.health()["ready"]:  # noqa: ASYNC110
+            while not worker.health()["ready"]:
                 await asyncio.sleep(0.01)
         assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
         assert worker.health()["restarts"] == 1
@@ -142,11 +144,11 @@ async def test_the_death_of_the_thread_fails_its_waiters_and_a_new_component_tak
 
 
 async def test_a_hung_component_is_replaced() -> None:
-    worker = ThreadWorker(WordOverlap, ArtefactCache(0), hang_s=0.2)
+    worker = ThreadWorker(WordOverlap, ArtefactCache(0), limits=BatchLimits(hang_s=0.2))
     await worker.start()
     assert await codes(worker.submit([*numbered(2), Pair("hang", "x")], deadline())) == {"worker_died": 3}
     async with asyncio.timeout(SOON):
-        while not worker.health()["ready"]:  # noqa: ASYNC110
+        while not worker.health()["ready"]:
             await asyncio.sleep(0.01)
     assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
     await worker.stop(0)
@@ -166,10 +168,10 @@ async def test_a_hung_component_delays_neither_stop_nor_exit() -> None:
 
 async def test_stopping_ends_the_threads() -> None:
     before = threading.active_count()
-    async with running(InlineRunner) as worker:
+    async with running(limits=INLINE) as worker:
         await codes(worker.submit(numbered(300), deadline()))
     async with asyncio.timeout(SOON):
-        while threading.active_count() > before:  # noqa: ASYNC110
+        while threading.active_count() > before:
             await asyncio.sleep(0.01)
 
 
@@ -177,7 +179,7 @@ async def test_stopping_ends_the_threads() -> None:
 
 
 async def test_a_small_submission_is_answered_before_submit_returns_and_a_large_one_is_not() -> None:
-    async with running(InlineRunner, inline_characters=100) as worker:
+    async with running(limits=BatchLimits(inline_characters=100)) as worker:
         assert all(f.done() for f in worker.submit([Pair("x" * 50, "y" * 50)], deadline()))
         large = worker.submit([Pair("x" * 50, "y" * 51)], deadline())
         prior = worker.submit([Pair("x" * 50, "y" * 50, "z")], deadline())
@@ -186,7 +188,7 @@ async def test_a_small_submission_is_answered_before_submit_returns_and_a_large_
 
 
 async def test_inline_keeps_the_deadline_and_the_end() -> None:
-    async with running(InlineRunner) as worker:
+    async with running(limits=INLINE) as worker:
         assert await codes(worker.submit(numbered(1), time.monotonic() - 1)) == {"deadline": 1}
         await worker.stop(0)
         assert await codes(worker.submit(numbered(1), deadline())) == {"shutting_down": 1}
@@ -200,7 +202,7 @@ async def test_a_component_is_never_used_by_two_threads_at_once() -> None:
             users.setdefault(id(self), set()).add(threading.get_ident())
             return super().encode(texts)
 
-    async with running(InlineRunner, Watched) as worker:
+    async with running(Watched, INLINE) as worker:
         futures = worker.submit(numbered(1000), deadline()) + worker.submit(numbered(2, start=2000), deadline())
         assert await codes(futures) == {"ok": 1002}
     assert sorted(len(threads) for threads in users.values()) == [1, 1]
@@ -208,7 +210,7 @@ async def test_a_component_is_never_used_by_two_threads_at_once() -> None:
 
 
 async def test_the_event_loop_runs_on_while_a_large_submission_is_scored() -> None:
-    async with running(InlineRunner, partial(WordOverlap, 0.005), limits=BatchLimits(pairs=32)) as worker:  # type: ignore[arg-type]
+    async with running(partial(WordOverlap, 0.005), BatchLimits(pairs=32)) as worker:
         futures = worker.submit(numbered(2000), deadline())
         turns = 0
         while not all(f.done() for f in futures[-1:]):

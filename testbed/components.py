@@ -118,6 +118,18 @@ class PoolOverlap(WordOverlap):
     cost = "pool"
 
 
+class CannotBeLeft(PoolOverlap):
+    """Built a second time, for its runner, it keeps a thread for a minute that nothing can end."""
+
+    built = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        if CannotBeLeft.built:
+            time.sleep(60)
+        CannotBeLeft.built = True
+
+
 class CannotWarmUp(WordOverlap):
     """Is built, and then cannot be loaded: weights that are named but not there."""
 

@@ -15,6 +15,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from tempfile import TemporaryDirectory
@@ -28,7 +29,7 @@ from reward_service.api.app import create_app
 from reward_service.api.auth import require_safe_address
 from reward_service.contracts import ComponentError
 from reward_service.errors import ConfigurationError, ServiceError
-from reward_service.observability.logs import configure_logs, described, say
+from reward_service.observability.logs import configure_logs, described, flush, say
 from reward_service.scoring.engine import Engine
 from reward_service.serving import supervisor
 from reward_service.serving.http_protocol import Protocol
@@ -58,21 +59,25 @@ def run(settings: Settings) -> int:
         host, port = listener.getsockname()[:2]
         announcement = f"reward-service listening on http://{f'[{host}]' if ':' in host else host}:{port}"
         if settings.workers == 1 and not settings.model_process:
-            _run_loop(settings, None, listener, lambda event: say(announcement) if event == "up" else None)
+            _run_loop(settings, None, listener.detach(), lambda event: say(announcement) if event == "up" else None)
             return 0
-        sockets, metrics = (cleanup.enter_context(TemporaryDirectory(prefix="reward-")) for _ in range(2))
+        sockets, metrics = (
+            cleanup.enter_context(TemporaryDirectory(prefix="reward-", ignore_cleanup_errors=True)) for _ in range(2)
+        )
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         try:
             models = [_in_child(job, settings) for job in model_jobs(settings, sockets)]
         except ComponentError as error:
             raise ConfigurationError(f"{error.message} (TMPDIR says where sockets are made).") from None
-        return supervisor.supervise(
-            _in_child(Job("reward-http", _run_loop, (settings, sockets, listener)), settings),
-            settings.workers,
-            models,
-            grace_s=settings.shutdown_grace_s,
-            on_up=lambda: say(announcement),
-            on_stop=listener.close,
+        http = Job("reward-http", _run_loop, (settings, sockets, listener.fileno()), (listener.fileno(),))
+        return asyncio.run(
+            supervisor.supervise(
+                [_in_child(http, settings)] * settings.workers,
+                models,
+                grace_s=settings.shutdown_grace_s,
+                on_up=lambda: say(announcement),
+                on_stop=listener.close,
+            )
         )
 
 
@@ -96,7 +101,8 @@ def _child(
         sys.exit(1)
 
 
-def _run_loop(settings: Settings, sockets: str | None, listener: socket.socket, report: Callable[[str], None]) -> None:
+def _run_loop(settings: Settings, sockets: str | None, listener: int, report: Callable[[str], None]) -> None:
+    """Serve on the socket of that descriptor."""
     # A component computing in a thread keeps the interpreter for this long whenever the event loop wants it; with the
     # default of 5 ms, a few hundred requests a second would wait for that alone.
     sys.setswitchinterval(0.0005)
@@ -104,9 +110,7 @@ def _run_loop(settings: Settings, sockets: str | None, listener: socket.socket, 
         runner.run(_serve(settings, sockets, listener, report))
 
 
-async def _serve(
-    settings: Settings, sockets: str | None, listener: socket.socket, report: Callable[[str], None]
-) -> None:
+async def _serve(settings: Settings, sockets: str | None, listener: int, report: Callable[[str], None]) -> None:
     engine = Engine(settings, sockets=sockets)
     app = create_app(settings, engine)
     server = Server(
@@ -128,7 +132,7 @@ async def _serve(
     app.state.on_fatal = server.stop
     app.state.time_left = server.time_left
     report("up")
-    await server.serve(sockets=[listener])
+    await server.serve(sockets=[socket.socket(fileno=listener)])
     if app.state.fatal:
         raise app.state.fatal
 
@@ -137,6 +141,13 @@ def _loaded(report: Callable[[str], None]) -> None:
     gc.collect()
     gc.freeze()  # lexicon, weights and modules stay for good: scanning them again would only cost time
     report("ready")
+
+
+def _give_up() -> None:
+    """The grace time is long over: whatever it is that does not end, this process does."""
+    log.error("not_ended_in_time")
+    flush()
+    os._exit(1)
 
 
 class Server(uvicorn.Server):
@@ -165,8 +176,7 @@ class Server(uvicorn.Server):
         """SIGTERM: say at once that this process is leaving, stop accepting a little later."""
         if self._end is None:
             log.info("draining", accepting_for_s=self._delay_s, grace_s=self._grace_s)
-            self._end = time.monotonic() + self._grace_s
-            self._engine.closing = True
+            self._begin_end()
             asyncio.get_running_loop().call_later(self._delay_s, self.stop)
 
     def interrupt(self) -> None:
@@ -176,9 +186,16 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         """Stop accepting now, finish what is in flight."""
-        self._engine.closing = True
-        self._end = self._end or time.monotonic() + self._grace_s
+        self._begin_end()
         self.should_exit = True
+
+    def _begin_end(self) -> None:
+        self._engine.closing = True
+        if self._end is None:
+            self._end = time.monotonic() + self._grace_s
+            killer = threading.Timer(self._grace_s + supervisor.MORE_S, _give_up)
+            killer.daemon = True
+            killer.start()
 
     def time_left(self) -> float:
         """Seconds of the grace time."""

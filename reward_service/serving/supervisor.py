@@ -6,24 +6,23 @@ again would not mend a setting. Model workers end last, because HTTP processes n
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import signal
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from prometheus_client import multiprocess
 
 from reward_service.errors import ConfigurationError
-from reward_service.supervision import Job, ProcessSupervisor
+from reward_service.supervision import Job, KeptProcess
 
-_MORE_S = 5.0  # than its grace time for an HTTP process to end
+MORE_S = 5.0
+"""What an HTTP process has to end in, on top of its grace time."""
+
 _LAST_WORDS_S = 1.5  # for a model worker, whose callers have all been served
 
 
-def supervise(
-    http: Job,
-    count: int,
+async def supervise(
+    http: Sequence[Job],
     models: Sequence[Job],
     *,
     grace_s: float,
@@ -32,48 +31,38 @@ def supervise(
 ) -> int:
     """Run until SIGTERM or SIGINT. Returns 0 when every HTTP process ended well by itself, else 1.
 
-    `http` reports ``up``, ``ready``, or ``failed`` with a reason; raises `ConfigurationError` when that comes before
-    any was ready. `on_up` is called when the first one serves, `on_stop` when the end begins.
+    HTTP processes report ``up``, ``ready``, or ``failed`` with a reason; raises `ConfigurationError` when that comes
+    before any was ready. `on_up` is called when the first one serves, `on_stop` when the end begins.
     """
-    supervisor = ProcessSupervisor([*models, *[http] * count])
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[signal.Signals] = loop.create_future()
     seen: set[str] = set()
-    grace_s += _MORE_S
-    with _wake_on_signals() as (signals, received):
-        try:
-            while not received:
-                for event, detail in supervisor.tend(signals):
-                    if event == "failed" and "ready" not in seen:
-                        raise ConfigurationError(detail)
-                    if event == "ended":
-                        multiprocess.mark_process_dead(detail)  # type: ignore[no-untyped-call]
-                    if event == "up" and "up" not in seen:
-                        on_up()
-                    seen.add(event)
-        except ConfigurationError:
-            received.append(signal.SIGTERM)
-            grace_s = _MORE_S
-            raise
-        finally:
-            on_stop()
-            well = supervisor.stop(http.name, grace_s, received[0])
-            for name in {job.name for job in models}:
-                supervisor.stop(name, _LAST_WORDS_S)
-        return 0 if well else 1
 
+    def on_signal(number: signal.Signals) -> None:
+        if not told.done():
+            told.set_result(number)
 
-@contextlib.contextmanager
-def _wake_on_signals() -> Iterator[tuple[Any, list[int]]]:
-    """A socket that becomes readable on SIGTERM and SIGINT, and the list of those that came."""
-    received: list[int] = []
-    readable, writable = socket.socketpair()
-    writable.setblocking(False)
-    handlers = {n: signal.signal(n, lambda n, _: received.append(n)) for n in (signal.SIGTERM, signal.SIGINT)}
-    before = signal.set_wakeup_fd(writable.fileno(), warn_on_full_buffer=False)
+    def on_event(event: str, detail: str) -> None:
+        if event == "failed" and "ready" not in seen and not told.done():
+            told.set_exception(ConfigurationError(detail))
+        if event == "ended":
+            multiprocess.mark_process_dead(detail)  # type: ignore[no-untyped-call]
+        if event == "up" and "up" not in seen:
+            on_up()
+        seen.add(event)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    workers = [KeptProcess(job) for job in models]
+    servers = [KeptProcess(job, on_event) for job in http]
+    number = signal.SIGTERM
     try:
-        yield readable, received
+        number = await told
+    except ConfigurationError:
+        grace_s = 0.0
+        raise
     finally:
-        signal.set_wakeup_fd(before)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        readable.close()
-        writable.close()
+        on_stop()
+        well = await asyncio.gather(*(server.stop(grace_s + MORE_S, number) for server in servers))
+        await asyncio.gather(*(worker.stop(_LAST_WORDS_S) for worker in workers))
+    return 0 if all(well) else 1

@@ -10,10 +10,9 @@ import asyncio
 import logging
 import math
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 from reward_service.contracts import ComponentError, Outcome, Pair, WorkFuture
@@ -29,6 +28,7 @@ Observe = Callable[[str, float], None]
 
 _BACKOFF_S = (0.1, 10.0)
 _RESTART_S = 600.0
+_PURGE_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,14 @@ class _Entry:
     pair: Pair
     since: float
     waiters: list[WorkFuture]
-    queued: int = 0
-    """How many waiters it has that are still there, until it has started."""
+    tickets: int = 0
+    """How many submissions still have it queued."""
     started: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class _Submission:
-    tickets: OrderedDict[asyncio.Future[Outcome], _Entry]
+    tickets: deque[tuple[_Entry, WorkFuture]]
     timer: asyncio.TimerHandle | None = None
 
 
@@ -98,6 +98,7 @@ class MicroBatcher:
         self._ring: deque[_Submission] = deque()
         self._inflight: dict[Pair, _Entry] = {}
         self._queued = self._batches = self._pairs = 0
+        self._purged = 0.0
         self._backoff = Backoff(*_BACKOFF_S)
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
@@ -140,22 +141,22 @@ class MicroBatcher:
             for future, result in zip(futures, self.inline(pairs), strict=True):
                 settle(future, result)
             return list(futures)
-        submission = _Submission(OrderedDict())
+        submission = _Submission(deque())
         # Same reference together and like lengths together: fewer artefacts in use, less padding.
         order = sorted(range(len(pairs)), key=lambda i: (len(p := pairs[i].reference), p, len(pairs[i].candidate)))
         for i in order:
             pair, future = pairs[i], futures[i]
+            full = self._full(now)  # first: it may forget the very entry
             entry = self._inflight.get(pair)
             if entry is None or not entry.started:
-                if self._queued == self._limits.queue:
+                if full:
                     fail(future, ComponentError("queue_full", "too many pairs are waiting; retry", retryable=True))
                     continue
                 if entry is None:
                     entry = self._inflight[pair] = _Entry(pair, now, [])
-                entry.queued += 1
+                entry.tickets += 1
                 self._queued += 1
-                submission.tickets[future] = entry
-                future.add_done_callback(partial(self._left, submission, entry))
+                submission.tickets.append((entry, future))
             future.started = entry.started
             entry.waiters.append(future)
         if submission.tickets:
@@ -184,21 +185,30 @@ class MicroBatcher:
             return ComponentError("deadline", "the deadline had passed on arrival", retryable=True)
         return None
 
-    def _left(self, submission: _Submission, entry: _Entry, future: asyncio.Future[Outcome]) -> None:
-        """A waiter is served, or has given up: then an entry that nobody else waits for is forgotten."""
-        submission.tickets.pop(future, None)
-        if not entry.started:
-            self._queued -= 1
-            entry.queued -= 1
-            if not entry.queued:
-                del self._inflight[entry.pair]
-                if not self._inflight:
-                    self._empty.set()
+    def _full(self, now: float) -> bool:
+        if self._queued < self._limits.queue:
+            return False
+        if now - self._purged > _PURGE_EVERY_S:  # callers that went away must not keep others out
+            self._purged = now
+            for submission in self._ring:
+                live = deque(t for t in submission.tickets if not (t[1].done() and self._drop(t[0])))
+                submission.tickets = live
+        return self._queued >= self._limits.queue
+
+    def _drop(self, entry: _Entry) -> bool:
+        """Account for one ticket leaving the queue; an entry nobody else has queued is forgotten."""
+        self._queued -= 1
+        entry.tickets -= 1
+        if not entry.started and not entry.tickets:
+            del self._inflight[entry.pair]
+        return True
 
     def _expire(self, submission: _Submission) -> None:
-        for future, entry in submission.tickets.items():
+        for entry, future in submission.tickets:
             if not entry.started:
                 fail(future, ComponentError("deadline", "not started before its deadline", retryable=True))
+            self._drop(entry)
+        submission.tickets.clear()
 
     def _take(self) -> list[_Entry]:
         """The next batch: from each submission in turn a quantum, extended while the reference stays the same."""
@@ -207,7 +217,7 @@ class MicroBatcher:
         while self._ring:
             submission, taken = self._ring[0], 0
             while submission.tickets:
-                future, entry = next(iter(submission.tickets.items()))
+                entry, future = submission.tickets[0]
                 if not entry.started and not future.done():
                     size = sum(len(text) for text in entry.pair if text)
                     if batch and (len(batch) == self._limits.pairs or characters + size > self._limits.characters):
@@ -215,13 +225,13 @@ class MicroBatcher:
                     if taken >= self._quantum and entry.pair.reference != batch[-1].pair.reference:
                         break
                     entry.started = True
-                    self._queued -= entry.queued
                     for waiter in entry.waiters:
                         waiter.started = True
                     batch.append(entry)
                     taken += 1
                     characters += size
-                del submission.tickets[future]
+                submission.tickets.popleft()
+                self._drop(entry)
             if submission.tickets:
                 self._ring.rotate(-1)
             else:
@@ -276,7 +286,6 @@ class MicroBatcher:
 
     def _fail_all(self, code: str, message: str) -> None:
         for entry in self._inflight.values():
-            entry.started = True
             for future in entry.waiters:
                 fail(future, ComponentError(code, message, retryable=True))
         for submission in self._ring:

@@ -11,12 +11,12 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from reward_service.contracts import ComponentError, Outcome, Pair
-from reward_service.supervision import end_with_parent
 from reward_service.workers.batcher import BatchLimits, MicroBatcher, Observe
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer, Result, added_up
 from reward_service.workers.thread import Factory, load_error
@@ -128,8 +128,15 @@ _computer: PairComputer | None = None
 def _initialise(factory: Factory, artefact_bytes: int) -> None:
     global _computer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    end_with_parent(signal.SIGKILL)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     _computer = PairComputer(factory(), ArtefactCache(artefact_bytes))
+
+
+def _exit_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run_chunk(pairs: list[Pair]) -> tuple[int, dict[str, int], list[Result]]:

@@ -68,7 +68,7 @@ def model_job(config: WorkerConfig, *, hang_s: float = 10.0) -> Job:
     if directory.stat().st_uid != os.getuid() or directory.stat().st_mode & 0o077:
         raise ComponentError("load_failed", f"{directory} must belong to this user and be closed to others (0700)")
     config = config._replace(factory=partial(_unpickle, pickle.dumps(config.factory)))
-    return Job("reward-model", _main, (config,), _STOP, hang_s)
+    return Job("reward-model", _main, (config,), stop_signal=_STOP, hang_s=hang_s)
 
 
 def component_identity(metric: PairMetric) -> str:

@@ -15,6 +15,7 @@ registry.COMPONENTS |= {
     "overlap": registry.Row(f"{_MODULE}:Overlap"),
     "overlap_inline": registry.Row(f"{_MODULE}:InlineOverlap"),
     "overlap_pool": registry.Row(f"{_MODULE}:PoolOverlap"),
+    "cannot_be_left": registry.Row(f"{_MODULE}:CannotBeLeft"),
     "cannot_warm_up": registry.Row(f"{_MODULE}:CannotWarmUp"),
     "slow_to_load": registry.Row(f"{_MODULE}:SlowToLoad"),
 }

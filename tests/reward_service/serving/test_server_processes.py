@@ -143,6 +143,19 @@ def test_a_signal_while_loading_ends_it_with_0(folder: Path, workers: int, numbe
         service.kill()
 
 
+def test_what_does_not_end_is_given_up_after_the_grace_time(folder: Path) -> None:
+    profile = write_profile(folder, "stuck", {"cannot_be_left": {"value": "overlap", "weight": 1}})
+    service = Service(folder / "log", profiles=profile, shutdown_grace_s=0.5)
+    try:
+        limit = time.monotonic() + 30
+        while "listening" not in service.log and time.monotonic() < limit:
+            time.sleep(0.02)
+        assert service.stop() == 1
+        assert '"not_ended_in_time"' in service.log
+    finally:
+        service.kill()
+
+
 def test_several_processes_share_one_model_worker_and_add_up_their_counts(folder: Path) -> None:
     profile = write_profile(folder, "both", {**TEXT, **overlap()})
     with running(folder / "log", profiles=profile, workers=2) as service:
@@ -173,7 +186,7 @@ def test_an_http_process_that_dies_is_replaced_and_not_missed_on_the_gauges(fold
         counted = service.metrics()
         assert counted['reward_items_total{profile="mini",status="ok"}'] == 40  # counts outlive their process
         assert counted["reward_inflight_items"] == 0  # gauges do not
-        assert '"process_died"' in service.log
+        assert '"restarting"' in service.log
         assert service.stop() == 0
 
 

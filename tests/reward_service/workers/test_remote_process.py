@@ -6,11 +6,9 @@ import asyncio
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 import types
 from collections import Counter
@@ -23,7 +21,7 @@ from typing import Any
 import pytest
 
 from reward_service.contracts import ComponentError, Outcome, Pair
-from reward_service.supervision import ProcessSupervisor
+from reward_service.supervision import KeptProcess
 from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.remote_client import SocketWorker
 from reward_service.workers.remote_process import WorkerConfig, component_identity, model_job
@@ -51,34 +49,14 @@ async def client(
     await worker.stop(0)
 
 
-class Kept:
-    """A worker process, kept running from a thread."""
-
-    def __init__(self, config: WorkerConfig, hang_s: float) -> None:
-        self.supervisor = ProcessSupervisor([model_job(config, hang_s=hang_s)])
-        self._wakes, self._waker = socket.socketpair()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._tend, daemon=True)
-        self._thread.start()
-
-    def stop(self, within_s: float) -> bool:
-        self._stopping = True
-        self._waker.send(b"x")
-        self._thread.join(SOON)
-        return self.supervisor.stop("reward-model", within_s)
-
-    def _tend(self) -> None:
-        while not self._stopping:
-            self.supervisor.tend(self._wakes)
-
-
 @asynccontextmanager
-async def process(config: WorkerConfig, hang_s: float = 10.0) -> AsyncIterator[Kept]:
-    kept = Kept(config, hang_s)
+async def process(config: WorkerConfig, hang_s: float = 10.0) -> AsyncIterator[KeptProcess]:
+    """A worker process, kept running."""
+    kept = KeptProcess(model_job(config, hang_s=hang_s))
     try:
         yield kept
     finally:
-        await asyncio.to_thread(kept.stop, 0)
+        await kept.stop(0)
 
 
 @asynccontextmanager
@@ -275,7 +253,7 @@ async def test_a_worker_that_is_told_to_stop_still_answers_what_it_has_accepted(
         futures = worker.submit(numbered(60), deadline())  # 1.5 s
         await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
         began = time.monotonic()
-        assert await asyncio.to_thread(kept.stop, SOON)
+        assert await kept.stop(SOON)
         assert await codes(futures) == {"ok": 60}
         assert time.monotonic() - began < SOON / 2  # it went by itself
         assert not alive(number)
@@ -340,8 +318,8 @@ async def test_a_worker_that_could_not_load_is_tried_again(path: str, tmp_path: 
         with pytest.raises(ComponentError, match="no weights"):
             await SocketWorker(config).start()
         (tmp_path / "weights").touch()
-        failures = kept.supervisor.restarts
-        await until(lambda: kept.supervisor.restarts > failures)
+        failures = kept.restarts
+        await until(lambda: kept.restarts > failures)
         async with client(path) as worker:
             assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
 
@@ -359,15 +337,14 @@ def test_the_worker_ends_with_a_supervisor_that_is_killed_and_ignores_the_groups
     program = textwrap.dedent(f"""
         import asyncio, sys, threading, time
         from reward_service.contracts import Pair
-        from reward_service.supervision import ProcessSupervisor
+        from reward_service.supervision import KeptProcess
         from reward_service.workers.remote_client import SocketWorker
         from reward_service.workers.remote_process import WorkerConfig, model_job
         from tests.reward_service.fake_metrics import WordOverlap
 
         async def main():
             config = WorkerConfig(WordOverlap, {path!r})
-            supervisor = ProcessSupervisor([model_job(config)])
-            threading.Thread(target=lambda: [supervisor.tend() for _ in iter(int, 1)], daemon=True).start()
+            kept = KeptProcess(model_job(config))
             worker = SocketWorker(config)
             await worker.start()
             print(worker.health()["pid"], flush=True)
@@ -405,7 +382,7 @@ async def test_a_worker_with_another_component_is_refused(path: str) -> None:
 
 async def test_a_component_that_changes_under_a_running_client_is_refused(path: str) -> None:
     async with process(WorkerConfig(WordOverlap, path)) as first, client(path) as worker:
-        await asyncio.to_thread(first.stop, 0)
+        await first.stop(0)
         async with process(WorkerConfig(partial(WordOverlap, 0.001), path)):
             await until(lambda: "another component" in str(worker.health()["detail"]))
             assert worker.health()["ready"] is False

@@ -20,7 +20,7 @@ import torch
 from bert_score import BERTScorer
 from transformers.utils import logging
 
-from benchmarks.common import machine, median_seconds, table
+from benchmarks.common import ceiling, machine, median_seconds, table
 from benchmarks.data import PairList, distinct_pairs, grpo_pairs
 from metrics.bertscore import BertScore
 from metrics.encoder import Precision, computes_in
@@ -49,22 +49,6 @@ def theirs(scorer: BERTScorer, pairs: PairList, per_call: int) -> None:
     for start in range(0, len(pairs), per_call):
         candidates, references = zip(*pairs[start : start + per_call], strict=True)
         scorer.score(list(candidates), list(references))
-
-
-def ceiling(device: str, precision: torch.dtype, size: int) -> float:
-    """Operations a second of a large matrix product: the best of several, as a ceiling should be."""
-    a, b = (torch.randn(size, size, device=device).to(precision) for _ in range(2))
-
-    def seconds() -> float:
-        began = time.perf_counter()
-        for _ in range(8):
-            torch.matmul(a, b)
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
-        return time.perf_counter() - began
-
-    seconds()
-    return 8 * 2 * size**3 / min(seconds() for _ in range(5))
 
 
 def operations(metric: BertScore, pairs: PairList) -> float:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -80,6 +81,24 @@ def median_seconds(
             function()
             times[name].append(clock() - start)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def ceiling(device: str, precision: Any, size: int) -> float:
+    """Operations a second of a large matrix product: the best of several, as a ceiling should be."""
+    import torch
+
+    a, b = (torch.randn(size, size, device=device).to(precision) for _ in range(2))
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        for _ in range(8):
+            torch.matmul(a, b)
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        return time.perf_counter() - began
+
+    seconds()
+    return 8 * 2 * size**3 / min(seconds() for _ in range(5))
 
 
 def machine() -> str:

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("torch", reason="extra bertscore")
 
 from metrics.radgraph import convert
-from tests.metrics.radgraph.random_model import write_archive, write_encoder
-from tests.metrics.radgraph.reports import ODD, reports
+from testbed.radgraph.random_model import write_archive, write_encoder
+from testbed.radgraph.reports import ODD, reports
 
 
 class Folders:

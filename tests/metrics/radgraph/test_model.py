@@ -17,9 +17,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from metrics.encoder import ModelUnavailable
 from metrics.radgraph import Annotation, RadGraph, RadGraphF1
 from metrics.radgraph import heads as heads_module
+from testbed.radgraph.random_model import Plain
+from testbed.radgraph.reports import EMPTY, ODD, reports
 from tests.metrics.radgraph.conftest import Folders
-from tests.metrics.radgraph.random_model import Plain
-from tests.metrics.radgraph.reports import EMPTY, ODD, reports
 
 
 @pytest.fixture(scope="module")

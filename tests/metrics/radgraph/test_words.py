@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.radgraph.words import shown, split
-from tests.metrics.radgraph.reports import EMPTY, ODD
+from testbed.radgraph.reports import EMPTY, ODD
 
 DATA = Path(__file__).parent / "data" / "radlabels_words.jsonl.xz"
 texts = st.one_of(

@@ -2,14 +2,14 @@
 
 `write_encoder` and `write_archive` make what an operator has: a folder with tokenizer and encoder configuration, and an
 archive's content, which the package `radgraph` loads as well. The heads are scaled so that predictions are as sparse as
-real ones, with each threshold midway between two scores: a threshold on a score would flip with the last bit.
+real ones, with each threshold in a gap between the scores: one on a score would make it flip with the last bit.
 """
 
 from __future__ import annotations
 
 import json
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from metrics.radgraph.words import shown, split
-from tests.metrics.radgraph.reports import WORDS
+from testbed.radgraph.reports import WORDS
 
 V1_LABELS = ["ANAT-DP", "OBS-DP", "OBS-DA", "OBS-U"]
 XL_LABELS = [
@@ -37,13 +37,13 @@ ENCODER = "_embedder.token_embedder_bert._matched_embedder.transformer_model."
 Tensors = dict[str, torch.Tensor]
 
 
-def write_encoder(folder: Path, size: str = "tiny") -> Path:
-    """A BERT configuration and a WordPiece tokenizer over letters and the reports' words; no weights."""
+def write_encoder(folder: Path, size: str = "tiny", words: Iterable[str] = WORDS) -> Path:
+    """A BERT configuration and a WordPiece tokenizer over letters and `words`; no weights."""
     folder.mkdir(parents=True)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = string.ascii_lowercase + string.digits
-    words = [word.lower() for word in WORDS if word.isalpha() and len(word) > 3]
-    pieces = [*special, *letters, *string.punctuation, *(f"##{c}" for c in letters), *words]
+    known = [word.lower() for word in words if word.isalpha() and len(word) > 3]
+    pieces = [*special, *letters, *string.punctuation, *(f"##{c}" for c in letters), *known]
     vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -172,7 +172,7 @@ class Plain:
     def __init__(self, states: Tensors, encoder: Path, model_type: str, max_length: int | None = 512) -> None:
         self.states, self.model_type, self.max_length = states, model_type, max_length
         self.tokenizer = AutoTokenizer.from_pretrained(encoder)
-        self.model = BertModel(BertConfig.from_pretrained(encoder)).eval()
+        self.model: Any = BertModel(BertConfig.from_pretrained(encoder)).eval()  # type: ignore[no-untyped-call]
         bert = {key.removeprefix(ENCODER): value for key, value in states.items() if key.startswith(ENCODER)}
         self.model.load_state_dict(bert, strict=False)
 
@@ -204,7 +204,8 @@ class Plain:
         vectors = self.word_vectors(words)
         bounds = [(i, j) for i in range(len(words)) for j in range(i, min(i + 8, len(words)))]
         widths = self.states["_endpoint_span_extractor._span_width_embedding.weight"]
-        return bounds, torch.stack([torch.cat([vectors[i], vectors[j], widths[j - i]]) for i, j in bounds])
+        start, end = torch.tensor(bounds).T
+        return bounds, torch.cat([vectors[start], vectors[end], widths[end - start]], dim=1)
 
     def entity_scores(self, spans: torch.Tensor) -> torch.Tensor:
         ner = f"_ner._ner_scorers.{self.model_type}__ner_labels"
@@ -291,6 +292,10 @@ def _standardise(states: Tensors, key: str, scores: torch.Tensor) -> None:
 
 
 def _threshold(scores: torch.Tensor, above: float) -> torch.Tensor:
+    """The middle of the widest gap between scores where about `above` of them are higher."""
     ranked = scores.sort(descending=True).values
-    rank = min(max(1, round(above)), len(ranked) - 1)
+    low = min(max(1, round(0.9 * above)), len(ranked) - 1)
+    high = min(max(low + 1, round(1.1 * above)), len(ranked) - 1)
+    gaps = ranked[low - 1 : high] - ranked[low : high + 1]
+    rank = low + int(gaps.argmax())
     return (ranked[rank - 1] + ranked[rank]) / 2

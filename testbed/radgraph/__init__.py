@@ -1,0 +1,1 @@
+"""A RadGraph with random weights, and reports to read with it."""

@@ -75,7 +75,7 @@ def share(part: float, whole: float) -> str:
     return f"{part / whole:6.1%} ({part:g}/{whole:g})" if whole else "   n/a"
 
 
-def coding(judge: RulesJudge, _: argparse.Namespace) -> None:
+def coding(judge: RulesJudge, options: argparse.Namespace) -> None:
     """Recall of every coded heading, precision of every positive finding."""
     print("\n== Findings against the human MeSH coding ==")
     names = [c.name for c in judge.lexicon.concepts]
@@ -217,7 +217,7 @@ def patients(judge: RulesJudge, options: argparse.Namespace) -> None:
         print(f"  {name:10} {share(wins + ties / 2, len(triples))} (ties, counted half: {ties})")
 
 
-def speed(judge: RulesJudge, _: argparse.Namespace) -> None:
+def speed(judge: RulesJudge, options: argparse.Namespace) -> None:
     """A fresh pair against `rouge_score`, in one run; growth from 2,000 to 20,000 characters. Processor time throughout."""
     print("\n== Speed (ratios in one run) ==")
     pairs = [(answer.candidate, answer.reference) for answer in data.answers()][:400]

@@ -76,7 +76,11 @@ def answers() -> list[Answer]:
         ]
     return [
         Answer(
-            *(row[key] for key in ("system", "kind", "candidate", "reference", "study")),
+            row["system"],
+            row["kind"],
+            row["candidate"],
+            row["reference"],
+            row["study"],
             row["source"].partition("@")[0].rpartition("/")[2],
         )
         for row in rows

@@ -7,6 +7,7 @@ there are none, the synthetic studies.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import re
@@ -14,7 +15,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import yaml
@@ -28,7 +29,7 @@ from reward_service.settings import Settings
 from reward_service.text.guards import GuardSettings, inspect
 from reward_service.text.normaliser import Normalised, normalise
 from testbed.abuse.attacks import ATTACKS
-from testbed.abuse.studies import STUDIES
+from testbed.abuse.studies import STUDIES, Study
 
 DEFAULTS = GuardSettings()
 _SENTENCE = re.compile(r"(?<=[.?!])\s+")
@@ -68,7 +69,7 @@ def _count(name: str, pairs: Iterable[tuple[Normalised, Normalised]]) -> None:
     )
 
 
-def alarms() -> None:
+def alarms(options: argparse.Namespace) -> None:
     """Honest candidates: the report itself, other patients' reports, impressions, published systems' outputs."""
     print("== False alarms ==")
     texts = [report.text for report in data.reports()]
@@ -94,7 +95,7 @@ def alarms() -> None:
         _count(system, each)
 
 
-def shuffles() -> None:
+def shuffles(options: argparse.Namespace) -> None:
     """Share of reports whose shuffled words are flagged as word salad, by length."""
     print("== Shuffled reports ==")
     rng = random.Random(0)
@@ -114,7 +115,7 @@ def shuffles() -> None:
         print(f"  {name:<18} {band:<16} n={len(hits):5d}  flagged {100 * statistics.mean(hits):5.1f} %")
 
 
-def attacks() -> None:
+def attacks(options: argparse.Namespace) -> None:
     """Mean reward of each attack, and in how many studies it beats an honest report, under three profiles."""
     print("== Attacks: mean reward (studies in which it beats an honest report) ==")
     base = yaml.safe_load(shipped()["embedded"].read_text(encoding="utf-8"))
@@ -123,23 +124,25 @@ def attacks() -> None:
         "all guards flag": {**base, "name": "flags", "guards": "flag"},
         "flag, raw strings": {**base, "name": "raw", "guards": "flag", "normaliser": "none"},
     }
-    table = {name: asyncio.run(_rewards(profile)) for name, profile in variants.items()}
+    studies = STUDIES[: options.studies]
+    table = {name: asyncio.run(_rewards(profile, studies)) for name, profile in variants.items()}
     print(f"  {'':<28}" + "".join(f"{name:>20}" for name in table))
     for row in ("reference", "paraphrase", "terse", *ATTACKS):
         cells = []
         for rewards in table.values():
-            each = [(rewards[s.name, row], s) for s in STUDIES if (s.name, row) in rewards]
+            each = [(rewards[s.name, row], s) for s in studies if (s.name, row) in rewards]
             above = sum(
                 reward > min(rewards[study.name, "paraphrase"], rewards[study.name, "terse"]) for reward, study in each
             )
-            cells.append(f"{statistics.mean(reward for reward, _ in each):11.2f} ({above:2d}/{len(each):2d})")
+            mean = statistics.mean(reward for reward, _ in each) if each else float("nan")  # it applies to none
+            cells.append(f"{mean:11.2f} ({above:2d}/{len(each):2d})")
         print(f"  {row:<28}" + "".join(f"{cell:>20}" for cell in cells))
 
 
-async def _rewards(profile: dict[str, object]) -> dict[tuple[str, str], float]:
+async def _rewards(profile: dict[str, object], studies: Sequence[Study]) -> dict[tuple[str, str], float]:
     items: list[Item] = []
     keys: list[tuple[str, str]] = []
-    for study in STUDIES:
+    for study in studies:
         texts = {"reference": study.reference, "paraphrase": study.paraphrase, "terse": study.terse}
         texts |= {name: text for name, attack in ATTACKS.items() if (text := attack(study)) is not None}
         for name, text in texts.items():
@@ -157,7 +160,7 @@ async def _rewards(profile: dict[str, object]) -> dict[tuple[str, str], float]:
     return found
 
 
-def speed() -> None:
+def speed(options: argparse.Namespace) -> None:
     """Normaliser and guards on a pair of reports, in processor time."""
     print("== Cost of a pair ==")
     texts = [report.text for report in data.reports()]
@@ -179,8 +182,11 @@ SECTIONS = {"alarms": alarms, "shuffles": shuffles, "attacks": attacks, "speed":
 
 
 def main() -> None:
-    for name in section_parser(__doc__, SECTIONS).parse_args().sections:
-        SECTIONS[name]()
+    parser = section_parser(__doc__, SECTIONS)
+    parser.add_argument("--studies", type=int, help="how many of the studies are attacked; all by default")
+    options = parser.parse_args()
+    for name in options.sections:
+        SECTIONS[name](options)
 
 
 if __name__ == "__main__":

@@ -172,9 +172,14 @@ class Encoder:
 
     def side_by_side(self, job: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """`job` of each item, in order; on a CPU one item a core at a time, each on one thread of torch."""
+
+        def exactly(item: T) -> R:
+            with exact_arithmetic(self.device):
+                return job(item)
+
         # What is set last in any thread holds for threads that are new to torch. So this thread sets it, and back, too.
         with exact_arithmetic(self.device):
-            return list(self._cores.map(job, items) if self._cores and len(items) > 1 else map(job, items))
+            return list(self._cores.map(exactly, items) if self._cores and len(items) > 1 else map(exactly, items))
 
     def warm_up(self) -> None:
         """Run the largest shapes: the longest texts, then the most texts in one sub-batch."""
@@ -200,7 +205,7 @@ class Encoder:
         lengths = [len(row) for row in ids]
         padded = torch.tensor([row + [tokenizer.pad_token_id or 0] * (width - len(row)) for row in ids])
         mask = length_mask(lengths, width)
-        with torch.inference_mode(), exact_arithmetic(self.device):
+        with torch.inference_mode():
             states = model(input_ids=self._to_device(padded), attention_mask=self._to_device(mask)).last_hidden_state
             return reader(states, lengths)
 

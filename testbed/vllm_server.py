@@ -37,7 +37,7 @@ class VllmServer:
 
     def start(self) -> None:
         if self.ours:
-            command = [SCRIPTS / "serve.sh", str(self._port), *self._flags]
+            command = [str(SCRIPTS / "serve.sh"), str(self._port), *self._flags]
             with self.log.open("wb") as log:
                 self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 

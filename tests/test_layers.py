@@ -23,6 +23,10 @@ def test_imports_point_downwards() -> None:
 
 
 PLANTED = {
+    "benchmarks/common.py": "tests.needs",
+    "testbed/redis_server.py": "tests.needs",
+    "testbed/service.py": "benchmarks.common",
+    "metrics/rouge.py": "testbed.service",
     "metrics/bleu.py": "reward_service.errors",
     "metrics/base.py": "judges.base",
     "judges/base.py": "metrics.base",
@@ -47,7 +51,7 @@ PLANTED = {
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("copy")
-    for package in ("metrics", "judges", "reward_service"):
+    for package in ("metrics", "judges", "reward_service", "testbed", "benchmarks"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder

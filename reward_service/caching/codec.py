@@ -60,14 +60,13 @@ def decode(key: str, blob: bytes) -> Outcome | None:
         return None
     try:
         values, notes, judged = orjson.loads(zlib.decompress(body) if flag else body)
-        return Outcome(values, tuple(notes), None if judged is None else _judgement(*judged))
+        return Outcome(values, tuple(notes), None if judged is None else _judgement(judged))
     except (ValueError, TypeError, zlib.error):  # right checksum, wrong shape: a bug or a forgery
         return None
 
 
-def _judgement(
-    significant: Any, insignificant: Any, matched: Any, evidence: Any, values: Any, notes: Any, details: Any
-) -> Judgement:
+def _judgement(judged: list[Any]) -> Judgement:
+    significant, insignificant, matched, evidence, values, notes, details = judged
     spans = tuple(Evidence(k, f, s, _span(c), _span(r), d) for k, f, s, c, r, d in evidence)
     if not set(significant) == set(insignificant) == set(CATEGORIES):
         raise ValueError("categories")

@@ -6,13 +6,19 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt client/pyproject.toml | sha256sum | cut -c1-12)
 
 
-.PHONY: demo test test-slow check format bench chaos judge-server documents clean
+.PHONY: demo test test-slow test-random check format bench chaos judge-server documents clean
 
 demo: $(STAMP)
 	@$(BIN)/python examples/demo.py
 
+DEFAULT := -n 2 --dist loadgroup -m "not vllm and not trainers and not slow"
+SEED ?= 1
+
 test: $(STAMP)  ## the default suite; `make test-slow` runs what it leaves out
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not vllm and not trainers and not slow"
+	$(BIN)/python -m pytest $(DEFAULT)
+
+test-random: $(STAMP)  ## the same in another order: make test-random SEED=7
+	$(BIN)/python -m pytest $(DEFAULT) --random-order-bucket=global --random-order-seed=$(SEED)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not vllm and not trainers"

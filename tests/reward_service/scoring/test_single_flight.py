@@ -293,7 +293,7 @@ async def test_a_thousand_overlapping_hang_ups_leave_nothing_behind(world: World
     tasks_before = len(asyncio.all_tasks())
     for round_ in range(20):
         asks = [world.ask(f"{(round_ + i) % 30}", f"{i}") for i in range(50)]
-        await asyncio.sleep(0.002)
+        await settle(round_)
         for i, ask in enumerate(asks):
             if i % 3:
                 ask.cancel()

@@ -48,7 +48,7 @@ def convert(src: str | Path, dst: str | Path, tokenizer: str | Path) -> Path:
     heads = _heads(states, settings.pop("prefix"))
     embedder = {key.removeprefix(_ENCODER): value for key, value in states.items() if key.startswith(_ENCODER)}
     embedder = {key: value for key, value in embedder.items() if not key.endswith("position_ids")}
-    _check_encoder(embedder, encoder)
+    _check_encoder(embedder, encoder, settings["max_length"])
     _check_heads(heads, settings, int(json.loads((encoder / "config.json").read_text())["hidden_size"]))
     for key in ("feature_size", "widths", "hidden", "layers"):
         settings.pop(key)
@@ -197,7 +197,8 @@ def _check_heads(heads: Mapping[str, torch.Tensor], settings: Mapping[str, Any],
     _compare("weights.th against config.json and vocabulary", heads, expected)
 
 
-def _check_encoder(states: Mapping[str, torch.Tensor], folder: Path) -> None:
+def _check_encoder(states: Mapping[str, torch.Tensor], folder: Path, max_length: int | None) -> None:
+    """Names and shapes against the encoder's configuration, and that its tokenizer fits both."""
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
@@ -212,6 +213,12 @@ def _check_encoder(states: Mapping[str, torch.Tensor], folder: Path) -> None:
         raise ValueError(f"{folder}: the tokenizer has no CLS or no SEP token")
     if len(tokenizer) > config.vocab_size:
         raise ValueError(f"{folder}: the tokenizer has {len(tokenizer)} pieces, the encoder {config.vocab_size}")
+    for name, most in (
+        ("tokenizer_config.json: model_max_length", tokenizer.model_max_length),
+        ("config.json: max_position_embeddings", config.max_position_embeddings),
+    ):
+        if most < (max_length or 0):
+            raise ValueError(f"{folder}/{name} is {most}, but the archive's max_length is {max_length}")
 
 
 def _compare(

@@ -50,40 +50,47 @@ class Heads:
         """Graphs of the texts whose word vectors [all words, dim] follow each other in `words`; each has a word."""
         import torch
 
-        grid = [_spans(length, self.max_span_width) for length in lengths]
-        offsets = [0, *accumulate(lengths)]
-        start = torch.cat([spans[0] + offset for spans, offset in zip(grid, offsets, strict=False)])
-        width = torch.cat([spans[1] for spans in grid])
+        start, width, bounds = self._spans(lengths)
         on_cpu = [start, width]
         start, width = start.to(words.device), width.to(words.device)
         hidden = (words @ self._start)[start] + (words @ self._end)[start + width]
         hidden = (hidden + self._width[width]).relu_()
         best, label = self._ner.rest(hidden[:, : self._hidden]).max(dim=-1)
         mention = self._pruner.rest(hidden[:, self._hidden :]).squeeze(-1)
-        on_cpu += [tensor.cpu() for tensor in (best, label, mention)]
+        first, wide, best, label, scores = (*on_cpu, best.cpu(), label.cpu(), mention.cpu())
 
-        graphs: list[Graph] = []
-        related: list[torch.Tensor] = []  # of each text: entities between which there may be relations, as spans
-        positions: list[list[int]] = []  # the same, as positions among the text's entities
-        bounds = [0, *accumulate(len(spans[0]) for spans in grid)]
-        for length, offset, (low, high) in zip(lengths, offsets, pairwise(bounds), strict=False):
-            s, w, b, names, m = (tensor[low:high] for tensor in on_cpu)
-            found = (b > 0).nonzero().squeeze(-1)  # the null label scores 0 and comes first
-            kept = torch.zeros(high - low, dtype=torch.bool)
-            kept[m.topk(min(self._keep(length), high - low)).indices] = True
-            first = (s[found] - offset).tolist()
-            last = (s[found] + w[found] - offset).tolist()
-            graphs.append(Graph(list(zip(first, last, names[found].tolist(), strict=True)), []))
-            positions.append(kept[found].nonzero().squeeze(-1).tolist())
-            related.append(found[kept[found]] + low)
-        spans = torch.cat(related).to(words.device)
+        kept = torch.zeros(len(first), dtype=torch.bool)
+        for length, (low, high) in zip(lengths, pairwise(bounds), strict=True):
+            kept[low + scores[low:high].topk(min(self._keep(length), high - low)).indices] = True
+        found = (best > 0).nonzero().squeeze(-1)  # the null label scores 0 and comes first
+        until = torch.searchsorted(found, torch.tensor(bounds)).tolist()  # entities before each text
+        words_before = [0, *accumulate(lengths)]
+        entities = list(zip(first[found].tolist(), wide[found].tolist(), label[found].tolist(), strict=True))
+        graphs = [
+            Graph([(s - before, s - before + w, name) for s, w, name in entities[low:high]], [])
+            for before, (low, high) in zip(words_before, pairwise(until), strict=False)
+        ]
+        related = kept[found]
+        position = related.nonzero().squeeze(-1).tolist()
+        spans = found[related].to(words.device)
         if len(spans):
-            vectors = torch.cat(
-                [words[start[spans]], words[start[spans] + width[spans]], self._widths[width[spans]]], dim=1
-            )
-            for text, source, target, kind in self._relations(vectors, mention[spans], [len(p) for p in positions]):
-                graphs[text].relations.append((positions[text][source], positions[text][target], kind))
+            counts = [int(related[low:high].sum()) for low, high in pairwise(until)]
+            before = [0, *accumulate(counts)]
+            vectors = [words[start[spans]], words[start[spans] + width[spans]], self._widths[width[spans]]]
+            for text, a, b, kind in self._relations(torch.cat(vectors, dim=1), mention[spans], counts):
+                source, target = (position[before[text] + i] - until[text] for i in (a, b))
+                graphs[text].relations.append((source, target, kind))
         return graphs
+
+    def _spans(self, lengths: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+        """First word and width - 1 of every span: by first word, then by width; and the bounds of each text's spans."""
+        import torch
+
+        ends = torch.tensor(lengths).cumsum(0)
+        words = torch.arange(int(ends[-1]))
+        room = ends.repeat_interleave(torch.tensor(lengths)) - words  # words from each to the end of its text
+        start, width = (torch.arange(self.max_span_width) < room.unsqueeze(-1)).nonzero(as_tuple=True)
+        return start, width, [0, *room.clamp(max=self.max_span_width).cumsum(0)[ends - 1].tolist()]
 
     def _keep(self, words: int) -> int:
         """How many spans of a text may have relations; the product is rounded to float32 first, as in DyGIE++."""
@@ -140,13 +147,3 @@ class _Scorer:
         for weight, bias in middle:
             hidden = linear(hidden, weight, bias).relu_()
         return linear(hidden, out, out_bias)
-
-
-def _spans(words: int, max_width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """First word and width - 1 of every span: by first word, then by width."""
-    import torch
-
-    start = torch.arange(words).repeat_interleave(max_width)
-    width = torch.arange(max_width).repeat(words)
-    inside = start + width < words
-    return start[inside], width[inside]

@@ -149,7 +149,7 @@ class RadGraph:
 
     def _annotate(self, readings: list[_Reading]) -> list[Annotation]:
         tokenizer, _ = self.encoder.load()
-        room = min(self.settings["max_length"] or self.encoder.limit, self.encoder.limit) - 2
+        room = (self.settings["max_length"] or self.encoder.limit) - 2
         segments: list[list[int]] = []
         counts = []
         for reading in readings:

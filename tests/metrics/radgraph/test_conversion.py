@@ -217,6 +217,32 @@ def test_wrong_folders_are_named(v1: Folders, tmp_path: Path) -> None:
         convert(v1.archive, tmp_path / "converted", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        ("tokenizer_config.json", {"model_max_length": 128}, "model_max_length is 128"),
+        ("config.json", {"vocab_size": 9}, r"not \[9, 32\]"),
+        ("tokenizer_config.json", {"cls_token": None}, "no CLS"),
+    ],
+)
+def test_a_tokenizer_that_does_not_fit_is_refused(
+    file: str, change: dict[str, object], words: str, v1: Folders, tmp_path: Path
+) -> None:
+    encoder = Path(shutil.copytree(v1.encoder, tmp_path / "encoder"))
+    (encoder / file).write_text(json.dumps(json.loads((encoder / file).read_text()) | change))
+    with pytest.raises(ValueError, match=words):
+        convert(v1.archive, tmp_path / "converted", encoder)
+
+
+def test_without_a_length_the_encoders_positions_are_the_length(v1: Folders, tmp_path: Path) -> None:
+    archive = Path(shutil.copytree(v1.archive, tmp_path / "archive"))
+    for part in ("dataset_reader/token_indexers", "model/embedder/token_embedders"):
+        edit_config(archive, _set(f"{part}/bert/max_length", None))
+    converted = convert(archive, tmp_path / "converted", v1.encoder)
+    texts = [" ".join(v1.texts)[:6000]]
+    assert RadGraph(str(converted)).annotate(texts) == RadGraph(str(v1.converted)).annotate(texts)
+
+
 def test_another_encoder_is_refused(v1: Folders, tmp_path: Path) -> None:
     encoder = Path(shutil.copytree(v1.encoder, tmp_path / "encoder"))
     config = json.loads((encoder / "config.json").read_text())

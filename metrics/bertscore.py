@@ -50,7 +50,7 @@ class BertScore(Metric[TokenVectors]):
     cost = "model"
     _keys: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one argument a setting, which is how the registry knows them
         self,
         model: str = "minilm",
         layer: int | None = None,

@@ -184,7 +184,7 @@ def judge_eval(
 
 
 @app.command("judge-server", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def judge_server(
+def judge_server(  # noqa: PLR0913  # one argument a flag
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="hub id or local path")],
     revision: Annotated[str | None, typer.Option(help="commit of the weights")] = None,

@@ -28,13 +28,13 @@ from metrics.bleu import Bleu2
 from metrics.rouge import Rouge
 from testbed.abuse.studies import NORMAL_REPORT
 
-Scorer = Callable[[Sequence[tuple[str, str]]], list[float]]
+ProfileScorer = Callable[[Sequence[tuple[str, str]]], list[float]]
 Edited = list[tuple[Report, Edit]]
 MIXES = ((0.5, 0.1, 0.2, 0.2), (0.6, 0.1, 0.15, 0.15), (0.7, 0.05, 0.1, 0.15), (0.8, 0.05, 0.05, 0.1))
 """Weights of clinical, BLEU-2, ROUGE-L and BERTScore that are compared for the profile `embedded`; no guards here."""
 
 
-def encoded(metric: object, key: str) -> Scorer:
+def encoded(metric: object, key: str) -> ProfileScorer:
     """(candidate, reference) pairs -> the metric's values under `key`, each text encoded once."""
 
     @cache
@@ -47,7 +47,7 @@ def encoded(metric: object, key: str) -> Scorer:
     return lambda pairs: values(tuple(pairs))
 
 
-def scorers(judge: RulesJudge, bertscore: bool) -> dict[str, Scorer]:
+def scorers(judge: RulesJudge, bertscore: bool) -> dict[str, ProfileScorer]:
     """The scores that are compared; with `bertscore` (slow on a CPU) also that one and mixes of all."""
     found = {
         "clinical": encoded(judge, "signed"),
@@ -63,7 +63,7 @@ def scorers(judge: RulesJudge, bertscore: bool) -> dict[str, Scorer]:
     return found
 
 
-def mixed(weights: Sequence[float], parts: Sequence[Scorer]) -> Scorer:
+def mixed(weights: Sequence[float], parts: Sequence[ProfileScorer]) -> ProfileScorer:
     def run(pairs: Sequence[tuple[str, str]]) -> list[float]:
         columns = [(weight, part(pairs)) for weight, part in zip(weights, parts, strict=True)]
         return [sum(weight * column[i] for weight, column in columns) for i in range(len(pairs))]
@@ -156,7 +156,7 @@ def _count(
     return failures
 
 
-def _rank(bad: Edited, good: Edited, pairs: PairList, tables: Mapping[str, Scorer]) -> None:
+def _rank(bad: Edited, good: Edited, pairs: PairList, tables: Mapping[str, ProfileScorer]) -> None:
     """Print how often each score puts a harmless rewrite above an error in the same report."""
     by_report: dict[str, list[int]] = defaultdict(list)
     for i, (report, _) in enumerate(good, len(bad)):

@@ -45,7 +45,7 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A judge's verdict on one candidate against one reference."""
+    """What a judge says of one candidate against one reference."""
 
     significant: Mapping[Category, float]
     """All six categories; counts (fractions when several votes are averaged)."""

@@ -1,6 +1,6 @@
 """Scores from what a judge counted: GREEN's ratio, CheXprompt's inverse, and the signed score to train on.
 
-Shared by every judge, so that a rule-based and a model-based verdict with the same counts give the same numbers.
+Shared by every judge, so that a rule-based and a model-based judgement with the same counts give the same numbers.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ A = TypeVar("A")
 Cost = Literal["inline", "pool", "model"]
 
 
-class Comparison(NamedTuple):
+class MetricScore(NamedTuple):
     """What one candidate/reference comparison produced."""
 
     values: dict[str, float]
@@ -65,8 +65,8 @@ class Metric(ABC, Generic[A]):
         """One artefact per text, in order. Texts may be empty."""
 
     @abstractmethod
-    def compare(self, candidates: Sequence[A], references: Sequence[A]) -> list[Comparison]:
-        """One `Comparison` per position; the two sequences have equal length."""
+    def compare(self, candidates: Sequence[A], references: Sequence[A]) -> list[MetricScore]:
+        """One `MetricScore` per position; the two sequences have equal length."""
 
     def nbytes(self, artefact: A) -> int:
         """Approximate memory held by `artefact`, for a cache bounded in bytes."""

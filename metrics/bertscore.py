@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, get_args
 
-from metrics.base import Comparison, Metric
+from metrics.base import Metric, MetricScore
 from metrics.encoder import Encoder, ModelUnavailable, Precision, halving, length_mask, sub_batches
 from metrics.torch_settings import exact_arithmetic
 
@@ -134,15 +134,15 @@ class BertScore(Metric[TokenVectors]):
             artefacts.append(TokenVectors(vectors, weights, t.truncated))
         return artefacts
 
-    def compare(self, candidates: Sequence[TokenVectors], references: Sequence[TokenVectors]) -> list[Comparison]:
+    def compare(self, candidates: Sequence[TokenVectors], references: Sequence[TokenVectors]) -> list[MetricScore]:
         pairs = list(zip(candidates, references, strict=True))
         lengths = [max(len(c.weights), len(r.weights)) for c, r in pairs]
-        out: list[Comparison | None] = [None] * len(pairs)
+        out: list[MetricScore | None] = [None] * len(pairs)
         for batch in sub_batches(lengths, self.encoder.max_batch, self.encoder.max_padded_tokens):
             for i, values in zip(batch, halving(self._match, [pairs[i] for i in batch]), strict=True):
                 truncated = pairs[i][0].truncated or pairs[i][1].truncated
                 notes = ("bertscore_truncated",) if truncated else ()
-                out[i] = Comparison(dict(zip(self._keys, values, strict=True)), notes)
+                out[i] = MetricScore(dict(zip(self._keys, values, strict=True)), notes)
         return [comparison for comparison in out if comparison is not None]
 
     def nbytes(self, artefact: TokenVectors) -> int:

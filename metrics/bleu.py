@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version as installed
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
-from metrics.base import Comparison, Metric
+from metrics.base import Metric, MetricScore
 from metrics.ngrams import NGrams
 
 Smoothing = Literal["method0", "method1", "method2", "method3", "method4", "method5", "method7"]
@@ -97,8 +97,8 @@ class _Bleu(Metric[NGrams]):
     def encode(self, texts: Sequence[str]) -> list[NGrams]:
         return [NGrams(text.lower().replace(".", " .").split(), 4) for text in texts]
 
-    def compare(self, candidates: Sequence[NGrams], references: Sequence[NGrams]) -> list[Comparison]:
-        return [Comparison({self.key: self._bleu(c, r)}) for c, r in zip(candidates, references, strict=True)]
+    def compare(self, candidates: Sequence[NGrams], references: Sequence[NGrams]) -> list[MetricScore]:
+        return [MetricScore({self.key: self._bleu(c, r)}) for c, r in zip(candidates, references, strict=True)]
 
     def nbytes(self, artefact: NGrams) -> int:
         return artefact.nbytes()

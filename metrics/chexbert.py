@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 
-from metrics.base import Comparison, Metric
+from metrics.base import Metric, MetricScore
 from metrics.encoder import TOKENIZER_FILES, Encoder, ModelUnavailable, sha256
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class CheXbert(Metric[Reading]):
         vectors = torch.stack(self.encoder.read([t.ids for t in tokens], _first_states)).cpu().numpy()
         return [self._read(vector.copy(), t.truncated) for vector, t in zip(vectors, tokens, strict=True)]
 
-    def compare(self, candidates: Sequence[Reading], references: Sequence[Reading]) -> list[Comparison]:
+    def compare(self, candidates: Sequence[Reading], references: Sequence[Reading]) -> list[MetricScore]:
         return [_compare(candidate, reference) for candidate, reference in zip(candidates, references, strict=True)]
 
     def nbytes(self, artefact: Reading) -> int:
@@ -184,7 +184,7 @@ def given(classes: Sequence[int]) -> tuple[bool, ...]:
     return tuple(each in (POSITIVE, UNCERTAIN) for each in classes)
 
 
-def _compare(candidate: Reading, reference: Reading) -> Comparison:
+def _compare(candidate: Reading, reference: Reading) -> MetricScore:
     length = (candidate.square * reference.square) ** 0.5
     product = float(candidate.vector.astype(np.float64) @ reference.vector.astype(np.float64))
     ours, theirs = given(candidate.classes), given(reference.classes)
@@ -199,7 +199,7 @@ def _compare(candidate: Reading, reference: Reading) -> Comparison:
         "f1_positive": 2 * both / either if either else 1.0,
     }
     truncated = candidate.truncated or reference.truncated
-    return Comparison(values, ("chexbert_truncated",) if truncated else ())
+    return MetricScore(values, ("chexbert_truncated",) if truncated else ())
 
 
 # -- the folder that serving reads ----------------------------------------------------------------

@@ -15,7 +15,7 @@ from rapidfuzz.distance import LCSseq
 from rouge_score.scoring import fmeasure
 from rouge_score.tokenize import tokenize
 
-from metrics.base import Comparison, Metric
+from metrics.base import Metric, MetricScore
 from metrics.ngrams import NGrams
 
 Variant = Literal["rouge1", "rouge2", "rougeL"]
@@ -78,8 +78,8 @@ class Rouge(Metric[NGrams]):
         # What `tokenize` does without a stemmer, at a tenth of its cost.
         return [NGrams(text.lower().translate(_ALPHANUMERIC).split(), 2) for text in texts]
 
-    def compare(self, candidates: Sequence[NGrams], references: Sequence[NGrams]) -> list[Comparison]:
-        return [Comparison({self.variant: self._f(c, r)}) for c, r in zip(candidates, references, strict=True)]
+    def compare(self, candidates: Sequence[NGrams], references: Sequence[NGrams]) -> list[MetricScore]:
+        return [MetricScore({self.variant: self._f(c, r)}) for c, r in zip(candidates, references, strict=True)]
 
     def nbytes(self, artefact: NGrams) -> int:
         return artefact.nbytes()

@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ComponentScore:
     """The raw result of one component on one pair: a pure function of the pair, so it can be cached."""
 
     values: Mapping[str, float]
@@ -101,7 +101,7 @@ class PairMetric(Component, Protocol):
 
 
 class AsyncJudge(Component, Protocol):
-    """A judge behind a network: one awaitable verdict per pair; it does its own scheduling."""
+    """A judge behind a network: one awaitable judgement per pair; it does its own scheduling."""
 
     async def start(self) -> None: ...
     async def aclose(self) -> None: ...
@@ -125,7 +125,7 @@ class AsyncJudge(Component, Protocol):
         ...
 
 
-class WorkFuture(asyncio.Future[Outcome]):
+class WorkFuture(asyncio.Future[ComponentScore]):
     """What `Runner.submit` should return: once `started` is set, it refuses to be cancelled.
 
     So that work which has begun delivers its result to the cache although nobody waits for it.
@@ -148,7 +148,7 @@ class Runner(Protocol):
         """Finish what has started, fail the rest with code ``shutting_down``."""
         ...
 
-    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         """One future per pair, at once. A future fails with `ComponentError`.
 
         Cancelling a future whose work has not started drops that work; started work finishes.

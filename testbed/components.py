@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from metrics.base import Comparison
+from metrics.base import MetricScore
 
 
 class WordOverlap:
@@ -70,7 +70,7 @@ class WordOverlap:
                 del values["length"]
             if self.uses_prior:
                 values["overlap"] += 100.0 * len(priors[0][i] or ())
-            results.append(Comparison(values, ("empty",) if not candidate else ()))
+            results.append(MetricScore(values, ("empty",) if not candidate else ()))
         return results
 
 

@@ -22,7 +22,7 @@ from reward_service.api.app import create_app
 from reward_service.evaluation.check import TOLERANCE, differences, expected, key_of, pairs, values
 from reward_service.profiles.profile import load
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Scored
+from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 
@@ -55,8 +55,8 @@ def engine(loop: asyncio.AbstractEventLoop) -> Iterator[Engine]:
 ITEMS = [Item(str(i), *pair) for i, pair in enumerate(pairs())]
 
 
-async def fresh_scores(engine: Engine, items: list[Item]) -> list[Scored]:
-    """Scored without what is cached: neither values nor artefacts of earlier calls."""
+async def fresh_scores(engine: Engine, items: list[Item]) -> list[ScoredItem]:
+    """ScoredItem without what is cached: neither values nor artefacts of earlier calls."""
     clear(engine)
     return await engine.score(ScoringRequest(items, timeout_s=120))
 
@@ -67,7 +67,7 @@ def clear(engine: Engine) -> None:
         runner._cache._kept.clear()  # type: ignore[attr-defined]
 
 
-def same(a: Scored, b: Scored) -> None:
+def same(a: ScoredItem, b: ScoredItem) -> None:
     assert a.composite.status == b.composite.status
     assert a.composite.flags == b.composite.flags
     assert a.composite.reward == pytest.approx(b.composite.reward, abs=TOLERANCE)

@@ -13,7 +13,7 @@ import pytest
 
 from judges.vllm.errors import JudgeError
 from reward_service.components import registry
-from reward_service.contracts import Outcome, Pair
+from reward_service.contracts import ComponentScore, Pair
 from reward_service.errors import ConfigurationError
 from reward_service.evaluation.check import pairs
 from reward_service.profiles.fingerprint import canonical
@@ -48,11 +48,11 @@ def build(name: str) -> Any:
     return registry.build(name, NEEDED.get(name, {}))
 
 
-def run(component: Any, items: list[Pair]) -> list[Outcome]:
+def run(component: Any, items: list[Pair]) -> list[ComponentScore]:
     wanted = items if component.uses_prior else [pair._replace(prior=None) for pair in items]
     results = PairComputer(component, ArtefactCache(2**28)).run(wanted)
-    assert all(isinstance(result, Outcome) for result in results), results
-    return [result for result in results if isinstance(result, Outcome)]
+    assert all(isinstance(result, ComponentScore) for result in results), results
+    return [result for result in results if isinstance(result, ComponentScore)]
 
 
 @each
@@ -85,9 +85,9 @@ def test_its_manifest_is_stable_json_without_paths(name: str) -> None:
 @each_metric
 def test_values_are_finite_and_complete(name: str) -> None:
     component = build(name)
-    for outcome in run(component, CANARIES + ODD):
-        assert tuple(outcome.values) == tuple(component.keys)
-        assert all(math.isfinite(value) for value in outcome.values.values())
+    for score in run(component, CANARIES + ODD):
+        assert tuple(score.values) == tuple(component.keys)
+        assert all(math.isfinite(value) for value in score.values.values())
 
 
 @each_metric
@@ -96,9 +96,9 @@ def test_a_pair_does_not_depend_on_its_batch(name: str) -> None:
     items = CANARIES + ODD
     together = run(component, items)
     backwards = run(component, items[::-1])[::-1]
-    for i, (pair, outcome) in enumerate(zip(items, together, strict=True)):
+    for i, (pair, score) in enumerate(zip(items, together, strict=True)):
         for other in (run(component, [pair])[0], backwards[i]):
-            for key, value in outcome.values.items():
+            for key, value in score.values.items():
                 assert other.values[key] == pytest.approx(value, abs=1e-5 if component.cost == "model" else 0), (i, key)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from judges.base import CATEGORIES, Category, Evidence, Judgement
 from judges.scores import MAJOR, MINOR, MODERATE, NEGATIVE, NORMAL_REPORT, inverse_errors, score
 from judges.vllm.answer import Answer, Link
-from judges.vllm.prompt import Pair
+from judges.vllm.prompt import NumberedPair
 
 _LIST: Final = re.compile(r",|;|/|\b(?:and|or|with)\b", re.I)
 
@@ -35,7 +35,7 @@ class Account:
     """How often the answer had to be corrected: unaccounted or contradictory statements."""
 
 
-def settle(answer: Answer, pair: Pair) -> Account:
+def settle(answer: Answer, pair: NumberedPair) -> Account:
     """Applies the conservation law.
 
     Every reference statement ends matched, distorted (location, severity) or missing; every candidate statement
@@ -56,7 +56,7 @@ def settle(answer: Answer, pair: Pair) -> Account:
 class _Settling:
     """The steps of `settle`, in their order, and what they have found so far."""
 
-    def __init__(self, answer: Answer, pair: Pair) -> None:
+    def __init__(self, answer: Answer, pair: NumberedPair) -> None:
         self._answer, self._pair = answer, pair
         self._refs, self._normal = pair.reference.statements, pair.reference.normal
         self._room = {
@@ -168,7 +168,7 @@ def _penalty(error: Evidence) -> float:
 
 
 def _evidence(
-    kind: Any, significant: bool, pair: Pair, ref: int | None, cand: int | None, detail: str = ""
+    kind: Any, significant: bool, pair: NumberedPair, ref: int | None, cand: int | None, detail: str = ""
 ) -> Evidence:
     r = None if ref is None else pair.reference.statements[ref]
     c = None if cand is None else pair.candidate[cand]
@@ -177,7 +177,7 @@ def _evidence(
 
 
 def judgement(
-    accounts: Sequence[Account], pair: Pair, *, significant_only: bool, details: dict[str, object]
+    accounts: Sequence[Account], pair: NumberedPair, *, significant_only: bool, details: dict[str, object]
 ) -> Judgement:
     """The judgement of one vote, or of the mean of several; the scores are those of the mean counts.
 

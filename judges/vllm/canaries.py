@@ -61,20 +61,20 @@ def pairs() -> tuple[Canary, ...]:
 
 
 class Record:
-    """The canaries' verdicts: the first one ever, on whichever server, and the last one of every server."""
+    """The canaries' judgements: the first one ever, on whichever server, and the last one of every server."""
 
     def __init__(self) -> None:
         self._first: dict[str, dict[str, float]] = {}
         self._last: dict[tuple[str, str], dict[str, float]] = {}
         self._wrong: dict[tuple[str, str], bool] = {}
 
-    def add(self, server: str, canary: Canary, verdict: Judgement | None) -> None:
-        """Notes a verdict; None, for an answer that stayed invalid, is a verdict of its own."""
-        values = dict(verdict.values) if verdict else {}
+    def add(self, server: str, canary: Canary, judgement: Judgement | None) -> None:
+        """Notes a judgement; None, for an answer that stayed invalid, is a judgement of its own."""
+        values = dict(judgement.values) if judgement else {}
         self._first.setdefault(canary.name, values)
         self._last[server, canary.name] = values
-        found = verdict is not None and sum(verdict.significant.values()) > 0
-        self._wrong[server, canary.name] = verdict is None or found != canary.significant_errors
+        found = judgement is not None and sum(judgement.significant.values()) > 0
+        self._wrong[server, canary.name] = judgement is None or found != canary.significant_errors
 
     def wrong(self) -> list[str]:
         """Names of the canaries that a server last judged wrongly."""
@@ -85,6 +85,6 @@ class Record:
         return sorted({name for (_, name), values in self._last.items() if values != self._first[name]})
 
     def drift(self) -> float:
-        """Share of (server, canary) whose last verdict differs from the first, in [0, 1]."""
+        """Share of (server, canary) whose last judgement differs from the first, in [0, 1]."""
         changed = sum(values != self._first[name] for (_, name), values in self._last.items())
         return changed / len(self._last) if self._last else 0.0

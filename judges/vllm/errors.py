@@ -1,4 +1,4 @@
-"""What can go wrong between a pair and its verdict, one class per cause.
+"""What can go wrong between a pair and its judgement, one class per cause.
 
 A judge failure is never a score: whatever escapes `VllmJudge` is one of these, with a stable `code`, a message
 that holds no report text, and whether the same pair may succeed later.
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class JudgeError(Exception):
-    """No verdict for this pair. `code` is stable, `message` names the setting to change where there is one."""
+    """No judgement for this pair. `code` is stable, `message` names the setting to change where there is one."""
 
     code: ClassVar[str] = "judge_failed"
     retryable: ClassVar[bool] = False

@@ -65,7 +65,7 @@ def read_labelled(lines: Iterable[str | bytes]) -> list[Labelled]:
 
 
 def agreement(labelled: Sequence[Labelled], judgements: Sequence[Judgement], *, seed: int = 0) -> list[Agreement]:
-    """Agreement of judged with labelled counts, one position per pair (pairs without a verdict left out by the caller).
+    """Agreement of judged with labelled counts, one position per pair (the caller leaves out pairs without one).
 
     For the sum of significant errors and of all errors: mean absolute difference, mean difference (above 0: the judge
     counts more), share of equal counts after rounding, Kendall's tau-b. For each category: mean absolute difference

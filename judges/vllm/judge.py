@@ -24,14 +24,14 @@ from judges.vllm.answer import parse
 from judges.vllm.errors import JudgeError, JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
 from judges.vllm.prompt import (
     SCHEMA_VERSION,
-    Pair,
+    NumberedPair,
     fingerprints,
     instructions,
     longest_answer,
     read_pair,
     schema,
 )
-from judges.vllm.server import Server
+from judges.vllm.server import JudgeServer
 from judges.vllm.settings import VllmJudgeSettings
 from judges.vllm.transport import Completion, Observe, Transport
 
@@ -60,7 +60,7 @@ class VllmJudge:
         self._instructions = instructions(settings.variant)
 
     def manifest(self) -> Mapping[str, object]:
-        """All that determines a verdict; no URL, key, timeout or limit."""
+        """All that determines a judgement; no URL, key, timeout or limit."""
         s = self.settings
         return {
             "model": s.model,
@@ -91,7 +91,7 @@ class VllmJudge:
         deadline: float,
         started: Callable[[], None] = lambda: None,
     ) -> Judgement:
-        """The verdict on one pair, by `deadline` (`time.monotonic()` seconds). Raises a `JudgeError`.
+        """The judgement on one pair, by `deadline` (`time.monotonic()` seconds). Raises a `JudgeError`.
 
         `started` is called whenever a request leaves for a server.
         """
@@ -102,7 +102,7 @@ class VllmJudge:
 
         return await self._judge(pair, ask)
 
-    async def _judge(self, pair: Pair, ask: Any) -> Judgement:
+    async def _judge(self, pair: NumberedPair, ask: Any) -> Judgement:
         details: dict[str, object] = {"model": self.settings.model, "revision": self.settings.revision}
         if not pair.candidate:
             return judgement([], pair, significant_only=self.settings.significant_only, details=details)
@@ -126,8 +126,8 @@ class VllmJudge:
         accounts = [account for account, _ in votes]
         return judgement(accounts, pair, significant_only=self.settings.significant_only, details=details)
 
-    async def _vote(self, pair: Pair, vote: int, ask: Any) -> tuple[Account, list[Completion]]:
-        """One verdict: asked once, and once more with the complaint if the answer is not valid."""
+    async def _vote(self, pair: NumberedPair, vote: int, ask: Any) -> tuple[Account, list[Completion]]:
+        """One judgement: asked once, and once more with the complaint if the answer is not valid."""
         completions: list[Completion] = []
         complaint = ""
         for last in (False, True):
@@ -142,7 +142,7 @@ class VllmJudge:
                 complaint = _REPAIR.format(reason=error.message)
         raise AssertionError("unreachable")
 
-    def _body(self, pair: Pair, vote: int, complaint: str) -> bytes:
+    def _body(self, pair: NumberedPair, vote: int, complaint: str) -> bytes:
         """The request. `complaint` is our own words, and stands last so that the prefix stays shared."""
         references, candidates = len(pair.reference.statements), len(pair.candidate)
         return orjson.dumps(
@@ -201,7 +201,7 @@ class VllmJudge:
             "canaries": {"wrong": wrong, "drifted": self._canaries.drifted(), "drift": self._canaries.drift()},
         }
 
-    async def _keep(self, server: Server) -> None:
+    async def _keep(self, server: JudgeServer) -> None:
         """Watches one server for as long as the judge lives: self-tests while it is down, canaries while it is well."""
         interval = self.settings.canary_interval_s or None
         first, longest = self.settings.probe_wait_s
@@ -220,7 +220,7 @@ class VllmJudge:
                 log.error("watching a judge server failed with %s; going on", type(error).__name__)
                 await asyncio.sleep(longest)
 
-    async def _examine(self, server: Server) -> None:
+    async def _examine(self, server: JudgeServer) -> None:
         """The self-test: does the server answer, know the model, and really constrain its output? Then the canaries."""
         try:
             completion = await self._transport.send(server, canaries.self_test(self.settings.model))
@@ -236,7 +236,7 @@ class VllmJudge:
             if self.settings.canary_interval_s:
                 await self._run_canaries(server)
 
-    async def _run_canaries(self, server: Server) -> None:
+    async def _run_canaries(self, server: JudgeServer) -> None:
         """Judges the canary pairs on this very server; a failure of transport leaves its record as it was."""
 
         async def ask(body: bytes) -> Completion:

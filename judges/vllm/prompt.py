@@ -42,7 +42,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class NumberedPair:
     """One pair, ready to ask about."""
 
     reference: Reference
@@ -89,7 +89,7 @@ def read_reference(reference: str, prior: str | None, limit: int) -> Reference:
     return Reference(statements, normal, key, text)
 
 
-def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> Pair:
+def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> NumberedPair:
     """The pair's statements and its user message.
 
     Raises `EmptyReference`, and `TooManyStatements` for a reference or an earlier report.
@@ -114,7 +114,7 @@ def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> 
     text = head.text + _block("CANDIDATE", head.key, "P", texts) + _read("closing.txt")
     notes = ("injection_pattern",) * bool(withheld - ({kept} if rest else set()))
     notes += ("too_many_statements",) * bool(rest) + ("chat_markers",) * has_markers(candidate)
-    return Pair(head, statements, frozenset(withheld), notes, text)
+    return NumberedPair(head, statements, frozenset(withheld), notes, text)
 
 
 @functools.cache
@@ -141,7 +141,7 @@ def instructions(variant: Variant) -> str:
 
 
 def fingerprints(variant: Variant) -> dict[str, str]:
-    """sha256 of each text that a verdict depends on: system message as sent, closing line, what is withheld."""
+    """sha256 of each text that a judgement depends on: system message as sent, closing line, what is withheld."""
     texts = {"instructions": instructions(variant), "closing": _read("closing.txt")}
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     return {**hashes, "injection": injection.SHA256}

@@ -43,7 +43,7 @@ class AdaptiveLimit:
         self.slots.total_tokens = int(value)
 
 
-class Server:
+class JudgeServer:
     """A replica behind one base URL, with its limit, its circuit breaker and the groups whose prefix it holds.
 
     The breaker is closed while `well`. After `failures` failures in a row it opens, and only a passed self-test
@@ -101,6 +101,6 @@ class Server:
             yield
 
 
-def by_preference(servers: Iterable[Server], group: str) -> list[Server]:
+def by_preference(servers: Iterable[JudgeServer], group: str) -> list[JudgeServer]:
     """Rendezvous hashing: every group has its own order, and a server that leaves moves only its own groups."""
     return sorted(servers, key=lambda s: hashlib.blake2b(f"{group} {s.url}".encode(), digest_size=8).digest())

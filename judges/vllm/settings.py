@@ -1,6 +1,6 @@
 """Settings of the LLM judge, each with the reason for it.
 
-They fall in two parts: what determines a verdict, which goes into the manifest and so into the fingerprint, and
+They fall in two parts: what determines a judgement, which goes into the manifest and so into the fingerprint, and
 how the servers are reached, which must not.
 """
 
@@ -17,9 +17,9 @@ _OURS: Final = {"model", "messages", "response_format", "temperature", "top_p", 
 
 @dataclass(frozen=True, slots=True)
 class VllmJudgeSettings:
-    """How to reach the judge's servers, and which verdict to ask of them."""
+    """How to reach the judge's servers, and which judgement to ask of them."""
 
-    # What determines a verdict.
+    # What determines a judgement.
     model: str
     """Served model name. Mandatory: a default would judge with whatever a server happens to hold."""
     revision: str

@@ -1,6 +1,6 @@
 """Cuts a report into numbered statements, and makes each safe to show to a model.
 
-A statement keeps its offsets, so a verdict about an id is a verdict about a span of the original text. What a
+A statement keeps its offsets, so a judgement about an id is a judgement about a span of the original text. What a
 policy wrote is data: markers of chat templates are removed.
 """
 

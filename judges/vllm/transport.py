@@ -33,7 +33,7 @@ from judges.vllm.errors import (
     JudgeTooLong,
     JudgeUnavailable,
 )
-from judges.vllm.server import Server, by_preference
+from judges.vllm.server import JudgeServer, by_preference
 from judges.vllm.settings import VllmJudgeSettings
 
 Observe = Callable[[str, float, Mapping[str, str]], None]
@@ -62,7 +62,7 @@ class Transport:
         self._settings = settings
         self._observe = observe
         self.servers = [
-            Server(url, concurrency=settings.concurrency, failures=settings.breaker_failures)
+            JudgeServer(url, concurrency=settings.concurrency, failures=settings.breaker_failures)
             for url in dict.fromkeys(settings.base_urls)
         ]
         headers = {"content-type": "application/json"}
@@ -91,7 +91,7 @@ class Transport:
         Raises a `JudgeError` once the deadline (`time.monotonic()`) or the attempts are used up.
         """
         remaining = deadline - time.monotonic()
-        tried: list[Server] = []
+        tried: list[JudgeServer] = []
         try:
             async with asyncio.timeout(remaining):
                 async for attempt in AsyncRetrying(
@@ -109,15 +109,15 @@ class Transport:
                             started()
                             return await self.send(server, body)
         except TimeoutError:
-            raise JudgeTimeout("no verdict within the deadline") from None
+            raise JudgeTimeout("no judgement within the deadline") from None
         raise AssertionError("unreachable: the last attempt raises")
 
-    def _worth_another_try(self, error: BaseException, tried: list[Server]) -> bool:
+    def _worth_another_try(self, error: BaseException, tried: list[JudgeServer]) -> bool:
         if isinstance(error, JudgeMisconfigured):
             return any(server.well and server not in tried for server in self.servers)  # another may be right
         return isinstance(error, JudgeError) and error.retryable
 
-    def _choose(self, group: str, tried: list[Server]) -> Server:
+    def _choose(self, group: str, tried: list[JudgeServer]) -> JudgeServer:
         well = [server for server in by_preference(self.servers, group) if server.well]
         if well:
             return min(well, key=tried.count)
@@ -126,7 +126,7 @@ class Transport:
                 raise JudgeMisconfigured(server.problem)
         raise JudgeUnavailable(f"no judge server is usable: {self.servers[0].problem}")
 
-    async def send(self, server: Server, body: bytes) -> Completion:
+    async def send(self, server: JudgeServer, body: bytes) -> Completion:
         """One attempt on one server; the server's limit and breaker learn from it."""
         started = time.monotonic()
         outcome = "ok"
@@ -153,7 +153,7 @@ class Transport:
             self._observe("judge_tokens", getattr(completion, f"{kind}_tokens"), {"kind": kind})
         return completion
 
-    def _read(self, server: Server, response: httpx.Response) -> Completion:
+    def _read(self, server: JudgeServer, response: httpx.Response) -> Completion:
         """Classifies an answer. Nothing that the server says is quoted: it may repeat the prompt."""
         status = response.status_code
         if status == 200:
@@ -177,7 +177,7 @@ class Transport:
             server.open(problem, misconfigured=True)
         raise JudgeMisconfigured(problem)
 
-    def _read_completion(self, server: Server, response: httpx.Response) -> Completion:
+    def _read_completion(self, server: JudgeServer, response: httpx.Response) -> Completion:
         try:
             answer: dict[str, Any] = orjson.loads(response.content)
             choice = answer["choices"][0]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, get_args
 
-from metrics.base import Comparison, Metric
+from metrics.base import Metric, MetricScore
 from metrics.radgraph.annotation import Annotation, Case, Sets, scores, sets
 from metrics.radgraph.model import RadGraph
 
@@ -74,13 +74,13 @@ class RadGraphF1(Metric[Annotation]):
     def encode(self, texts: Sequence[str]) -> list[Annotation]:
         return self.radgraph.annotate(texts)
 
-    def compare(self, candidates: Sequence[Annotation], references: Sequence[Annotation]) -> list[Comparison]:
+    def compare(self, candidates: Sequence[Annotation], references: Sequence[Annotation]) -> list[MetricScore]:
         known: dict[int, Sets] = {}  # a group shares its reference
         out = []
         for candidate, reference in zip(candidates, references, strict=True):
             c, r = (known.get(id(a)) or known.setdefault(id(a), sets(a, self.case)) for a in (candidate, reference))
             notes = ("radgraph_truncated",) if candidate.truncated or reference.truncated else ()
-            out.append(Comparison(scores(c, r), notes))
+            out.append(MetricScore(scores(c, r), notes))
         return out
 
     def nbytes(self, artefact: Annotation) -> int:

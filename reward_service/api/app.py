@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 
 from reward_service import __version__, errors
 from reward_service.api import error_responses, openapi, score_route, state_routes, trainer_routes
-from reward_service.api.auth import Keys
-from reward_service.api.middleware import Outermost
+from reward_service.api.auth import ApiKeys
+from reward_service.api.middleware import RequestMiddleware
 from reward_service.observability import tracing
 from reward_service.observability.logs import described, on_loop_error
 from reward_service.scoring.engine import Engine
@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.state.tracing = tracing.start(settings)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     # Added last, so it is outermost but for Starlette's own error layer, which it leaves nothing to do.
-    app.add_middleware(Outermost, keys=Keys(settings.api_keys), state=app.state)
+    app.add_middleware(RequestMiddleware, keys=ApiKeys(settings.api_keys), state=app.state)
     return app
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from reward_service.errors import ConfigurationError, Unauthorized
 
 
-class Keys:
+class ApiKeys:
     """The accepted keys, from ``name:sha256-hex`` entries. No entries: every request is let in."""
 
     def __init__(self, entries: Sequence[str]) -> None:

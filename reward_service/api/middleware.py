@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reward_service.api import error_responses as api_errors
-from reward_service.api.auth import Keys
+from reward_service.api.auth import ApiKeys
 from reward_service.errors import Overloaded, ServiceError
 from reward_service.observability.logs import described
 
@@ -26,10 +26,10 @@ _HUNG_UP = 499  # in logs and metrics only: there is nobody to send it to
 log = structlog.get_logger("reward_service.http")
 
 
-class Outermost:
+class RequestMiddleware:
     """Wraps the application; nothing that happens inside leaves without an answer in the one envelope."""
 
-    def __init__(self, app: ASGIApp, *, keys: Keys, state: State) -> None:
+    def __init__(self, app: ASGIApp, *, keys: ApiKeys, state: State) -> None:
         """`state` is the application's: `engine` (once its life has begun) and `tracing`."""
         self._app = app
         self._keys = keys

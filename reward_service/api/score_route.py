@@ -18,7 +18,7 @@ from reward_service.api.steps import (
     timing_headers,
 )
 from reward_service.scoring.engine import Admitted
-from reward_service.scoring.profile_scorer import Scored
+from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Timings
 from reward_service.wire import parsing, rendering, schemas
 from reward_service.wire.parsing import ParsedRequest
@@ -57,7 +57,7 @@ async def parse(request: Request) -> ParsedRequest:
     return parsed
 
 
-def render(request: Request, parsed: ParsedRequest, admitted: Admitted, scored: Sequence[Scored]) -> Response:
+def render(request: Request, parsed: ParsedRequest, admitted: Admitted, scored: Sequence[ScoredItem]) -> Response:
     """The answer, with its timings; its groups are counted on `/metrics`."""
     answer = rendering.render(parsed, admitted.served, scored)
     telemetry = engine_of(request).telemetry

@@ -25,7 +25,7 @@ from reward_service.api.steps import (
 from reward_service.contracts import ComponentError
 from reward_service.errors import InvalidRequest
 from reward_service.scoring.engine import Admitted
-from reward_service.scoring.profile_scorer import Scored
+from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Item, Pin, ScoringRequest, Timings
 from reward_service.trainers import DIALECTS
 from reward_service.trainers.base import Answered, Body, Dialect, DialectItem
@@ -92,7 +92,7 @@ async def parse(request: Request, dialect: Dialect, profile: str | None, pin: Pi
 
 
 def render(
-    dialect: Dialect, parsed: ParsedSamples, admitted: Admitted, scored: Sequence[Scored], missing: float | None
+    dialect: Dialect, parsed: ParsedSamples, admitted: Admitted, scored: Sequence[ScoredItem], missing: float | None
 ) -> Response:
     """The answer in the trainer's format; the fingerprint is a header."""
     served = admitted.served

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from reward_service.caching.lru import LeastRecentlyUsed
-from reward_service.contracts import Outcome
+from reward_service.contracts import ComponentScore
 
 CacheKey = str
 """``<component fingerprint hex>:<pair digest hex>``."""
@@ -35,25 +35,25 @@ def pair_digest(candidate: bytes, reference: bytes, prior: bytes | None) -> str:
 
 
 class ScoreCache(Protocol):
-    """Outcomes by key. No method raises: a level that fails is a miss, a counter and a rare warning.
+    """Component scores by key. No method raises: a level that fails is a miss, a counter and a rare warning.
 
     The first value stored under a key is the one that stays, at every level: a score that has been
-    given out cannot change, which matters where a component is not deterministic (an LLM's verdict).
+    given out cannot change, which matters where a component is not deterministic (an LLM's judgement).
     """
 
     async def start(self) -> None: ...
 
     async def aclose(self) -> None: ...
 
-    async def get_many(self, keys: Sequence[CacheKey]) -> list[Outcome | None]:
-        """The stored outcome or None per key, in order; at most one network round trip for all."""
+    async def get_many(self, keys: Sequence[CacheKey]) -> list[ComponentScore | None]:
+        """The stored score or None per key, in order; at most one network round trip for all."""
         ...
 
-    async def put_many(self, entries: Sequence[tuple[CacheKey, Outcome]], *, permanent: bool = False) -> None:
-        """Store, and give up the claim on, each key. `permanent` entries (LLM verdicts) do not expire.
+    async def put_many(self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False) -> None:
+        """Store, and give up the claim on, each key. `permanent` entries (LLM judgements) do not expire.
 
         A permanent entry is settled on return, within a short time limit: `get_many` then answers the
-        verdict that stays, which is another process's if that one was first.
+        judgement that stays, which is another process's if that one was first.
         """
         ...
 
@@ -64,7 +64,7 @@ class ScoreCache(Protocol):
         """
         ...
 
-    async def wait(self, key: CacheKey, deadline: float) -> Outcome | None:
+    async def wait(self, key: CacheKey, deadline: float) -> ComponentScore | None:
         """What another process computes for `key`; None when it gave up or at `deadline` (`time.monotonic()`)."""
         ...
 
@@ -77,10 +77,10 @@ class ScoreCache(Protocol):
         ...
 
 
-def outcome_nbytes(outcome: Outcome) -> int:
-    """Approximate memory held by an outcome and its cache entry (within a factor of two, see the tests)."""
-    size = 650 + 110 * len(outcome.values) + 70 * len(outcome.notes)
-    if (judgement := outcome.judgement) is not None:
+def score_nbytes(score: ComponentScore) -> int:
+    """Approximate memory held by an score and its cache entry (within a factor of two, see the tests)."""
+    size = 650 + 110 * len(score.values) + 70 * len(score.notes)
+    if (judgement := score.judgement) is not None:
         size += 1400 + 380 * len(judgement.evidence) + 110 * len(judgement.values) + 70 * len(judgement.notes)
         if judgement.details:
             size += 4 * len(repr(judgement.details))
@@ -88,10 +88,10 @@ def outcome_nbytes(outcome: Outcome) -> int:
 
 
 class MemoryCache:
-    """Least recently used outcomes of this process, bounded in estimated bytes."""
+    """Least recently used scores of this process, bounded in estimated bytes."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._kept: LeastRecentlyUsed[CacheKey, Outcome] = LeastRecentlyUsed(max_bytes)
+        self._kept: LeastRecentlyUsed[CacheKey, ComponentScore] = LeastRecentlyUsed(max_bytes)
 
     async def start(self) -> None:
         return None
@@ -99,17 +99,17 @@ class MemoryCache:
     async def aclose(self) -> None:
         self._kept.clear()
 
-    async def get_many(self, keys: Sequence[CacheKey]) -> list[Outcome | None]:
+    async def get_many(self, keys: Sequence[CacheKey]) -> list[ComponentScore | None]:
         return self.look_up(keys)
 
-    async def put_many(self, entries: Sequence[tuple[CacheKey, Outcome]], *, permanent: bool = False) -> None:
-        for key, outcome in entries:
-            self.store(key, outcome)
+    async def put_many(self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False) -> None:
+        for key, score in entries:
+            self.store(key, score)
 
     async def claim(self, keys: Sequence[CacheKey]) -> set[CacheKey]:
         return {key for key in keys if key not in self._kept}
 
-    async def wait(self, key: CacheKey, deadline: float) -> Outcome | None:
+    async def wait(self, key: CacheKey, deadline: float) -> ComponentScore | None:
         return self.peek(key)
 
     async def release(self, keys: Sequence[CacheKey]) -> None:
@@ -118,15 +118,15 @@ class MemoryCache:
     def stats(self) -> dict[str, dict[str, int]]:
         return {"memory": self._kept.stats()}
 
-    def look_up(self, keys: Sequence[CacheKey]) -> list[Outcome | None]:
+    def look_up(self, keys: Sequence[CacheKey]) -> list[ComponentScore | None]:
         """`get_many` without a coroutine."""
         return self._kept.get_many(keys)
 
-    def peek(self, key: CacheKey) -> Outcome | None:
-        """The stored outcome, without counting or refreshing it."""
+    def peek(self, key: CacheKey) -> ComponentScore | None:
+        """The stored score, without counting or refreshing it."""
         return self._kept.peek(key)
 
-    def store(self, key: CacheKey, outcome: Outcome, *, replace: bool = False) -> None:
-        """Keep `outcome`, unless the key has one already (`replace`: also then)."""
+    def store(self, key: CacheKey, score: ComponentScore, *, replace: bool = False) -> None:
+        """Keep `score`, unless the key has one already (`replace`: also then)."""
         if replace or key not in self._kept:
-            self._kept.put(key, outcome, outcome_nbytes(outcome) + len(key))
+            self._kept.put(key, score, score_nbytes(score) + len(key))

@@ -1,4 +1,4 @@
-"""Outcomes as bytes for a shared cache: compact, exact, and refused when anything about them is off.
+"""Component scores as bytes for a shared cache: compact, exact, and refused when anything about them is off.
 
 A value carries its schema and a checksum over its own key, so a truncated value, an older format or
 another key's value decodes to None, which is a miss, never to a wrong number.
@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from judges.base import CATEGORIES, Evidence, Judgement
-from reward_service.contracts import Outcome
+from reward_service.contracts import ComponentScore
 
 SCHEMA = 1
 """Raised when the layout below changes; part of every Redis key too, so that two releases do not fight."""
@@ -23,13 +23,13 @@ _HEADER = 10  # schema, compression flag, checksum
 _COMPRESS_ABOVE = 400  # bytes; below it zlib gains little and costs more than the rest
 
 
-def encode(key: str, outcome: Outcome) -> bytes:
-    """Bytes that `decode` turns back into an equal outcome, floats bit for bit.
+def encode(key: str, score: ComponentScore) -> bytes:
+    """Bytes that `decode` turns back into an equal score, floats bit for bit.
 
-    Raises TypeError for an outcome that JSON cannot carry exactly, e.g. a NaN value or a numpy scalar.
+    Raises TypeError for an score that JSON cannot carry exactly, e.g. a NaN value or a numpy scalar.
     """
     judged = None
-    if (j := outcome.judgement) is not None:
+    if (j := score.judgement) is not None:
         numbers = [*j.significant.values(), *j.insignificant.values(), j.matched_findings, *j.values.values()]
         if not _all_finite(numbers):
             raise TypeError("a judgement holds a number that is not finite")
@@ -42,17 +42,17 @@ def encode(key: str, outcome: Outcome) -> bytes:
             j.notes,
             dict(j.details),
         ]
-    if not _all_finite(outcome.values.values()):
-        raise TypeError("an outcome holds a value that is not a finite number")
-    body = orjson.dumps([dict(outcome.values), outcome.notes, judged])
+    if not _all_finite(score.values.values()):
+        raise TypeError("an score holds a value that is not a finite number")
+    body = orjson.dumps([dict(score.values), score.notes, judged])
     flag = 0
     if len(body) > _COMPRESS_ABOVE:
         flag, body = 1, zlib.compress(body, 1)
     return bytes((SCHEMA, flag)) + _checksum(key, flag, body) + body
 
 
-def decode(key: str, blob: bytes) -> Outcome | None:
-    """The outcome stored under `key`, or None if these bytes are not one."""
+def decode(key: str, blob: bytes) -> ComponentScore | None:
+    """The score stored under `key`, or None if these bytes are not one."""
     if len(blob) <= _HEADER or blob[0] != SCHEMA:
         return None
     flag, body = blob[1], blob[_HEADER:]
@@ -60,7 +60,7 @@ def decode(key: str, blob: bytes) -> Outcome | None:
         return None
     try:
         values, notes, judged = orjson.loads(zlib.decompress(body) if flag else body)
-        return Outcome(values, tuple(notes), None if judged is None else _judgement(judged))
+        return ComponentScore(values, tuple(notes), None if judged is None else _judgement(judged))
     except (ValueError, TypeError, zlib.error):  # right checksum, wrong shape: a bug or a forgery
         return None
 

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from reward_service.caching.base import CacheKey, MemoryCache
 from reward_service.caching.codec import SCHEMA, decode, encode
-from reward_service.caching.redis_connection import Gather, RedisLink
-from reward_service.contracts import Outcome
+from reward_service.caching.redis_connection import KeyBatcher, RedisConnection
+from reward_service.contracts import ComponentScore
 from reward_service.tasks import end, finish
 
 T = TypeVar("T")
@@ -93,14 +93,14 @@ class RedisCache:
         self._leases = f"{namespace}:lease:"
         self._token = secrets.token_hex(8).encode()
         self._wake = asyncio.Event()
-        self._link = RedisLink(url, timeout_s=timeout_s, on_up=self._wake.set)
-        self._counts = self._link.counts
+        self._connection = RedisConnection(url, timeout_s=timeout_s, on_up=self._wake.set)
+        self._counts = self._connection.counts
         self._counts.update(dict.fromkeys(("hits", "misses", "invalid", "writes", "dropped"), 0))
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._lookups: Gather[bytes | None] = Gather(self._mget, self._spawn)
-        self._claims: Gather[bytes | int | None] = Gather(self._claim, self._spawn)
+        self._lookups: KeyBatcher[bytes | None] = KeyBatcher(self._mget, self._spawn)
+        self._claims: KeyBatcher[bytes | int | None] = KeyBatcher(self._claim, self._spawn)
         self._held: set[CacheKey] = set()
-        self._waiting: dict[CacheKey, asyncio.Future[Outcome | None]] = {}
+        self._waiting: dict[CacheKey, asyncio.Future[ComponentScore | None]] = {}
         self._flushing = asyncio.Lock()
         self._puts: deque[_Put] = deque()
         self._releases: list[CacheKey] = []
@@ -110,7 +110,7 @@ class RedisCache:
         """Never fails: a Redis that is not there yet is asked again in the background."""
         self._spawn(self._write())
         self._spawn(self._renew())
-        await self._link.send([("PING",)], keys=1)
+        await self._connection.send([("PING",)], keys=1)
 
     async def aclose(self) -> None:
         """Write what is queued, within a second; give up all claims. Takes a few seconds at most."""
@@ -118,38 +118,38 @@ class RedisCache:
         self._held.clear()
         await finish(self._flush_all(), within_s=1.0, name="the score cache's last writes")
         await end(self._tasks)
-        await self._link.aclose()
+        await self._connection.aclose()
         await self.memory.aclose()
 
     def stats(self) -> dict[str, dict[str, int]]:
-        gauges = {"up": int(self._link.up), "queued": len(self._puts), "held": len(self._held)}
+        gauges = {"up": int(self._connection.up), "queued": len(self._puts), "held": len(self._held)}
         return {**self.memory.stats(), "redis": {**self._counts, **gauges}}
 
-    async def get_many(self, keys: Sequence[CacheKey]) -> list[Outcome | None]:
+    async def get_many(self, keys: Sequence[CacheKey]) -> list[ComponentScore | None]:
         found = self.memory.look_up(keys)
-        missing = [i for i, outcome in enumerate(found) if outcome is None]
-        if missing and self._link.up:
-            for i, outcome in zip(missing, await self._fetch([keys[i] for i in missing]), strict=True):
-                found[i] = outcome
+        missing = [i for i, score in enumerate(found) if score is None]
+        if missing and self._connection.up:
+            for i, score in zip(missing, await self._fetch([keys[i] for i in missing]), strict=True):
+                found[i] = score
         return found
 
-    async def put_many(self, entries: Sequence[tuple[CacheKey, Outcome]], *, permanent: bool = False) -> None:
+    async def put_many(self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False) -> None:
         settled: asyncio.Future[None] | None = None
-        for key, outcome in entries:
-            self.memory.store(key, outcome)
+        for key, score in entries:
+            self.memory.store(key, score)
             self._held.discard(key)
             if len(self._puts) >= _QUEUED:
                 self._counts["dropped"] += 1
                 continue
-            settled = asyncio.get_running_loop().create_future() if permanent and self._link.up else None
-            self._puts.append((key, outcome, 0 if permanent else self._ttl_ms, settled))
+            settled = asyncio.get_running_loop().create_future() if permanent and self._connection.up else None
+            self._puts.append((key, score, 0 if permanent else self._ttl_ms, settled))
         self._wake.set()
         if settled is not None:  # the last of them: the queue is written in order
             await asyncio.wait({settled}, timeout=2 * self._timeout_s)
 
     async def claim(self, keys: Sequence[CacheKey]) -> set[CacheKey]:
         missing = [key for key in keys if self.memory.peek(key) is None]
-        if not missing or not self._link.up:
+        if not missing or not self._connection.up:
             return set(missing)
         mine = set()
         for key, reply in zip(missing, await self._claims(missing), strict=True):
@@ -162,9 +162,9 @@ class RedisCache:
                     self._held.add(key)
         return mine
 
-    async def wait(self, key: CacheKey, deadline: float) -> Outcome | None:
-        if (outcome := self.memory.peek(key)) is not None:
-            return outcome
+    async def wait(self, key: CacheKey, deadline: float) -> ComponentScore | None:
+        if (score := self.memory.peek(key)) is not None:
+            return score
         if (future := self._waiting.get(key)) is None:
             future = asyncio.get_running_loop().create_future()
             self._waiting[key] = future
@@ -181,7 +181,7 @@ class RedisCache:
 
     # -- reading ---------------------------------------------------------------------------------
 
-    async def _fetch(self, keys: Sequence[CacheKey]) -> list[Outcome | None]:
+    async def _fetch(self, keys: Sequence[CacheKey]) -> list[ComponentScore | None]:
         found = []
         for i, (key, blob) in enumerate(zip(keys, await self._lookups(keys), strict=True)):
             found.append(None if blob is None else self._decoded(key, blob))
@@ -192,29 +192,29 @@ class RedisCache:
         self._counts["misses"] += len(found) - hits
         return found
 
-    def _decoded(self, key: CacheKey, blob: bytes) -> Outcome | None:
-        """The outcome, now also in memory; what is not one is deleted from Redis."""
-        outcome = decode(key, blob)
-        if outcome is None:
+    def _decoded(self, key: CacheKey, blob: bytes) -> ComponentScore | None:
+        """The score, now also in memory; what is not one is deleted from Redis."""
+        score = decode(key, blob)
+        if score is None:
             self._counts["invalid"] += 1
-            self._link.warn("score_cache_value_invalid")
+            self._connection.warn("score_cache_value_invalid")
             self._garbage.append((key, blob))
             self._wake.set()
             return None
-        self.memory.store(key, outcome)
-        return self.memory.peek(key) or outcome
+        self.memory.store(key, score)
+        return self.memory.peek(key) or score
 
     async def _mget(self, keys: list[CacheKey], prefix: str = "") -> list[bytes | None]:
         prefix = prefix or self._values
         chunks = list(_chunks(keys))
-        replies = await self._link.send(
+        replies = await self._connection.send(
             [("MGET", *(prefix + key for key in chunk)) for chunk in chunks], keys=len(keys)
         )
         return _flat(chunks, replies)
 
     async def _claim(self, keys: list[CacheKey]) -> list[bytes | int | None]:
         chunks = list(_chunks(keys))
-        replies = await self._link.send(
+        replies = await self._connection.send(
             [self._eval(_CLAIM, self._both(chunk), self._token, self._lease_ms) for chunk in chunks], keys=len(keys)
         )
         return _flat(chunks, replies)
@@ -228,8 +228,8 @@ class RedisCache:
             keys = list(self._waiting)
             leases = await self._mget(keys, self._leases)
             gone = [key for key, lease in zip(keys, leases, strict=True) if lease is None]
-            for key, outcome in zip(gone, await self._fetch(gone) if gone else [], strict=True):
-                self._waiting.pop(key).set_result(outcome)
+            for key, score in zip(gone, await self._fetch(gone) if gone else [], strict=True):
+                self._waiting.pop(key).set_result(score)
             pause = max(0.01, 4 * (time.monotonic() - began))  # at most a fifth of the time
 
     # -- writing ---------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ class RedisCache:
             await self._flush_all()
 
     async def _flush_all(self) -> None:
-        while self._link.up and (self._puts or self._releases or self._garbage or self._flushing.locked()):
+        while self._connection.up and (self._puts or self._releases or self._garbage or self._flushing.locked()):
             await self._flush()
 
     async def _flush(self) -> None:
@@ -261,14 +261,14 @@ class RedisCache:
             # A key that has been claimed again since keeps its lease.
             if leases := [self._leases + key for key in releases if key not in self._held]:
                 commands.append(self._eval(_HOLD, leases, self._token, 0))
-            replies = await self._link.send(commands, keys=len(puts) + len(releases)) if commands else []
-            if not self._link.up:
+            replies = await self._connection.send(commands, keys=len(puts) + len(releases)) if commands else []
+            if not self._connection.up:
                 self._puts.extendleft(reversed(puts))
                 return
         stored = replies[1 if garbage else 0] if encoded else None
-        for ((key, outcome, _, _), _), old in zip(encoded, stored or (), strict=False):
+        for ((key, score, _, _), _), old in zip(encoded, stored or (), strict=False):
             self._counts["writes"] += 1
-            if old is not None and (first := decode(key, old)) is not None and first != outcome:
+            if old is not None and (first := decode(key, old)) is not None and first != score:
                 self.memory.store(key, first, replace=True)
         for *_, settled in puts:
             if settled is not None and not settled.done():
@@ -279,7 +279,7 @@ class RedisCache:
             return encode(put[0], put[1])
         except TypeError:
             self._counts["dropped"] += 1
-            self._link.warn("score_cache_value_not_encodable")
+            self._connection.warn("score_cache_value_not_encodable")
             return None
 
     async def _renew(self) -> None:
@@ -288,7 +288,7 @@ class RedisCache:
             leases = [self._leases + key for key in self._held]
             commands = [self._eval(_HOLD, chunk, self._token, self._lease_ms) for chunk in _chunks(leases)]
             if commands:
-                await self._link.send(commands, keys=len(leases))
+                await self._connection.send(commands, keys=len(leases))
 
     def _both(self, keys: Sequence[CacheKey]) -> list[str]:
         return [prefix + key for key in keys for prefix in (self._values, self._leases)]
@@ -304,8 +304,8 @@ class RedisCache:
         return task
 
 
-_Put = tuple[CacheKey, Outcome, int, "asyncio.Future[None] | None"]
-"""Key, outcome, lifetime in ms (0: for ever), and who waits until it is written."""
+_Put = tuple[CacheKey, ComponentScore, int, "asyncio.Future[None] | None"]
+"""Key, score, lifetime in ms (0: for ever), and who waits until it is written."""
 
 
 def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -39,7 +39,7 @@ def _refuse_path(url: str) -> None:
         raise ValueError("a database is a number")
 
 
-class RedisLink:
+class RedisConnection:
     """Sends pipelines. `up` says whether Redis is believed to answer; `on_up` is called when it does again."""
 
     def __init__(self, url: str, *, timeout_s: float, on_up: Callable[[], None]) -> None:
@@ -126,7 +126,7 @@ class RedisLink:
         self._on_up()
 
 
-class Gather(Generic[V]):
+class KeyBatcher(Generic[V]):
     """Joins the keys of concurrent requests into one round trip; two are under way at most."""
 
     def __init__(

@@ -70,9 +70,9 @@ async def check(profile: str | None) -> int:
             async with Engine(settings.model_copy(update={"profiles": (name,)})) as engine:
                 served = next(iter(engine.profiles.values()))
                 for key, component in served.components.items():
-                    verdict = await _verdict(component, load(name).components[key].settings)
-                    wrong += not verdict.startswith("ok")
-                    sys.stdout.write(f"{name:14} {key:16} {verdict}\n")
+                    state = await _state_of(component, load(name).components[key].settings)
+                    wrong += not state.startswith("ok")
+                    sys.stdout.write(f"{name:14} {key:16} {state}\n")
                 sys.stdout.write(f"{name:14} {served.fingerprint}\n")
         except ServiceError as error:
             wrong += 1
@@ -80,7 +80,7 @@ async def check(profile: str | None) -> int:
     return 3 if wrong else 0
 
 
-async def _verdict(component: BoundComponent, settings: dict[str, Any]) -> str:
+async def _state_of(component: BoundComponent, settings: dict[str, Any]) -> str:
     if row(component.name).asynchronous:
         health = component.runner.health()
         return ("ok: " if health.get("ready") else "down: ") + str(health.get("detail", ""))

@@ -18,7 +18,7 @@ _PATIENCE_S = 3600.0
 
 
 async def evaluate(source: str, name: str, seed: int) -> str:
-    """The agreement table. Raises `InvalidRequest` for a wrong file, `ServiceError` when a pair has no verdict."""
+    """The agreement table. Raises `InvalidRequest` for a wrong file, `ServiceError` when a pair has no judgement."""
     if not row(name).judges:
         judges = ", ".join(known for known, entry in COMPONENTS.items() if entry.judges)
         raise InvalidRequest(f"'{name}' is no judge. Judges: {judges}.", param="--judge")
@@ -29,15 +29,17 @@ async def evaluate(source: str, name: str, seed: int) -> str:
     await judge.start()
     try:
         deadline = time.monotonic() + _PATIENCE_S
-        verdicts = (judge.judge(r.candidate, r.reference, r.prior, deadline=deadline) for r in labelled)
-        judged = await asyncio.gather(*verdicts, return_exceptions=True)
+        judgements = (judge.judge(r.candidate, r.reference, r.prior, deadline=deadline) for r in labelled)
+        judged = await asyncio.gather(*judgements, return_exceptions=True)
     finally:
         await judge.aclose()
-    failed = [i for i, verdict in enumerate(judged) if isinstance(verdict, BaseException)]
+    failed = [i for i, judgement in enumerate(judged) if isinstance(judgement, BaseException)]
     if failed:
         # Agreement over the pairs that happened to work would be agreement on the easy ones.
         codes = sorted({str(getattr(judged[i], "code", type(judged[i]).__name__)) for i in failed})
-        raise ServiceError(f"{len(failed)} of {len(judged)} pairs have no verdict ({', '.join(codes)}).", code="judge")
+        raise ServiceError(
+            f"{len(failed)} of {len(judged)} pairs have no judgement ({', '.join(codes)}).", code="judge"
+        )
     return table(agreement(labelled, [v for v in judged if isinstance(v, Judgement)], seed=seed))
 
 
@@ -57,5 +59,5 @@ def _compare(judge: Any, labelled: Sequence[Labelled]) -> list[Judgement]:
     candidates = judge.encode([pair.candidate for pair in labelled])
     references = judge.encode([pair.reference for pair in labelled])
     priors = [None if pair.prior is None else judge.encode([pair.prior])[0] for pair in labelled]
-    verdicts: list[Judgement] = judge.compare(candidates, references, priors)
-    return verdicts
+    judgements: list[Judgement] = judge.compare(candidates, references, priors)
+    return judgements

@@ -79,7 +79,7 @@ class _Logger:
     log = debug = info = warn = warning = error = critical = fatal = exception = msg
 
 
-class _Foreign(logging.Handler):
+class _LibraryLogs(logging.Handler):
     """Brings the standard library's log records into the same form.
 
     An exception's message may quote a report, so its type and its frames (source positions) stand for it;
@@ -146,8 +146,8 @@ def configure_logs(settings: Settings) -> None:
     )
     logging.raiseExceptions = False
     root = logging.getLogger()
-    if not any(isinstance(handler, _Foreign) for handler in root.handlers):
-        root.addHandler(_Foreign())
+    if not any(isinstance(handler, _LibraryLogs) for handler in root.handlers):
+        root.addHandler(_LibraryLogs())
     root.setLevel(max(level, logging.WARNING))  # libraries' debug output can hold bodies
     for name in _OWN:
         logging.getLogger(name).setLevel(level)

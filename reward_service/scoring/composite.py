@@ -13,9 +13,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from judges.crimson import of_judgement
-from reward_service.contracts import ComponentError, Composite, Outcome, Status
+from reward_service.contracts import ComponentError, ComponentScore, Composite, Status
 from reward_service.profiles.profile import ComponentSpec, Profile
-from reward_service.text.guards import Verdict
+from reward_service.text.guards import GuardResult
 
 VERSION = 1
 _GRID = 2.0**40
@@ -23,37 +23,37 @@ LARGEST = 4096.0
 """Most that a weighted sum may be: with larger ones, contributions on the grid would not add up exactly."""
 
 
-def raw_value(outcome: Outcome, value: str | None) -> float:
-    """The value of an outcome that a component reports: a named one, one of its judgement, or its first.
+def raw_value(score: ComponentScore, value: str | None) -> float:
+    """The value of an score that a component reports: a named one, one of its judgement, or its first.
 
     `errors` and `significant_errors` count over the six categories of a judgement, `crimson` is made of these counts.
     """
     if value is None:
-        return next(iter(outcome.values.values()))
-    if value not in outcome.values and outcome.judgement is not None:
+        return next(iter(score.values.values()))
+    if value not in score.values and score.judgement is not None:
         if value == "crimson":
-            return of_judgement(outcome.judgement)
-        counted = float(sum(outcome.judgement.significant.values()))
+            return of_judgement(score.judgement)
+        counted = float(sum(score.judgement.significant.values()))
         if value == "errors":
-            counted += float(sum(outcome.judgement.insignificant.values()))
+            counted += float(sum(score.judgement.insignificant.values()))
         return counted
-    return outcome.values[value]
+    return score.values[value]
 
 
-def compose(profile: Profile, outcomes: Mapping[str, Outcome | ComponentError], verdict: Verdict) -> Composite:
-    """Combine the outcomes of every component key of `profile`. Pure; never raises for missing values."""
+def compose(profile: Profile, scores: Mapping[str, ComponentScore | ComponentError], guarded: GuardResult) -> Composite:
+    """Combine the scores of every component key of `profile`. Pure; never raises for missing values."""
     values: dict[str, float | None] = {}
     missing: dict[str, ComponentError] = {}
     for key, spec in profile.components.items():
-        outcome = outcomes[key]
-        if isinstance(outcome, ComponentError):
+        score = scores[key]
+        if isinstance(score, ComponentError):
             values[key] = None
-            missing[key] = outcome
+            missing[key] = score
         else:
-            values[key] = raw_value(outcome, spec.value)
+            values[key] = raw_value(score, spec.value)
     terms: dict[str, float] = {}
     without: list[str] = []
-    flags = list(verdict.flags)
+    flags = list(guarded.flags)
     for key, spec in profile.components.items():
         if spec.weight == 0.0:
             continue
@@ -72,7 +72,7 @@ def compose(profile: Profile, outcomes: Mapping[str, Outcome | ComponentError], 
     if without or blocking:
         failed = tuple(key for key in without if profile.components[key].when_missing == "fail")
         return Composite(None, "null", values, {}, missing, failed, blocking, tuple(flags))
-    reward = _bounded(profile, math.fsum(terms.values()) + profile.bias, verdict)
+    reward = _bounded(profile, math.fsum(terms.values()) + profile.bias, guarded)
     terms["adjustment"] = reward - math.fsum(terms.values())
     substituted = any(values[key] is None for key in terms if key in values)
     status: Status = "degraded" if substituted else "ok"
@@ -106,11 +106,11 @@ def _blocking(profile: Profile, without: Sequence[str], missing: Mapping[str, Co
     return tuple(blocking)
 
 
-def _bounded(profile: Profile, total: float, verdict: Verdict) -> float:
+def _bounded(profile: Profile, total: float, guarded: GuardResult) -> float:
     low, high = profile.bounds
-    if verdict.floor:
+    if guarded.floor:
         return _grid(low)
-    return _grid(min(high, max(low, low + verdict.multiplier * (total - low) if verdict.multiplier < 1.0 else total)))
+    return _grid(min(high, max(low, low + guarded.multiplier * (total - low) if guarded.multiplier < 1.0 else total)))
 
 
 def _grid(x: float) -> float:

@@ -26,10 +26,10 @@ from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles.profile import shipped
 from reward_service.scoring.admission import Admission
 from reward_service.scoring.assembly import assemble
-from reward_service.scoring.profile_scorer import Scored, Scorer
+from reward_service.scoring.profile_scorer import ProfileScorer, ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.scoring.served_profile import ServedProfile
-from reward_service.scoring.single_flight import Flights
+from reward_service.scoring.single_flight import SingleFlight
 from reward_service.scoring.state import EngineState
 from reward_service.settings import Settings
 from reward_service.tasks import end, finish
@@ -61,9 +61,9 @@ class Engine:
         self.profiles = self.assembly.profiles
         self.default = next(iter(self.profiles))
         self.cache: ScoreCache = make_cache(settings)
-        self.flights = Flights(self.cache, orphan_grace_s=settings.orphan_grace_s)
+        self.flights = SingleFlight(self.cache, orphan_grace_s=settings.orphan_grace_s)
         self._scorers = {
-            name: Scorer(served, self.cache, self.flights, self.telemetry, settings.max_text_chars)
+            name: ProfileScorer(served, self.cache, self.flights, self.telemetry, settings.max_text_chars)
             for name, served in self.profiles.items()
         }
         self.admission = Admission(settings.queue_items)
@@ -161,12 +161,12 @@ class Engine:
             self.telemetry.inflight.dec(count)
             self.admission.leave(count)
 
-    async def score(self, request: ScoringRequest) -> list[Scored]:
+    async def score(self, request: ScoringRequest) -> list[ScoredItem]:
         """Admit and score; see `admit` and `Admitted.score`."""
         async with self.admit(request) as admitted:
             return await admitted.score()
 
-    def scorer(self, served: ServedProfile) -> Scorer:
+    def scorer(self, served: ServedProfile) -> ProfileScorer:
         """What scores pairs with this profile."""
         return self._scorers[served.profile.name]
 
@@ -209,8 +209,8 @@ class Admitted:
         self._request = request
         self._deadline = deadline
 
-    async def score(self) -> list[Scored]:
-        """One `Scored` per item, in order. Raises `ComponentsUnavailable`."""
+    async def score(self) -> list[ScoredItem]:
+        """One `ScoredItem` per item, in order. Raises `ComponentsUnavailable`."""
         items = self._request.items
         scorer = self._engine.scorer(self.served)
         scored = await scorer.score(items, self._deadline, self._request.timings)
@@ -220,7 +220,7 @@ class Admitted:
         _require(scored, items)
         return scored
 
-    async def _retry(self, scorer: Scorer, scored: list[Scored]) -> None:
+    async def _retry(self, scorer: ProfileScorer, scored: list[ScoredItem]) -> None:
         """Score again, in place, what has no reward yet and may still get one before the deadline."""
         items = self._request.items
         pause = _RETRY_FIRST_S
@@ -233,7 +233,7 @@ class Admitted:
                 scored[i] = fresh
 
 
-def _require(scored: Sequence[Scored], items: Sequence[Item]) -> None:
+def _require(scored: Sequence[ScoredItem], items: Sequence[Item]) -> None:
     failed = {i: s.composite.failed for i, s in enumerate(scored) if s.composite.failed}
     if failed:
         names = [items[i].id or items[i].where or f"items[{i}]" for i in failed]
@@ -245,6 +245,6 @@ def _require(scored: Sequence[Scored], items: Sequence[Item]) -> None:
         )
 
 
-def _may_heal(scored: Scored) -> bool:
+def _may_heal(scored: ScoredItem) -> bool:
     made = scored.composite
     return bool(made.blocking) and all(made.missing[key].retryable for key in made.blocking)

@@ -2,7 +2,7 @@
 
 This is the whole of a request below HTTP, and the only place that decides what a missing component
 means for a reward. Every failure of one item or component is data here; an exception that leaves
-`Scorer.score` concerns the request as a whole.
+`ProfileScorer.score` concerns the request as a whole.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from judges.base import Judgement
 from reward_service.caching.base import CacheKey, ScoreCache, pair_digest, text_digest
-from reward_service.contracts import ComponentError, Composite, Outcome, Pair
+from reward_service.contracts import ComponentError, ComponentScore, Composite, Pair
 from reward_service.observability.telemetry import Telemetry
 from reward_service.scoring.composite import compose
 from reward_service.scoring.request import Item, Timings
 from reward_service.scoring.served_profile import ServedProfile
-from reward_service.scoring.single_flight import Flights, Wanted
+from reward_service.scoring.single_flight import SingleFlight, WantedScore
 from reward_service.text import guards, sections
 from reward_service.text.normaliser import Normalised, normalise
 
@@ -28,23 +28,23 @@ _YIELD_EVERY = 64, 20_000  # items, or characters of candidates, between two cha
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredItem:
     """The answer to one item, in memory."""
 
     id: str | None
     composite: Composite
     cache: str
-    verdict: Judgement | None = None
-    """The first judgement among the outcomes, with evidence offsets into the scored texts."""
-    texts: Prepared | None = None
+    unmapped_judgement: Judgement | None = None
+    """The first judgement among the scores, with evidence offsets into the scored texts."""
+    texts: PreparedPair | None = None
 
     @property
     def judgement(self) -> Judgement | None:
-        """The verdict with evidence offsets into the original texts; worked out only where it is shown."""
-        return _to_originals(self.verdict, self.texts) if self.verdict and self.texts else None
+        """It, with evidence offsets into the original texts; worked out only where it is shown."""
+        return _to_originals(self.unmapped_judgement, self.texts) if self.unmapped_judgement and self.texts else None
 
 
-class Prepared(NamedTuple):
+class PreparedPair(NamedTuple):
     """One distinct pair: its texts, normalised and cut to the scored section, and where its values are."""
 
     candidate: Normalised
@@ -68,11 +68,11 @@ class _Turns:
             await asyncio.sleep(0)
 
 
-class Scorer:
+class ProfileScorer:
     """Scores items with one profile. Holds no state of its own: a reward depends on its item alone."""
 
     def __init__(
-        self, served: ServedProfile, cache: ScoreCache, flights: Flights, telemetry: Telemetry, max_text_chars: int
+        self, served: ServedProfile, cache: ScoreCache, flights: SingleFlight, telemetry: Telemetry, max_text_chars: int
     ) -> None:
         self.served = served
         self.profile = served.profile
@@ -81,8 +81,8 @@ class Scorer:
         self._telemetry = telemetry
         self._max_text_chars = max_text_chars
 
-    async def score(self, items: Sequence[Item], deadline: float, timings: Timings | None = None) -> list[Scored]:
-        """One `Scored` per item, in order. `deadline` is `time.monotonic()` seconds."""
+    async def score(self, items: Sequence[Item], deadline: float, timings: Timings | None = None) -> list[ScoredItem]:
+        """One `ScoredItem` per item, in order. `deadline` is `time.monotonic()` seconds."""
         prepared, work = await self._prepare(items)
         known = await self._look_up(work)
         fresh = await self._compute({k: v for k, v in work.items() if k not in known}, deadline, timings)
@@ -90,34 +90,34 @@ class Scorer:
 
     async def _prepare(
         self, items: Sequence[Item]
-    ) -> tuple[list[Prepared | ComponentError], dict[CacheKey, tuple[str, Pair]]]:
+    ) -> tuple[list[PreparedPair | ComponentError], dict[CacheKey, tuple[str, Pair]]]:
         """Texts once per distinct text, keys once per distinct pair; what cannot be scored is an error in its place."""
         texts: dict[tuple[str, str], Normalised | ComponentError] = {}
         digests: dict[str, bytes] = {}
         turns = _Turns()
-        pairs: dict[tuple[str, str, str | None], Prepared | ComponentError] = {}
+        pairs: dict[tuple[str, str, str | None], PreparedPair | ComponentError] = {}
         work: dict[CacheKey, tuple[str, Pair]] = {}
-        prepared: list[Prepared | ComponentError] = []
+        prepared: list[PreparedPair | ComponentError] = []
         for item in items:
             if item.fault is not None:
                 prepared.append(item.fault)
                 continue
-            identity = (item.candidate, item.reference, item.prior)
+            texts_key = (item.candidate, item.reference, item.prior)
             await turns.taken(len(item.candidate))
-            if identity not in pairs:
-                pairs[identity] = self._prepare_pair(identity, texts, digests, work)
-            prepared.append(pairs[identity])
+            if texts_key not in pairs:
+                pairs[texts_key] = self._prepare_pair(texts_key, texts, digests, work)
+            prepared.append(pairs[texts_key])
         return prepared, work
 
     def _prepare_pair(
         self,
-        identity: tuple[str, str, str | None],
+        texts_key: tuple[str, str, str | None],
         texts: dict[tuple[str, str], Normalised | ComponentError],
         digests: dict[str, bytes],
         work: dict[CacheKey, tuple[str, Pair]],
-    ) -> Prepared | ComponentError:
+    ) -> PreparedPair | ComponentError:
         chosen: list[Normalised | None] = []
-        for role, text in zip(("candidate", "reference", "prior"), identity, strict=True):
+        for role, text in zip(("candidate", "reference", "prior"), texts_key, strict=True):
             if text is None:
                 chosen.append(None)
                 continue
@@ -143,7 +143,7 @@ class Scorer:
             if looked_up not in work:
                 earlier = prior.text if prior is not None and component.uses_prior else None
                 work[looked_up] = (key, Pair(candidate.text, reference.text, earlier))
-        return Prepared(candidate, reference, keys)
+        return PreparedPair(candidate, reference, keys)
 
     def _prepare_text(self, text: str, role: str) -> Normalised | ComponentError:
         if len(text) > self._max_text_chars:
@@ -164,26 +164,27 @@ class Scorer:
             return norm
         return ComponentError("section_missing", f"The reference has no {scope} section, which this profile scores.")
 
-    async def _look_up(self, work: Mapping[CacheKey, tuple[str, Pair]]) -> dict[CacheKey, Outcome]:
+    async def _look_up(self, work: Mapping[CacheKey, tuple[str, Pair]]) -> dict[CacheKey, ComponentScore]:
         """One batched look-up for all components of all items."""
         keys = list(work)
         found = await self._cache.get_many(keys) if keys else []
-        return {key: outcome for key, outcome in zip(keys, found, strict=True) if outcome is not None}
+        return {key: score for key, score in zip(keys, found, strict=True) if score is not None}
 
     async def _compute(
         self, work: Mapping[CacheKey, tuple[str, Pair]], deadline: float, timings: Timings | None
-    ) -> dict[CacheKey, Outcome | ComponentError]:
+    ) -> dict[CacheKey, ComponentScore | ComponentError]:
         """Fan out by component, join what is already being computed, wait until all is done or time is up."""
         began = time.perf_counter()
         components = self.served.components
         wanted = [
-            Wanted(key, pair, components[name].runner, components[name].permanent) for key, (name, pair) in work.items()
+            WantedScore(key, pair, components[name].runner, components[name].permanent)
+            for key, (name, pair) in work.items()
         ]
-        results: dict[CacheKey, Outcome | ComponentError] = {}
+        results: dict[CacheKey, ComponentScore | ComponentError] = {}
         ended: dict[str, float] = {}
-        for (key, (name, _)), landed in zip(work.items(), await self._flights.run(wanted, deadline), strict=True):
-            results[key] = landed.outcome
-            ended[name] = max(landed.at, ended.get(name, began))
+        for (key, (name, _)), finished in zip(work.items(), await self._flights.run(wanted, deadline), strict=True):
+            results[key] = finished.score
+            ended[name] = max(finished.at, ended.get(name, began))
         for name, at in ended.items():
             self._telemetry.latency.labels("component", name).observe(at - began)
             if timings is not None:
@@ -193,16 +194,16 @@ class Scorer:
     async def _compose(
         self,
         items: Sequence[Item],
-        prepared: Sequence[Prepared | ComponentError],
-        known: Mapping[CacheKey, Outcome],
-        fresh: Mapping[CacheKey, Outcome | ComponentError],
-    ) -> list[Scored]:
-        memo: dict[int, Scored] = {}
-        scored: list[Scored] = []
+        prepared: Sequence[PreparedPair | ComponentError],
+        known: Mapping[CacheKey, ComponentScore],
+        fresh: Mapping[CacheKey, ComponentScore | ComponentError],
+    ) -> list[ScoredItem]:
+        memo: dict[int, ScoredItem] = {}
+        scored: list[ScoredItem] = []
         turns = _Turns()
         for item, ready in zip(items, prepared, strict=True):
             await turns.taken(len(item.candidate))
-            if id(ready) not in memo:  # identical pairs share one Prepared, and so one answer
+            if id(ready) not in memo:  # identical pairs share one PreparedPair, and so one answer
                 memo[id(ready)] = self._compose_one(ready, known, fresh)
             answer = memo[id(ready)]
             scored.append(replace(answer, id=item.id))
@@ -210,27 +211,27 @@ class Scorer:
 
     def _compose_one(
         self,
-        ready: Prepared | ComponentError,
-        known: Mapping[CacheKey, Outcome],
-        fresh: Mapping[CacheKey, Outcome | ComponentError],
-    ) -> Scored:
+        ready: PreparedPair | ComponentError,
+        known: Mapping[CacheKey, ComponentScore],
+        fresh: Mapping[CacheKey, ComponentScore | ComponentError],
+    ) -> ScoredItem:
         if isinstance(ready, ComponentError):
             nothing = dict.fromkeys(self.profile.components)
-            return Scored(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ("item",), ()), "none")
-        outcomes = {key: known.get(at) or fresh[at] for key, at in ready.keys.items()}
-        # A sentinel's notes have no say: its outcome may be missing, and a reward must not depend on that.
-        weighted = (outcomes[key] for key, spec in self.profile.components.items() if spec.weight)
-        notes = [note for outcome in weighted if isinstance(outcome, Outcome) for note in outcome.notes]
-        verdict = guards.inspect(ready.candidate, ready.reference, self.profile.guards, notes=notes)
-        composite = compose(self.profile, outcomes, verdict)
+            return ScoredItem(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ("item",), ()), "none")
+        scores = {key: known.get(at) or fresh[at] for key, at in ready.keys.items()}
+        # A sentinel's notes have no say: its score may be missing, and a reward must not depend on that.
+        weighted = (scores[key] for key, spec in self.profile.components.items() if spec.weight)
+        notes = [note for score in weighted if isinstance(score, ComponentScore) for note in score.notes]
+        guarded = guards.inspect(ready.candidate, ready.reference, self.profile.guards, notes=notes)
+        composite = compose(self.profile, scores, guarded)
         if notes:
             composite = replace(composite, flags=tuple(dict.fromkeys((*composite.flags, *notes))))
-        judged = (o.judgement for o in outcomes.values() if isinstance(o, Outcome) and o.judgement is not None)
+        judged = (o.judgement for o in scores.values() if isinstance(o, ComponentScore) and o.judgement is not None)
         hits = sum(at in known for at in ready.keys.values())
         cache = "hit" if hits == len(ready.keys) else "partial" if hits else "miss"
-        return Scored(None, composite, cache, next(judged, None), ready)
+        return ScoredItem(None, composite, cache, next(judged, None), ready)
 
-    def count(self, scored: Sequence[Scored]) -> None:
+    def count(self, scored: Sequence[ScoredItem]) -> None:
         """Enter what is answered into the metrics; what was tried again before counts once."""
         name = self.profile.name
         for composite in (one.composite for one in scored):
@@ -250,8 +251,8 @@ def _digest(text: str, digests: dict[str, bytes]) -> bytes:
     return found
 
 
-def _to_originals(judgement: Judgement, ready: Prepared) -> Judgement:
-    """The same verdict with evidence offsets into the texts as they were sent."""
+def _to_originals(judgement: Judgement, ready: PreparedPair) -> Judgement:
+    """The same judgement with evidence offsets into the texts as they were sent."""
 
     def sent(text: Normalised, span: tuple[int, int] | None) -> tuple[int, int] | None:
         return None if span is None else text.to_original(*span)

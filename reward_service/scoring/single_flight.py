@@ -13,26 +13,26 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from reward_service.caching.base import CacheKey, ScoreCache
-from reward_service.contracts import ComponentError, Outcome, Pair, Runner
+from reward_service.contracts import ComponentError, ComponentScore, Pair, Runner
 from reward_service.tasks import end
 
 _DEADLINE = "deadline"
 
 
-class Wanted(NamedTuple):
+class WantedScore(NamedTuple):
     """One pair that one component is to score."""
 
     key: CacheKey
     pair: Pair
     runner: Runner
     permanent: bool = False
-    """Whether its outcome never expires from the cache."""
+    """Whether its score never expires from the cache."""
 
 
-class Landed(NamedTuple):
+class FinishedScore(NamedTuple):
     """What became of it, and when (`time.perf_counter()`)."""
 
-    outcome: Outcome | ComponentError
+    score: ComponentScore | ComponentError
     at: float
 
 
@@ -41,39 +41,39 @@ class _Flight:
 
     __slots__ = ("deadline", "ended", "future", "grace", "key", "pair", "permanent", "runner", "waiters", "work")
 
-    def __init__(self, wanted: Wanted, deadline: float) -> None:
+    def __init__(self, wanted: WantedScore, deadline: float) -> None:
         self.key, self.pair, self.runner, self.permanent = wanted
         self.deadline = deadline
         self.ended = 0.0
-        self.future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.future: asyncio.Future[ComponentScore] = asyncio.get_running_loop().create_future()
         self.waiters = 0
         self.grace: asyncio.TimerHandle | None = None
         self.work: asyncio.Future[Any] | None = None
         """The runner's future, or the task that waits for another process; None while claiming."""
 
 
-class Flights:
+class SingleFlight:
     """All flights of one process, over all components (a key names its component)."""
 
     def __init__(self, cache: ScoreCache, *, orphan_grace_s: float) -> None:
         self._cache = cache
         self._grace_s = orphan_grace_s
         self._flights: dict[CacheKey, _Flight] = {}
-        self._landed: list[tuple[_Flight, Outcome]] = []
+        self._finished: list[tuple[_Flight, ComponentScore]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._counts = {"started": 0, "joined": 0, "orphaned": 0}
 
-    async def run(self, wanted: Sequence[Wanted], deadline: float) -> list[Landed]:
-        """The outcome, or why there is none, of each; new outcomes are cached.
+    async def run(self, wanted: Sequence[WantedScore], deadline: float) -> list[FinishedScore]:
+        """The score, or why there is none, of each; new scores are cached.
 
         Look the keys up in the cache before, this computes. Never later than `deadline`
         (`time.monotonic()`): what is unfinished then fails with code ``deadline``. Cancelling this
         coroutine gives up its interest in all of them.
         """
-        results: list[Landed | None] = [None] * len(wanted)
+        results: list[FinishedScore | None] = [None] * len(wanted)
         todo: Sequence[int] = range(len(wanted))
         while todo:
-            flights = self._board([wanted[i] for i in todo], deadline)
+            flights = self._join([wanted[i] for i in todo], deadline)
             try:
                 await asyncio.wait({f.future for f in flights}, timeout=max(0.0, deadline - time.monotonic()))
             finally:
@@ -82,13 +82,13 @@ class Flights:
             again = []
             for i, flight in zip(todo, flights, strict=True):
                 if flight.future.done():
-                    outcome = _settled(flight.future)
-                    results[i] = Landed(outcome, flight.ended)
+                    score = _settled(flight.future)
+                    results[i] = FinishedScore(score, flight.ended)
                     # We had joined a more impatient request's flight, and still have time.
-                    if _is_late(outcome, flight) and flight.deadline < deadline:
+                    if _is_late(score, flight) and flight.deadline < deadline:
                         again.append(i)
             todo = again if time.monotonic() < deadline else ()
-        return [landed or Landed(_late(), time.perf_counter()) for landed in results]
+        return [finished or FinishedScore(_late(), time.perf_counter()) for finished in results]
 
     def stats(self) -> dict[str, int]:
         """Flights `running` now; ever `started`, `joined` (work saved) and `orphaned` (dropped unstarted)."""
@@ -104,8 +104,8 @@ class Flights:
 
     # -- waiters ---------------------------------------------------------------------------------
 
-    def _board(self, wanted: Sequence[Wanted], deadline: float) -> list[_Flight]:
-        boarded, new = [], []
+    def _join(self, wanted: Sequence[WantedScore], deadline: float) -> list[_Flight]:
+        joined, new = [], []
         for one in wanted:
             flight = self._flights.get(one.key)
             if flight is None:
@@ -117,11 +117,11 @@ class Flights:
                     flight.grace.cancel()
                     flight.grace = None
             flight.waiters += 1
-            boarded.append(flight)
+            joined.append(flight)
         if new:
             self._counts["started"] += len(new)
-            self._spawn(self._launch(new))
-        return boarded
+            self._spawn(self._claim_and_start(new))
+        return joined
 
     def _leave(self, flight: _Flight) -> None:
         flight.waiters -= 1
@@ -140,7 +140,7 @@ class Flights:
 
     # -- work ------------------------------------------------------------------------------------
 
-    async def _launch(self, flights: list[_Flight]) -> None:
+    async def _claim_and_start(self, flights: list[_Flight]) -> None:
         """Compute what this process may claim; wait for the other processes with the rest."""
         try:
             mine = await self._cache.claim([flight.key for flight in flights])
@@ -150,18 +150,18 @@ class Flights:
             raise
         for flight in flights:
             if flight.key not in mine and not flight.future.done():
-                flight.work = self._spawn(self._elsewhere(flight))
+                flight.work = self._spawn(self._await_other_process(flight))
         self._submit([flight for flight in flights if flight.key in mine])
 
-    async def _elsewhere(self, flight: _Flight) -> None:
-        while (outcome := await self._cache.wait(flight.key, flight.deadline)) is None:
+    async def _await_other_process(self, flight: _Flight) -> None:
+        while (score := await self._cache.wait(flight.key, flight.deadline)) is None:
             if time.monotonic() >= flight.deadline:
                 self._fail(flight, _late())
                 return
             if await self._cache.claim([flight.key]):  # the other process failed or died
                 self._submit([flight])
                 return
-        self._deliver(flight, outcome)
+        self._deliver(flight, score)
 
     def _submit(self, flights: list[_Flight]) -> None:
         """To each runner, its pairs at once."""
@@ -175,44 +175,44 @@ class Flights:
                 futures = runner.submit([flight.pair for flight in share], max(flight.deadline for flight in share))
                 for flight, work in zip(share, futures, strict=True):
                     flight.work = work
-                    work.add_done_callback(self._landing(flight))
+                    work.add_done_callback(self._when_done(flight))
             except Exception as error:
                 for flight in share:
                     self._fail(flight, _component_error(error))
 
-    def _landing(self, flight: _Flight) -> Callable[[asyncio.Future[Outcome]], None]:
-        def land(work: asyncio.Future[Outcome]) -> None:
-            outcome = _settled(work)
-            if isinstance(outcome, ComponentError):
+    def _when_done(self, flight: _Flight) -> Callable[[asyncio.Future[ComponentScore]], None]:
+        def done(work: asyncio.Future[ComponentScore]) -> None:
+            score = _settled(work)
+            if isinstance(score, ComponentError):
                 if not flight.future.done():
-                    self._fail(flight, outcome)
+                    self._fail(flight, score)
                 return
-            self._landed.append((flight, outcome))
-            if len(self._landed) == 1:  # one write for all that land in this turn of the event loop
+            self._finished.append((flight, score))
+            if len(self._finished) == 1:  # one write for all that land in this turn of the event loop
                 self._spawn(self._store())
 
-        return land
+        return done
 
     async def _store(self) -> None:
-        """Cache what has landed, then deliver it: in between, the flight still catches newcomers."""
-        landed, self._landed = self._landed, []
+        """Cache what has finished, then deliver it: in between, the flight still catches newcomers."""
+        finished, self._finished = self._finished, []
         for permanent in (False, True):
-            part = [(flight, outcome) for flight, outcome in landed if flight.permanent is permanent]
+            part = [(flight, score) for flight, score in finished if flight.permanent is permanent]
             if not part:
                 continue
             try:
-                await self._cache.put_many([(flight.key, outcome) for flight, outcome in part], permanent=permanent)
-                if permanent:  # another process may have been first: its verdict is the value
+                await self._cache.put_many([(flight.key, score) for flight, score in part], permanent=permanent)
+                if permanent:  # another process may have been first: its judgement is the value
                     stored = await self._cache.get_many([flight.key for flight, _ in part])
                     part = [(flight, kept or own) for (flight, own), kept in zip(part, stored, strict=True)]
             finally:
-                for flight, outcome in part:
-                    self._deliver(flight, outcome)
+                for flight, score in part:
+                    self._deliver(flight, score)
 
-    def _deliver(self, flight: _Flight, outcome: Outcome) -> None:
+    def _deliver(self, flight: _Flight, score: ComponentScore) -> None:
         self._forget(flight)
         if not flight.future.done():
-            flight.future.set_result(outcome)
+            flight.future.set_result(score)
 
     def _fail(self, flight: _Flight, error: ComponentError) -> None:
         self._forget(flight)
@@ -239,14 +239,14 @@ def _late() -> ComponentError:
     return ComponentError(_DEADLINE, "not finished by the request's deadline", retryable=True)
 
 
-def _is_late(outcome: Outcome | ComponentError, flight: _Flight) -> bool:
+def _is_late(score: ComponentScore | ComponentError, flight: _Flight) -> bool:
     """Whether it failed for want of time: a judge has its own words for that."""
-    if not isinstance(outcome, ComponentError):
+    if not isinstance(score, ComponentError):
         return False
-    return outcome.code == _DEADLINE or (outcome.retryable and time.monotonic() >= flight.deadline)
+    return score.code == _DEADLINE or (score.retryable and time.monotonic() >= flight.deadline)
 
 
-def _settled(future: asyncio.Future[Outcome]) -> Outcome | ComponentError:
+def _settled(future: asyncio.Future[ComponentScore]) -> ComponentScore | ComponentError:
     """The result of a finished future; any failure as a `ComponentError` (and marked as retrieved)."""
     if future.cancelled():
         return ComponentError("cancelled", "the computation was cancelled", retryable=True)

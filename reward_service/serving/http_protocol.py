@@ -16,7 +16,7 @@ from reward_service.api import error_responses as api_errors
 from reward_service.errors import InvalidRequest
 
 
-class Protocol(HttpToolsProtocol):
+class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
     head_timeout_s: ClassVar[float] = 30.0

@@ -32,7 +32,7 @@ from reward_service.errors import ConfigurationError, ServiceError
 from reward_service.observability.logs import configure_logs, described, flush, say
 from reward_service.scoring.engine import Engine
 from reward_service.serving import supervisor
-from reward_service.serving.http_protocol import Protocol
+from reward_service.serving.http_protocol import HttpProtocol
 from reward_service.settings import Settings, unknown_variables
 from reward_service.supervision import Job
 from reward_service.workers.placement import model_jobs
@@ -113,10 +113,10 @@ def _run_loop(settings: Settings, sockets: str | None, listener: int, report: Ca
 async def _serve(settings: Settings, sockets: str | None, listener: int, report: Callable[[str], None]) -> None:
     engine = Engine(settings, sockets=sockets)
     app = create_app(settings, engine)
-    server = Server(
+    server = HttpServer(
         uvicorn.Config(
             app,
-            http=Protocol,
+            http=HttpProtocol,
             ws="none",
             log_config=None,
             access_log=False,
@@ -150,7 +150,7 @@ def _give_up() -> None:
     os._exit(1)
 
 
-class Server(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """uvicorn's server with a drain: it would stop accepting at once, and end with the signal's status."""
 
     def __init__(self, config: uvicorn.Config, engine: Engine, settings: Settings) -> None:
@@ -222,7 +222,7 @@ class Server(uvicorn.Server):
 
     def _protocol(self) -> asyncio.Protocol:
         state = self.lifespan.state
-        return Protocol(config=self.config, server_state=self.server_state, app_state=state)
+        return HttpProtocol(config=self.config, server_state=self.server_state, app_state=state)
 
 
 def _listen(settings: Settings) -> socket.socket:

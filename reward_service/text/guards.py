@@ -216,7 +216,7 @@ class GuardSettings(BaseModel):
     """Chat tokens inside the text, removed before scoring."""
 
 
-class Verdict(NamedTuple):
+class GuardResult(NamedTuple):
     """What the guards say of one item."""
 
     flags: tuple[str, ...]
@@ -228,7 +228,7 @@ class Verdict(NamedTuple):
 
 
 def manifest(settings: GuardSettings) -> dict[str, Any]:
-    """What determines a verdict, as plain JSON for the fingerprint."""
+    """What determines a result, as plain JSON for the fingerprint."""
     tables = constants.digest(sys.modules[__name__])
     return {"version": VERSION, "tables": tables, "injection_patterns": SHA256[:16], **settings.model_dump()}
 
@@ -239,8 +239,8 @@ def inspect(
     settings: GuardSettings,
     *,
     notes: Sequence[str] = (),
-) -> Verdict:
-    """The verdict on one item, linear in the length of both texts; a pure function of its arguments.
+) -> GuardResult:
+    """What the guards say of one item, linear in the length of both texts; a pure function of its arguments.
 
     `notes` are those of the item's components: one that ends in ``_truncated`` says that an encoder cut a text.
     """
@@ -257,7 +257,7 @@ def inspect(
     actions = {name: action for name, action in actions.items() if action != "off"}
     multipliers = [action.multiplier for action in actions.values() if isinstance(action, Multiply)]
     floor = any(isinstance(action, ToFloor) for action in actions.values())
-    return Verdict(tuple(actions), math.prod(multipliers), floor)
+    return GuardResult(tuple(actions), math.prod(multipliers), floor)
 
 
 class _Text:

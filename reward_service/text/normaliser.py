@@ -119,7 +119,7 @@ class Normalised:
 
 
 def manifest(policy: Policy) -> dict[str, object]:
-    """What determines the outcome, as plain JSON for the fingerprint."""
+    """What determines the score, as plain JSON for the fingerprint."""
     unicode = {"unicodedata": unicodedata.unidata_version}
     if policy == "none":
         return {"policy": policy, **unicode}

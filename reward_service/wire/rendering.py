@@ -8,7 +8,7 @@ from typing import Any
 
 from judges.base import Judgement
 from reward_service.contracts import ComponentError
-from reward_service.scoring.profile_scorer import Scored
+from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.served_profile import ServedProfile
 from reward_service.wire.parsing import ParsedRequest
 from reward_service.wire.schemas import Detail
@@ -16,7 +16,7 @@ from reward_service.wire.schemas import Detail
 _SAME = 1e-9  # rewards closer than this are one reward
 
 
-def result(scored: Scored, detail: Detail, *, id: str | None = None) -> dict[str, Any]:
+def result(scored: ScoredItem, detail: Detail, *, id: str | None = None) -> dict[str, Any]:
     """One entry of `results`."""
     composite = scored.composite
     out: dict[str, Any] = {
@@ -35,7 +35,7 @@ def result(scored: Scored, detail: Detail, *, id: str | None = None) -> dict[str
     return out
 
 
-def render(parsed: ParsedRequest, served: ServedProfile, scored: Sequence[Scored]) -> dict[str, Any]:
+def render(parsed: ParsedRequest, served: ServedProfile, scored: Sequence[ScoredItem]) -> dict[str, Any]:
     """The answer to a request, but for its timings, from what `parse` laid in one list and its scores."""
     body = parsed.body
     echoed = {"run_id": body.run_id, "step": body.step}
@@ -57,19 +57,19 @@ def missing(error: ComponentError) -> dict[str, Any]:
     return {"code": error.code, "message": error.message, "retryable": error.retryable}
 
 
-def judgement(verdict: Judgement) -> dict[str, Any]:
-    """A verdict; evidence offsets are into the texts as they were sent."""
+def judgement(judgement: Judgement) -> dict[str, Any]:
+    """A judgement; evidence offsets are into the texts as they were sent."""
     return {
-        "significant": dict(verdict.significant),
-        "insignificant": dict(verdict.insignificant),
-        "matched_findings": verdict.matched_findings,
-        "scores": dict(verdict.values),
-        "evidence": [e._asdict() for e in verdict.evidence],
-        "details": dict(verdict.details),
+        "significant": dict(judgement.significant),
+        "insignificant": dict(judgement.insignificant),
+        "matched_findings": judgement.matched_findings,
+        "scores": dict(judgement.values),
+        "evidence": [e._asdict() for e in judgement.evidence],
+        "details": dict(judgement.details),
     }
 
 
-def group(id: str | None, members: Sequence[Scored], detail: Detail) -> dict[str, Any]:
+def group(id: str | None, members: Sequence[ScoredItem], detail: Detail) -> dict[str, Any]:
     """One entry of `groups`, with the statistics a group-relative advantage would use."""
     stats = spread([m.composite.reward for m in members])
     results = [result(m, detail, id=None if id is None else f"{id}/{i}") for i, m in enumerate(members)]

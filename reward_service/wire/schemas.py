@@ -91,7 +91,7 @@ class JudgementOut(BaseModel):
     details: dict[str, JsonValue]
 
 
-class Result(BaseModel):
+class ItemResult(BaseModel):
     """One item. `reward` is null exactly when `status` is null, and then `missing` says why."""
 
     id: str | None
@@ -107,7 +107,7 @@ class Result(BaseModel):
 
 class GroupResult(BaseModel):
     id: str | None
-    results: list[Result]
+    results: list[ItemResult]
     mean: float | None = Field(description="over rewards that are not null")
     std: float | None = Field(description="population standard deviation over rewards that are not null")
     zero_advantage: bool = Field(description="fewer than two distinct rewards: the group teaches nothing")
@@ -123,7 +123,7 @@ class ScoreResponse(BaseModel):
     profile: str
     fingerprint: str
     signature: str
-    results: list[Result]
+    results: list[ItemResult]
     groups: list[GroupResult]
     run_id: str | None = None
     step: int | None = None

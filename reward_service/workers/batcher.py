@@ -15,14 +15,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reward_service.contracts import ComponentError, Outcome, Pair, WorkFuture
+from reward_service.contracts import ComponentError, ComponentScore, Pair, WorkFuture
 from reward_service.supervision import Backoff, KeptTask
 from reward_service.tasks import end
-from reward_service.workers.pair_computer import Result
+from reward_service.workers.pair_computer import ScoreOrError
 
 log = logging.getLogger(__name__)
 
-Execute = Callable[[list[Pair]], Awaitable[list[Result]]]
+Execute = Callable[[list[Pair]], Awaitable[list[ScoreOrError]]]
 Observe = Callable[[str, float], None]
 """Receives ``batch_size`` (pairs), ``queue_s`` (per pair) and ``compute_s`` (per batch)."""
 
@@ -103,7 +103,7 @@ class MicroBatcher:
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
         self._life: KeptTask | None = None
-        self.inline: Callable[[Sequence[Pair]], Sequence[Result]] | None = None
+        self.inline: Callable[[Sequence[Pair]], Sequence[ScoreOrError]] | None = None
         """Answers submissions of up to `BatchLimits.inline_characters`, once there is one."""
         self.state: Literal["starting", "ready", "restarting", "stopping", "stopped"] = "starting"
 
@@ -127,7 +127,7 @@ class MicroBatcher:
             await self._life.stop()
         self._fail_all("shutting_down", "the service is shutting down")
 
-    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         """As `Runner.submit`. What does not fit in the queue fails, the rest of the submission runs."""
         loop = asyncio.get_running_loop()
         futures = [WorkFuture(loop=loop) for _ in pairs]
@@ -260,7 +260,7 @@ class MicroBatcher:
             for entry in batch:
                 self._observe("queue_s", started - entry.since)
 
-    def _settle(self, batch: list[_Entry], results: Sequence[Result]) -> None:
+    def _settle(self, batch: list[_Entry], results: Sequence[ScoreOrError]) -> None:
         if len(results) != len(batch):
             wrong = ComponentError("wrong_length", f"{len(results)} results for a batch of {len(batch)}")
             results = [wrong] * len(batch)
@@ -297,7 +297,7 @@ class MicroBatcher:
         self._empty.set()
 
 
-def settle(future: asyncio.Future[Outcome], result: Result) -> None:
+def settle(future: asyncio.Future[ComponentScore], result: ScoreOrError) -> None:
     """Hand `result` to a waiter that is still there."""
     if isinstance(result, ComponentError):
         fail(future, result)
@@ -305,7 +305,7 @@ def settle(future: asyncio.Future[Outcome], result: Result) -> None:
         future.set_result(result)
 
 
-def fail(future: asyncio.Future[Outcome], error: ComponentError) -> None:
+def fail(future: asyncio.Future[ComponentScore], error: ComponentError) -> None:
     """Fail a waiter that is still there, each with an exception object of its own."""
     if not future.done():
         future.set_exception(ComponentError(error.code, error.message, retryable=error.retryable))

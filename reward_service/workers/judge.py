@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from reward_service.contracts import AsyncJudge, ComponentError, Outcome, Pair, WorkFuture
+from reward_service.contracts import AsyncJudge, ComponentError, ComponentScore, Pair, WorkFuture
 from reward_service.observability.telemetry import Observe
 from reward_service.tasks import end, finish
 from reward_service.workers.batcher import fail
@@ -34,7 +34,7 @@ class JudgeRunner:
         await end(self._tasks)
         await finish(self._judge.aclose(), within_s=_CLOSE_S, name="closing the judge")
 
-    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         return [self._submit_one(pair, deadline) for pair in pairs]
 
     def health(self) -> Mapping[str, object]:
@@ -57,10 +57,10 @@ class JudgeRunner:
             future.started = True
 
         try:
-            verdict = await self._judge.judge(
+            judgement = await self._judge.judge(
                 pair.candidate, pair.reference, pair.prior, deadline=deadline, started=started
             )
-            outcome = Outcome(verdict.values, verdict.notes, verdict)
+            score = ComponentScore(judgement.values, judgement.notes, judgement)
         except asyncio.CancelledError:
             fail(future, ComponentError("shutting_down", "The service is shutting down.", retryable=True))
             raise
@@ -68,7 +68,7 @@ class JudgeRunner:
             fail(future, _as_component_error(error))
         else:
             if not future.done():
-                future.set_result(outcome)
+                future.set_result(score)
         finally:
             if self._observe is not None:
                 self._observe("judge_s", time.monotonic() - began)

@@ -1,6 +1,6 @@
 """Runs a synchronous encode/compare component over a batch of pairs, and keeps its artefacts.
 
-Each distinct text is encoded once and each fault stays with the pairs that cause it, so the outcome of
+Each distinct text is encoded once and each fault stays with the pairs that cause it, so the score of
 a pair does not depend on the batch it came in. Where and when that happens is decided in `workers`.
 """
 
@@ -17,14 +17,14 @@ from typing import Any, TypeVar
 
 from judges.base import Judgement
 from reward_service.caching.lru import LeastRecentlyUsed
-from reward_service.contracts import ComponentError, Outcome, Pair, PairMetric
+from reward_service.contracts import ComponentError, ComponentScore, Pair, PairMetric
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-Result = Outcome | ComponentError
+ScoreOrError = ComponentScore | ComponentError
 """What a batch yields per pair: failures are data here, so that one cannot abort its neighbours."""
 
 _ENTRY_OVERHEAD = 300
@@ -63,7 +63,7 @@ class ArtefactCache:
 
 
 class PairComputer:
-    """One component with its artefact cache: pairs in, outcomes or errors out, in order."""
+    """One component with its artefact cache: pairs in, scores or errors out, in order."""
 
     def __init__(self, metric: PairMetric, cache: ArtefactCache) -> None:
         self.metric = metric
@@ -72,13 +72,13 @@ class PairComputer:
         self._encoding = metric.encoding
         self._quiet_until = 0.0
 
-    def run(self, pairs: Sequence[Pair]) -> list[Result]:
+    def run(self, pairs: Sequence[Pair]) -> list[ScoreOrError]:
         """One result per pair. Never raises `Exception`: a pair at fault yields a `ComponentError`.
 
         Codes: ``component_error`` (an exception; only its type is told, its text may quote a report),
         ``wrong_length``, ``wrong_keys``, ``not_finite``.
         """
-        results: list[Result | None] = [None] * len(pairs)
+        results: list[ScoreOrError | None] = [None] * len(pairs)
         with_prior = self.metric.uses_prior
         texts: dict[str, None] = {}
         for pair in pairs:
@@ -104,7 +104,7 @@ class PairComputer:
             return self.metric.compare(*columns)
 
         for i, compared in zip(sound, self._bisect(compare, sound), strict=True):
-            results[i] = compared if isinstance(compared, ComponentError) else self._outcome(compared)
+            results[i] = compared if isinstance(compared, ComponentError) else self._checked(compared)
         return results  # type: ignore[return-value]  # every position was set above
 
     def _artefacts(self, texts: list[str]) -> tuple[dict[str, Any], dict[str | None, ComponentError]]:
@@ -121,18 +121,18 @@ class PairComputer:
         self.cache.put_many(self._encoding, fresh)
         return artefacts, failed
 
-    def _outcome(self, result: Any) -> Result:
+    def _checked(self, result: Any) -> ScoreOrError:
         try:
             values = {key: float(value) for key, value in result.values.items() if not isinstance(value, str)}
             notes = tuple(result.notes)
-        except Exception as error:  # not a Comparison or Judgement, or a value that is no number
+        except Exception as error:  # not a MetricScore or Judgement, or a value that is no number
             return ComponentError("component_error", f"{type(error).__name__} while reading a result")
         if values.keys() != self._keys:
             return ComponentError("wrong_keys", f"values {sorted(values)} instead of {sorted(self._keys)}")
         if not all(map(math.isfinite, values.values())):
             bad = sorted(key for key, value in values.items() if not math.isfinite(value))
             return ComponentError("not_finite", f"not a finite number: {', '.join(bad)}")
-        return Outcome(values, notes, result if isinstance(result, Judgement) else None)
+        return ComponentScore(values, notes, result if isinstance(result, Judgement) else None)
 
     def _bisect(self, call: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R | ComponentError]:
         """`call` on all items; where that fails, on halves, until only the items at fault have an error."""

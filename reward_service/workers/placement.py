@@ -22,7 +22,7 @@ from reward_service.workers.judge import JudgeRunner
 from reward_service.workers.pair_computer import ArtefactCache
 from reward_service.workers.process_pool import PoolRunner
 from reward_service.workers.remote_client import SocketWorker
-from reward_service.workers.remote_process import WorkerConfig, component_identity, model_job
+from reward_service.workers.remote_process import WorkerConfig, digest_of_component, model_job
 from reward_service.workers.replicas import Replicas
 from reward_service.workers.thread import ThreadWorker
 
@@ -81,7 +81,7 @@ class Placement:
 
     def _model_worker(self, config: WorkerConfig, component: Any, observe: Observe) -> Runner:
         if self._sockets is not None:
-            return SocketWorker(config, identity=component_identity(component), observe=observe)
+            return SocketWorker(config, component_digest=digest_of_component(component), observe=observe)
         return ThreadWorker(config.factory, ArtefactCache(config.artefact_bytes), limits=config.limits, observe=observe)
 
 

@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.contracts import ComponentError, ComponentScore, Pair
 from reward_service.workers.batcher import BatchLimits, MicroBatcher, Observe
-from reward_service.workers.pair_computer import ArtefactCache, PairComputer, Result, added_up
+from reward_service.workers.pair_computer import ArtefactCache, PairComputer, ScoreOrError, added_up
 from reward_service.workers.thread import Factory, load_error
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class PoolRunner:
         if self._pool:
             _kill(self._pool)
 
-    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         return self._batcher.submit(pairs, deadline)
 
     def health(self) -> Mapping[str, object]:
@@ -72,7 +72,7 @@ class PoolRunner:
         artefacts = added_up([self._cache.stats(), *self._artefacts.values()])
         return {**self._batcher.health(), "restarts": self._restarts, "artefacts": artefacts}
 
-    async def _execute(self, pairs: list[Pair]) -> list[Result]:
+    async def _execute(self, pairs: list[Pair]) -> list[ScoreOrError]:
         pool = self._pool = self._pool or self._start_pool(self._processes)
         results = await self._run_in(pool, pairs)
         if results is None:
@@ -92,7 +92,7 @@ class PoolRunner:
             return [died] * len(pairs)
         return results
 
-    async def _run_in(self, pool: ProcessPoolExecutor, pairs: list[Pair]) -> list[Result] | None:
+    async def _run_in(self, pool: ProcessPoolExecutor, pairs: list[Pair]) -> list[ScoreOrError] | None:
         """The results, or None if the process died or hung."""
         work = asyncio.get_running_loop().run_in_executor
         try:
@@ -139,7 +139,7 @@ def _exit_with_parent() -> None:
         os._exit(1)
 
 
-def _run_chunk(pairs: list[Pair]) -> tuple[int, dict[str, int], list[Result]]:
+def _run_chunk(pairs: list[Pair]) -> tuple[int, dict[str, int], list[ScoreOrError]]:
     assert _computer is not None
     results = _computer.run(pairs)
     return os.getpid(), _computer.cache.stats(), results

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from reward_service.contracts import ComponentError, Outcome, Pair, WorkFuture
+from reward_service.contracts import ComponentError, ComponentScore, Pair, WorkFuture
 from reward_service.supervision import Backoff, KeptTask
 from reward_service.workers.batcher import Observe, fail, settle
 from reward_service.workers.remote_process import LINE_LIMIT, WorkerConfig, line
@@ -44,18 +44,18 @@ class SocketWorker:
         self,
         config: WorkerConfig,
         *,
-        identity: str | None = None,
+        component_digest: str | None = None,
         hang_s: float = 5.0,
         observe: Observe | None = None,
     ) -> None:
         """`config` is that of the worker's `model_job`. A worker that says nothing for `hang_s` is given up.
 
-        `identity` is the component the worker must have (`component_identity`); by default the first one
+        `component_digest` is the component the worker must have (`digest_of_component`); by default the first one
         it shows, so that the component cannot change while this process lives.
         """
         self._path = config.path
         self._limit = config.limits.queue
-        self._identity = identity
+        self._component_digest = component_digest
         self._hang_s = hang_s
         self._observe = observe or (lambda name, value: None)
         self._backoff = Backoff(*_BACKOFF_S)
@@ -89,7 +89,7 @@ class SocketWorker:
         if self._connection:
             await self._connection.stop()
 
-    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         """As `Runner.submit`, except that a cancelled future is done when the worker has answered."""
         loop = asyncio.get_running_loop()
         first, self._next = self._next, self._next + len(pairs)
@@ -185,20 +185,20 @@ class SocketWorker:
                 code, text, retryable = answer
                 settle(future, ComponentError(code, text, retryable=retryable))
             else:
-                settle(future, Outcome(answer[0], tuple(answer[1])))
+                settle(future, ComponentScore(answer[0], tuple(answer[1])))
         for name, value in message.get("observed", ()):
             self._observe(name, value)
         if "health" in message:
-            self._judge(message["health"], message["identity"], message["failure"])
+            self._judge(message["health"], message["component_digest"], message["failure"])
 
-    def _judge(self, health: dict[str, object], identity: str | None, reason: tuple[str, str] | None) -> None:
+    def _judge(self, health: dict[str, object], component_digest: str | None, reason: tuple[str, str] | None) -> None:
         """Whether the worker that is there is ready, and the one that this process wants."""
         failure = ComponentError(*reason) if reason else None
-        self._identity = self._identity or identity
-        if identity is not None and identity != self._identity:
+        self._component_digest = self._component_digest or component_digest
+        if component_digest is not None and component_digest != self._component_digest:
             other = "the model worker has another component than this process: restart the service as a whole"
             failure = ComponentError("wrong_component", other)
-        ready = bool(health["ready"]) and identity is not None and failure is None
+        ready = bool(health["ready"]) and component_digest is not None and failure is None
         self._health = {**health, "ready": ready, "detail": failure.message if failure else health["detail"]}
         assert self._loaded is not None
         if not self._loaded.done() and (ready or failure):

@@ -6,7 +6,7 @@ It listens on a unix socket. Each message is one line of JSON, in which a float 
   ``{"first": 7, "pairs": [[0, 1, -1]], "texts": ["...", "..."], "timeout_s": 5.0}``, ``{"cancel": [7]}``;
 - from the worker, answers as batches finish, and four times a second what it is and how it is:
   ``{"results": [[7, {"f1": 0.8}, []], [8, "code", "message", true]]}``,
-  ``{"health": {...}, "identity": "...", "failure": ["code", "message"], "observed": [["compute_s", 0.1]]}``.
+  ``{"health": {...}, "component_digest": "...", "failure": ["code", "message"], "observed": [["compute_s", 0.1]]}``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from reward_service.contracts import ComponentError, Outcome, Pair, PairMetric
+from reward_service.contracts import ComponentError, ComponentScore, Pair, PairMetric
 from reward_service.observability import logs
 from reward_service.profiles import fingerprint
 from reward_service.supervision import ALIVE, Job
@@ -71,7 +71,7 @@ def model_job(config: WorkerConfig, *, hang_s: float = 10.0) -> Job:
     return Job("reward-model", _main, (config,), stop_signal=_STOP, hang_s=hang_s)
 
 
-def component_identity(metric: PairMetric) -> str:
+def digest_of_component(metric: PairMetric) -> str:
     """Hash of all that determines the component's values, so that nobody scores with another one by mistake."""
     return fingerprint.digest(fingerprint.component_document("", metric, {}))
 
@@ -111,7 +111,7 @@ class _Connection:
     def __init__(self, worker: ThreadWorker, writer: asyncio.StreamWriter) -> None:
         self._worker = worker
         self._writer = writer
-        self._waiting: dict[int, asyncio.Future[Outcome]] = {}
+        self._waiting: dict[int, asyncio.Future[ComponentScore]] = {}
         self._outbox: list[object] = []
 
     def handle(self, message: dict[str, Any]) -> None:
@@ -136,7 +136,7 @@ class _Connection:
             future.cancel()
         self._writer.close()
 
-    def _answer(self, number: int, future: asyncio.Future[Outcome]) -> None:
+    def _answer(self, number: int, future: asyncio.Future[ComponentScore]) -> None:
         del self._waiting[number]
         if not self._outbox:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -145,8 +145,8 @@ class _Connection:
         elif isinstance(error := future.exception(), ComponentError):
             self._outbox.append((number, error.code, error.message, error.retryable))
         else:
-            outcome = future.result()
-            self._outbox.append((number, outcome.values, outcome.notes))
+            score = future.result()
+            self._outbox.append((number, score.values, score.notes))
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []
@@ -168,7 +168,7 @@ class _Server:
         self._path = config.path
         self._report = report
         self._connections: list[_Connection] = []
-        self._identity: str | None = None
+        self._component_digest: str | None = None
         self._failure: ComponentError | None = None
         self._failure_heard = asyncio.Event()
 
@@ -206,7 +206,7 @@ class _Server:
         try:
             await self._worker.start()
             assert self._worker.metric is not None
-            self._identity = component_identity(self._worker.metric)
+            self._component_digest = digest_of_component(self._worker.metric)
             self._report(ALIVE)  # before any client can see it ready: from here on, silence means it hangs
         except Exception as error:
             self._failure = load_error(error)
@@ -236,7 +236,7 @@ class _Server:
         connection.send(
             {
                 "health": {**self._worker.health(), "pid": os.getpid()},
-                "identity": self._identity,
+                "component_digest": self._component_digest,
                 "failure": failure and (failure.code, failure.message),
                 "observed": observed,
             }
@@ -249,5 +249,5 @@ class _Server:
             await asyncio.sleep(_TICK_S)
             for connection in self._connections:
                 self._tell(connection)
-            if self._identity:
+            if self._component_digest:
                 self._report(ALIVE)

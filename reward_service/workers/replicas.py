@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from reward_service.contracts import Outcome, Pair, Runner
+from reward_service.contracts import ComponentScore, Pair, Runner
 from reward_service.workers.pair_computer import added_up
 
 _COUNTS = ("queue", "batches", "restarts", "waiting", "losses")
@@ -28,7 +28,7 @@ class Replicas:
     async def stop(self, grace_s: float) -> None:
         await asyncio.gather(*(runner.stop(grace_s) for runner in self._runners))
 
-    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         up = [i for i, runner in enumerate(self._runners) if runner.health()["ready"]] or range(len(self._runners))
         chosen: dict[str, int] = {}
         shares: dict[int, list[int]] = {}
@@ -36,7 +36,7 @@ class Replicas:
             if reference not in chosen:  # rendezvous hashing: while one is down, only its references move
                 chosen[reference] = max(up, key=lambda i: _affinity(reference, i))
             shares.setdefault(chosen[reference], []).append(position)
-        futures: dict[int, asyncio.Future[Outcome]] = {}
+        futures: dict[int, asyncio.Future[ComponentScore]] = {}
         for i, share in shares.items():
             futures.update(zip(share, self._runners[i].submit([pairs[p] for p in share], deadline), strict=True))
         return [futures[position] for position in range(len(pairs))]

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from reward_service.contracts import ComponentError, Outcome, Pair, PairMetric
+from reward_service.contracts import ComponentError, ComponentScore, Pair, PairMetric
 from reward_service.workers.batcher import BatchLimits, MicroBatcher, Observe
-from reward_service.workers.pair_computer import ArtefactCache, PairComputer, Result
+from reward_service.workers.pair_computer import ArtefactCache, PairComputer, ScoreOrError
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class ThreadWorker:
         if self._thread:
             self._thread.close()
 
-    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         return self._batcher.submit(pairs, deadline)
 
     def health(self) -> Mapping[str, object]:
@@ -130,7 +130,7 @@ class ThreadWorker:
             self._batcher.inline = PairComputer(await self._thread.run(self._factory), self._cache).run
         self._stage = f"loaded and warmed up in {time.monotonic() - began:.1f} s"
 
-    async def _execute(self, pairs: list[Pair]) -> list[Result]:
+    async def _execute(self, pairs: list[Pair]) -> list[ScoreOrError]:
         assert self._thread is not None
         assert self._computer is not None
         computer = self._computer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reward_service.text.guards import GuardSettings, Verdict, inspect
+from reward_service.text.guards import GuardResult, GuardSettings, inspect
 from reward_service.text.normaliser import normalise
 from testbed.abuse.attacks import ATTACKS, EXPECTED_FLAG
 from testbed.abuse.studies import NORMAL_REPORT, STUDIES, Study
@@ -12,7 +12,7 @@ from testbed.abuse.studies import NORMAL_REPORT, STUDIES, Study
 DEFAULTS = GuardSettings()
 
 
-def verdict(candidate: str, study: Study, *notes: str) -> Verdict:
+def verdict(candidate: str, study: Study, *notes: str) -> GuardResult:
     return inspect(normalise(candidate), normalise(study.reference), DEFAULTS, notes=notes)
 
 
@@ -41,14 +41,14 @@ def test_an_attack_with_a_telling_form_is_flagged(attack: str, study: Study, can
 @pytest.mark.parametrize("study", STUDIES, ids=by_name)
 def test_an_honest_report_is_never_flagged(study: Study) -> None:
     for candidate in (study.reference, study.paraphrase, study.terse, NORMAL_REPORT):
-        assert verdict(candidate, study) == Verdict((), 1.0, False), candidate
+        assert verdict(candidate, study) == GuardResult((), 1.0, False), candidate
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=by_name)
 def test_another_study_s_honest_report_is_never_flagged(study: Study) -> None:
     for other in STUDIES:
         for candidate in (other.reference, other.paraphrase, other.terse):
-            assert verdict(candidate, study) == Verdict((), 1.0, False), candidate
+            assert verdict(candidate, study) == GuardResult((), 1.0, False), candidate
 
 
 def test_every_attack_that_ends_at_a_judge_is_worth_the_floor() -> None:

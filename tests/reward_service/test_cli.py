@@ -151,11 +151,11 @@ def test_every_setting_is_a_flag_with_its_variable() -> None:
 
 
 def test_new_key_makes_a_key_that_is_accepted() -> None:
-    from reward_service.api.auth import Keys
+    from reward_service.api.auth import ApiKeys
 
     first, second = run("new-key", "alice").stdout.splitlines()
     key, entry = first.split()[-1], second.split()[-1]
-    assert Keys([entry]).check(f"Bearer {key}") == "alice"
+    assert ApiKeys([entry]).check(f"Bearer {key}") == "alice"
 
 
 def test_judge_eval_prints_agreement_of_the_rules_judge(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tenacity import wait_none
 
 from judges.vllm import transport
 from judges.vllm.errors import JudgeError
-from judges.vllm.server import AdaptiveLimit, Server, by_preference
+from judges.vllm.server import AdaptiveLimit, JudgeServer, by_preference
 from tests.judges.vllm.conftest import Door
 from tests.waiting import SOON, soon
 
@@ -246,7 +246,7 @@ async def test_a_replica_with_another_model_does_not_fail_the_pair(serve: Any, j
 
 
 async def test_a_server_that_comes_back_has_a_cold_cache() -> None:
-    server = Server("http://s", concurrency=4, failures=1)
+    server = JudgeServer("http://s", concurrency=4, failures=1)
     inside: list[str] = []
 
     async def enter(name: str) -> None:
@@ -263,7 +263,7 @@ async def test_a_server_that_comes_back_has_a_cold_cache() -> None:
 
 
 def test_rendezvous_hashing_moves_only_the_groups_of_the_server_that_leaves() -> None:
-    servers = [Server(f"http://s{i}", concurrency=1, failures=1) for i in range(4)]
+    servers = [JudgeServer(f"http://s{i}", concurrency=1, failures=1) for i in range(4)]
     groups = [f"g{i}" for i in range(400)]
     before = {g: by_preference(servers, g)[0] for g in groups}
     assert all(60 <= n <= 140 for n in Counter(s.url for s in before.values()).values())

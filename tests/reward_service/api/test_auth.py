@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_service.api.auth import Keys, new_key, require_safe_address
+from reward_service.api.auth import ApiKeys, new_key, require_safe_address
 from reward_service.errors import ConfigurationError, Unauthorized
 
 
 def test_any_of_several_keys_is_accepted_under_its_name_and_no_other() -> None:
     (alice, first), (bob, second) = new_key("alice"), new_key("bob")
-    keys = Keys([first, second])
+    keys = ApiKeys([first, second])
     assert (keys.check(f"Bearer {alice}"), keys.check(f"bearer {bob}")) == ("alice", "bob")
     assert first == "alice:" + hashlib.sha256(alice.encode()).hexdigest()  # the entry does not hold the key
     for wrong in (None, "", "Bearer", "Bearer ", alice, f"Basic {alice}", f"Bearer {alice}x", f"Bearer {first}"):
@@ -26,11 +26,11 @@ def test_any_of_several_keys_is_accepted_under_its_name_and_no_other() -> None:
 @given(st.text(max_size=60))
 def test_no_header_opens_the_door_or_breaks_it(header: str) -> None:
     with pytest.raises(Unauthorized):
-        Keys([new_key("alice")[1]]).check(header)
+        ApiKeys([new_key("alice")[1]]).check(header)
 
 
 def test_without_keys_everybody_is_let_in() -> None:
-    assert Keys([]).check(None) is None
+    assert ApiKeys([]).check(None) is None
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_which_addresses_need_keys(host: str, keys: tuple[str, ...], insecure: b
 def test_a_url_can_carry_the_key() -> None:
     """What a client that takes nothing but a URL makes of http://key:<key>@host (RFC 7617)."""
     key, entry = new_key("trainer")
-    keys = Keys([entry])
+    keys = ApiKeys([entry])
     assert keys.check("Basic " + base64.b64encode(f"key:{key}".encode()).decode()) == "trainer"
     for wrong in (key, base64.b64encode(key.encode()).decode(), base64.b64encode(b"key:other").decode(), "\u00e4", ""):
         with pytest.raises(Unauthorized):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judges.base import CATEGORIES, Evidence, Judgement
-from reward_service.caching.base import MemoryCache, outcome_nbytes, pair_digest, text_digest
-from reward_service.contracts import Outcome
+from reward_service.caching.base import MemoryCache, pair_digest, score_nbytes, text_digest
+from reward_service.contracts import ComponentScore
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
@@ -20,11 +20,11 @@ def digest(candidate: str, reference: str, prior: str | None) -> str:
     return pair_digest(text_digest(candidate), text_digest(reference), None if prior is None else text_digest(prior))
 
 
-def verdict(n: int, evidence: int = 4) -> Outcome:
+def verdict(n: int, evidence: int = 4) -> ComponentScore:
     counts = {category: float(n + i) for i, category in enumerate(CATEGORIES)}
     spans = tuple(Evidence("missing_finding", f"concept_{n}_{i}", True, None, (i, i + 9)) for i in range(evidence))
     judgement = Judgement(counts, dict(counts), 3.0, spans, {"green": 0.1 * n, "signed": -0.2}, ("injection_pattern",))
-    return Outcome({"clinical": 0.1 * n}, ("note",), judgement)
+    return ComponentScore({"clinical": 0.1 * n}, ("note",), judgement)
 
 
 @given(TEXT, TEXT, st.none() | TEXT, TEXT, TEXT, st.none() | TEXT)
@@ -56,16 +56,16 @@ def test_the_digest_is_stable_across_releases() -> None:
 
 
 async def test_least_recently_used_leaves_first_and_bytes_are_bounded() -> None:
-    one = outcome_nbytes(Outcome({"x": 0.0})) + 1
+    one = score_nbytes(ComponentScore({"x": 0.0})) + 1
     cache = MemoryCache(3 * one)
-    await cache.put_many([(key, Outcome({"x": float(i)})) for i, key in enumerate("abc")])
-    assert (await cache.get_many(["a"]))[0] == Outcome({"x": 0.0})  # refreshed: b is the oldest now
-    await cache.put_many([("d", Outcome({"x": 3.0}))])
+    await cache.put_many([(key, ComponentScore({"x": float(i)})) for i, key in enumerate("abc")])
+    assert (await cache.get_many(["a"]))[0] == ComponentScore({"x": 0.0})  # refreshed: b is the oldest now
+    await cache.put_many([("d", ComponentScore({"x": 3.0}))])
     assert await cache.get_many(["a", "b", "c", "d"]) == [
-        Outcome({"x": 0.0}),
+        ComponentScore({"x": 0.0}),
         None,
-        Outcome({"x": 2.0}),
-        Outcome({"x": 3.0}),
+        ComponentScore({"x": 2.0}),
+        ComponentScore({"x": 3.0}),
     ]
     assert cache.stats()["memory"] == {"hits": 4, "misses": 1, "evictions": 1, "entries": 3, "bytes": 3 * one}
 
@@ -77,20 +77,22 @@ def test_bytes_are_exact_and_never_over_the_limit(puts: list[tuple[int, int]], l
     for key, evidence in puts:
         cache.store(str(key), verdict(key, evidence), replace=evidence % 2 == 0)
         assert cache.stats()["memory"]["bytes"] <= limit
-    kept = {str(key): outcome for key, _ in puts if (outcome := cache.peek(str(key)))}
-    assert cache.stats()["memory"]["bytes"] == sum(outcome_nbytes(o) + len(k) for k, o in kept.items())
+    kept = {str(key): score for key, _ in puts if (score := cache.peek(str(key)))}
+    assert cache.stats()["memory"]["bytes"] == sum(score_nbytes(o) + len(k) for k, o in kept.items())
 
 
 async def test_the_first_value_stays() -> None:
     cache = MemoryCache(10_000)
-    await cache.put_many([("k", Outcome({"x": 1.0}))], permanent=True)
-    await cache.put_many([("k", Outcome({"x": 2.0}))], permanent=True)
-    assert (await cache.get_many(["k"])) == [Outcome({"x": 1.0})]
+    await cache.put_many([("k", ComponentScore({"x": 1.0}))], permanent=True)
+    await cache.put_many([("k", ComponentScore({"x": 2.0}))], permanent=True)
+    assert (await cache.get_many(["k"])) == [ComponentScore({"x": 1.0})]
     assert await cache.claim(["k", "l"]) == {"l"}
-    assert await cache.wait("k", 0.0) == Outcome({"x": 1.0})
+    assert await cache.wait("k", 0.0) == ComponentScore({"x": 1.0})
 
 
-@pytest.mark.parametrize("make", [lambda i: Outcome({"bleu2": i / 7, "rougeL": i / 9}), lambda i: verdict(i, i % 12)])
+@pytest.mark.parametrize(
+    "make", [lambda i: ComponentScore({"bleu2": i / 7, "rougeL": i / 9}), lambda i: verdict(i, i % 12)]
+)
 def test_estimated_bytes_are_within_a_factor_of_two(make) -> None:  # type: ignore[no-untyped-def]
     count = 2000
     gc.collect()
@@ -107,17 +109,17 @@ def test_estimated_bytes_are_within_a_factor_of_two(make) -> None:  # type: igno
 
 def test_a_hit_is_handed_out_without_entering_the_event_loop() -> None:
     cache = MemoryCache(10_000)
-    cache.store("k", Outcome({"x": 1.0}))
+    cache.store("k", ComponentScore({"x": 1.0}))
     coroutine = cache.get_many(["k"])
     with pytest.raises(StopIteration) as done:  # finishes at the first step: nothing was awaited
         coroutine.send(None)  # type: ignore[attr-defined]
-    assert done.value.value == [Outcome({"x": 1.0})]
+    assert done.value.value == [ComponentScore({"x": 1.0})]
 
 
 async def test_closing_empties_it() -> None:
     cache = MemoryCache(10_000)
     await cache.start()
-    cache.store("k", Outcome({"x": 1.0}))
+    cache.store("k", ComponentScore({"x": 1.0}))
     await cache.release(["k"])
     await cache.aclose()
     assert cache.stats()["memory"]["bytes"] == 0

@@ -1,4 +1,4 @@
-"""A stored outcome comes back exactly, or not at all."""
+"""A stored score comes back exactly, or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from judges.base import CATEGORIES, Evidence, Judgement
 from reward_service.caching.codec import SCHEMA, decode, encode
-from reward_service.contracts import Outcome
+from reward_service.contracts import ComponentScore
 
 KEY = "0123456789abcdef:" + "7" * 40
 WORD = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -35,22 +35,25 @@ JUDGEMENT = st.builds(
     st.dictionaries(WORD, JSON, max_size=3),
 )
 OUTCOME = st.builds(
-    Outcome, st.dictionaries(WORD, FLOAT, max_size=5), st.lists(WORD, max_size=3).map(tuple), st.none() | JUDGEMENT
+    ComponentScore,
+    st.dictionaries(WORD, FLOAT, max_size=5),
+    st.lists(WORD, max_size=3).map(tuple),
+    st.none() | JUDGEMENT,
 )
 
 
 @given(OUTCOME)
-def test_round_trip_is_exact(outcome: Outcome) -> None:
-    back = decode(KEY, encode(KEY, outcome))
-    assert back == outcome
-    assert repr(back) == repr(outcome)  # also the sign of zero, int against float, tuple against list
-    for name, value in outcome.values.items():
+def test_round_trip_is_exact(score: ComponentScore) -> None:
+    back = decode(KEY, encode(KEY, score))
+    assert back == score
+    assert repr(back) == repr(score)  # also the sign of zero, int against float, tuple against list
+    for name, value in score.values.items():
         assert struct.pack("d", back.values[name]) == struct.pack("d", value)
 
 
 @given(OUTCOME, st.data())
-def test_a_damaged_or_misplaced_value_is_a_miss(outcome: Outcome, data: st.DataObject) -> None:
-    blob = encode(KEY, outcome)
+def test_a_damaged_or_misplaced_value_is_a_miss(score: ComponentScore, data: st.DataObject) -> None:
+    blob = encode(KEY, score)
     cut = data.draw(st.integers(0, len(blob) - 1))
     assert decode(KEY, blob[:cut]) is None
     flipped = bytearray(blob)
@@ -76,18 +79,21 @@ def test_the_right_checksum_over_the_wrong_shape_is_a_miss(body: bytes) -> None:
 
 
 def test_an_older_schema_is_a_miss() -> None:
-    blob = encode(KEY, Outcome({"x": 1.0}))
+    blob = encode(KEY, ComponentScore({"x": 1.0}))
     assert decode(KEY, bytes([SCHEMA - 1]) + blob[1:]) is None
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "0.5"])
 def test_what_is_no_finite_number_is_refused(value: object) -> None:
     with pytest.raises(TypeError):
-        encode(KEY, Outcome({"x": value}))  # type: ignore[dict-item]
+        encode(KEY, ComponentScore({"x": value}))  # type: ignore[dict-item]
 
 
 def test_values_are_compact() -> None:
     counts = dict.fromkeys(CATEGORIES, 0.0)
     spans = tuple(Evidence("matched", f"finding_{i}", True, (10 * i, 10 * i + 9), (3, 14)) for i in range(8))
-    assert len(encode(KEY, Outcome({"bleu2": 0.31, "rougeL": 0.48}))) < 50
-    assert len(encode(KEY, Outcome({"green": 0.5}, (), Judgement(counts, counts, 8.0, spans, {"green": 0.5})))) < 350
+    assert len(encode(KEY, ComponentScore({"bleu2": 0.31, "rougeL": 0.48}))) < 50
+    assert (
+        len(encode(KEY, ComponentScore({"green": 0.5}, (), Judgement(counts, counts, 8.0, spans, {"green": 0.5}))))
+        < 350
+    )

@@ -25,7 +25,7 @@ from judges.base import CATEGORIES, Evidence, Judgement
 from reward_service.caching.base import MemoryCache
 from reward_service.caching.codec import SCHEMA, encode
 from reward_service.caching.redis import RedisCache
-from reward_service.contracts import Outcome
+from reward_service.contracts import ComponentScore
 from reward_service.errors import ConfigurationError
 from reward_service.settings import Settings
 from reward_service.tasks import end
@@ -111,14 +111,16 @@ def key(n: int | str) -> str:
     return f"{'f' * 16}:{n:>040}"
 
 
-def outcome(x: float) -> Outcome:
-    return Outcome({"x": x, "y": 1 / 3}, ("note",))
+def score(x: float) -> ComponentScore:
+    return ComponentScore({"x": x, "y": 1 / 3}, ("note",))
 
 
-def verdict(x: float) -> Outcome:
+def verdict(x: float) -> ComponentScore:
     counts = dict.fromkeys(CATEGORIES, 1.0)
     evidence = (Evidence("wrong_location", "pleural_effusion", True, (0, 8), None, "left/right"),) * 6
-    return Outcome({"clinical": x}, (), Judgement(counts, counts, 2.0, evidence, {"green": x}, (), {"tokens": 81}))
+    return ComponentScore(
+        {"clinical": x}, (), Judgement(counts, counts, 2.0, evidence, {"green": x}, (), {"tokens": 81})
+    )
 
 
 def written(cache: RedisCache, n: int) -> Callable[[], bool]:
@@ -134,7 +136,7 @@ def counts(cache: RedisCache) -> dict[str, int]:
 
 async def test_what_one_process_stores_another_finds_in_one_round_trip(make: Make, server: Server) -> None:
     one, other = await make(), await make()
-    entries = [(key(n), verdict(n / 7) if n % 2 else outcome(n / 7)) for n in range(40)]
+    entries = [(key(n), verdict(n / 7) if n % 2 else score(n / 7)) for n in range(40)]
     await one.put_many(entries)
     await until(written(one, 40))
     before = server.client().info("commandstats")["cmdstat_mget"]["calls"]
@@ -156,7 +158,7 @@ async def test_concurrent_look_ups_share_round_trips(make: Make, server: Server)
 
 async def test_scores_expire_and_verdicts_do_not(make: Make, server: Server) -> None:
     cache = await make(ttl_s=100)
-    await cache.put_many([(key(1), outcome(1))])
+    await cache.put_many([(key(1), score(1))])
     await cache.put_many([(key(2), verdict(2))], permanent=True)
     client = server.client()  # the permanent one is settled on return, and writes are in order
     assert 99_000 < client.pttl(f"t:{SCHEMA}:{key(1)}") <= 100_000
@@ -177,7 +179,7 @@ async def test_closing_writes_what_is_queued_and_gives_up_claims(make: Make) -> 
         one, other = await make(lease_s=0.6), await make()
         keys = [key(f"{steps}-{n}") for n in range(1200)]
         await one.claim([*keys, key(f"{steps}-unfinished")])
-        await one.put_many([(k, outcome(n)) for n, k in enumerate(keys)])
+        await one.put_many([(k, score(n)) for n, k in enumerate(keys)])
         for _ in range(steps):
             await asyncio.sleep(0)
         await one.aclose()
@@ -250,7 +252,7 @@ async def test_closing_while_redis_does_not_answer_gives_up_what_is_queued(make:
     cache = await make(timeout_s=60.0)
     server.signal(signal.SIGSTOP)
     try:
-        await cache.put_many([(key(n), outcome(n)) for n in range(700)])
+        await cache.put_many([(key(n), score(n)) for n in range(700)])
         lost = asyncio.create_task(cache.get_many([key(1000)]))  # a look-up under way
         with capture_logs() as logs:
             await asyncio.wait_for(cache.aclose(), SOON)
@@ -282,8 +284,8 @@ async def test_a_claim_excludes_others_until_the_result_is_there(make: Make) -> 
     waiting = asyncio.create_task(other.wait(key(1), soon()))
     await polled(other)
     assert not waiting.done()
-    await one.put_many([(key(1), outcome(1))])
-    assert await waiting == outcome(1)
+    await one.put_many([(key(1), score(1))])
+    assert await waiting == score(1)
     assert counts(one)["held"] == 1
 
 
@@ -311,8 +313,8 @@ WORKER = """
 import asyncio, os, sys, time
 from reward_service.caching.base import MemoryCache
 from reward_service.caching.redis import RedisCache
-from reward_service.contracts import Outcome, Pair
-from reward_service.scoring.single_flight import Flights, Wanted
+from reward_service.contracts import ComponentScore, Pair
+from reward_service.scoring.single_flight import SingleFlight, WantedScore
 
 url, log, lease_s, names = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4:]
 
@@ -323,21 +325,21 @@ class Slow:
             file.writelines(f"{pair.candidate} {os.getpid()}\\n" for pair in pairs)
         futures = [loop.create_future() for _ in pairs]
         for future, pair in zip(futures, pairs):
-            loop.call_later(seconds, future.set_result, Outcome({"x": float(pair.candidate)}))
+            loop.call_later(seconds, future.set_result, ComponentScore({"x": float(pair.candidate)}))
         return futures
 
 async def main():
     global seconds
     cache = RedisCache(url, MemoryCache(1 << 20), ttl_s=60, namespace="t", lease_s=lease_s, timeout_s=60)
     await cache.start()
-    flights = Flights(cache, orphan_grace_s=5)
+    flights = SingleFlight(cache, orphan_grace_s=5)
     print("ready", flush=True)
     seconds = float(sys.stdin.readline())
     keys = [f"{'f' * 16}:{name:>040}" for name in names]
     slow = Slow()
-    wanted = [Wanted(key, Pair(name, "reference"), slow, True) for key, name in zip(keys, names)]
-    found = [landed.outcome for landed in await flights.run(wanted, time.monotonic() + 100)]
-    assert found == [Outcome({"x": float(name)}) for name in names], (found, cache.stats(), flights.stats())
+    wanted = [WantedScore(key, Pair(name, "reference"), slow, True) for key, name in zip(keys, names)]
+    found = [landed.score for landed in await flights.run(wanted, time.monotonic() + 100)]
+    assert found == [ComponentScore({"x": float(name)}) for name in names], (found, cache.stats(), flights.stats())
     print("done", flush=True)
     await cache.aclose()
 
@@ -394,7 +396,7 @@ def test_another_process_takes_over_from_one_that_was_killed(server: Server, tmp
 
 async def test_garbage_older_schema_and_misplaced_values_are_misses_and_heal(make: Make, server: Server) -> None:
     client = server.client()
-    good = encode(key(9), outcome(9))
+    good = encode(key(9), score(9))
     bad = [b"", b"\x00" * 40, b"garbage " * 20, good[:-1], bytes([SCHEMA - 1]) + good[1:], good]
     for n, blob in enumerate(bad):
         client.set(f"t:{SCHEMA}:{key(n)}", blob)
@@ -404,34 +406,34 @@ async def test_garbage_older_schema_and_misplaced_values_are_misses_and_heal(mak
     assert await cache.get_many(keys) == [None] * len(keys)
     assert counts(cache)["invalid"] == len(bad)
     assert await other.claim(keys) == set(keys)  # not left waiting for a value that nobody writes
-    await cache.put_many([(k, outcome(n)) for n, k in enumerate(keys)], permanent=True)
-    assert await (await make()).get_many(keys) == [outcome(n) for n in range(len(keys))]
+    await cache.put_many([(k, score(n)) for n, k in enumerate(keys)], permanent=True)
+    assert await (await make()).get_many(keys) == [score(n) for n in range(len(keys))]
 
 
 async def test_killed_and_restarted(make: Make, server: Server) -> None:
     cache = await make()
-    await cache.put_many([(key(1), outcome(1))])
+    await cache.put_many([(key(1), score(1))])
     await until(written(cache, 1))
     server.kill()
-    assert await cache.get_many([key(1), key(2)]) == [outcome(1), None]
+    assert await cache.get_many([key(1), key(2)]) == [score(1), None]
     assert counts(cache)["up"] == 0
     assert await cache.claim([key(2)]) == {key(2)}
-    await cache.put_many([(key(2), outcome(2))])
+    await cache.put_many([(key(2), score(2))])
     await cache.put_many([(key(3), verdict(3))], permanent=True)
     server.start()
     await until(lambda: counts(cache)["up"])
     await until(written(cache, 3))  # what was computed meanwhile is shared after all
-    assert await (await make()).get_many([key(1), key(2), key(3)]) == [None, outcome(2), verdict(3)]
+    assert await (await make()).get_many([key(1), key(2), key(3)]) == [None, score(2), verdict(3)]
 
 
 async def test_writes_that_were_under_way_when_it_died_are_repeated(make: Make, server: Server) -> None:
     cache = await make()
-    await cache.put_many([(key(n), outcome(n)) for n in range(700)])
+    await cache.put_many([(key(n), score(n)) for n in range(700)])
     server.kill()  # before the background task has had its turn
     await until(lambda: counts(cache)["up"] == 0)
     server.start()
     await until(written(cache, 700))
-    assert await (await make()).get_many([key(n) for n in range(700)]) == [outcome(n) for n in range(700)]
+    assert await (await make()).get_many([key(n) for n in range(700)]) == [score(n) for n in range(700)]
 
 
 async def test_not_there_at_start(make: Make) -> None:
@@ -447,20 +449,20 @@ async def test_not_there_at_start(make: Make) -> None:
 
 async def test_stopped_under_load_costs_one_timeout_not_one_per_request(make: Make, server: Server) -> None:
     cache = await make()
-    await cache.put_many([(key(n), outcome(n)) for n in range(100)])
+    await cache.put_many([(key(n), score(n)) for n in range(100)])
     await until(written(cache, 100))
     reader = await make(timeout_s=2.0)
-    wrong: list[Outcome | None] = []
+    wrong: list[ComponentScore | None] = []
     asked = 0
 
     async def load(first: int) -> None:
         nonlocal asked
         for n in itertools.count(first):
             (found,) = await reader.get_many([key(n % 130)])
-            if found not in (None, outcome(n % 130)):
+            if found not in (None, score(n % 130)):
                 wrong.append(found)
             for mine in await reader.claim([key(f"c{n}")]):
-                await reader.put_many([(mine, outcome(n))])
+                await reader.put_many([(mine, score(n))])
             asked += 1
             await asyncio.sleep(0.001)
 
@@ -485,7 +487,7 @@ async def test_stopped_under_load_costs_one_timeout_not_one_per_request(make: Ma
 
 async def test_hang_ups_never_shift_replies(make: Make) -> None:
     cache = await make()
-    await cache.put_many([(key(n), outcome(n)) for n in range(200)])
+    await cache.put_many([(key(n), score(n)) for n in range(200)])
     await until(written(cache, 200))
     reader = await make()
     for round_ in range(30):
@@ -497,7 +499,7 @@ async def test_hang_ups_never_shift_replies(make: Make) -> None:
             ask.cancel()
         for n, found in enumerate(await asyncio.gather(*asks, return_exceptions=True)):
             if n % 2:
-                assert found == [outcome(n), outcome(n + 1)]
+                assert found == [score(n), score(n + 1)]
     assert counts(reader)["errors"] == 0
 
 
@@ -580,17 +582,17 @@ async def test_the_queue_of_writes_is_bounded(make: Make, server: Server, monkey
     cache = await make()
     server.kill()
     await cache.get_many([key(0)])
-    await cache.put_many([(key(n), outcome(n)) for n in range(25)])
+    await cache.put_many([(key(n), score(n)) for n in range(25)])
     assert (counts(cache)["queued"], counts(cache)["dropped"]) == (10, 15)
-    assert await cache.get_many([key(24)]) == [outcome(24)]
+    assert await cache.get_many([key(24)]) == [score(24)]
 
 
 async def test_values_that_cannot_be_shared_stay_in_memory(make: Make) -> None:
     cache = await make()
-    odd = Outcome({"x": float("nan")})
-    await cache.put_many([(key(1), odd), (key(2), outcome(2))], permanent=True)
+    odd = ComponentScore({"x": float("nan")})
+    await cache.put_many([(key(1), odd), (key(2), score(2))], permanent=True)
     assert counts(cache)["dropped"] == 1
-    assert await (await make()).get_many([key(1), key(2)]) == [None, outcome(2)]
+    assert await (await make()).get_many([key(1), key(2)]) == [None, score(2)]
 
 
 # -- connection ---------------------------------------------------------------------------------------

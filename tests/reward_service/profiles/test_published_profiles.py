@@ -15,13 +15,13 @@ pytest.importorskip("torch", reason="extra bertscore")
 
 from metrics.chexbert import CheXbert, convert
 from metrics.radcliq import RADCLIQ_V1, RadCliQInputs, radcliq_v0, radcliq_v1, unirg_step1
-from reward_service.contracts import Outcome
+from reward_service.contracts import ComponentScore
 from reward_service.errors import ConfigurationError
 from reward_service.profiles.profile import load
 from reward_service.scoring.assembly import check
 from reward_service.scoring.composite import compose
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Scored
+from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from reward_service.text.guards import Verdict
@@ -66,7 +66,7 @@ def semb(tmp_path: Path) -> Callable[[], str]:
     return make
 
 
-async def score(engine: Engine, *, seconds: float = 30) -> list[Scored]:
+async def score(engine: Engine, *, seconds: float = 30) -> list[ScoredItem]:
     items = [Item(str(i), candidate, reference, None) for i, (candidate, reference) in enumerate(TEXTS)]
     return await engine.score(ScoringRequest(tuple(items), timeout_s=seconds))
 
@@ -154,12 +154,12 @@ def test_the_z_scored_variant_in_the_docs_is_the_published_weights_on_radcliq_s_
     profile = load(str(tmp_path / "z.yaml"))
     x = RadCliQInputs(radgraph=0.3, bertscore=0.5, semb=0.6, bleu2=0.2)
     z = RadCliQInputs(*((v - m) / s for v, m, s in zip(x, RADCLIQ_V1.mean, RADCLIQ_V1.scale, strict=True)))
-    outcomes = {
-        "bleu2": Outcome({"bleu2": x.bleu2}),
-        "bertscore": Outcome({"f1": x.bertscore}),
-        "semb_score": Outcome({"semb": x.semb}),
-        "radgraph_f1": Outcome({"partial": 9.0, "combined": x.radgraph}),
+    scores = {
+        "bleu2": ComponentScore({"bleu2": x.bleu2}),
+        "bertscore": ComponentScore({"f1": x.bertscore}),
+        "semb_score": ComponentScore({"semb": x.semb}),
+        "radgraph_f1": ComponentScore({"partial": 9.0, "combined": x.radgraph}),
     }
-    made = compose(profile, dict(outcomes), Verdict((), 1.0, False))
+    made = compose(profile, dict(scores), Verdict((), 1.0, False))
     assert made.reward == pytest.approx(unirg_step1(z), abs=1e-9)
     assert made.reward == pytest.approx(-radcliq_v1(x), abs=2e-3)  # the paper rounds RadCliQ's coefficients

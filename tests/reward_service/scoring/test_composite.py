@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from judges.base import CATEGORIES, Judgement
 from metrics.radcliq import RadCliQInputs, radcliq_v0, radcliq_v1, unirg_step1, unirg_step2
-from reward_service.contracts import ComponentError, Outcome
+from reward_service.contracts import ComponentError, ComponentScore
 from reward_service.profiles.profile import Profile, load
 from reward_service.scoring.composite import compose
-from reward_service.text.guards import Verdict
+from reward_service.text.guards import GuardResult
 
-CLEAN = Verdict((), 1.0, False)
+CLEAN = GuardResult((), 1.0, False)
 finite = st.floats(-50, 50)
 
 
@@ -28,21 +28,23 @@ def profile(components: dict[str, Any], bounds: tuple[float, float] = (-4000, 40
     )
 
 
-def outcomes(**values: float) -> dict[str, Outcome | ComponentError]:
-    return {key: Outcome({"x": value}) for key, value in values.items()}
+def scores(**values: float) -> dict[str, ComponentScore | ComponentError]:
+    return {key: ComponentScore({"x": value}) for key, value in values.items()}
 
 
 def down(code: str = "judge_unavailable") -> ComponentError:
     return ComponentError(code, "down", retryable=True)
 
 
-def published(radgraph: float, bertscore: float, semb: float, bleu2: float) -> dict[str, Outcome | ComponentError]:
+def published(
+    radgraph: float, bertscore: float, semb: float, bleu2: float
+) -> dict[str, ComponentScore | ComponentError]:
     """What the components of the published profiles give, each beside another value that must not be taken."""
     return {
-        "bleu2": Outcome({"bleu2": bleu2}),
-        "bertscore": Outcome({"f1": bertscore, "precision": 9.0}),
-        "semb_score": Outcome({"semb": semb, "agree14": 9.0}),
-        "radgraph_f1": Outcome({"partial": 9.0, "combined": radgraph}),
+        "bleu2": ComponentScore({"bleu2": bleu2}),
+        "bertscore": ComponentScore({"f1": bertscore, "precision": 9.0}),
+        "semb_score": ComponentScore({"semb": semb, "agree14": 9.0}),
+        "radgraph_f1": ComponentScore({"partial": 9.0, "combined": radgraph}),
     }
 
 
@@ -84,7 +86,7 @@ def test_unirg_step_2_adds_half_of_the_inverse_error_count() -> None:
         {c: 2.0 * (c == "wrong_severity") for c in CATEGORIES},
         1.0, (), {"signed": 0.1},
     )  # fmt: skip
-    verdict = Outcome({"signed": 0.1, "inverse_errors": 0.9}, (), judgement)
+    verdict = ComponentScore({"signed": 0.1, "inverse_errors": 0.9}, (), judgement)
     made = compose(load("unirg-step2"), {**published(0.3, 0.5, 0.6, 0.2), "chexprompt": verdict}, CLEAN)
     # arXiv 2601.17151: 0.370 BERTScore + 0.253 SembScore + 0.377 RadGraph + 0.5 / (errors + 1), here 3 errors
     assert made.reward == pytest.approx(0.370 * 0.5 + 0.253 * 0.6 + 0.377 * 0.3 + 0.5 / 4, abs=1e-9)
@@ -97,7 +99,7 @@ def test_crimson_is_a_value_of_every_judge() -> None:
         {c: float(c == "missing_finding") for c in CATEGORIES}, dict.fromkeys(CATEGORIES, 0.0), 3.0, (), {"signed": 0.1}
     )
     spec = {"clinical": {"component": "rules", "weight": 1, "value": "crimson"}}
-    made = compose(profile(spec), {"clinical": Outcome({"signed": 0.1}, (), judgement)}, CLEAN)
+    made = compose(profile(spec), {"clinical": ComponentScore({"signed": 0.1}, (), judgement)}, CLEAN)
     assert made.components["clinical"] == 0.75  # three of four findings
 
 
@@ -114,7 +116,7 @@ def test_contributions_sum_to_the_reward_exactly(
     keys = [f"k{i}" for i in range(len(values))]
     weights[0] = weights[0] or 1.0
     p = profile({k: {"weight": w} for k, w in zip(keys, weights, strict=False)}, bounds=(-2, 2), bias=bias)
-    made = compose(p, outcomes(**dict(zip(keys, values, strict=True))), Verdict((), multiplier, floor))
+    made = compose(p, scores(**dict(zip(keys, values, strict=True))), GuardResult((), multiplier, floor))
     assert made.reward is not None
     terms = list(json.loads(json.dumps(made.contributions)).values())
     assert sum(terms) == made.reward  # in this order,
@@ -126,15 +128,15 @@ def test_contributions_sum_to_the_reward_exactly(
 @given(value=finite, multiplier=st.floats(0, 1))
 def test_a_penalty_never_raises_a_reward(value: float, multiplier: float) -> None:
     p = profile({"k": {"weight": 1}}, bounds=(-1, 1))
-    honest = compose(p, outcomes(k=value), CLEAN).reward
-    punished = compose(p, outcomes(k=value), Verdict(("spam",), multiplier, False)).reward
+    honest = compose(p, scores(k=value), CLEAN).reward
+    punished = compose(p, scores(k=value), GuardResult(("spam",), multiplier, False)).reward
     assert honest is not None
     assert punished is not None
     assert punished <= honest
 
 
 def test_a_missing_component_makes_the_reward_null_and_stays_null() -> None:
-    made = compose(profile({"a": {"weight": 1}, "b": {"weight": 1}}), {**outcomes(a=0.5), "b": down()}, CLEAN)
+    made = compose(profile({"a": {"weight": 1}, "b": {"weight": 1}}), {**scores(a=0.5), "b": down()}, CLEAN)
     assert (made.reward, made.status, made.contributions) == (None, "null", {})
     assert made.components == {"a": 0.5, "b": None}
     assert made.missing["b"].code == "judge_unavailable"
@@ -143,16 +145,16 @@ def test_a_missing_component_makes_the_reward_null_and_stays_null() -> None:
 
 def test_policy_fail_is_reported_and_a_sentinel_never_matters() -> None:
     failing = profile({"a": {"weight": 1}, "b": {"weight": 1, "when_missing": "fail"}})
-    assert compose(failing, {**outcomes(a=0.5), "b": down()}, CLEAN).failed == ("b",)
+    assert compose(failing, {**scores(a=0.5), "b": down()}, CLEAN).failed == ("b",)
     sentinel = profile({"a": {"weight": 1}, "b": {"weight": 0, "when_missing": "fail"}})
-    made = compose(sentinel, {**outcomes(a=0.5), "b": down()}, CLEAN)
+    made = compose(sentinel, {**scores(a=0.5), "b": down()}, CLEAN)
     assert (made.reward, made.status, made.failed) == (0.5, "ok", ())
     assert "b" in made.missing
 
 
 def test_a_substitute_is_used_flagged_and_degraded() -> None:
     p = profile({"llm": {"weight": 1, "when_missing": "substitute:rules"}, "rules": {"weight": 0}})
-    made = compose(p, {**outcomes(rules=0.25), "llm": down()}, CLEAN)
+    made = compose(p, {**scores(rules=0.25), "llm": down()}, CLEAN)
     assert (made.reward, made.status, made.components["llm"]) == (0.25, "degraded", None)
     assert "substituted:llm" in made.flags
     both = compose(p, {"llm": down(), "rules": down()}, CLEAN)
@@ -161,12 +163,12 @@ def test_a_substitute_is_used_flagged_and_degraded() -> None:
 
 def test_a_cap_limits_the_llm_by_the_rules() -> None:
     p = profile({"llm": {"weight": 1, "cap": {"component": "rules", "margin": 0.2}}, "rules": {"weight": 0}})
-    made = compose(p, outcomes(llm=0.9, rules=0.1), CLEAN)
+    made = compose(p, scores(llm=0.9, rules=0.1), CLEAN)
     assert made.reward == pytest.approx(0.3)
     assert "capped:llm" in made.flags
     assert made.components["llm"] == 0.9  # the raw value stays visible
-    assert compose(p, outcomes(llm=0.2, rules=0.1), CLEAN).reward == pytest.approx(0.2)
-    uncapped = compose(p, {**outcomes(llm=0.9), "rules": down()}, CLEAN)
+    assert compose(p, scores(llm=0.2, rules=0.1), CLEAN).reward == pytest.approx(0.2)
+    uncapped = compose(p, {**scores(llm=0.9), "rules": down()}, CLEAN)
     assert (uncapped.reward, uncapped.status) == (None, "null")  # else failing the rules judge would lift the cap
 
 
@@ -183,12 +185,12 @@ def test_a_cap_limits_the_llm_by_the_rules() -> None:
 )
 def test_transforms(transform: Any, x: float, expected: float) -> None:
     p = profile({"k": {"weight": 1, "transform": transform, "value": None}})
-    assert compose(p, outcomes(k=x), CLEAN).reward == pytest.approx(expected, abs=1e-12)
+    assert compose(p, scores(k=x), CLEAN).reward == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_sum_that_the_grid_cannot_hold_is_no_reward() -> None:
     """Bounds would make a score of it, and contributions would no longer add up."""
-    made = compose(profile({"a": {"weight": 1}, "b": {"weight": 1}}, bounds=(0, 1)), outcomes(a=1e300, b=0.5), CLEAN)
+    made = compose(profile({"a": {"weight": 1}, "b": {"weight": 1}}, bounds=(0, 1)), scores(a=1e300, b=0.5), CLEAN)
     assert (made.reward, made.status, made.contributions) == (None, "null", {})
     assert made.missing["reward"].code == "out_of_range"
     assert made.blocking == ("reward",)
@@ -197,6 +199,6 @@ def test_a_sum_that_the_grid_cannot_hold_is_no_reward() -> None:
 def test_what_blocks_a_reward_is_not_all_that_is_missing() -> None:
     spec = {"a": {"weight": 1, "when_missing": "substitute:b"}, "b": {"weight": 0}, "c": {"weight": 1}}
     gone = ComponentError("text_too_long", "x")
-    assert compose(profile(spec), {**outcomes(b=1, c=1), "a": down()}, CLEAN).blocking == ()
-    assert compose(profile(spec), {**outcomes(c=1), "a": down(), "b": gone}, CLEAN).blocking == ("a", "b")
-    assert compose(profile(spec), {**outcomes(a=1), "b": gone, "c": down()}, CLEAN).blocking == ("c",)
+    assert compose(profile(spec), {**scores(b=1, c=1), "a": down()}, CLEAN).blocking == ()
+    assert compose(profile(spec), {**scores(c=1), "a": down(), "b": gone}, CLEAN).blocking == ("a", "b")
+    assert compose(profile(spec), {**scores(a=1), "b": gone, "c": down()}, CLEAN).blocking == ("c",)

@@ -17,7 +17,7 @@ from reward_service.errors import ComponentsUnavailable, ConfigurationError, Ove
 from reward_service.profiles.fingerprint import canonical
 from reward_service.scoring import engine as engine_module
 from reward_service.scoring.engine import Engine
-from reward_service.scoring.profile_scorer import Scored
+from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from tests.reward_service import fake_components
@@ -54,7 +54,7 @@ def settings(*profiles: str, **others: Any) -> Settings:
     return Settings(profiles=profiles, log_level="error", **others)
 
 
-async def score(engine: Engine, *items: Item, seconds: float = SOON, **options: Any) -> list[Scored]:
+async def score(engine: Engine, *items: Item, seconds: float = SOON, **options: Any) -> list[ScoredItem]:
     return await engine.score(ScoringRequest(items, timeout_s=seconds, **options))
 
 

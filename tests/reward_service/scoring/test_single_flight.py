@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 
 from reward_service.caching.base import MemoryCache
-from reward_service.contracts import ComponentError, Outcome, Pair, WorkFuture
-from reward_service.scoring.single_flight import Flights, Wanted
+from reward_service.contracts import ComponentError, ComponentScore, Pair, WorkFuture
+from reward_service.scoring.single_flight import SingleFlight, WantedScore
 from tests.waiting import SOON, soon, until
 from tests.waiting import turns as settle
 
@@ -26,7 +26,7 @@ class Works:
         self.calls: list[int] = []
         self.refuse: Exception | None = None
 
-    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[Outcome]]:
+    def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         if self.refuse is not None:
             raise self.refuse
         self.calls.append(len(pairs))
@@ -36,7 +36,7 @@ class Works:
 
     def finish(self, *names: str) -> None:
         for name in names:
-            self.futures[name].set_result(outcome(name))
+            self.futures[name].set_result(score(name))
 
     async def start(self) -> None: ...
 
@@ -47,14 +47,14 @@ class Works:
 
 
 class Recording(MemoryCache):
-    """Counts writes, to see each outcome stored once and failures never."""
+    """Counts writes, to see each score stored once and failures never."""
 
     def __init__(self) -> None:
         super().__init__(1 << 20)
         self.puts: Counter[str] = Counter()
         self.released: Counter[str] = Counter()
 
-    async def put_many(self, entries: Sequence[tuple[str, Outcome]], *, permanent: bool = False) -> None:
+    async def put_many(self, entries: Sequence[tuple[str, ComponentScore]], *, permanent: bool = False) -> None:
         self.puts.update(key for key, _ in entries)
         await asyncio.sleep(0)  # a real cache may yield here
         await super().put_many(entries, permanent=permanent)
@@ -63,26 +63,26 @@ class Recording(MemoryCache):
         self.released.update(keys)
 
 
-def outcome(name: str) -> Outcome:
-    return Outcome({"x": float(len(name))}, (name,))
+def score(name: str) -> ComponentScore:
+    return ComponentScore({"x": float(len(name))}, (name,))
 
 
 class World:
     def __init__(self, grace_s: float) -> None:
         self.works = Works()
         self.cache = Recording()
-        self.flights = Flights(self.cache, orphan_grace_s=grace_s)
+        self.flights = SingleFlight(self.cache, orphan_grace_s=grace_s)
 
     def ask(
         self, *names: str, timeout: float = SOON, permanent: bool = False
-    ) -> asyncio.Task[list[Outcome | ComponentError]]:
-        wanted = [Wanted(name, Pair(name, "reference"), self.works, permanent) for name in names]
+    ) -> asyncio.Task[list[ComponentScore | ComponentError]]:
+        wanted = [WantedScore(name, Pair(name, "reference"), self.works, permanent) for name in names]
         deadline = time.monotonic() + timeout
 
-        async def outcomes() -> list[Outcome | ComponentError]:
-            return [landed.outcome for landed in await self.flights.run(wanted, deadline)]
+        async def scores() -> list[ComponentScore | ComponentError]:
+            return [landed.score for landed in await self.flights.run(wanted, deadline)]
 
-        return asyncio.create_task(outcomes())
+        return asyncio.create_task(scores())
 
     def grace(self, name: str) -> asyncio.TimerHandle | None:
         """The timer of a flight that nobody awaits."""
@@ -116,9 +116,9 @@ async def test_concurrent_requests_share_one_computation_and_one_write(world: Wo
     await settle()
     world.works.finish("c", "a", "b")
     answers = await asyncio.gather(*asks)
-    assert answers[0] == [outcome("a"), outcome("b"), outcome("a")]
-    assert answers[1] == [outcome("b"), outcome("c")]
-    assert answers[2:] == [[outcome("a")]] * 20
+    assert answers[0] == [score("a"), score("b"), score("a")]
+    assert answers[1] == [score("b"), score("c")]
+    assert answers[2:] == [[score("a")]] * 20
     assert world.works.given == {"a": 1, "b": 1, "c": 1}
     assert world.cache.puts == {"a": 1, "b": 1, "c": 1}
     assert world.flights.stats() == {"running": 0, "started": 3, "joined": 22, "orphaned": 0}
@@ -131,8 +131,8 @@ async def test_nothing_is_computed_in_the_gap_between_finished_and_cached(world:
     for _ in range(10):  # a newcomer at every step of the landing
         late = world.ask("a")
         await asyncio.sleep(0)
-        assert await late == [outcome("a")]
-    assert await first == [outcome("a")]
+        assert await late == [score("a")]
+    assert await first == [score("a")]
     assert world.works.given == {"a": 1}
 
 
@@ -146,7 +146,7 @@ async def test_a_retry_after_a_hang_up_joins_the_running_computation(world: Worl
     await settle()
     assert world.grace("a") is None  # the retry holds the flight
     world.works.finish("a")
-    assert await retry == [outcome("a")]
+    assert await retry == [score("a")]
     assert world.works.given == {"a": 1}
     assert first.cancelled()
 
@@ -163,14 +163,14 @@ async def test_work_that_nobody_awaits_is_dropped_after_the_grace_time(world: Wo
     assert world.works.futures["a"].cancelled()
     assert not world.works.futures["b"].done()  # somebody else still waits for this one
     world.works.finish("b")
-    assert await patient == [outcome("b")]
+    assert await patient == [score("b")]
     assert world.cache.puts == {"b": 1}
     assert world.cache.released["a"] == 1
     assert world.flights.stats() == {"running": 0, "started": 2, "joined": 1, "orphaned": 1}
     again = world.ask("a")
     await settle()
     world.works.finish("a")
-    assert await again == [outcome("a")]
+    assert await again == [score("a")]
 
 
 async def test_started_work_finishes_and_is_cached_although_nobody_waits(world: World) -> None:
@@ -183,7 +183,7 @@ async def test_started_work_finishes_and_is_cached_although_nobody_waits(world: 
     assert world.flights.stats()["running"] == 1
     world.works.finish("a")
     await settle()
-    assert world.cache.peek("a") == outcome("a")
+    assert world.cache.peek("a") == score("a")
     assert world.flights.stats()["orphaned"] == 0
 
 
@@ -205,7 +205,7 @@ async def test_a_failure_reaches_every_waiter_and_is_never_cached(world: World) 
     retry = world.ask("a")
     await settle()
     world.works.finish("a")
-    assert await retry == [outcome("a")]
+    assert await retry == [score("a")]
 
 
 async def test_failures_after_everybody_has_left_are_quiet(world: World, complaints: list[str]) -> None:
@@ -233,8 +233,8 @@ async def test_a_runner_that_refuses_fails_the_pairs_not_the_request(world: Worl
 
 
 async def test_the_grace_time_is_what_the_settings_say(world: World) -> None:
-    flights = Flights(world.cache, orphan_grace_s=0.01)
-    ask = asyncio.create_task(flights.run([Wanted("a", Pair("a", "reference"), world.works)], soon()))
+    flights = SingleFlight(world.cache, orphan_grace_s=0.01)
+    ask = asyncio.create_task(flights.run([WantedScore("a", Pair("a", "reference"), world.works)], soon()))
     await settle()
     ask.cancel()
     await until(lambda: world.works.futures["a"].cancelled())
@@ -245,7 +245,7 @@ async def test_what_is_unfinished_at_the_deadline_fails_alone(world: World) -> N
     await settle()
     world.works.finish("a")
     a, b = await ask
-    assert a == outcome("a")
+    assert a == score("a")
     assert isinstance(b, ComponentError)
     assert (b.code, b.retryable) == ("deadline", True)
 
@@ -260,7 +260,7 @@ async def test_joining_a_more_impatient_request_does_not_inherit_its_deadline(wo
     await settle()
     assert world.works.given == {"a": 2}  # submitted again, under the patient request's own deadline
     world.works.finish("a")
-    assert await patient == [outcome("a")]
+    assert await patient == [score("a")]
 
 
 async def test_one_batch_is_submitted_whole_and_empty_requests_are_free(world: World) -> None:
@@ -275,9 +275,9 @@ async def test_one_batch_is_submitted_whole_and_empty_requests_are_free(world: W
 async def test_the_verdict_that_was_stored_first_is_the_one_delivered(world: World) -> None:
     ask = world.ask("a", permanent=True)
     await settle()
-    world.cache.store("a", outcome("another process's"))
+    world.cache.store("a", score("another process's"))
     world.works.finish("a")
-    assert await ask == [outcome("another process's")]
+    assert await ask == [score("another process's")]
 
 
 async def test_closing_fails_what_is_left(world: World) -> None:
@@ -299,7 +299,7 @@ async def test_a_thousand_overlapping_hang_ups_leave_nothing_behind(world: World
                 ask.cancel()
         open_ = [future for future in world.works.futures.values() if not future.done()]
         for future in open_[::2]:
-            future.set_result(outcome("x"))
+            future.set_result(score("x"))
         await settle()
         for future in open_[1::2]:
             if not future.done():
@@ -313,7 +313,7 @@ async def test_a_thousand_overlapping_hang_ups_leave_nothing_behind(world: World
 
 async def test_each_runner_is_given_its_share_at_once_and_every_time_of_landing_is_told(world: World) -> None:
     other = Works()
-    wanted = [Wanted(f"{i}", Pair(f"{i}", "reference"), other if i % 3 else world.works) for i in range(9)]
+    wanted = [WantedScore(f"{i}", Pair(f"{i}", "reference"), other if i % 3 else world.works) for i in range(9)]
     began = time.perf_counter()
     asked = asyncio.create_task(world.flights.run(wanted, soon()))
     await until(lambda: other.calls)
@@ -323,6 +323,6 @@ async def test_each_runner_is_given_its_share_at_once_and_every_time_of_landing_
     between = time.perf_counter()
     world.works.finish("0", "3", "6")
     landed = await asked
-    assert [one.outcome for one in landed] == [outcome(f"{i}") for i in range(9)]
+    assert [one.score for one in landed] == [score(f"{i}") for i in range(9)]
     early, late = [one.at for i, one in enumerate(landed) if i % 3], [one.at for one in landed[::3]]
     assert began < max(early) <= between <= min(late)

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import uvicorn
 
-from reward_service.serving.http_protocol import Protocol
+from reward_service.serving.http_protocol import HttpProtocol
 from tests.waiting import SOON, until
 
 GOOD = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-class Impatient(Protocol):
+class Impatient(HttpProtocol):
     head_timeout_s = 0.3
 
 

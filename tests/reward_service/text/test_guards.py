@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reward_service.text.guards import GuardSettings, Multiply, ToFloor, Verdict, inspect
+from reward_service.text.guards import GuardResult, GuardSettings, Multiply, ToFloor, inspect
 from reward_service.text.normaliser import normalise
 from tests.work import assert_linear
 
@@ -18,7 +18,7 @@ REFERENCE = (
     "There is a small left pleural effusion with adjacent atelectasis. The heart size is normal. The right lung is "
     "clear. No pneumothorax is seen."
 )
-CLEAN = Verdict((), 1.0, False)
+CLEAN = GuardResult((), 1.0, False)
 
 NORMAL = (
     "The heart size is normal.", "Cardiomediastinal silhouette is within normal limits.", "The lungs are clear.",
@@ -64,7 +64,7 @@ def honest(draw: st.DrawFn) -> str:
 
 def verdict(
     candidate: str, reference: str | None = REFERENCE, settings: GuardSettings = DEFAULTS, **more: object
-) -> Verdict:
+) -> GuardResult:
     return inspect(normalise(candidate), None if reference is None else normalise(reference), settings, **more)  # type: ignore[arg-type]
 
 
@@ -96,7 +96,7 @@ def test_a_short_answer_is_not_empty(candidate: str) -> None:
 
 
 def test_unclosed_think_is_empty_too() -> None:
-    assert verdict("<think> The lungs are clear.") == Verdict(("empty", "unclosed_think"), 1.0, True)
+    assert verdict("<think> The lungs are clear.") == GuardResult(("empty", "unclosed_think"), 1.0, True)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_length() -> None:
 def test_too_long_for_the_encoder_prices_the_candidate_s_length_only() -> None:
     longer = f"{REFERENCE} {' '.join(NORMAL)}"
     notes = ("bertscore_truncated",)
-    assert verdict(longer, notes=notes) == Verdict(("too_long_for_encoder",), 0.5, False)
+    assert verdict(longer, notes=notes) == GuardResult(("too_long_for_encoder",), 0.5, False)
     assert verdict(longer) == CLEAN
     assert verdict(REFERENCE, longer, notes=notes) == CLEAN  # the reference was cut
     assert verdict(f"{longer} No edema.", longer, notes=notes) == CLEAN  # hardly longer than a long reference
@@ -311,7 +311,7 @@ def test_honest_sentences_are_no_injection(sentence: str) -> None:
 
 def test_flags_of_the_normaliser_pass_through_at_no_price() -> None:
     found = verdict(f"{REFERENCE} Nо \u200bedema.<|im_end|> Clear bases.")
-    assert found == Verdict(("homoglyphs", "invisible_characters", "special_tokens"), 1.0, False)
+    assert found == GuardResult(("homoglyphs", "invisible_characters", "special_tokens"), 1.0, False)
 
 
 def test_actions() -> None:
@@ -319,11 +319,11 @@ def test_actions() -> None:
     priced = GuardSettings(
         finding_stuffing=Multiply(multiplier=0.5), hedge_density=Multiply(multiplier=0.5), self_contradiction="flag"
     )
-    assert verdict(stuffed, None, priced) == Verdict(
+    assert verdict(stuffed, None, priced) == GuardResult(
         ("finding_stuffing", "self_contradiction", "hedge_density"), 0.25, False
     )
     silent = priced.model_copy(update={"finding_stuffing": "off", "hedge_density": ToFloor(floor=True)})
-    assert verdict(stuffed, None, silent) == Verdict(("self_contradiction", "hedge_density"), 1.0, True)
+    assert verdict(stuffed, None, silent) == GuardResult(("self_contradiction", "hedge_density"), 1.0, True)
 
 
 def test_settings_from_a_profile() -> None:

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.contracts import ComponentError, ComponentScore, Pair
 from reward_service.workers.batcher import BatchLimits, MicroBatcher
-from reward_service.workers.pair_computer import Result
+from reward_service.workers.pair_computer import ScoreOrError
 from tests.reward_service.fake_metrics import expected, numbered
 from tests.waiting import SOON, soon, turns, until
 
@@ -33,7 +33,7 @@ class Worker:
         self.may_restart = asyncio.Event()
         self.may_restart.set()
 
-    async def execute(self, pairs: list[Pair]) -> list[Result]:
+    async def execute(self, pairs: list[Pair]) -> list[ScoreOrError]:
         self.batches.append(pairs)
         async with self.arrived:
             self.arrived.notify_all()
@@ -42,8 +42,8 @@ class Worker:
         if self.breaks is not None:
             error, self.breaks = self.breaks, None
             raise error
-        results: list[Result] = [
-            ComponentError("component_error", "poison") if p.candidate == "poison" else Outcome(expected(*p[:2]))
+        results: list[ScoreOrError] = [
+            ComponentError("component_error", "poison") if p.candidate == "poison" else ComponentScore(expected(*p[:2]))
             for p in pairs
         ]
         return results[self.too_few :]
@@ -74,7 +74,7 @@ async def batching(
     await batcher.stop(0)
 
 
-async def code_of(future: asyncio.Future[Outcome]) -> str:
+async def code_of(future: asyncio.Future[ComponentScore]) -> str:
     """``ok`` or the error's code, or ``cancelled``."""
     await asyncio.wait([future], timeout=SOON)
     assert future.done(), "nothing came"
@@ -84,7 +84,7 @@ async def code_of(future: asyncio.Future[Outcome]) -> str:
     return "ok" if error is None else getattr(error, "code", repr(error))
 
 
-async def codes(futures: list[asyncio.Future[Outcome]]) -> Counter[str]:
+async def codes(futures: list[asyncio.Future[ComponentScore]]) -> Counter[str]:
     return Counter([await code_of(future) for future in futures])
 
 
@@ -112,12 +112,12 @@ async def test_256_concurrent_submissions_of_one_pair_form_full_batches_with_eac
     seen: list[tuple[str, float]] = []
     async with batching(worker, lambda name, value: seen.append((name, value)), pairs=64) as batcher:
 
-        async def one(pair: Pair) -> Outcome:
+        async def one(pair: Pair) -> ComponentScore:
             return await batcher.submit([pair], soon())[0]
 
         pairs = [Pair("word " * n, "word") for n in range(256)]
-        outcomes = await asyncio.gather(*map(one, pairs))
-        assert [o.values["length"] for o in outcomes] == [max(0.0, 5.0 * n - 1) for n in range(256)]
+        scores = await asyncio.gather(*map(one, pairs))
+        assert [o.values["length"] for o in scores] == [max(0.0, 5.0 * n - 1) for n in range(256)]
         assert [len(batch) for batch in worker.batches] == [64] * 4
         assert batcher.health() == {
             "ready": True,

@@ -51,9 +51,9 @@ async def test_a_call_that_waits_for_its_turn_is_dropped_and_one_that_runs_is_no
     assert [getattr(future, "started", None) for future in futures] == [True, False, False]
     futures[1].cancel()
     judge.answers.set()
-    outcomes = await asyncio.gather(futures[0], futures[2])
+    scores = await asyncio.gather(futures[0], futures[2])
     assert judge.asked == ["a", "c"]
-    assert [outcome.values["signed"] for outcome in outcomes] == [1.0, 1.0]
+    assert [score.values["signed"] for score in scores] == [1.0, 1.0]
     await runner.stop(1)
 
 

@@ -1,4 +1,4 @@
-"""Batches in, outcomes out: same work once, same answer in any company, faults kept apart, memory bounded."""
+"""Batches in, scores out: same work once, same answer in any company, faults kept apart, memory bounded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from judges.base import CATEGORIES, Judgement
 from metrics.base import Comparison
-from reward_service.contracts import ComponentError, Outcome, Pair
-from reward_service.workers.pair_computer import ArtefactCache, PairComputer, Result
+from reward_service.contracts import ComponentError, ComponentScore, Pair
+from reward_service.workers.pair_computer import ArtefactCache, PairComputer, ScoreOrError
 from tests.reward_service.fake_metrics import WithPrior, WordOverlap, expected, numbered
 
 
@@ -22,7 +22,7 @@ def computer(metric: Any = None, max_bytes: int = 10**7) -> PairComputer:
     return PairComputer(metric or WordOverlap(), ArtefactCache(max_bytes))
 
 
-def codes(results: Sequence[Result]) -> list[str]:
+def codes(results: Sequence[ScoreOrError]) -> list[str]:
     return [r.code if isinstance(r, ComponentError) else "ok" for r in results]
 
 
@@ -32,9 +32,9 @@ def codes(results: Sequence[Result]) -> list[str]:
 def test_values_and_notes_are_the_metrics_in_order() -> None:
     results = computer().run([Pair("no acute finding", "no finding"), Pair("", "no finding"), Pair("a", "a")])
     assert results == [
-        Outcome({"overlap": 2.0, "length": 16.0}),
-        Outcome({"overlap": 0.0, "length": 0.0}, ("empty",)),
-        Outcome({"overlap": 1.0, "length": 1.0}),
+        ComponentScore({"overlap": 2.0, "length": 16.0}),
+        ComponentScore({"overlap": 0.0, "length": 0.0}, ("empty",)),
+        ComponentScore({"overlap": 1.0, "length": 1.0}),
     ]
 
 
@@ -46,7 +46,7 @@ def test_nothing_in_nothing_out() -> None:
 
 def test_the_prior_is_the_third_sequence_where_it_is_used() -> None:
     results = computer(WithPrior()).run([Pair("a b", "b", "one two"), Pair("a b", "b"), Pair("a b", "b", "")])
-    assert [r.values["overlap"] for r in results if isinstance(r, Outcome)] == [201.0, 1.0, 1.0]
+    assert [r.values["overlap"] for r in results if isinstance(r, ComponentScore)] == [201.0, 1.0, 1.0]
 
 
 def test_a_metric_without_prior_neither_encodes_nor_sees_it() -> None:
@@ -64,7 +64,9 @@ def test_a_judgement_travels_whole() -> None:
         def compare(self, candidates: Sequence[Any], references: Sequence[Any], *priors: Any) -> list[Any]:
             return [judgement] * len(candidates)
 
-    assert computer(Judge()).run([Pair("a", "b")]) == [Outcome({"overlap": 0.25, "length": 3.0}, ("n",), judgement)]
+    assert computer(Judge()).run([Pair("a", "b")]) == [
+        ComponentScore({"overlap": 0.25, "length": 3.0}, ("n",), judgement)
+    ]
 
 
 words = st.text(alphabet="abc ", max_size=12)
@@ -97,7 +99,7 @@ def test_a_poison_text_fails_the_pairs_that_use_it_and_no_other(position: int) -
     results = computer().run(batch)
     assert {i for i, code in enumerate(codes(results)) if code != "ok"} == {position, 5}
     assert codes(results)[5] == "component_error"
-    assert results[6] == Outcome(expected("candidate 6", "reference 6"))
+    assert results[6] == ComponentScore(expected("candidate 6", "reference 6"))
 
 
 def test_an_exception_in_compare_fails_only_its_pair() -> None:
@@ -248,7 +250,7 @@ def test_threads_can_share_a_cache() -> None:
         mine = PairComputer(WordOverlap(), cache)
         for i in range(200):
             batch = numbered(10, start=(i * 7 + offset) % 60)
-            if mine.run(batch) != [Outcome(expected(p.candidate, p.reference)) for p in batch]:
+            if mine.run(batch) != [ComponentScore(expected(p.candidate, p.reference)) for p in batch]:
                 wrong.append(batch)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.contracts import ComponentError, ComponentScore, Pair
 from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.pair_computer import ArtefactCache
 from reward_service.workers.process_pool import PoolRunner
@@ -40,7 +40,7 @@ def deadline() -> float:
     return time.monotonic() + SOON
 
 
-async def codes(futures: list[asyncio.Future[Outcome]]) -> Counter[str]:
+async def codes(futures: list[asyncio.Future[ComponentScore]]) -> Counter[str]:
     results = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), SOON)
     return Counter(getattr(r, "code", "ok") for r in results)
 
@@ -56,9 +56,11 @@ async def test_small_submissions_start_no_process_and_large_ones_get_the_same_an
         small = [f for pair in pairs for f in runner.submit([pair], deadline())]
         assert all(f.done() for f in small)
         assert not set(children()) - known
-        outcomes = await asyncio.gather(*runner.submit(pairs, deadline()))
+        scores = await asyncio.gather(*runner.submit(pairs, deadline()))
         assert 1 <= len(set(children()) - known) <= 2
-        assert outcomes == [f.result() for f in small] == [Outcome(expected(p.candidate, p.reference)) for p in pairs]
+        assert (
+            scores == [f.result() for f in small] == [ComponentScore(expected(p.candidate, p.reference)) for p in pairs]
+        )
         assert runner.health()["ready"] is True
         # 600 distinct texts, each a miss inline and again in a process.
         assert runner.health()["artefacts"] | {"bytes": 0, "hits": 0} == {  # type: ignore[operator]

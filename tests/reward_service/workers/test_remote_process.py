@@ -20,11 +20,11 @@ from typing import Any
 
 import pytest
 
-from reward_service.contracts import ComponentError, Outcome, Pair
+from reward_service.contracts import ComponentError, ComponentScore, Pair
 from reward_service.supervision import KeptProcess
 from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.remote_client import SocketWorker
-from reward_service.workers.remote_process import WorkerConfig, component_identity, model_job
+from reward_service.workers.remote_process import WorkerConfig, digest_of_component, model_job
 from reward_service.workers.replicas import Replicas
 from testbed.components import Held
 from tests.reward_service.fake_metrics import SlowToLoad, WordOverlap, expected, loadable_once_there_is, numbered
@@ -73,7 +73,7 @@ def deadline() -> float:
     return time.monotonic() + SOON
 
 
-async def codes(futures: list[asyncio.Future[Outcome]]) -> Counter[str]:
+async def codes(futures: list[asyncio.Future[ComponentScore]]) -> Counter[str]:
     results = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), SOON)
     return Counter(getattr(r, "code", "ok") for r in results)
 
@@ -95,10 +95,10 @@ def alive(process: int) -> bool:
 async def test_answers_cross_the_socket_exactly_and_in_order(path: str) -> None:
     pairs = [Pair(f"candidate «{i}» \u2028 🫁", f"{i} 🫁 of many", None if i % 2 else "prior") for i in range(300)]
     async with both(path) as worker:
-        outcomes = await asyncio.gather(*worker.submit(pairs, deadline()))
-        assert outcomes == [Outcome(expected(p.candidate, p.reference)) for p in pairs]
+        scores = await asyncio.gather(*worker.submit(pairs, deadline()))
+        assert scores == [ComponentScore(expected(p.candidate, p.reference)) for p in pairs]
         [empty] = await asyncio.gather(*worker.submit([Pair("", "")], math.inf))
-        assert empty == Outcome({"overlap": 0.0, "length": 0.0}, ("empty",))
+        assert empty == ComponentScore({"overlap": 0.0, "length": 0.0}, ("empty",))
         assert worker.submit([], deadline()) == []
 
 
@@ -112,9 +112,9 @@ class Thirds(WordOverlap):
 
 async def test_floats_survive_to_the_last_bit(path: str) -> None:
     async with both(path, Thirds) as worker:
-        outcomes = await asyncio.gather(*worker.submit(numbered(200), deadline()))
+        scores = await asyncio.gather(*worker.submit(numbered(200), deadline()))
     [here] = Thirds().compare([["candidate", "number", "7"]], [["the", "reference"]])
-    assert outcomes[7].values == here.values
+    assert scores[7].values == here.values
 
 
 async def test_faults_stay_with_their_pair(path: str) -> None:
@@ -371,8 +371,10 @@ def test_the_worker_ends_with_a_supervisor_that_is_killed_and_ignores_the_groups
 
 
 async def test_a_worker_with_another_component_is_refused(path: str) -> None:
-    async with both(path, identity=component_identity(WordOverlap())):
-        other = SocketWorker(WorkerConfig(WordOverlap, path), identity=component_identity(WordOverlap(seconds=1.0)))
+    async with both(path, component_digest=digest_of_component(WordOverlap())):
+        other = SocketWorker(
+            WorkerConfig(WordOverlap, path), component_digest=digest_of_component(WordOverlap(seconds=1.0))
+        )
         with pytest.raises(ComponentError) as caught:
             await other.start()
         assert caught.value.code == "wrong_component"
@@ -419,8 +421,8 @@ async def test_replicas_share_the_work_by_reference_and_stand_in_for_one_another
         replicas = Replicas(workers)
         await replicas.start()
         pairs = [Pair(f"candidate {i}", f"reference {i % 40}") for i in range(160)]
-        outcomes = await asyncio.gather(*replicas.submit(pairs, deadline()))
-        assert outcomes == [Outcome(expected(p.candidate, p.reference)) for p in pairs]  # in order
+        scores = await asyncio.gather(*replicas.submit(pairs, deadline()))
+        assert scores == [ComponentScore(expected(p.candidate, p.reference)) for p in pairs]  # in order
         await until(lambda: replicas.health()["artefacts"]["misses"] == 160 + 40)  # type: ignore[index]
         shares = [worker.health()["artefacts"]["misses"] for worker in workers]  # type: ignore[index]
         assert min(shares) > 40  # both work, and no reference was encoded twice

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reward_service.contracts import ComponentError, Outcome, Pair, Runner
+from reward_service.contracts import ComponentError, ComponentScore, Pair, Runner
 from reward_service.workers.batcher import BatchLimits
 from reward_service.workers.pair_computer import ArtefactCache
 from reward_service.workers.thread import Factory, ThreadWorker
@@ -38,7 +38,7 @@ def deadline() -> float:
     return time.monotonic() + SOON
 
 
-async def codes(futures: list[asyncio.Future[Outcome]]) -> Counter[str]:
+async def codes(futures: list[asyncio.Future[ComponentScore]]) -> Counter[str]:
     results = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), SOON)
     return Counter(getattr(r, "code", "ok") for r in results)
 
@@ -49,8 +49,8 @@ async def test_every_pair_is_answered_in_order(limits: BatchLimits, count: int) 
     pairs = [Pair(f"candidate number {i}", f"number {i} of many") for i in range(count)]
     async with running(limits=limits) as worker:
         runner: Runner = worker
-        outcomes = await asyncio.gather(*runner.submit(pairs, deadline()))
-    assert outcomes == [Outcome(expected(p.candidate, p.reference)) for p in pairs]
+        scores = await asyncio.gather(*runner.submit(pairs, deadline()))
+    assert scores == [ComponentScore(expected(p.candidate, p.reference)) for p in pairs]
 
 
 @with_and_without_inline

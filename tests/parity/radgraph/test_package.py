@@ -24,6 +24,7 @@ from metrics.radgraph.words import split
 from testbed.radgraph.random_model import write_archive, write_encoder
 from testbed.radgraph.reports import ODD, reports
 from tests.metrics.radgraph.graphs import annotations
+from tests.needs import is_missing
 
 pytestmark = pytest.mark.parity
 
@@ -34,7 +35,7 @@ PYTHON = HERE.parents[2] / ".venvs" / "radgraph" / "bin" / "python"
 def in_package(script: str, *arguments: object, given: object) -> Any:
     """What a script prints in the package's environment, given JSON."""
     if not PYTHON.exists():
-        pytest.skip("no environment: tests/parity/radgraph/make_environment.sh")
+        is_missing("environment of radgraph", "tests/parity/radgraph/make_environment.sh")
     command = [str(PYTHON), str(HERE / "scripts" / script), *map(str, arguments)]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, env=environment)

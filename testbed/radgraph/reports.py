@@ -45,7 +45,7 @@ def reports(count: int, seed: int = 0, longest: int = 120) -> list[str]:
     rng = random.Random(seed)
     found = {report(rng, longest): None}
     while len(found) < count:
-        found[report(rng, round(3 * (longest / 3) ** rng.random() ** 1.7))] = None
+        found[report(rng, round(3 * (longest / 3) ** rng.random() ** 2.5))] = None
     return list(found)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import aiohttp
 import redis
 
-from reward_service.serving.server import raise_file_limit
+from reward_service.serving.child import raise_file_limit
 from tests.chaos.judge import Judge
 from tests.chaos.service import Redis, Service, free_port, write_profile
 
@@ -348,7 +348,7 @@ async def wall_clock_stepped(world: World) -> float:
     dates = set()
     assert world._session is not None
     for _ in range(2):
-        world.service.process.send_signal(signal.SIGUSR2)
+        os.kill(world.service.front, signal.SIGUSR2)
         await asyncio.sleep(2)
         async with world._session.get(f"{world.service.url}/health") as response:
             dates.add(response.headers["Date"][:16])

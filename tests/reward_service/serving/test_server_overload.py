@@ -12,7 +12,7 @@ import aiohttp
 import httpx
 import pytest
 
-from reward_service.serving.server import raise_file_limit
+from reward_service.serving.child import raise_file_limit
 from tests.chaos.service import running, write_profile
 
 CONNECTIONS = 4096

@@ -91,16 +91,18 @@ class Service:
     def http_processes(self) -> list[int]:
         return [pid for pid, name in self.descendants().items() if name == "reward-http"]
 
-    def descriptors(self, pid: int | None = None) -> int:
-        return len(os.listdir(f"/proc/{pid or self.process.pid}/fd"))
+    @property
+    def front(self) -> int:
+        """The process that answers, or one of those."""
+        return next(iter(self.http_processes()), self.process.pid)
 
-    def memory_mb(self, pid: int | None = None) -> float:
-        """Resident set."""
-        return (
-            int(Path(f"/proc/{pid or self.process.pid}/statm").read_text().split()[1])
-            * os.sysconf("SC_PAGE_SIZE")
-            / 2**20
-        )
+    def descriptors(self) -> int:
+        """Of the process that answers."""
+        return len(os.listdir(f"/proc/{self.front}/fd"))
+
+    def memory_mb(self) -> float:
+        """Resident set of the process that answers."""
+        return int(Path(f"/proc/{self.front}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def stop(self, number: int = signal.SIGTERM, within_s: float = 40.0) -> int:
         """Send the signal; the exit status."""

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
@@ -19,7 +18,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import structlog
 import uvicorn
@@ -28,10 +26,11 @@ from uvicorn.loops.auto import auto_loop_factory
 from reward_service.api.app import create_app
 from reward_service.api.auth import require_safe_address
 from reward_service.contracts import ComponentError
-from reward_service.errors import ConfigurationError, ServiceError
-from reward_service.observability.logs import configure_logs, described, flush, say
+from reward_service.errors import ConfigurationError
+from reward_service.observability.logs import flush, say
 from reward_service.scoring.engine import Engine
 from reward_service.serving import supervisor
+from reward_service.serving.child import in_child, set_up_process
 from reward_service.serving.http_protocol import HttpProtocol
 from reward_service.settings import Settings, unknown_variables
 from reward_service.supervision import Job
@@ -40,7 +39,6 @@ from reward_service.workers.placement import model_jobs
 log = structlog.get_logger("reward_service.serving.server")
 
 _LAST_WORDS_S = 1.5  # of the grace time: for telling whom it cuts off, and for closing
-_CANNOT_START = 3
 _KEEP_ALIVE_S = 75  # longer than common clients' pools keep a connection idle
 
 
@@ -50,10 +48,9 @@ def run(settings: Settings) -> int:
     Raises `ConfigurationError` when it cannot start.
     """
     require_safe_address(settings.host, settings.api_keys, settings.insecure)
-    configure_logs(settings)
+    set_up_process(settings)
     for name, hint in unknown_variables():
         log.warning("unknown_setting", name=name, hint=hint)
-    raise_file_limit()
     with contextlib.ExitStack() as cleanup:
         listener = cleanup.enter_context(_listen(settings))
         host, port = listener.getsockname()[:2]
@@ -66,39 +63,19 @@ def run(settings: Settings) -> int:
         )
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         try:
-            models = [_in_child(job, settings) for job in model_jobs(settings, sockets)]
+            models = [in_child(job, settings) for job in model_jobs(settings, sockets)]
         except ComponentError as error:
             raise ConfigurationError(f"{error.message} (TMPDIR says where sockets are made).") from None
         http = Job("reward-http", _run_loop, (settings, sockets, listener.fileno()), (listener.fileno(),))
         return asyncio.run(
             supervisor.supervise(
-                [_in_child(http, settings)] * settings.workers,
+                [in_child(http, settings)] * settings.workers,
                 models,
                 grace_s=settings.shutdown_grace_s,
                 on_up=lambda: say(announcement),
                 on_stop=listener.close,
             )
         )
-
-
-def _in_child(job: Job, settings: Settings) -> Job:
-    """The same job with the process set up for it: logs, limits, and an end that says why."""
-    return job._replace(function=_child, arguments=(settings, job.function, job.arguments))
-
-
-def _child(
-    settings: Settings, function: Callable[..., None], arguments: tuple[Any, ...], report: Callable[..., None]
-) -> None:
-    configure_logs(settings)
-    raise_file_limit()
-    try:
-        function(*arguments, report)
-    except ServiceError as error:
-        report("failed", error.message)
-        sys.exit(_CANNOT_START)
-    except Exception as error:
-        log.error("process_failed", **described(error))
-        sys.exit(1)
 
 
 def _run_loop(settings: Settings, sockets: str | None, listener: int, report: Callable[[str], None]) -> None:
@@ -235,12 +212,3 @@ def _listen(settings: Settings) -> socket.socket:
             "a free one.",
             param="port",
         ) from None
-
-
-def raise_file_limit() -> None:
-    """Thousands of trainers' connections arrive at once: use all the file descriptors that are allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = 1 << 20
-    wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -119,7 +119,8 @@ class MicroBatcher:
             if self._inflight:
                 self._empty.clear()
                 try:
-                    await asyncio.wait_for(self._empty.wait(), grace_s)
+                    async with asyncio.timeout(grace_s):
+                        await self._empty.wait()
                 except TimeoutError:
                     log.warning("%d pairs unfinished after the grace time", len(self._inflight))
         self.state = "stopped"

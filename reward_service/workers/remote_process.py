@@ -212,7 +212,8 @@ class _Server:
             self._failure = load_error(error)
             # The HTTP processes may still be starting, and end the service when they hear why this one cannot.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._failure_heard.wait(), _UNHEARD_S)
+                async with asyncio.timeout(_UNHEARD_S):
+                    await self._failure_heard.wait()
             await asyncio.sleep(_HEARD_S)  # then the supervisor tries again
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import redis
 
-from reward_service.serving.server import raise_file_limit
+from reward_service.serving.child import raise_file_limit
 from testbed.chaos.account import REFERENCE, Report, item
 from testbed.chaos.load import LoadedService
 
@@ -111,7 +111,7 @@ async def wall_clock_stepped(target: LoadedService) -> float:
     dates = set()
     assert target.session is not None
     for _ in range(2):
-        target.service.process.send_signal(signal.SIGUSR2)
+        os.kill(target.service.front, signal.SIGUSR2)
         await asyncio.sleep(2)
         async with target.session.get(f"{target.service.url}/health") as response:
             dates.add(response.headers["Date"][:16])

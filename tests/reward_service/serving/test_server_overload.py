@@ -11,7 +11,7 @@ import aiohttp
 import httpx
 import pytest
 
-from reward_service.serving.server import raise_file_limit
+from reward_service.serving.child import raise_file_limit
 from testbed.service import running, write_profile
 from tests.waiting import SOON, until, wait_until
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from metrics.base import Comparison, Metric
+from metrics.base import Metric, MetricScore
 
 
 class Length(Metric[str]):
@@ -29,10 +29,10 @@ class Length(Metric[str]):
             raise RuntimeError("poison in " + " ".join(texts))
         return list(texts)
 
-    def compare(self, candidates: Sequence[str], references: Sequence[str]) -> list[Comparison]:
+    def compare(self, candidates: Sequence[str], references: Sequence[str]) -> list[MetricScore]:
         self.compared.extend(zip(candidates, references, strict=True))
         return [
-            Comparison({"ratio": float("nan") if "not a number" in c else self.scale * len(c) / len(r)})
+            MetricScore({"ratio": float("nan") if "not a number" in c else self.scale * len(c) / len(r)})
             for c, r in zip(candidates, references, strict=True)
         ]
 
@@ -44,9 +44,9 @@ class LengthWithPrior(Length):
 
     def compare(
         self, candidates: Sequence[str], references: Sequence[str], priors: Sequence[str | None]
-    ) -> list[Comparison]:  # type: ignore[override]
+    ) -> list[MetricScore]:  # type: ignore[override]
         return [
-            Comparison({"ratio": len(c) / len(r) + len(p or "")})
+            MetricScore({"ratio": len(c) / len(r) + len(p or "")})
             for c, r, p in zip(candidates, references, priors, strict=True)
         ]
 
@@ -54,7 +54,7 @@ class LengthWithPrior(Length):
 class Noting(Length):
     """Notes that its encoder cut every text, which a guard takes up."""
 
-    def compare(self, candidates: Sequence[str], references: Sequence[str]) -> list[Comparison]:
+    def compare(self, candidates: Sequence[str], references: Sequence[str]) -> list[MetricScore]:
         return [c._replace(notes=("noting_truncated",)) for c in super().compare(candidates, references)]
 
 

@@ -224,7 +224,7 @@ class Counting:
 
 
 async def send_and_stay(cache: RedisCache) -> None:
-    await cache._link.send([("PING",)], keys=1)
+    await cache._connection.send([("PING",)], keys=1)
     asyncio.current_task().set_name("replied")  # type: ignore[union-attr]
     await asyncio.Event().wait()
 

@@ -24,7 +24,7 @@ from reward_service.scoring.engine import Engine
 from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
-from reward_service.text.guards import Verdict
+from reward_service.text.guards import GuardResult
 from tests.metrics import random_chexbert
 from tests.metrics.radgraph.conftest import Folders
 
@@ -160,6 +160,6 @@ def test_the_z_scored_variant_in_the_docs_is_the_published_weights_on_radcliq_s_
         "semb_score": ComponentScore({"semb": x.semb}),
         "radgraph_f1": ComponentScore({"partial": 9.0, "combined": x.radgraph}),
     }
-    made = compose(profile, dict(scores), Verdict((), 1.0, False))
+    made = compose(profile, dict(scores), GuardResult((), 1.0, False))
     assert made.reward == pytest.approx(unirg_step1(z), abs=1e-9)
     assert made.reward == pytest.approx(-radcliq_v1(x), abs=2e-3)  # the paper rounds RadCliQ's coefficients

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judges.base import CATEGORIES, Judgement
-from metrics.base import Comparison
+from metrics.base import MetricScore
 from reward_service.contracts import ComponentError, ComponentScore, Pair
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer, ScoreOrError
 from tests.reward_service.fake_metrics import WithPrior, WordOverlap, expected, numbered
@@ -144,7 +144,7 @@ def test_only_finite_numbers_pass(value: object, code: str) -> None:
         keys = ("overlap",)
 
         def compare(self, candidates: Sequence[Any], references: Sequence[Any], *priors: Any) -> list[Any]:
-            return [Comparison({"overlap": value})] * len(candidates)  # type: ignore[dict-item]
+            return [MetricScore({"overlap": value})] * len(candidates)  # type: ignore[dict-item]
 
     assert codes(computer(Odd()).run([Pair("a", "b")])) == [code]
 

@@ -142,7 +142,7 @@ class KeptProcess:
         program = f"import sys; sys.path[:] = {sys.path!r}; from reward_service.supervision import main; main()"
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-c", program, stdin=PIPE, stdout=PIPE, pass_fds=self._job.descriptors,
-            start_new_session=True,  # Ctrl-C in a terminal reaches the supervisor alone, which passes it on
+            process_group=0,  # Ctrl-C in a terminal reaches the supervisor alone, which passes it on
         )  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None

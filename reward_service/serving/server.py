@@ -58,10 +58,10 @@ def run(settings: Settings) -> int:
         if settings.workers == 1 and not settings.model_process:
             _run_loop(settings, None, listener.detach(), lambda event: say(announcement) if event == "up" else None)
             return 0
-        sockets, metrics = (
-            cleanup.enter_context(TemporaryDirectory(prefix="reward-", ignore_cleanup_errors=True)) for _ in range(2)
-        )
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        sockets = cleanup.enter_context(TemporaryDirectory(prefix="reward-", ignore_cleanup_errors=True))
+        if settings.workers > 1:  # counters in files, to be added up; a process alone is quicker without
+            metrics = TemporaryDirectory(prefix="reward-metrics-", ignore_cleanup_errors=True)
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = cleanup.enter_context(metrics)
         try:
             models = [in_child(job, settings) for job in model_jobs(settings, sockets)]
         except ComponentError as error:

@@ -45,7 +45,7 @@ async def supervise(
     def on_event(event: str, detail: str) -> None:
         if event == "failed" and "ready" not in seen and not told.done():
             told.set_exception(ConfigurationError(detail))
-        if event == "ended":
+        if event == "ended" and len(http) > 1:
             multiprocess.mark_process_dead(detail)  # type: ignore[no-untyped-call]
         if event == "up" and "up" not in seen:
             on_up()

@@ -141,14 +141,14 @@ async def test_a_process_that_dies_is_replaced_and_both_are_reported(keep: Keep)
     assert process.restarts == 1
 
 
-async def test_a_process_has_its_name_and_its_files_and_a_session_of_its_own(keep: Keep) -> None:
+async def test_a_process_has_its_name_its_files_and_a_group_of_its_own(keep: Keep) -> None:
     readable, writable = os.pipe()
     _, events = keep(Job("a-name", fake_jobs.write, (writable, b"written"), (writable,)))
     await events.get(0)
     assert os.read(readable, 100) == b"written"
     pid = int((await events.get(1))[1])
     assert await asyncio.to_thread(Path(f"/proc/{pid}/comm").read_text) == "a-name\n"
-    assert os.getsid(pid) == pid
+    assert os.getpgid(pid) == pid  # Ctrl-C in a terminal is not for it
     os.close(readable)
     os.close(writable)
 

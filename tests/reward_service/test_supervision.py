@@ -13,8 +13,7 @@ import structlog
 
 from reward_service.supervision import Backoff, Job, KeptProcess, KeptTask
 from tests.reward_service import fake_jobs
-
-SOON = 30.0
+from tests.waiting import SOON, until
 
 
 def test_pauses_double_up_to_the_most_and_begin_anew_after_a_reset() -> None:
@@ -179,7 +178,7 @@ async def test_a_process_that_falls_silent_is_killed_and_replaced(keep: Keep) ->
     _, first = await events.get(0)
     assert await events.get(1) == ("ended", first)
     assert (await events.get(2))[1] != first
-    assert process.restarts == 1
+    assert process.restarts >= 1  # where the machine stands still, the next one may fall silent as well
 
 
 async def test_a_process_that_has_not_begun_to_say_it_is_alive_is_given_time(keep: Keep) -> None:
@@ -194,9 +193,3 @@ async def test_stopping_between_two_lives_is_well(keep: Keep) -> None:
     await events.get(0)
     await until(lambda: process.restarts)
     assert await process.stop(SOON)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(SOON):
-        while not condition():
-            await asyncio.sleep(0.005)

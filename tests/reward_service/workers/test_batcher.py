@@ -291,7 +291,9 @@ async def test_what_has_not_started_by_its_deadline_fails_then_and_is_never_star
     assert worker.batches[1:] == [numbered(2, start=3)]
 
 
-async def test_a_pair_that_was_given_up_can_be_asked_for_again_when_the_queue_is_full() -> None:
+async def test_a_pair_that_was_given_up_can_be_asked_for_again_when_the_queue_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The look for leavers forgets that very pair; what was known of it before must not be used."""
     worker = Worker()
     async with batching(worker, pairs=1, queue=2) as batcher:
@@ -299,7 +301,7 @@ async def test_a_pair_that_was_given_up_can_be_asked_for_again_when_the_queue_is
         await worker.batch(0)
         gone, kept = batcher.submit(numbered(2), soon())
         gone.cancel()
-        await asyncio.sleep(0.11)  # it looks for leavers ten times a second
+        monkeypatch.setattr("reward_service.workers.batcher._PURGE_EVERY_S", -1.0)  # time for it to look for leavers
         again = batcher.submit(numbered(1), soon())
         worker.free = True
         worker.gate.release()
@@ -322,7 +324,7 @@ async def test_a_full_queue_refuses_the_rest_and_leavers_make_room(monkeypatch: 
         waiting = [f for f in futures if not f.done()]
         for future in waiting[:5]:
             future.cancel()
-        await asyncio.sleep(0.11)  # it looks for leavers ten times a second
+        monkeypatch.setattr("reward_service.workers.batcher._PURGE_EVERY_S", -1.0)  # time for it to look for leavers
         more = batcher.submit(numbered(5, start=20), soon())
         worker.free = True
         worker.gate.release()

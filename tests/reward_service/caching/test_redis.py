@@ -55,7 +55,11 @@ class Server:
         port = ["--port", "0", "--tls-port"] if self.tls else ["--port"]
         command = ["redis-server", *port, str(self.port), *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_until(self._listens)
+        try:
+            wait_until(self._listens)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def _listens(self) -> bool:

@@ -20,7 +20,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-import stamina
 import structlog
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -170,13 +169,6 @@ STATES: dict[str, State] = {
     "log context": State(
         structlog.contextvars.get_contextvars,
         lambda v: (structlog.contextvars.clear_contextvars(), structlog.contextvars.bind_contextvars(**v)),
-    ),
-    "retry hooks": State(
-        stamina.instrumentation.get_on_retry_hooks, stamina.instrumentation.set_on_retry_hooks
-    ),
-    "retries": State(
-        lambda: (stamina.is_active(), stamina.is_testing()),
-        lambda v: (stamina.set_active(v[0]), None if v[1] else stamina.set_testing(False)),
     ),
     "torch": State(_torch, _set_torch),
 }  # fmt: skip

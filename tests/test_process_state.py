@@ -18,7 +18,6 @@ from importlib.abc import MetaPathFinder
 
 import httpx
 import pytest
-import stamina
 import structlog
 
 from judges import injection
@@ -73,8 +72,6 @@ SPOIL: dict[str, Callable[[], object]] = {
     "logging of failures": lambda: (setattr(logging, "raiseExceptions", False), logging.disable(logging.ERROR)),
     "structlog": lambda: structlog.configure(processors=[]),
     "log context": lambda: structlog.contextvars.bind_contextvars(run_id="of another test"),
-    "retry hooks": lambda: stamina.instrumentation.set_on_retry_hooks([lambda details: None]),
-    "retries": lambda: stamina.set_testing(True),
     "torch": _torch,
 }
 

@@ -17,7 +17,6 @@ import traceback
 from typing import Any
 
 import orjson
-import stamina
 import structlog
 
 from reward_service.settings import Settings
@@ -151,8 +150,6 @@ def configure_logs(settings: Settings) -> None:
     root.setLevel(max(level, logging.WARNING))  # libraries' debug output can hold bodies
     for name in _OWN:
         logging.getLogger(name).setLevel(level)
-    # Attempts are counted on /metrics; a line for each would flood the log in every outage.
-    stamina.instrumentation.set_on_retry_hooks(())
 
 
 def on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

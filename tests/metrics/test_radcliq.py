@@ -54,7 +54,9 @@ def test_full_precision(inputs: tuple[float, ...], v0: float, v1: float) -> None
     assert radcliq_v1(x) == pytest.approx(v1, abs=1e-13)
 
 
-@pytest.mark.skipif(not PUBLISHED.is_file(), reason="needs the 590 published pairs (REWARD_BENCH_DATA)")
+@pytest.mark.skipif(
+    not PUBLISHED.is_file(), reason="needs the 590 published pairs: set REWARD_BENCH_DATA to the folder of them"
+)
 def test_published_pairs() -> None:
     """CXR-Report-Metric's own output on 590 pairs; it printed BERTScore with eight digits."""
     cases = json.loads(PUBLISHED.read_text(encoding="utf-8"))["cases"]

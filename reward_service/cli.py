@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import os
 import re
@@ -223,6 +224,29 @@ def new_key(name: Annotated[str, typer.Argument(help="whose key it is; shown in 
         raise typer.BadParameter("letters, digits, '.', '_' and '-', at most 64", param_hint="NAME")
     key, entry = make(name)
     typer.echo(f"key for the client:  {key}\nREWARD_API_KEYS:     {entry}")
+
+
+@app.command()
+def convert(
+    model: Annotated[str, typer.Argument(help="radgraph or chexbert")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="radgraph*.tar.gz or its folder; chexbert.pth")],
+    target: Annotated[
+        str, typer.Argument(metavar="DST", help="folder to write, for REWARD_RADGRAPH_MODEL or _CHEXBERT_")
+    ],
+    tokenizer: Annotated[str, typer.Option(help="folder with the encoder's tokenizer and config.json")],
+) -> None:
+    """Turn released weights into a folder that the service loads: safetensors, vocabulary, tokenizer."""
+    if model not in ("radgraph", "chexbert"):
+        raise typer.BadParameter("radgraph or chexbert", param_hint="MODEL")
+    try:
+        module = importlib.import_module(f"metrics.{model}")
+        typer.echo(module.convert(source, target, tokenizer))
+    except ImportError as error:
+        raise ConfigurationError(
+            f"convert needs '{error.name}'. Install it with: pip install 'reward-service[bertscore]'."
+        ) from None
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(str(error)) from None
 
 
 @app.command()

@@ -13,6 +13,7 @@ import pytest
 from fastapi.responses import PlainTextResponse
 
 from tests.client.scripted import Scripted, app_of, refuse, serving
+from tests.metrics import random_chexbert
 
 ROOT = Path(__file__).parents[2]
 ITEM = {"id": "a", "candidate": "Small left effusion.", "reference": "Small left pleural effusion."}
@@ -177,3 +178,17 @@ def test_judge_server_prints_the_command() -> None:
     assert done.stdout.startswith("vllm serve org/model ")
     assert "--tensor-parallel-size 4" in done.stdout
     assert done.stdout.rstrip().endswith("--max-num-seqs 32")
+
+
+def test_convert_makes_the_folder_of_a_model_and_says_what_is_wrong(tmp_path: Path) -> None:
+    tokenizer = random_chexbert.write_tokenizer(tmp_path / "tokenizer")
+    random_chexbert.write_checkpoint(tmp_path / "chexbert.pth", tokenizer)
+    arguments = ("convert", "chexbert", str(tmp_path / "chexbert.pth"), str(tmp_path / "out"), "--tokenizer")
+    done = run(*arguments, str(tokenizer))
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'out'}\n"), done.stderr
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+    again = run(*arguments, str(tokenizer))
+    assert (again.returncode, again.stdout) == (3, "")
+    assert again.stderr.startswith("error: ")
+    assert str(tmp_path / "out") in again.stderr
+    assert run("convert", "bert", "a", "b", "--tokenizer", "c").returncode == 2

@@ -40,7 +40,7 @@ class ScoredItem:
 
     @property
     def judgement(self) -> Judgement | None:
-        """It, with evidence offsets into the original texts; worked out only where it is shown."""
+        """The judgement with evidence offsets into the original texts; worked out only where it is shown."""
         return _to_originals(self.unmapped_judgement, self.texts) if self.unmapped_judgement and self.texts else None
 
 

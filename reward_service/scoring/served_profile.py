@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from judges import constants, crimson
 from reward_service import __version__
 from reward_service.contracts import Runner
 from reward_service.errors import PinMismatch, quoted
@@ -115,6 +116,11 @@ def profile_document(profile: Profile, bound: Mapping[str, BoundComponent]) -> d
         "weights": {"bias": profile.bias, **{key: spec.weight for key, spec in specs.items()}},
         "transforms": {
             "composer": composite.VERSION,
+            **(
+                {"crimson": constants.digest(crimson)}
+                if any(spec.value == "crimson" for spec in specs.values())
+                else {}
+            ),
             "by_component": {key: spec.transform.model_dump() for key, spec in specs.items()},
         },
         "policy": {

@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one and prints it")
     workers: int = Field(1, ge=1, description="HTTP processes; they share one model worker per device")
     profiles: Names = Field(("embedded",), description="enabled profiles: shipped names or paths; the first is default")
+    accepted_fingerprints: Names = Field(
+        (),
+        description="older fingerprints that may still be pinned: profile=fingerprint or profile=document file",
+    )
     api_keys: Names = Field((), description="accepted keys as name:sha256-hex (make one with `reward-service new-key`)")
     insecure: bool = Field(False, description="allow a non-loopback address without API keys")
 
@@ -85,7 +89,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="how a log line is written (to stderr)")
     otel: bool = Field(False, description="OpenTelemetry traces over OTLP/HTTP (extra `otel`)")
 
-    @field_validator("profiles", "api_keys", "judge_urls", "device", mode="before")
+    @field_validator("profiles", "accepted_fingerprints", "api_keys", "judge_urls", "device", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -28,6 +28,7 @@ async def fingerprint(
             "profile": served.profile.name,
             "fingerprint": served.fingerprint,
             "signature": served.signature,
+            "accepted": [one.fingerprint for one in served.accepted],
             "document": served.document,
         }
     )

@@ -79,7 +79,7 @@ async def parse(request: Request, dialect: Dialect, profile: str | None, pin: Pi
     refuse_unknown_parameters(request, ("profile", "fingerprint", "missing"))
     body = decode_object(await read_json(request, engine.settings.max_body_bytes, engine.settings.hold_timeout_s))
     served = engine.served(profile)
-    served.check_pin(pin)  # first: that the reward has changed is the more important news
+    served.under(pin)  # first: that the reward has changed is the more important news
     samples = dialect.parse(body, request.app.state.references)
     if len(samples) > engine.settings.max_items:
         raise InvalidRequest(
@@ -98,7 +98,10 @@ def render(
     served = admitted.served
     composites = [one.composite for one in scored]
     answer = dialect.render(Answered(parsed.body, parsed.items, composites, served.profile.bounds, missing))
-    headers = {**timing_headers(parsed.scoring.timings), "X-Reward-Fingerprint": served.fingerprint}
+    headers = {**timing_headers(parsed.scoring.timings), "X-Reward-Fingerprint": served.answers_as}
+    if served.accepted:
+        headers["X-Reward-Served-Fingerprint"] = served.fingerprint
+        headers["X-Reward-Accepted-Fingerprints"] = ", ".join(one.fingerprint for one in served.accepted)
     return json_response(answer, headers=headers)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
+from judges.base import Judgement
 from reward_service.components.registry import build, row
-from reward_service.contracts import Runner
+from reward_service.contracts import Pair, Runner
 from reward_service.errors import ConfigurationError, did_you_mean
 from reward_service.observability.telemetry import Telemetry
-from reward_service.profiles import fingerprint
+from reward_service.profiles import accepted, fingerprint, source_code
 from reward_service.profiles.profile import JUDGEMENT_VALUES, ComponentSpec, Profile, load
 from reward_service.scoring.served_profile import BoundComponent, ServedProfile
 from reward_service.settings import Settings
@@ -39,6 +40,7 @@ def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = Non
     Raises `ConfigurationError` that names the profile and what it lacks.
     """
     assembly, placement = Assembly(), Placement(settings, telemetry, sockets)
+    older = accepted.read(settings.accepted_fingerprints)
     for name in settings.profiles:
         profile = load(name)
         if profile.name in assembly.profiles:
@@ -48,7 +50,9 @@ def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = Non
         for spec in profile.components.values():
             _require_known(profile, spec.component)
         bound = {key: _bind(assembly, profile, key, settings, placement) for key in profile.components}
-        assembly.profiles[profile.name] = ServedProfile.of(profile, bound)
+        assembly.profiles[profile.name] = ServedProfile.of(profile, bound, older.get(profile.name, ()))
+    if unknown := sorted(older.keys() - assembly.profiles.keys()):
+        log.warning("accepted_fingerprints_of_no_enabled_profile", profiles=unknown)
     return assembly
 
 
@@ -83,12 +87,19 @@ def _bind(assembly: Assembly, profile: Profile, key: str, settings: Settings, pl
     _require_value(profile, key, spec, component)
     return BoundComponent(
         name=spec.component,
-        fingerprint=fingerprint.digest(document)[:40],
+        fingerprint=fingerprint.component_fingerprint(document),
         document=document,
         runner=runner,
         uses_prior=component.uses_prior,
         determinism=component.determinism,
+        code=source_code.of_component(component),
+        read=_reader(component),
     )
+
+
+def _reader(component: Any) -> Callable[[Pair, Judgement], Judgement] | None:
+    read = getattr(component, "read", None)
+    return None if read is None else lambda pair, stored: read(*pair, stored)
 
 
 def _build(name: str, own: Mapping[str, object], placement: Placement) -> tuple[Any, Runner]:

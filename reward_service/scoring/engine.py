@@ -146,8 +146,7 @@ class Engine:
         Raises `UnknownProfile`, `PinMismatch`, and `Overloaded` when there is no room (with `request.hold`: none
         before the deadline).
         """
-        served = self.served(request.profile)
-        served.check_pin(request.pin)
+        served = self.served(request.profile).under(request.pin)
         settings = self.settings
         default_s = settings.hold_timeout_s if request.hold else settings.timeout_s
         deadline = time.monotonic() + (default_s if request.timeout_s is None else request.timeout_s)
@@ -208,12 +207,13 @@ class Admitted:
         self._engine = engine
         self._request = request
         self._deadline = deadline
+        self._older = served.pinned.components if served.pinned else {}
 
     async def score(self) -> list[ScoredItem]:
         """One `ScoredItem` per item, in order. Raises `ComponentsUnavailable`."""
         items = self._request.items
         scorer = self._engine.scorer(self.served)
-        scored = await scorer.score(items, self._deadline, self._request.timings)
+        scored = await scorer.score(items, self._deadline, self._request.timings, self._older)
         if self._request.hold:
             await self._retry(scorer, scored)
         scorer.count(scored)
@@ -229,8 +229,9 @@ class Admitted:
                 break
             await asyncio.sleep(pause)
             pause = min(_RETRY_MOST_S, 2 * pause)
-            for i, fresh in zip(again, await scorer.score([items[i] for i in again], self._deadline), strict=True):
-                scored[i] = fresh
+            fresh = await scorer.score([items[i] for i in again], self._deadline, older=self._older)
+            for i, one in zip(again, fresh, strict=True):
+                scored[i] = one
 
 
 def _require(scored: Sequence[ScoredItem], items: Sequence[Item]) -> None:

@@ -41,8 +41,9 @@ def render(parsed: ParsedRequest, served: ServedProfile, scored: Sequence[Scored
     echoed = {"run_id": body.run_id, "step": body.step}
     return {
         "profile": served.profile.name,
-        "fingerprint": served.fingerprint,
+        "fingerprint": served.answers_as,
         "signature": served.signature,
+        **({"accepted": accepted(served)} if served.accepted else {}),
         "results": [result(one, body.detail) for one in scored[: len(body.items)]],
         "groups": [
             group(wanted.id, scored[start:end], body.detail)
@@ -50,6 +51,11 @@ def render(parsed: ParsedRequest, served: ServedProfile, scored: Sequence[Scored
         ],
         **{name: value for name, value in echoed.items() if value is not None},
     }
+
+
+def accepted(served: ServedProfile) -> dict[str, Any]:
+    """What stands for what, where the operator accepts older fingerprints."""
+    return {"served": served.fingerprint, "fingerprints": [one.fingerprint for one in served.accepted]}
 
 
 def missing(error: ComponentError) -> dict[str, Any]:

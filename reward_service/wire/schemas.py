@@ -119,10 +119,16 @@ class Timing(BaseModel):
     components: dict[str, float]
 
 
+class Accepted(BaseModel):
+    served: str = Field(description="the fingerprint of what is served, whichever was pinned")
+    fingerprints: list[str] = Field(description="older ones that the operator lets stand for it")
+
+
 class ScoreResponse(BaseModel):
     profile: str
-    fingerprint: str
+    fingerprint: str = Field(description="of what is served; or the older one that was pinned, if that is accepted")
     signature: str
+    accepted: Accepted | None = Field(None, description="where the operator accepts older fingerprints")
     results: list[ItemResult]
     groups: list[GroupResult]
     run_id: str | None = None
@@ -134,6 +140,7 @@ class FingerprintResponse(BaseModel):
     profile: str
     fingerprint: str
     signature: str
+    accepted: list[str] = Field([], description="older fingerprints that may be pinned as well")
     document: dict[str, JsonValue] = Field(description="what `fingerprint` is the hash of; it can be pinned whole")
 
 

@@ -166,14 +166,14 @@ async def test_pins(write: WriteProfile) -> None:
     one = Engine(settings(write(components={"length": {"weight": 1}})))
     two = Engine(settings(write(components={"length": {"weight": 2}})))
     pinned, served = one.served(None), two.served(None)
-    served.check_pin(served.fingerprint)
-    served.check_pin(served.fingerprint.split(".")[0])
-    served.check_pin(dict(served.document))
+    served.under(served.fingerprint)
+    served.under(served.fingerprint.split(".")[0])
+    served.under(dict(served.document))
     with pytest.raises(PinMismatch) as caught:
-        served.check_pin(pinned.fingerprint)
+        served.under(pinned.fingerprint)
     assert caught.value.details["fields"] == ["weights"]
     with pytest.raises(PinMismatch) as caught:
-        served.check_pin(dict(pinned.document))
+        served.under(dict(pinned.document))
     assert caught.value.details["fields"] == ["weights.length"]
 
 
@@ -335,7 +335,7 @@ async def test_a_foreign_pin_or_name_is_not_repeated(write: WriteProfile) -> Non
     engine = Engine(settings(write()))
     planted = "The lungs are clear."
     with pytest.raises(PinMismatch) as mismatch:
-        engine.served(None).check_pin(planted)
+        engine.served(None).under(planted)
     with pytest.raises(UnknownProfile) as unknown:
         engine.served(planted)
     assert planted not in f"{mismatch.value.message}{mismatch.value.details}{unknown.value.message}"

@@ -65,12 +65,12 @@ def of_component(component: object) -> dict[str, str]:
 
 def canonical(source: str) -> bytes:
     """The program in `source` as bytes that are equal for equal syntax trees. Raises `SyntaxError`."""
-    return _canonical(ast.parse(source))[0]
+    return _canonical(source)[0]
 
 
 @cache
 def _module(name: str) -> _Module:
-    program, imports = _canonical(ast.parse(_source(name)))
+    program, imports = _canonical(_source(name))
     package = name if _spec(name).submodule_search_locations is not None else name.rpartition(".")[0]
     pairs: dict[tuple[str, str], None] = {}
     for node in imports:
@@ -113,11 +113,11 @@ def _exists(name: str) -> bool:
         return False
 
 
-def _canonical(tree: ast.AST) -> tuple[bytes, list[ast.Import | ast.ImportFrom]]:
+def _canonical(source: str) -> tuple[bytes, list[ast.Import | ast.ImportFrom]]:
     """The bytes of `canonical`, and the imports among them."""
     parts: list[str] = []
     imports: list[ast.Import | ast.ImportFrom] = []
-    _write(tree, parts, imports)
+    _write(ast.parse(source), parts, imports)
     return "".join(parts).encode("utf-8", "surrogatepass"), imports
 
 

@@ -149,9 +149,7 @@ class ServedProfile:
 def _meaning(pin: str | Mapping[str, object], fields: Sequence[str]) -> str:
     """What the differences say about rewards, as far as that can be known."""
     if fingerprint.is_first_form(pin):
-        return (
-            "The pin is of an older form, without the parts code and canaries, so it cannot be what is served. "
-        )
+        return "The pin is of an older form, without the parts code and canaries, so it cannot be what is served. "
     parts = {name.split(".")[0] for name in fields}
     if not parts or "canaries" in parts:
         return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ class Accepted:
     """One older fingerprint, and where its values are."""
 
     fingerprint: str
-    components: Mapping[str, str] = field(default_factory=dict)
-    """Old component fingerprints by component key; empty where only the fingerprint is known."""
+    stages: tuple[Mapping[str, str], ...] = ()
+    """Old component fingerprints by component key, one for a profile and one for each stage of a schedule; none where
+    only the fingerprint is known."""
 
     def matches(self, pin: str | Mapping[str, object]) -> bool:
         """Whether `pin`, a fingerprint or a document, is this one."""
@@ -54,7 +55,10 @@ def _from_file(path: Path, profile: str) -> Accepted:
     try:
         content: Any = json.loads(path.read_text("utf-8"))
         document = content.get("document", content)
-        accepted = Accepted(fingerprint.of_profile(document), fingerprint.component_fingerprints(document))
+        stages = document.get("stages")
+        whole = fingerprint.of_schedule(document) if stages else fingerprint.of_profile(document)
+        ordered = [stages[str(i)] for i in range(1, len(stages) + 1)] if stages else [document]
+        accepted = Accepted(whole, tuple(map(fingerprint.component_fingerprints, ordered)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(
             f"{_FORM}; {path} cannot be read as one ({type(error).__name__}).", param="accepted_fingerprints"

@@ -1,4 +1,4 @@
-"""A profile as it is served: its components with their runners, the document that its fingerprint hashes."""
+"""What is served: profiles and schedules of profiles, with their components' runners and their fingerprints."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from judges.base import Judgement
 from reward_service import __version__
 from reward_service.contracts import Pair, Runner
-from reward_service.errors import PinMismatch, quoted
+from reward_service.errors import InvalidRequest, PinMismatch, quoted
 from reward_service.profiles import fingerprint, source_code
 from reward_service.profiles.accepted import PIN, Accepted
 from reward_service.profiles.profile import Profile
+from reward_service.profiles.schedule import Schedule
 from reward_service.scoring import composite
 from reward_service.scoring.request import Pin
 from reward_service.text import guards, normaliser, sections
@@ -49,7 +50,7 @@ class BoundComponent(NamedTuple):
         return self.determinism == "first_verdict"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ServedProfile:
     """A profile with its components built, and the fingerprint that a trainer pins."""
 
@@ -58,15 +59,21 @@ class ServedProfile:
     document: Mapping[str, object]
     fingerprint: str
     signature: str
+    absent: tuple[str, ...] = ()
+    """Component keys that only other stages of its schedule have: null in its answers, so that all have equal keys."""
     accepted: tuple[Accepted, ...] = ()
     """Older fingerprints that the operator lets stand for this one."""
-    pinned: Accepted | None = None
-    """The one of these that the request pins."""
+
+    @property
+    def name(self) -> str:
+        return self.profile.name
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.profile.bounds
 
     @classmethod
-    def of(
-        cls, profile: Profile, components: Mapping[str, BoundComponent], accepted: tuple[Accepted, ...] = ()
-    ) -> ServedProfile:
+    def of(cls, profile: Profile, components: Mapping[str, BoundComponent]) -> ServedProfile:
         """`profile` with its components, its document and what is made of it."""
         document = profile_document(profile, components)
         return cls(
@@ -75,48 +82,18 @@ class ServedProfile:
             document,
             fingerprint.of_profile(document),
             signature(profile, components, document),
-            accepted,
         )
 
-    @property
-    def answers_as(self) -> str:
-        """The fingerprint of an answer: what was pinned, if the operator accepts it, else what is served."""
-        return self.pinned.fingerprint if self.pinned else self.fingerprint
+    def at(self, step: int | None) -> ServedProfile:
+        """What pays at that step: itself."""
+        return self
 
-    def under(self, pin: Pin) -> ServedProfile:
-        """What a request with this pin is scored by.
+    def check_pin(self, pin: Pin, step: int | None = None) -> Accepted | None:
+        """The accepted older fingerprint that `pin` names; None if it is None or what is served.
 
-        Raises `PinMismatch`, naming the fields that differ, unless `pin` is None, what is served, or accepted.
+        Raises `PinMismatch`, naming the fields that differ, for any other.
         """
-        if pin is None:
-            return self
-        if isinstance(pin, str):
-            if fingerprint.same(pin, self.fingerprint):
-                return self
-            fields = fingerprint.changed_parts(pin, self.fingerprint)
-        else:
-            fields = list(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(self.document))))
-            if not fields:
-                return self
-            fields = list(dict.fromkeys(quoted(f).strip("'") for f in fields))  # the pin is the caller's
-        for accepted in self.accepted:
-            if accepted.matches(pin):
-                return replace(self, pinned=accepted)
-        # Without its part after the dot a fingerprint cannot be told apart by fields.
-        unknown = "unknown; compare the documents of /v1/fingerprint" if pin else "the pin is empty; send one, or none"
-        differs = ", ".join(fields) or unknown
-        raise PinMismatch(
-            f"The service serves profile '{self.profile.name}' with another fingerprint than the pinned one. "
-            f"Differs: {differs}. {_meaning(pin, fields)}"
-            "Go back to the version that was pinned, start a new run with the new fingerprint, or let the "
-            "operator accept the pinned one (REWARD_ACCEPTED_FINGERPRINTS).",
-            param="fingerprint",
-            details={
-                "pinned": pin if isinstance(pin, str) and PIN.fullmatch(pin) else None,
-                "served": self.fingerprint,
-                "fields": fields,
-            },
-        )
+        return _check_pin(pin, f"profile '{self.name}'", self)
 
     def describe(self) -> dict[str, Any]:
         """Its entry in `/info`."""
@@ -124,14 +101,7 @@ class ServedProfile:
             "description": self.profile.description,
             "fingerprint": self.fingerprint,
             "signature": self.signature,
-            "accepted": [
-                {
-                    "fingerprint": one.fingerprint,
-                    "differs": fingerprint.changed_parts(one.fingerprint, self.fingerprint),
-                    "reads_its_cache": bool(one.components),
-                }
-                for one in self.accepted
-            ],
+            "accepted": _described(self),
             "bounds": list(self.profile.bounds),
             "components": {
                 key: {
@@ -144,6 +114,139 @@ class ServedProfile:
                 for key, bound in self.components.items()
             },
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedSchedule:
+    """A schedule with the served profiles of its stages, and a fingerprint over all of them."""
+
+    schedule: Schedule
+    stages: tuple[ServedProfile, ...]
+    document: Mapping[str, object]
+    fingerprint: str
+    signature: str
+    accepted: tuple[Accepted, ...] = ()
+    """Older fingerprints that the operator lets stand for this one."""
+
+    @classmethod
+    def of(cls, schedule: Schedule, stages: Sequence[ServedProfile]) -> ServedSchedule:
+        """`schedule` with its served profiles, one for each stage."""
+        keys = dict.fromkeys(key for stage in stages for key in stage.components)
+        stages = [replace(s, absent=tuple(key for key in keys if key not in s.components)) for s in stages]
+        document = {
+            "schema": fingerprint.SCHEMA,
+            "until_steps": list(schedule.until_steps),
+            "stages": {str(i): stage.document for i, stage in enumerate(stages, 1)},
+            "bounds": list(stages[0].bounds),
+            "code": source_code.of([Schedule.__module__], ()),
+        }
+        parts = (
+            f"{'last' if until is None else f'until:{until}'}:{stage.name}@{fingerprint.digest(stage.document)[:12]}"
+            for until, stage in zip(schedule.until_steps, stages, strict=True)
+        )
+        own = f"fp:{fingerprint.digest(document)[:12]}"
+        line = "|".join([f"schedule:{schedule.name}", *parts, own, f"svc:{__version__}"])
+        return cls(schedule, tuple(stages), document, fingerprint.of_schedule(document), line)
+
+    @property
+    def name(self) -> str:
+        return self.schedule.name
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.stages[0].bounds
+
+    def at(self, step: int | None) -> ServedProfile:
+        """The stage that pays at that step. Raises `InvalidRequest` without one."""
+        if step is None:
+            raise InvalidRequest(
+                f"Profile '{self.name}' is a schedule: the training step chooses its stage. Send 'step', or name the "
+                f"profile of one stage: {', '.join(stage.name for stage in self.stages)} (enabled by themselves).",
+                code="step_missing",
+                param="step",
+            )
+        return self.stages[self.schedule.stage_at(step)]
+
+    def check_pin(self, pin: Pin, step: int | None = None) -> Accepted | None:
+        """The accepted older fingerprint that `pin` names; None for no pin, this, or the stage that pays at `step`.
+
+        Raises `PinMismatch` for any other.
+        """
+        if isinstance(pin, str):
+            named = [i for i, stage in enumerate(self.stages) if fingerprint.same(pin, stage.fingerprint)]
+            paying = None if step is None else self.schedule.stage_at(step)
+            if named and (paying is None or paying in named):
+                return None
+            if named:
+                raise PinMismatch(
+                    f"The pin names stage {named[0] + 1} of schedule '{self.name}', but at step {step} stage "
+                    f"{self.schedule.stage_at(step or 0) + 1} pays. Pin the schedule's fingerprint to go through all.",
+                    param="fingerprint",
+                    details={"pinned": pin, "served": self.fingerprint, "fields": ["step"]},
+                )
+        return _check_pin(pin, f"schedule '{self.name}'", self)
+
+    def describe(self) -> dict[str, Any]:
+        """Its entry in `/info`."""
+        return {
+            "description": self.schedule.description,
+            "fingerprint": self.fingerprint,
+            "signature": self.signature,
+            "accepted": _described(self),
+            "bounds": list(self.bounds),
+            "stages": [
+                {"until_step": until, "profile": stage.name, **stage.describe()}
+                for until, stage in zip(self.schedule.until_steps, self.stages, strict=True)
+            ],
+        }
+
+
+Served = ServedProfile | ServedSchedule
+"""What a request may name as its profile."""
+
+
+def _described(served: Served) -> list[dict[str, Any]]:
+    """The accepted older fingerprints in `/info`."""
+    return [
+        {
+            "fingerprint": one.fingerprint,
+            "differs": fingerprint.changed_parts(one.fingerprint, served.fingerprint),
+            "reads_its_cache": bool(one.stages),
+        }
+        for one in served.accepted
+    ]
+
+
+def _check_pin(pin: Pin, what: str, served: Served) -> Accepted | None:
+    """The accepted fingerprint that `pin` names, None if it is None or `served`; else raises `PinMismatch`."""
+    if pin is None:
+        return None
+    if isinstance(pin, str):
+        if fingerprint.same(pin, served.fingerprint):
+            return None
+        fields = fingerprint.changed_parts(pin, served.fingerprint)
+    else:
+        fields = list(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(served.document))))
+        if not fields:
+            return None
+    if accepted := next((one for one in served.accepted if one.matches(pin)), None):
+        return accepted
+    if not isinstance(pin, str):
+        fields = list(dict.fromkeys(quoted(f).strip("'") for f in fields))  # the pin is the caller's
+    # Without its part after the dot a fingerprint cannot be told apart by fields.
+    unknown = "unknown; compare the documents of /v1/fingerprint" if pin else "the pin is empty; send one, or none"
+    differs = ", ".join(fields) or unknown
+    raise PinMismatch(
+        f"The service serves {what} with another fingerprint than the pinned one. Differs: {differs}. "
+        f"{_meaning(pin, fields)}Go back to the version that was pinned, start a new run with the new fingerprint, or "
+        "let the operator accept the pinned one (REWARD_ACCEPTED_FINGERPRINTS).",
+        param="fingerprint",
+        details={
+            "pinned": pin if isinstance(pin, str) and PIN.fullmatch(pin) else None,
+            "served": served.fingerprint,
+            "fields": fields,
+        },
+    )
 
 
 def _meaning(pin: str | Mapping[str, object], fields: Sequence[str]) -> str:

@@ -59,8 +59,13 @@ def of_component(component: object) -> dict[str, str]:
     A judge whose first verdict stays names the module that reads verdicts, in `reads_with`. That one is hashed
     instead: what forms a verdict is told by the manifest, so that a change of code discards none.
     """
-    module = type(component).__module__
-    return of([getattr(component, "reads_with", module)], {*LIBRARIES, module.split(".")[0]})
+    return of_class(type(component))
+
+
+def of_class(cls: type) -> dict[str, str]:
+    """`of_component` for every instance of a class."""
+    module = cls.__module__
+    return of([getattr(cls, "reads_with", module)], {*LIBRARIES, module.split(".")[0]})
 
 
 def canonical(source: str) -> bytes:

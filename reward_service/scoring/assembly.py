@@ -17,6 +17,7 @@ from reward_service.profiles import accepted, fingerprint, source_code
 from reward_service.profiles.loading import load, profiles_of
 from reward_service.profiles.profile import JUDGEMENT_VALUES, ComponentSpec, Profile
 from reward_service.profiles.schedule import Schedule
+from reward_service.scoring import canaries
 from reward_service.scoring.served_profile import BoundComponent, Served, ServedProfile, ServedSchedule
 from reward_service.settings import Settings
 from reward_service.text import normaliser
@@ -80,9 +81,8 @@ def _served(assembly: Assembly, name: str, settings: Settings, placement: Placem
 def _serve(assembly: Assembly, profile: Profile, settings: Settings, placement: Placement) -> ServedProfile:
     for spec in profile.components.values():
         _require_known(profile, spec.component)
-    return ServedProfile.of(
-        profile, {key: _bind(assembly, profile, key, settings, placement) for key in profile.components}
-    )
+    bound = {key: _bind(assembly, profile, key, settings, placement) for key in profile.components}
+    return ServedProfile.of(profile, bound, canaries.of(profile, bound).document)
 
 
 def check(settings: Settings) -> None:
@@ -124,7 +124,13 @@ def _bind(assembly: Assembly, profile: Profile, key: str, settings: Settings, pl
         determinism=component.determinism,
         code=source_code.of_component(component),
         read=_reader(component),
+        canary_key=canaries.key_of(spec.component, component.version, spec.settings) if _as_written(own, spec) else "",
     )
+
+
+def _as_written(own: Mapping[str, object], spec: ComponentSpec) -> bool:
+    """Whether the deployment leaves alone what the profile's file says of a component's arithmetic."""
+    return own.get("precision", "float32") == "float32" and all(own[key] == spec.settings[key] for key in spec.settings)
 
 
 def _reader(component: Any) -> Callable[[Pair, Judgement], Judgement] | None:

@@ -104,6 +104,16 @@ class ProfileScorer:
         fresh = await self._compute({k: v for k, v in work.items() if k not in known}, deadline, timings)
         return await self._compose(items, prepared, known, fresh)
 
+    def prepare(
+        self, items: Sequence[Item]
+    ) -> tuple[list[PreparedPair | ComponentError], dict[CacheKey, tuple[str, Pair]]]:
+        """`_prepare` in one go, for a few items and outside of an event loop."""
+        texts: dict[tuple[str, str], Normalised | ComponentError] = {}
+        digests: dict[str, bytes] = {}
+        work: dict[CacheKey, tuple[str, Pair]] = {}
+        wanted = [(item.candidate, item.reference, item.prior) for item in items]
+        return [self._prepare_pair(each, texts, digests, work) for each in wanted], work
+
     async def _prepare(
         self, items: Sequence[Item]
     ) -> tuple[list[PreparedPair | ComponentError], dict[CacheKey, tuple[str, Pair]]]:
@@ -219,17 +229,18 @@ class ProfileScorer:
         for item, ready in zip(items, prepared, strict=True):
             await turns.taken(len(item.candidate))
             if id(ready) not in memo:  # identical pairs share one PreparedPair, and so one answer
-                memo[id(ready)] = self._compose_one(ready, known, fresh)
+                memo[id(ready)] = self.compose_one(ready, known, fresh)
             answer = memo[id(ready)]
             scored.append(replace(answer, id=item.id))
         return scored
 
-    def _compose_one(
+    def compose_one(
         self,
         ready: PreparedPair | ComponentError,
         known: Mapping[CacheKey, ComponentScore],
         fresh: Mapping[CacheKey, ComponentScore | ComponentError],
     ) -> ScoredItem:
+        """The answer to one pair from the scores of its components: `known` is what was stored, `fresh` the rest."""
         if isinstance(ready, ComponentError):
             nothing = dict.fromkeys((*self.profile.components, *self.served.absent))
             return ScoredItem(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ("item",), ()), "none")

@@ -43,6 +43,8 @@ class BoundComponent(NamedTuple):
     """The sources that decide its values; where the first verdict stays, those that read a verdict."""
     read: Callable[[Pair, Judgement], Judgement] | None = None
     """Computes a stored judgement anew from its verdict; raises what says why it cannot."""
+    canary_key: str = ""
+    """Where its raw values of the canary pairs are committed; empty for settings that no profile file has."""
 
     @property
     def permanent(self) -> bool:
@@ -73,9 +75,11 @@ class ServedProfile:
         return self.profile.bounds
 
     @classmethod
-    def of(cls, profile: Profile, components: Mapping[str, BoundComponent]) -> ServedProfile:
-        """`profile` with its components, its document and what is made of it."""
-        document = profile_document(profile, components)
+    def of(
+        cls, profile: Profile, components: Mapping[str, BoundComponent], canaries: Mapping[str, object] | None = None
+    ) -> ServedProfile:
+        """`profile` with its components, its document and what is made of it; `canaries`: that part of the document."""
+        document = {**profile_document(profile, components), "canaries": dict(canaries or {})}
         return cls(
             profile,
             components,
@@ -260,7 +264,7 @@ def _meaning(pin: str | Mapping[str, object], fields: Sequence[str]) -> str:
 
 
 def profile_document(profile: Profile, bound: Mapping[str, BoundComponent]) -> dict[str, object]:
-    """Everything that determines a reward; its hash is what a trainer pins."""
+    """Everything that determines a reward; with the canaries, its hash is what a trainer pins."""
     specs = profile.components
     return {
         "schema": fingerprint.SCHEMA,

@@ -15,7 +15,6 @@ from reward_service.components.registry import COMPONENTS, _load
 from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles import source_code
 from reward_service.scoring import assembly
-from reward_service.scoring.served_profile import ServedProfile
 from reward_service.settings import Settings
 from reward_service.workers.placement import Placement
 
@@ -70,12 +69,9 @@ class Fingerprints:
         }  # their documents need weights
         profiles = {}
         for name, served in self._assembly.profiles.items():
-            bound = {
-                key: assembly._bind(self._assembly, served.profile, key, self._settings, self._placement)
-                for key in served.profile.components
-            }
-            keys |= {one.name: one.fingerprint for one in bound.values()}
-            profiles[name] = ServedProfile.of(served.profile, bound).fingerprint
+            again = assembly._serve(self._assembly, served.profile, self._settings, self._placement)
+            keys |= {one.name: one.fingerprint for one in again.components.values()}
+            profiles[name] = again.fingerprint
         return keys, profiles
 
 

@@ -53,7 +53,11 @@ class Settings(BaseSettings):
     backlog: int = Field(8192, ge=1, description="pending connections of the listening socket")
 
     cache_url: SecretStr = Field(SecretStr("memory://"), description="memory://, redis://… or rediss://…")
-    cache_memory_bytes: int = Field(256 * 2**20, ge=0, description="score cache in memory, per process")
+    cache_memory_bytes: int = Field(
+        256 * 2**20,
+        ge=0,
+        description="score cache in memory, per process; as much again for LLM verdicts with memory://",
+    )
     cache_ttl_s: float = Field(
         30 * 86400.0, gt=0, le=1e10, description="lifetime of a score in Redis; LLM verdicts stay"
     )

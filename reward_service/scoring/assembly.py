@@ -91,7 +91,8 @@ def check(settings: Settings) -> None:
         specs = [item for profile in profiles_of(name) for item in profile.components.items()]
         for key, spec in specs:
             try:
-                build(spec.component, settings.for_component(spec.component, spec.settings))
+                component = build(spec.component, settings.for_component(spec.component, spec.settings))
+                _require_lasting_cache(settings, key, component)
             except ConfigurationError as error:
                 raise ConfigurationError(
                     f"Profile '{name}', component '{key}': {error.message}", code=error.code, param="profiles"
@@ -112,6 +113,7 @@ def _bind(assembly: Assembly, profile: Profile, key: str, settings: Settings, pl
         document = fingerprint.component_document(spec.component, component, normaliser.manifest(profile.normaliser))
     except Exception as error:
         raise _unavailable(profile, error) from error
+    _require_lasting_cache(settings, key, component)
     if spec.when_missing == "fail" and spec.weight:
         assembly.required.add(runner_key)
     _require_value(profile, key, spec, component)
@@ -136,6 +138,21 @@ def _as_written(own: Mapping[str, object], spec: ComponentSpec) -> bool:
 def _reader(component: Any) -> Callable[[Pair, Judgement], Judgement] | None:
     read = getattr(component, "read", None)
     return None if read is None else lambda pair, stored: read(*pair, stored)
+
+
+def _require_lasting_cache(settings: Settings, key: str, component: Any) -> None:
+    """Raise `ConfigurationError` where two processes could give out different first verdicts, or none could be kept."""
+    if component.determinism != "first_verdict" or not settings.cache_url.get_secret_value().startswith("memory:"):
+        return
+    reason = "" if settings.cache_memory_bytes else "REWARD_CACHE_MEMORY_BYTES=0 keeps none"
+    if settings.workers > 1:
+        reason = f"each of REWARD_WORKERS={settings.workers} HTTP processes would have its own"
+    if reason:
+        raise ConfigurationError(
+            f"Component '{key}' gives verdicts of which the first must stay, and with memory:// {reason}. "
+            "Set REWARD_CACHE_URL to a Redis that all processes share, or run one process.",
+            param="cache_url",
+        )
 
 
 def _build(name: str, own: Mapping[str, object], placement: Placement) -> tuple[Any, Runner]:

@@ -13,10 +13,12 @@ from reward_service.caching.base import pair_digest, text_digest
 from reward_service.contracts import ComponentScore
 from reward_service.errors import ConfigurationError, PinMismatch
 from reward_service.profiles import fingerprint
+from reward_service.scoring.assembly import check
 from reward_service.scoring.engine import Engine
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.scoring.served_profile import ServedProfile
 from reward_service.settings import Settings
+from testbed import scripted_judge
 from tests.reward_service.scoring.conftest import WriteProfile
 from tests.waiting import SOON
 
@@ -131,3 +133,50 @@ def test_a_document_that_is_not_what_it_says_is_refused(write: WriteProfile, tmp
         file.write_text(json.dumps({"profile": "mine", "document": dict(served.document), **wrong}))
         with pytest.raises(ConfigurationError, match="is not what it says"):
             served_by(path, accepted_fingerprints=f"mine={file}")
+
+
+JUDGED = {"components": {"judge": {"component": "vllm", "weight": 1}}}
+JUDGE = {"judge_urls": ("http://127.0.0.1:9/v1",), "judge_model": "m", "judge_revision": "r"}
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ({"workers": 2}, "each of REWARD_WORKERS=2 HTTP processes would have its own"),
+        ({"cache_memory_bytes": 0}, "REWARD_CACHE_MEMORY_BYTES=0 keeps none"),
+    ],
+)
+def test_a_first_verdict_wants_a_cache_that_keeps_it(write: WriteProfile, others: dict[str, Any], reason: str) -> None:
+    path = write(**JUDGED)
+    for attempt in (lambda: served_by(path, **JUDGE, **others), lambda: check(settings(path, **JUDGE, **others))):
+        with pytest.raises(ConfigurationError, match=reason):
+            attempt()
+    served_by(path, **JUDGE, **others, cache_url="redis://127.0.0.1:9")
+    served_by(path, **JUDGE)
+    served_by(write("plain"), **others)  # a component that is computed again to the same bits
+
+
+async def test_a_first_verdict_is_the_value_whatever_is_scored_after_it(write: WriteProfile) -> None:
+    server = scripted_judge.ScriptedServer()
+    await server.start()
+    said = iter((True, False))
+    server.reply = lambda request: scripted_judge.answer(missing=[{"ref": "R1", "significant": next(said)}])
+    chosen = {**JUDGE, "judge_urls": (server.url,), "judge_canary_s": 0, "cache_memory_bytes": 2500}
+    try:
+        async with Engine(settings(write(**JUDGED), **chosen)) as engine:
+
+            async def judged(candidate: str) -> Any:
+                request = ScoringRequest([Item(None, candidate, "A nodule.")], timeout_s=SOON)
+                return (await engine.score(request))[0].composite
+
+            first = await judged("No effusion.")
+            await engine.cache.put_many([(f"k{n}", ComponentScore({"x": 1.0})) for n in range(50)])
+            assert await judged("No effusion.") == first
+            assert first.reward is not None
+            server.reply = lambda request: scripted_judge.answer(missing=[{"ref": "R1", "significant": True}])
+            later = [await judged(f"No effusion {n}.") for n in range(8)]
+            assert await judged("No effusion.") == first
+    finally:
+        await server.stop()
+    assert later[0].reward is not None
+    assert {error.code for made in later for error in made.missing.values()} == {"no_room_for_verdict"}

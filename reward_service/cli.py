@@ -172,11 +172,12 @@ def check(
     ] = None,
 ) -> None:
     """Load everything, score the canary pairs, and say what is missing and how to install it."""
+    from reward_service.evaluation import canaries
     from reward_service.evaluation import check as checks
 
     _log_warnings(Settings(log_level="error"))
     if write_canaries:
-        asyncio.run(checks.write())
+        asyncio.run(canaries.write())
     raise typer.Exit(asyncio.run(checks.check(profile, golden)))
 
 

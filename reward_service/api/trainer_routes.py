@@ -33,7 +33,7 @@ from reward_service.wire.decoding import decode_object, is_broken
 
 router = APIRouter(tags=["trainers"])
 
-_STATUSES = (400, 401, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503)
+_STATUSES = (400, 401, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503)
 
 
 class ParsedSamples(NamedTuple):

@@ -237,6 +237,14 @@ def test_what_is_not_http_gets_the_envelope_too(service: Service) -> None:
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "malformed_http"
 
 
+@pytest.mark.parametrize("path", ["/score", "/health"])
+def test_a_large_head_is_refused_before_anything_else(service: Service, path: str) -> None:
+    """Also one that arrives at once, as a whole."""
+    for headers in ({"x": "y" * 70_000}, {f"x-{n}": "y" for n in range(9_000)}):
+        error(httpx.get(f"{service.url}{path}", headers=headers, timeout=30), 431, "head_too_large")
+    assert httpx.get(f"{service.url}/health", headers={"x": "y" * 60_000}, timeout=30).status_code == 200
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 def test_another_content_type_is_refused(service: Service, kind: str) -> None:
     error(post(service, items(GOOD), headers={"content-type": kind}), 415, "unsupported_media_type")

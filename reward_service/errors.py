@@ -23,7 +23,6 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 
-
 MAX_HEAD_BYTES = 64 * 2**10
 """Of a request's line and headers, and of a chunked body's trailers."""
 

@@ -184,6 +184,18 @@ def test_a_shape_problem_is_the_requests(
     assert found["retryable"] is False
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/get_reward", {"query": [7] * 9}),
+        ("/get_reward", {"query": ["a"], "labels": ["b"] * 9}),
+        ("/v1/score/evaluation", {"messages": [None] * 9}),
+    ],
+)
+def test_samples_are_counted_before_any_is_read(service: Service, path: str, body: Any) -> None:
+    error(post(service, body, path), 422, "too_many_items")
+
+
 def test_messages_name_the_limit_the_setting_and_the_suggestion(service: Service) -> None:
     assert "8 (REWARD_MAX_ITEMS)" in error(post(service, items(*[GOOD] * 9)), 422, "too_many_items")["message"]
     assert "Did you mean 'text'" in error(post(service, items(profile="txt")), 404, "unknown_profile")["message"]

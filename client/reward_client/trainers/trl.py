@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from reward_client.trainers._shared import client, item, options
+from reward_client.trainers._shared import client, item, options, step_of
 from reward_client.types import Item, Options, Score
 
 _last: dict[Options, tuple[tuple[Any, ...], Future[list[Score]]]] = {}
@@ -52,7 +52,7 @@ class RewardFunction:
             )
         priors = columns.get(self.prior_column) or [None] * len(completions)
         items = list(map(item, completions, columns[self.reference_column], priors))
-        scores, fresh = _scores(self.options, getattr(trainer_state, "global_step", None), items)
+        scores, fresh = _scores(self.options, step_of(trainer_state), items)
         if fresh:
             _log(scores, log_metric, log_extra)
         if self.component is None:
@@ -62,7 +62,7 @@ class RewardFunction:
         return [score.components[self.component] for score in scores]
 
 
-def _scores(chosen: Options, step: Any, items: list[Item]) -> tuple[list[Score], bool]:
+def _scores(chosen: Options, step: int | None, items: list[Item]) -> tuple[list[Score], bool]:
     """The scores, and whether they are the first of this batch. What failed or was null is asked for again."""
     key = (os.getpid(), step, items)  # the process, because nobody answers what was asked before a fork
     with _lock:
@@ -77,7 +77,7 @@ def _scores(chosen: Options, step: Any, items: list[Item]) -> tuple[list[Score],
         assert earlier is not None
         return earlier.result(), False
     try:
-        asked.set_result(client(chosen).score(items))
+        asked.set_result(client(chosen).score(items, step=step))
     except BaseException as error:
         asked.set_exception(error)
     return asked.result(), earlier is None or earlier.exception() is not None

@@ -69,6 +69,12 @@ class Composite:
     """Keys in `missing` for want of which there is no reward."""
     flags: tuple[str, ...]
 
+    @property
+    def may_heal(self) -> bool:
+        """Whether another try may bring the reward that is missing: this is what tells a 503 from a 422."""
+        absent = [key for key in self.failed if key in self.missing] or self.blocking
+        return bool(absent) and all(self.missing[key].retryable for key in absent)
+
 
 class Component(Protocol):
     """What metrics and judges have in common."""

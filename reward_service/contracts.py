@@ -7,7 +7,7 @@ structurally, and mypy checks that they do where `registry.py` builds them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -141,6 +141,18 @@ class WorkFuture(asyncio.Future[ComponentScore]):
 
     def cancel(self, msg: Any = None) -> bool:
         return False if self.started else super().cancel(msg)
+
+    def __await__(self) -> Generator[Any, None, ComponentScore]:
+        """Whoever awaits it can be cancelled at once, by a time limit say, also where the work goes on."""
+        if self.done():
+            return self.result()
+        try:
+            return (yield from asyncio.shield(self))
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+
+    __iter__ = __await__
 
 
 class Runner(Protocol):

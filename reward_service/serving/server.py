@@ -111,7 +111,10 @@ async def _serve(settings: Settings, sockets: str | None, listener: int, report:
     app.state.on_fatal = server.stop
     app.state.time_left = server.time_left
     report("up")
-    await server.serve(sockets=[socket.socket(fileno=listener)])
+    try:
+        await server.serve(sockets=[socket.socket(fileno=listener)])
+    finally:
+        gc.unfreeze()  # else nothing of this engine could be freed by a process that lives on
     if app.state.fatal:
         raise app.state.fatal
 

@@ -90,8 +90,8 @@ class Engine:
             raise
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.stop(0 if kind else None)  # after an error or Ctrl-C nobody waits for what has started
 
     async def start(self) -> None:
         """Load and warm up everything. Raises `ConfigurationError` for what will not heal by itself."""

@@ -122,7 +122,8 @@ class MicroBatcher:
                     async with asyncio.timeout(grace_s):
                         await self._empty.wait()
                 except TimeoutError:
-                    log.warning("%d pairs unfinished after the grace time", len(self._inflight))
+                    if grace_s:
+                        log.warning("%d pairs unfinished after the grace time", len(self._inflight))
         self.state = "stopped"
         if self._life:
             await self._life.stop()

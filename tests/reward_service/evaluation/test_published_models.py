@@ -16,6 +16,9 @@ from metrics.chexbert import BLANK, LABELS, NEGATIVE, POSITIVE, CheXbert, given
 from metrics.radcliq import RadCliQInputs
 from metrics.radgraph import RadGraphF1
 from reward_service.evaluation import check, score_file
+from reward_service.scoring.engine import Engine
+from reward_service.scoring.request import Item, ScoringRequest
+from reward_service.settings import Settings
 from tests.reward_service import random_models
 from tests.reward_service.random_models import Models
 
@@ -109,3 +112,25 @@ async def test_values_of_a_whole_file_are_those_of_its_texts(configured: Models,
         "radcliq": {"n": 4, **corpus.radcliq(inputs)},
     }
     assert json.loads(values.read_text())["radgraph"]["partial"] == fmean(c.values["partial"] for c in compared)
+
+
+@pytest.mark.usefixtures("configured")
+async def test_a_group_of_16_is_17_readings_of_each_model_and_a_second_epoch_none() -> None:
+    words = ["effusion", "opacity", "edema", "nodule"]
+    candidates = [f"small {side} {word}" for side in ("left", "right", "new", "old") for word in words]
+    items = [Item(None, candidate, "small left effusion .", None) for candidate in candidates]
+    async with Engine(Settings(profiles=("unirg-step1",))) as engine:
+
+        def read() -> dict[str, Any]:
+            health = engine.state.health()
+            return {key.split(":")[0]: of["artefacts"] for key, of in health.items() if of["cost"] == "model"}
+
+        before = {name: stats["misses"] for name, stats in read().items()}
+        first = await engine.score(ScoringRequest(items))
+        after = {name: stats["misses"] - before[name] for name, stats in read().items()}
+        assert after == {"bertscore": 17, "semb_score": 17, "radgraph_f1": 17}
+        assert all(0 < stats["bytes"] < 1_000_000 for stats in read().values())
+        again = await engine.score(ScoringRequest(items))
+        assert {name: stats["misses"] - before[name] for name, stats in read().items()} == after
+    assert [s.composite for s in again] == [s.composite for s in first]
+    assert {s.cache for s in again} == {"hit"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import inspect
 import os
@@ -10,7 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
@@ -32,11 +33,30 @@ EXIT_NULLS, EXIT_CONFIGURATION = 1, 3
 
 def main() -> None:
     """Entry point: configuration problems are one clear line, not a traceback."""
+    status: object = 0
     try:
         app()
+    except SystemExit as end:
+        status = end.code
     except (ServiceError, ValidationError) as error:
         typer.echo(f"error: {explain(error)}", err=True)
-        raise SystemExit(EXIT_CONFIGURATION) from None
+        status = EXIT_CONFIGURATION
+    leave(status if isinstance(status, int) else int(status is not None))
+
+
+def leave(status: int) -> NoReturn:
+    """End the process with what has been written on its way, and without taking the interpreter apart.
+
+    A thread may still load or run a model. When it comes back from torch to an interpreter that is being taken apart,
+    Python ends that thread by unwinding it, and C++ aborts the process: "terminate called without an active exception".
+    """
+    from reward_service.observability.logs import flush
+
+    flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a reader that has left, a closed one
+            stream.flush()
+    os._exit(status)
 
 
 def explain(error: Exception) -> str:
@@ -94,10 +114,7 @@ def serve(flags: dict[str, Any]) -> None:
     """Serve over HTTP until SIGTERM; then finish what is in flight."""
     from reward_service.serving.server import run
 
-    status = run(settings_from(flags))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # all is closed; a thread that still loads a model would abort an orderly end
+    raise typer.Exit(run(settings_from(flags)))
 
 
 app.command("serve")(with_settings_flags(serve))

@@ -70,7 +70,8 @@ class ScoreCache(Protocol):
         ...
 
     async def wait(self, key: CacheKey, deadline: float) -> ComponentScore | None:
-        """What another process computes for `key`; None when it gave up or at `deadline` (`time.monotonic()`)."""
+        """What another process computes for `key`; None when it gave up, at `deadline` (`time.monotonic()`), or after
+        the longest time that a claim may last: `claim` then says whether it still holds."""
         ...
 
     async def release(self, keys: Sequence[CacheKey]) -> None:

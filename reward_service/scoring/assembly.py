@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from judges.base import Judgement
+from reward_service.caching.codec import Shape
 from reward_service.components.registry import build, row
 from reward_service.contracts import Pair, Runner
 from reward_service.errors import ConfigurationError, did_you_mean
@@ -34,6 +35,8 @@ class Assembly:
     runners: dict[str, tuple[Any, Runner]] = field(default_factory=dict)
     required: set[str] = field(default_factory=set)
     """Keys of `runners` that a profile cannot do without: their policy is `fail`."""
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    """By component fingerprint: what every score of that component has."""
     shadows: list[tuple[str, Served]] = field(default_factory=list)
     """(name of the profile that pays, what is scored beside it)."""
     only_shadows: set[str] = field(default_factory=set)
@@ -116,10 +119,12 @@ def _bind(assembly: Assembly, profile: Profile, key: str, settings: Settings, pl
     _require_lasting_cache(settings, key, component)
     if spec.when_missing == "fail" and spec.weight:
         assembly.required.add(runner_key)
+    digest = fingerprint.component_fingerprint(document)
+    assembly.shapes[digest] = Shape(frozenset(component.keys), row(spec.component).judges)
     _require_value(profile, key, spec, component)
     return BoundComponent(
         name=spec.component,
-        fingerprint=fingerprint.component_fingerprint(document),
+        fingerprint=digest,
         document=document,
         runner=runner,
         uses_prior=component.uses_prior,

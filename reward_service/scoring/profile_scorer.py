@@ -314,7 +314,8 @@ def _to_originals(judgement: Judgement, ready: PreparedPair) -> Judgement:
     """The same judgement with evidence offsets into the texts as they were sent."""
 
     def sent(text: Normalised, span: tuple[int, int] | None) -> tuple[int, int] | None:
-        return None if span is None else text.to_original(*span)
+        # A judgement from the cache may be another's, and its spans lie where they like.
+        return None if span is None or span[1] > len(text.text) else text.to_original(*span)
 
     evidence = (
         e._replace(candidate=sent(ready.candidate, e.candidate), reference=sent(ready.reference, e.reference))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from reward_service.contracts import ComponentError
 from reward_service.errors import InvalidRequest
 from reward_service.scoring.request import Item, ScoringRequest, Timings
-from reward_service.wire.decoding import Broken, decode
+from reward_service.wire.decoding import Broken, decode, refuse_too_many_values
 from reward_service.wire.schemas import ScoreRequest
 
 M = TypeVar("M", bound=BaseModel)
@@ -32,9 +32,11 @@ class ParsedRequest(NamedTuple):
 
 def parse(raw: bytes, max_items: int, timings: Timings | None = None) -> ParsedRequest:
     """`raw` as a request for at most `max_items` pairs. Raises `InvalidRequest`."""
+    refuse_too_many_values(raw, max_items)
     data, broken = decode(raw)
+    _refuse_too_many_pairs(data, max_items)
     body = validate(ScoreRequest, data)
-    items, groups = build_items(body, broken, max_items)
+    items, groups = build_items(body, broken)
     return ParsedRequest(
         body,
         ScoringRequest(
@@ -50,15 +52,23 @@ def parse(raw: bytes, max_items: int, timings: Timings | None = None) -> ParsedR
     )
 
 
-def build_items(wanted: ScoreRequest, broken: Broken, max_items: int) -> tuple[list[Item], list[tuple[int, int]]]:
-    """Items of `items` and `groups` in one list, and where each group lies in it. Raises `InvalidRequest`."""
-    count = len(wanted.items) + sum(len(group.candidates) for group in wanted.groups)
+def _refuse_too_many_pairs(data: Any, max_items: int) -> None:
+    """Counted before anything is validated, because that takes time for each. A group without candidates is one."""
+    if not isinstance(data, dict):
+        return
+    items, groups = (value if isinstance(value := data.get(name), list) else [] for name in ("items", "groups"))
+    candidates = (group.get("candidates") if isinstance(group, dict) else None for group in groups)
+    count = len(items) + sum(max(1, len(some)) if isinstance(some, list) else 1 for some in candidates)
     if count > max_items:
         raise InvalidRequest(
             f"The request has {count} pairs; the limit is {max_items} (REWARD_MAX_ITEMS). Split it.",
             code="too_many_items",
-            param="items" if len(wanted.items) > max_items else "groups",
+            param="items" if len(items) > max_items else "groups",
         )
+
+
+def build_items(wanted: ScoreRequest, broken: Broken) -> tuple[list[Item], list[tuple[int, int]]]:
+    """Items of `items` and `groups` in one list, and where each group lies in it. Raises `InvalidRequest`."""
     _refuse_duplicates([item.id for item in wanted.items], "items")
     _refuse_duplicates([group.id for group in wanted.groups], "groups")
     items = [

@@ -104,9 +104,14 @@ app.command("serve")(with_settings_flags(serve))
 
 
 @app.command()
-def score(
-    source: Annotated[str, typer.Argument(metavar="IN", help="JSONL of items or groups; - for standard input")],
-    output: Annotated[str, typer.Option("--output", "-o", help="JSONL of results; - for standard output")] = "-",
+def score(  # noqa: PLR0913  # one argument a flag
+    source: Annotated[
+        list[str],
+        typer.Argument(metavar="IN...", help="JSONL, JSON, CSV, TSV, Parquet or Excel, also .gz, .zst; - for stdin"),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="results: JSONL, or by its ending CSV or Parquet; - for stdout")
+    ] = "-",
     profile: Annotated[str | None, typer.Option(help="profile; default: the first of REWARD_PROFILES")] = None,
     url: Annotated[
         str | None,
@@ -114,19 +119,39 @@ def score(
     ] = None,
     pin: Annotated[str | None, typer.Option("--fingerprint", help="refuse to score with any other fingerprint")] = None,
     detail: Annotated[str, typer.Option(help="reward, components or full")] = "full",
+    candidate_field: Annotated[str | None, typer.Option(help="column of the candidates")] = None,
+    reference_field: Annotated[str | None, typer.Option(help="column of the references")] = None,
+    id_field: Annotated[str | None, typer.Option(help="column of the ids; none: the lines are numbered")] = None,
+    prior_field: Annotated[str | None, typer.Option(help="column of the earlier reports")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="of text files, e.g. latin-1; default: UTF-8 or by its mark")
+    ] = None,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="empty cells are empty reports")] = False,
+    with_texts: Annotated[bool, typer.Option("--with-texts", help="write the reports beside their scores")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="forget the rows of an interrupted run")] = False,
 ) -> None:
-    """Score a file. A line is an item {id, candidate, reference[, prior]} or a group {id, reference, candidates}.
+    """Score files of reports; what was interrupted is continued by the same command.
 
-    Exit status 1 when any result is null, 3 when the file could not be scored.
+    A record has a candidate and a reference (or lists: candidates of one study, references for one candidate), and may
+    have an id and a prior report; all other columns are carried to the output. Exit status 1 when any result is null,
+    3 when the file could not be scored.
     """
-    from reward_service.evaluation import score_file as scorefile
+    from reward_service.evaluation import score_file
+    from reward_service.evaluation.reading import columns, entries, formats
 
     if detail not in ("reward", "components", "full"):
         raise typer.BadParameter("reward, components or full", param_hint="--detail")
-    lines = scorefile.read(source)
     if not url:
         _log_warnings()
-    nulls = asyncio.run(scorefile.score(lines, output, profile=profile, url=url, pin=pin, detail=detail))
+    given = {"candidate": candidate_field, "reference": reference_field, "id": id_field, "prior": prior_field}
+    options = score_file.Options(profile, url, pin, detail, with_texts, restart)
+    with formats.opened(source, encoding) as sources:
+        read = entries.Input(sources, columns.Columns(given), allow_empty)
+        try:
+            nulls = asyncio.run(score_file.score(read, output, options))
+        except score_file.Interrupted as error:
+            typer.echo(error.message, err=True)
+            raise typer.Exit(error.status) from None
     if nulls:
         typer.echo(f"Results that are null: {nulls}. Each says why in 'missing'.", err=True)
         raise typer.Exit(EXIT_NULLS)

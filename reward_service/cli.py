@@ -157,6 +157,60 @@ def score(  # noqa: PLR0913  # one argument a flag
         raise typer.Exit(EXIT_NULLS)
 
 
+_ScoresArgument = Annotated[list[str], typer.Argument(metavar="SCORES...", help="what `score` has written")]
+_FormatOption = Annotated[str, typer.Option("--format", "-f", help="table, markdown, latex, json or csv")]
+_SeedOption = Annotated[int, typer.Option(help="of the resampling")]
+_StudyOption = Annotated[str | None, typer.Option(help="column whose equal values are one study; default: each group")]
+_AnywayOption = Annotated[bool, typer.Option("--anyway", help="take rows of different reward functions together")]
+
+
+@app.command()
+def summarize(
+    scores: _ScoresArgument,
+    by: Annotated[list[str] | None, typer.Option(help="column of subgroups, e.g. sex; may be repeated")] = None,
+    study: _StudyOption = None,
+    format: _FormatOption = "table",
+    seed: _SeedOption = 0,
+    anyway: _AnywayOption = False,
+) -> None:
+    """Means with intervals, corpus values, errors, findings, subgroups and flags of scored files."""
+    from reward_service.evaluation import scores as scored
+    from reward_service.evaluation import summary, tables
+
+    _check_format(format)
+    made = summary.Summary(scored.read(scores), ", ".join(scores), study=study, by=by or [])
+    head = {"scores": made.scores.name, "fingerprint": made.scores.one_fingerprint(anyway)}
+    sys.stdout.write(tables.render(made.tables(seed), format, head))
+
+
+@app.command()
+def compare(
+    scores: Annotated[list[str], typer.Argument(metavar="A B...", help="scores of two or more systems; A is the base")],
+    study: _StudyOption = None,
+    format: _FormatOption = "table",
+    seed: _SeedOption = 0,
+    anyway: _AnywayOption = False,
+    most: Annotated[int, typer.Option(help="how many of the studies that differ most are listed")] = 10,
+) -> None:
+    """Test whether systems differ, paired by id: bootstrap, approximate randomisation, effect, wins."""
+    from reward_service.evaluation import comparison, tables
+    from reward_service.evaluation import scores as scored
+
+    _check_format(format)
+    if len(scores) < 2:
+        raise typer.BadParameter("give at least two files", param_hint="A B...")
+    systems = [scored.Scores.of(scored.read([name]), name, study=study) for name in scores]
+    head = {"fingerprint": systems[0].one_fingerprint(anyway)}
+    sys.stdout.write(tables.render(comparison.compare(systems, seed=seed, anyway=anyway, most=most), format, head))
+
+
+def _check_format(format: str) -> None:
+    from reward_service.evaluation.tables import FORMATS
+
+    if format not in FORMATS:
+        raise typer.BadParameter(", ".join(FORMATS), param_hint="--format")
+
+
 @app.command()
 def info(profile: Annotated[str | None, typer.Option(help="comma-separated profiles to describe")] = None) -> None:
     """What these settings would serve: profiles, fingerprints, limits, what is unavailable and why."""

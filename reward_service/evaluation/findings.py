@@ -67,7 +67,7 @@ class Findings:
             return Table("errors", "Errors per report", (), [])
         mean = np.array(self.errors).mean(0)
         significant, insignificant = mean[: len(CATEGORIES)], mean[len(CATEGORIES) :]
-        rows = [
+        rows: list[list[Any]] = [
             [c, float(s), float(i), float(s + i)]
             for c, s, i in zip(CATEGORIES, significant, insignificant, strict=True)
         ]

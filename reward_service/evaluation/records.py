@@ -72,6 +72,11 @@ def bleu_counts(candidate: str, reference: str) -> list[int]:
     return [*ours.overlaps(theirs), *(max(0, length - n) for n in range(4)), length, len(theirs.tokens)]
 
 
+def tokens(text: str) -> list[str]:
+    """The tokens of `metrics.bleu`."""
+    return _TOKENS.encode([text])[0].tokens
+
+
 def line(record: Mapping[str, Any]) -> bytes:
     """A record as a line of JSONL."""
     try:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from metrics.cider import cider_d
 from reward_service.errors import InvalidRequest
+from reward_service.evaluation import records
 from reward_service.evaluation import statistics as st
 from reward_service.evaluation.findings import Findings
 from reward_service.evaluation.scores import Scores
@@ -32,12 +34,17 @@ class Summary:
         self.findings = Findings()
         self._bleu = array("d")
         self._bleu_studies: list[str] = []
+        self._tokens: list[tuple[list[str], list[list[str]]]] = []
+        """Of candidate and references, where the rows hold texts."""
         for row in rows:
             self.scores.add(row, study)
             self.findings.add(row, self.scores.studies[-1])
             if row.get("bleu_counts"):
                 self._bleu.extend(row["bleu_counts"])
                 self._bleu_studies.append(self.scores.studies[-1])
+            references = row.get("references") or [row.get("reference")]
+            if isinstance(row.get("candidate"), str) and None not in references:
+                self._tokens.append((records.tokens(row["candidate"]), [*map(records.tokens, references)]))
         if not self.scores.ids:
             raise InvalidRequest(f"{name} has no row.", param="SCORES")
 
@@ -76,6 +83,8 @@ class Summary:
             sums = st.by_study(np.array(self._bleu).reshape(-1, 10), self._bleu_studies)
             found = st.intervals(sums, corpus_bleu, st.draws(sums, corpus_bleu, seed=seed))
             rows += [[f"BLEU-{n}", interval] for n, interval in enumerate(found, 1)]
+        if self._tokens:
+            rows.append(["CIDEr-D", cider_d(*zip(*self._tokens, strict=True))])
         note = "Corpus BLEU: n-grams counted over all reports, no smoothing, one brevity penalty."
         return Table("corpus", "Corpus values", ("value", "corpus"), rows, note)
 

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ def request_body(chunk: Sequence[Entry], common: Mapping[str, Any]) -> bytes:
 
 async def answers(
     parts: Iterator[list[Entry]], send: Send, common: dict[str, Any]
-) -> AsyncIterator[tuple[list[Entry], dict[str, Any]]]:
+) -> AsyncGenerator[tuple[list[Entry], dict[str, Any]], None]:
     """Chunks with their answers, in order, `_IN_FLIGHT` requests at a time.
 
     The first answer's fingerprint is pinned for all others: one file, one reward function.

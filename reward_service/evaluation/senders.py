@@ -27,9 +27,11 @@ Send = Callable[[bytes], Awaitable[dict[str, Any]]]
 
 
 @contextlib.asynccontextmanager
-async def here(profile: str | None) -> AsyncIterator[Send]:
-    """An engine with one profile, by default the first of REWARD_PROFILES."""
-    settings = Settings(profiles=(profile,)) if profile else Settings()
+async def here(profile: str | None, **flags: Any) -> AsyncIterator[Send]:
+    """An engine with one profile, by default the first of REWARD_PROFILES; `flags` are settings."""
+    if profile:
+        flags["profiles"] = (profile,)
+    settings = Settings(**flags)
     async with Engine(settings) as engine:
 
         async def send(raw: bytes) -> dict[str, Any]:

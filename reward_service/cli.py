@@ -129,6 +129,10 @@ def score(  # noqa: PLR0913  # one argument a flag
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="empty cells are empty reports")] = False,
     with_texts: Annotated[bool, typer.Option("--with-texts", help="write the reports beside their scores")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="forget the rows of an interrupted run")] = False,
+    step: Annotated[int | None, typer.Option(min=0, help="training step, for a profile that is a schedule")] = None,
+    corpus: Annotated[
+        str | None, typer.Option(metavar="FILE", help="write values of the whole file, as boards print them, as JSON")
+    ] = None,
 ) -> None:
     """Score files of reports; what was interrupted is continued by the same command.
 
@@ -144,11 +148,13 @@ def score(  # noqa: PLR0913  # one argument a flag
     if not url:
         _log_warnings()
     given = {"candidate": candidate_field, "reference": reference_field, "id": id_field, "prior": prior_field}
-    options = score_file.Options(profile, url, pin, detail, with_texts, restart)
+    if corpus and detail != "full":
+        raise typer.BadParameter("needs --detail full", param_hint="--corpus")
+    wanted = score_file.Wanted(profile, url, pin, detail, step, corpus, with_texts, restart)
     with formats.opened(source, encoding) as sources:
         read = entries.Input(sources, columns.Columns(given), allow_empty)
         try:
-            nulls = asyncio.run(score_file.score(read, output, options))
+            nulls = asyncio.run(score_file.score(read, output, wanted))
         except score_file.Interrupted as error:
             typer.echo(error.message, err=True)
             raise typer.Exit(error.status) from None
@@ -170,16 +176,24 @@ def summarize(
     by: Annotated[list[str] | None, typer.Option(help="column of subgroups, e.g. sex; may be repeated")] = None,
     study: _StudyOption = None,
     format: _FormatOption = "table",
+    document: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="of `fingerprint --document`: adds F1-CheXbert, RadGraph and RadCliQ"),
+    ] = None,
     seed: _SeedOption = 0,
     anyway: _AnywayOption = False,
 ) -> None:
     """Means with intervals, corpus values, errors, findings, subgroups and flags of scored files."""
     from reward_service.evaluation import scores as scored
     from reward_service.evaluation import summary, tables
+    from reward_service.profiles import fingerprint as fingerprints
 
     _check_format(format)
-    made = summary.Summary(scored.read(scores), ", ".join(scores), study=study, by=by or [])
+    about = scored.document(document) if document else None
+    made = summary.Summary(scored.read(scores), ", ".join(scores), study=study, by=by or [], document=about)
     head = {"scores": made.scores.name, "fingerprint": made.scores.one_fingerprint(anyway)}
+    if about and not fingerprints.same(fingerprints.of_profile(about), head["fingerprint"]):
+        raise ServiceError(f"{document} is the document of another fingerprint.", param="--document")
     sys.stdout.write(tables.render(made.tables(seed), format, head))
 
 
@@ -202,6 +216,26 @@ def compare(
     systems = [scored.Scores.of(scored.read([name]), name, study=study) for name in scores]
     head = {"fingerprint": systems[0].one_fingerprint(anyway)}
     sys.stdout.write(tables.render(comparison.compare(systems, seed=seed, anyway=anyway, most=most), format, head))
+
+
+@app.command()
+def report(
+    scores: _ScoresArgument,
+    output: Annotated[str, typer.Option("--output", "-o", help="the HTML file; - for standard output")] = "report.html",
+    against: Annotated[str | None, typer.Option("--compare", help="scores of another system, compared by id")] = None,
+    by: Annotated[list[str] | None, typer.Option(help="column of subgroups, e.g. sex; may be repeated")] = None,
+    study: _StudyOption = None,
+    seed: _SeedOption = 0,
+    anyway: _AnywayOption = False,
+) -> None:
+    """One HTML page: summary, plots, and every study with its texts (`score --with-texts`) and errors side by side."""
+    from reward_service.evaluation import scores as scored
+    from reward_service.evaluation.output import write_whole
+    from reward_service.evaluation.report.page import page
+
+    other = scored.Scores.of(scored.read([against]), against) if against else None
+    made = page(scored.read(scores), ", ".join(scores), other=other, study=study, by=by or [], seed=seed, anyway=anyway)
+    write_whole(output, made.encode(errors="replace"))
 
 
 def _check_format(format: str) -> None:
@@ -238,6 +272,10 @@ def check(
     write_canaries: Annotated[
         bool, typer.Option("--write-canaries", help="renew the committed values", hidden=True)
     ] = False,
+    golden: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="JSONL of annotations and labels that the models must reproduce"),
+    ] = None,
 ) -> None:
     """Load everything, score the canary pairs, and say what is missing and how to install it."""
     from reward_service.evaluation import check as checks
@@ -245,7 +283,7 @@ def check(
     _log_warnings(Settings(log_level="error"))
     if write_canaries:
         asyncio.run(checks.write())
-    raise typer.Exit(asyncio.run(checks.check(profile)))
+    raise typer.Exit(asyncio.run(checks.check(profile, golden)))
 
 
 @app.command("judge-eval")

@@ -10,6 +10,7 @@ import contextlib
 import csv
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +22,7 @@ from reward_service.evaluation.reading.entries import Entry
 from reward_service.evaluation.reading.formats import pyarrow_for
 
 _BATCH_ROWS = 1024
+_OF_ONE_ANSWER = ("results", "groups", "timing_ms")
 
 
 class Output:
@@ -34,7 +36,10 @@ class Output:
         self.done = 0
         """Entries whose records were there already."""
         self.nulls = 0
-        self.document: dict[str, Any] = {**run, "fingerprint": None, "signature": None}
+        self.answer: dict[str, Any] = {}
+        """What is common to all answers, e.g. fingerprint and signature; empty before the first one."""
+        self._settings = dict(run)
+        self._resumes = False
         path = Path(name)
         self._whole: Path | None = None if name == "-" or (path.exists() and not path.is_file()) else path
         self._partial, self._run = Path(f"{name}.partial"), Path(f"{name}.partial.run")
@@ -52,23 +57,20 @@ class Output:
             begun = orjson.loads(self._run.read_bytes())
         except (OSError, ValueError):
             return  # killed while it was written, before the first record
-        differs = [
-            key
-            for key in self.document
-            if key not in ("fingerprint", "signature") and begun.get(key) != self.document[key]
-        ]
+        differs = [key for key, value in self._settings.items() if begun["run"].get(key) != value]
         if differs:
             raise InvalidRequest(
                 f"{self._partial} holds rows of an interrupted run of another kind (differs: {', '.join(differs)}). "
                 "Run that one again to finish it, or begin anew with --restart.",
                 param="--output",
             )
-        self.document = begun
+        self.answer = begun["answer"]
+        self._resumes = True
 
     @property
     def resumes(self) -> bool:
         """Whether rows of an interrupted run wait to be continued."""
-        return self.document["fingerprint"] is not None
+        return self._resumes
 
     def skip(self, entries: Iterator[Entry]) -> None:
         """Pass over the entries whose records are there; what was cut off in the middle is scored again."""
@@ -91,11 +93,17 @@ class Output:
                 keep += len(line)
             file.truncate(keep)
 
+    def earlier(self) -> Iterator[dict[str, Any]]:
+        """The records of the interrupted run, after `skip`."""
+        with self._partial.open("rb") as file:
+            yield from map(orjson.loads, islice(file, self.done))
+
     def write(self, record: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        """Append a record; `answer` has the fingerprint and signature of what scored it."""
+        """Append a record, which is of this answer."""
+        self.answer = self.answer or {key: value for key, value in answer.items() if key not in _OF_ONE_ANSWER}
         with self._written():
             if self._file is None:
-                self._open(answer)
+                self._open()
             assert self._file is not None
             self._file.write(records.line(record))
         self.nulls += _nulls(record)
@@ -106,14 +114,13 @@ class Output:
             with self._written():
                 self._file.flush()
 
-    def _open(self, answer: Mapping[str, Any]) -> None:
+    def _open(self) -> None:
         if self._whole is None:
             self._file = sys.stdout.buffer if self.name == "-" else Path(self.name).open("wb")  # noqa: SIM115
             return
         if not self.resumes:
-            self.document |= {key: answer[key] for key in ("fingerprint", "signature")}
             self._partial.unlink(missing_ok=True)
-            self._run.write_bytes(orjson.dumps(self.document))
+            self._run.write_bytes(orjson.dumps({"run": self._settings, "answer": self.answer}))
         self._file = self._partial.open("ab")
 
     def finish(self) -> None:
@@ -151,6 +158,19 @@ class Output:
         except OSError as error:
             kept = " The rows before are kept; the same command continues." if self._partial.exists() else ""
             raise InvalidRequest(f"{self.name}: {error.strerror}.{kept}", param="--output") from None
+
+
+def write_whole(name: str, content: bytes) -> None:
+    """A small file, complete or not there; `-` for standard output. Raises `InvalidRequest` where that cannot be."""
+    if name == "-":
+        sys.stdout.buffer.write(content)
+        return
+    partial = Path(f"{name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(name)
+    except OSError as error:
+        raise InvalidRequest(f"{name}: {error.strerror}.", param="--output") from None
 
 
 def _nulls(record: Mapping[str, Any]) -> int:

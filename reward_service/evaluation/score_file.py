@@ -12,9 +12,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from reward_service.errors import PinMismatch, ServiceError
 from reward_service.evaluation import records
-from reward_service.evaluation.output import Output
+from reward_service.evaluation.corpus_values import CorpusValues
+from reward_service.evaluation.output import Output, write_whole
 from reward_service.evaluation.progress import Progress
 from reward_service.evaluation.reading.entries import Entry, Input
 from reward_service.evaluation.senders import TIMEOUT_S, Send, here, remote
@@ -32,13 +35,18 @@ class Interrupted(ServiceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How to score a file."""
+class Wanted:
+    """How a file is to be scored."""
 
     profile: str | None = None
     url: str | None = None
+    """A running service; without it the file is scored in this process."""
     pin: str | None = None
     detail: str = "full"
+    step: int | None = None
+    """Training step, for a profile that is a schedule."""
+    corpus: str | None = None
+    """File for the values of the whole file, which needs detail ``full``."""
     with_texts: bool = False
     restart: bool = False
 
@@ -111,7 +119,7 @@ def _by_place(error: ServiceError, chunk: Sequence[Entry]) -> ServiceError:
     return type(error)(message, code=error.code, param=error.param, details=error.details)
 
 
-async def score(source: Input, output: str, options: Options) -> int:
+async def score(source: Input, output: str, wanted: Wanted) -> int:
     """Check and score all entries, write one record for each, the signature to stderr; the number of null rewards.
 
     Raises `Interrupted`, `InvalidRequest`, and whatever `ServiceError` the scoring ends with; rows that are written by
@@ -120,23 +128,16 @@ async def score(source: Input, output: str, options: Options) -> int:
     census = source.check()
     for note in source.columns.notes:
         sys.stderr.write(note + "\n")
-    run = {"input": census.digest, "detail": options.detail, "with_texts": options.with_texts}
-    out = Output(output, run, restart=options.restart)
+    run = {"input": census.digest, "detail": wanted.detail, "step": wanted.step, "with_texts": wanted.with_texts}
+    out = Output(output, run, restart=wanted.restart)
     entries = source.entries()
     out.skip(entries)
-    wanted = {"profile": options.profile if options.url else None, "fingerprint": options.pin}
-    common = {
-        **{key: value for key, value in wanted.items() if value is not None},
-        "detail": options.detail,
-        "timeout_s": TIMEOUT_S,
-    }
     if out.resumes:
         sys.stderr.write(f"continuing after {out.done:,} rows\n")
-        common.setdefault("fingerprint", out.document["fingerprint"])
     try:
         with _cancelled_by_sigterm() as got:
             try:
-                await _score_all(entries, out, common, options, Progress(census.entries, out.done))
+                await _score_all(entries, out, wanted, Progress(census.entries, out.done))
             except asyncio.CancelledError:
                 status = 143 if got else 130
                 raise Interrupted(f"Interrupted. The same command continues {output}.", status) from None
@@ -147,28 +148,41 @@ async def score(source: Input, output: str, options: Options) -> int:
     finally:
         out.close()
     out.finish()
-    sys.stderr.write((out.document["signature"] or "no pairs, so nothing was scored") + "\n")
+    sys.stderr.write(str(out.answer.get("signature", "no pairs, so nothing was scored")) + "\n")
     return out.nulls
 
 
-async def _score_all(
-    entries: Iterator[Entry], out: Output, common: dict[str, Any], options: Options, progress: Progress
-) -> None:
-    done = out.done
-    async with remote(options.url) if options.url else here(options.profile) as send:
-        async for chunk, answer in answers(chunks(entries), send, common):
+async def _score_all(entries: Iterator[Entry], out: Output, wanted: Wanted, progress: Progress) -> None:
+    asked = {
+        "profile": wanted.profile if wanted.url else None,
+        "fingerprint": wanted.pin or out.answer.get("fingerprint"),
+        "detail": wanted.detail,
+        "step": wanted.step,
+        "timeout_s": TIMEOUT_S,
+    }
+    common = {key: value for key, value in asked.items() if value is not None}
+    done, full = out.done, wanted.detail == "full"
+    async with remote(wanted.url) if wanted.url else here(wanted.profile) as scoring:
+        values: CorpusValues | None = None
+        if wanted.corpus and out.resumes:
+            values = CorpusValues(await scoring.document(out.answer))
+            values.add(result for record in out.earlier() for result in record.get("results", [record]))
+        async for chunk, answer in answers(chunks(entries), scoring.send, common):
+            if wanted.corpus:
+                values = values or CorpusValues(await scoring.document(answer))
             results = iter(answer["results"])
             for entry in chunk:
                 own = [next(results) for _ in range(entry.pairs)]
-                made = records.of(
-                    entry, own, answer["fingerprint"], full=options.detail == "full", texts=options.with_texts
-                )
-                out.write(made, answer)
+                record = records.of(entry, own, answer["fingerprint"], full=full, texts=wanted.with_texts)
+                out.write(record, answer)
+                if values:
+                    values.add(record.get("results", [record]))
             out.flush()
-            out.document["signature"] = answer["signature"]
             done += len(chunk)
             progress.update(done, out.nulls)
     progress.close()
+    if wanted.corpus:
+        write_whole(wanted.corpus, orjson.dumps(values.summary() if values else {}, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 @contextlib.contextmanager

@@ -95,7 +95,7 @@ class Scorer:
         # Threads instead of processes: a started process would import the caller's script once more.
         self._opened = remote(url) if url else here(profile, pool_workers=0)
         try:
-            self._send: Send = self._run(self._opened.__aenter__())
+            self._send: Send = self._run(self._opened.__aenter__()).send
         except BaseException:
             self._end_thread()
             raise

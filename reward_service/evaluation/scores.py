@@ -6,9 +6,11 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from reward_service.errors import InvalidRequest
 from reward_service.evaluation import records
@@ -46,6 +48,18 @@ def _candidates(fields: Mapping[str, Any], tabular: bool) -> Iterator[dict[str, 
         for i, member in enumerate(fields["results"]):
             own = {} if texts is None else {"candidate": texts[i]}
             yield {**shared, **member, **own, "group": fields["id"]}
+
+
+def document(name: str) -> dict[str, Any]:
+    """A file of `reward-service fingerprint --document`. Raises `InvalidRequest`."""
+    try:
+        found: dict[str, Any] = orjson.loads(Path(name).read_bytes())
+        found["components"].keys()
+    except OSError as error:
+        raise InvalidRequest(f"{name}: {error.strerror}.", param="--document") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InvalidRequest(f"{name} is no document of a fingerprint.", param="--document") from None
+    return found
 
 
 _OF_GROUP = ("results", "mean", "std", "zero_advantage")

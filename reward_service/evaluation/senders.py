@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import httpx
 import orjson
@@ -22,12 +22,21 @@ from reward_service.wire.rendering import render
 TIMEOUT_S = 600.0
 _PATIENCE_S = 60.0  # for a service that is restarting or full
 _PAUSE = tenacity.wait_exponential(multiplier=0.1, max=5.0) + tenacity.wait_random(0.0, 1.0)
-Send = Callable[[bytes], Awaitable[dict[str, Any]]]
+Answer = dict[str, Any]
+Send = Callable[[bytes], Awaitable[Answer]]
 """From the body of a request to `/score` to its answer. Raises `ServiceError`."""
 
 
+class Scoring(NamedTuple):
+    """What scores the entries: this process, or a running service."""
+
+    send: Send
+    document: Callable[[Answer], Awaitable[Mapping[str, Any]]]
+    """What the fingerprint of the profile that paid for an answer is the hash of."""
+
+
 @contextlib.asynccontextmanager
-async def here(profile: str | None, **flags: Any) -> AsyncIterator[Send]:
+async def here(profile: str | None, **flags: Any) -> AsyncIterator[Scoring]:
     """An engine with one profile, by default the first of REWARD_PROFILES; `flags` are settings."""
     if profile:
         flags["profiles"] = (profile,)
@@ -39,13 +48,16 @@ async def here(profile: str | None, **flags: Any) -> AsyncIterator[Send]:
             scoring = replace(parsed.scoring, timeout_s=TIMEOUT_S, hold=True)
             async with engine.admit(scoring) as admitted:
                 scored = await admitted.score()
-            return render(parsed, admitted.served, scored)
+            return render(parsed, admitted, scored)
 
-        yield send
+        async def document(answer: Answer) -> Mapping[str, Any]:
+            return engine.served(None).at(answer.get("step")).document
+
+        yield Scoring(send, document)
 
 
 @contextlib.asynccontextmanager
-async def remote(url: str) -> AsyncIterator[Send]:
+async def remote(url: str) -> AsyncIterator[Scoring]:
     """The service at `url`; what another attempt may mend is tried again for a minute."""
     if not url.startswith(("http://", "https://")):
         raise InvalidRequest("The service's address begins with http:// or https://.", param="--url")
@@ -92,7 +104,17 @@ async def remote(url: str) -> AsyncIterator[Send]:
             before_sleep=tell,
             reraise=True,
         )
-        yield lambda raw: retrying(post, raw)
+
+        async def document(answer: Answer) -> Mapping[str, Any]:
+            response = await client.get("/v1/fingerprint", params={"profile": answer["profile"]})
+            found: dict[str, Any] = orjson.loads(response.raise_for_status().content)
+            if "stage" not in answer:
+                return cast("Mapping[str, Any]", found["document"])
+            stages = [stage["fingerprint"] for stage in found["stages"]]
+            number = stages.index(answer["stage"]["fingerprint"]) + 1
+            return cast("Mapping[str, Any]", found["document"]["stages"][str(number)])
+
+        yield Scoring(lambda raw: retrying(post, raw), document)
 
 
 class _Again(ServiceError):

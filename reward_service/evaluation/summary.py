@@ -14,6 +14,7 @@ from metrics.cider import cider_d
 from reward_service.errors import InvalidRequest
 from reward_service.evaluation import records
 from reward_service.evaluation import statistics as st
+from reward_service.evaluation.corpus_values import CorpusValues
 from reward_service.evaluation.findings import Findings
 from reward_service.evaluation.scores import Scores
 from reward_service.evaluation.statistics import Floats
@@ -28,16 +29,29 @@ _MOST_LEVELS = 12
 class Summary:
     """Everything that is counted in one pass over the rows."""
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]], name: str, *, study: str | None, by: Sequence[str]) -> None:
-        """Raises `InvalidRequest` for a row without a wanted column, and when there is no row."""
+    def __init__(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        name: str,
+        *,
+        study: str | None = None,
+        by: Sequence[str] = (),
+        document: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`document`: what the fingerprint is the hash of; without it the corpus values of models are left out.
+
+        Raises `InvalidRequest` for a row without a wanted column, and when there is no row.
+        """
         self.scores = Scores(name, columns={column: [] for column in by})
         self.findings = Findings()
         self._bleu = array("d")
         self._bleu_studies: list[str] = []
         self._tokens: list[tuple[list[str], list[list[str]]]] = []
         """Of candidate and references, where the rows hold texts."""
+        self._models = CorpusValues(document or {"components": {}})
         for row in rows:
             self.scores.add(row, study)
+            self._models.add([row])
             self.findings.add(row, self.scores.studies[-1])
             if row.get("bleu_counts"):
                 self._bleu.extend(row["bleu_counts"])
@@ -85,6 +99,8 @@ class Summary:
             rows += [[f"BLEU-{n}", interval] for n, interval in enumerate(found, 1)]
         if self._tokens:
             rows.append(["CIDEr-D", cider_d(*zip(*self._tokens, strict=True))])
+        for name, values in self._models.summary().items():
+            rows += [[f"{name} {key}", value] for key, value in values.items() if key != "n"]
         note = "Corpus BLEU: n-grams counted over all reports, no smoothing, one brevity penalty."
         return Table("corpus", "Corpus values", ("value", "corpus"), rows, note)
 

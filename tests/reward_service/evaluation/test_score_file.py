@@ -23,7 +23,8 @@ from reward_service.evaluation.progress import text
 from reward_service.evaluation.reading.columns import Columns
 from reward_service.evaluation.reading.entries import Input
 from reward_service.evaluation.reading.formats import opened, rows
-from reward_service.evaluation.score_file import Interrupted, Options
+from reward_service.evaluation.score_file import Interrupted, Wanted
+from reward_service.evaluation.senders import Scoring
 from reward_service.scoring.references import best
 
 ROOT = Path(__file__).parents[3]
@@ -48,6 +49,9 @@ class Scorer:
         results = [self.result(item) for item in body["items"]]
         return {"fingerprint": self.fingerprint, "signature": "signed", "results": results, "groups": []}
 
+    async def document(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"components": {}}
+
     def result(self, item: dict[str, Any]) -> dict[str, Any]:
         reward = None if not item["reference"] else len(item["candidate"]) / len(item["reference"])
         lacking = {} if item["reference"] else {"item": {"code": "empty", "message": "Empty.", "retryable": False}}
@@ -62,7 +66,7 @@ def scorer(monkeypatch: pytest.MonkeyPatch) -> Scorer:
 
     @contextlib.asynccontextmanager
     async def here(_: str | None) -> AsyncIterator[Any]:
-        yield made.send
+        yield Scoring(made.send, made.document)
 
     monkeypatch.setattr(score_file, "here", here)
     return made
@@ -79,7 +83,7 @@ def written(folder: Path, count: int) -> Path:
 
 async def run(source: Path, output: Path, **options: Any) -> int:
     with opened([str(source)]) as sources:
-        return await score_file.score(Input(sources, Columns()), str(output), Options(**options))
+        return await score_file.score(Input(sources, Columns()), str(output), Wanted(**options))
 
 
 async def test_four_requests_are_in_flight_and_the_rows_in_order(scorer: Scorer, tmp_path: Path) -> None:

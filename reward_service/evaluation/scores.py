@@ -117,8 +117,13 @@ class Scores:
 
     @property
     def metrics(self) -> list[str]:
-        """`reward`, each component, and each further raw value as ``component.value``."""
-        return list(self._numbers)
+        """`reward`, each component, and as ``component.value`` each raw value that the component does not repeat."""
+        return [name for name in self._numbers if not self._repeats(name, name.rpartition(".")[0])]
+
+    def _repeats(self, name: str, component: str) -> bool:
+        if component not in self._numbers:
+            return False
+        return np.array_equal(np.array(self._numbers[name]), np.array(self._numbers[component]), equal_nan=True)
 
     def matrix(self, metrics: Sequence[str]) -> Floats:
         """(rows, metrics), NaN for null."""

@@ -54,8 +54,8 @@
       button.setAttribute("aria-expanded", "false");
       button.addEventListener("click", () => toggle(study, row, button));
       first.append(button);
-      for (const [key, name] of data.columns) {
-        cell(row, name, study[key] === null ? "null" : typeof study[key] === "number" && !Number.isInteger(study[key]) ? study[key].toFixed(3) : study[key]);
+      for (const [key, name, digits] of data.columns) {
+        cell(row, name, study[key] === null ? "null" : study[key].toFixed(digits));
       }
       cell(row, "notes", [...study.categories, ...study.flags, ...study.codes].join(", ").replaceAll("_", " "), true);
     }

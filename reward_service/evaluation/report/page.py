@@ -94,8 +94,13 @@ def page(rows: Iterable[dict[str, Any]], name: str, *, other: Scores | None = No
     tables = summary.tables(seed)
     compared = [] if other is None else compare([summary.scores, other], seed=seed, anyway=anyway)
     drawn = _plots(summary, tables, other)
-    columns = [["reward", "reward"], ["errors", "errors"], ["significant", "significant"]]
-    columns += [] if other is None else [["difference", f"{other.name} less this"]]
+    columns: list[tuple[str, str, int]] = [
+        ("reward", "reward", 3),
+        ("errors", "errors", 0),
+        ("significant", "significant", 0),
+    ]
+    columns += [] if other is None else [("difference", f"{other.name} less this", 3)]
+    """Key, title and decimals."""
     data = {"studies": studies.listed, "columns": columns, "perBlock": _PER_BLOCK, "withTexts": studies.with_texts}
     body = [
         "<main>",
@@ -153,7 +158,7 @@ def _table(table: Table) -> str:
     )
 
 
-def _list(studies: Sequence[Mapping[str, Any]], columns: Sequence[Sequence[str]]) -> str:
+def _list(studies: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str, int]]) -> str:
     filters = "".join(
         _filter(key, label, sorted({value for study in studies for value in study[key]}))
         for key, label in (
@@ -162,14 +167,15 @@ def _list(studies: Sequence[Mapping[str, Any]], columns: Sequence[Sequence[str]]
     )  # fmt: skip
     heads = "".join(
         f'<th scope="col"><button data-key="{key}">{escape(label)}</button></th>'
-        for key, label in (["id", "id"], *columns)
+        for key, label, _ in (("id", "id", 0), *columns)
     )
     return (
         '<div class="controls">'
         f'<label>Id<input id="search" type="search"></label>{filters}</div>'
         '<div class="pager"><button id="back">Back</button><button id="on">On</button>'
         '<span id="status" role="status"></span></div>'
-        f'<table id="studies"><thead><tr>{heads}<th scope="col">notes</th></tr></thead><tbody></tbody></table>'
+        f'<table id="studies"><thead><tr>{heads}<th scope="col" class="wide">notes</th></tr></thead>'
+        "<tbody></tbody></table>"
     )
 
 

@@ -238,6 +238,35 @@ def report(
     write_whole(output, made.encode(errors="replace"))
 
 
+@app.command()
+def reweigh(
+    scores: _ScoresArgument,
+    profile: Annotated[str, typer.Option(help="profile with the new weights: a name, or a path to YAML")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="records: JSONL, or by its ending CSV or Parquet; - for stdout")
+    ] = "-",
+    anyway: Annotated[bool, typer.Option("--anyway", help="take stored values by key where components differ")] = False,
+) -> None:
+    """Rewards under another profile from stored raw values (`score --with-texts`), without scoring anything anew."""
+    from reward_service.evaluation import reweighing
+    from reward_service.evaluation import scores as scored
+    from reward_service.evaluation.output import Output
+
+    engine = _engine(profile)
+    served = engine.served(None).at(None)
+    out = Output(output, {"reweigh": scores}, restart=True)
+    answer = {"fingerprint": served.fingerprint, "signature": served.signature}
+    try:
+        for record in reweighing.reweighed(scored.stored(scores), engine.scorer(served), anyway=anyway):
+            out.write(record, answer)
+    finally:
+        out.close()
+    out.finish()
+    typer.echo(served.signature, err=True)
+    if out.nulls:
+        raise typer.Exit(EXIT_NULLS)
+
+
 def _check_format(format: str) -> None:
     from reward_service.evaluation.tables import FORMATS
 

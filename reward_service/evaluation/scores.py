@@ -14,7 +14,7 @@ import orjson
 
 from reward_service.errors import InvalidRequest
 from reward_service.evaluation import records
-from reward_service.evaluation.reading.formats import DELIMITED, opened, rows
+from reward_service.evaluation.reading.formats import DELIMITED, Row, Source, opened, rows
 from reward_service.evaluation.statistics import Floats
 
 
@@ -23,31 +23,40 @@ def read(names: Sequence[str]) -> Iterator[dict[str, Any]]:
 
     Raises `InvalidRequest` for a file that holds no scores.
     """
+    for record in stored(names):
+        yield from candidates(record)
+
+
+def stored(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The records as they lie in the files, groups whole. Raises `InvalidRequest` for what is no score."""
     with opened(names) as sources:
         for source in sources:
+            tabular = source.format in (*DELIMITED, "parquet")
             for row in rows(source):
                 try:
-                    yield from _candidates(row.fields, source.format in (*DELIMITED, "parquet"))
-                except (ValueError, KeyError, TypeError, IndexError):
-                    raise InvalidRequest(
-                        f"{source.name}: {row.place.lower()} is not a result of `reward-service score`.", param="SCORES"
-                    ) from None
+                    record = records.unflattened(row.fields) if tabular else row.fields
+                    for one in record.get("results", [record]):
+                        one["reward"], one["id"]
+                except (ValueError, KeyError, TypeError):
+                    raise _no_score(source, row) from None
+                yield record
 
 
-def _candidates(fields: Mapping[str, Any], tabular: bool) -> Iterator[dict[str, Any]]:
-    if tabular:
-        record = records.unflattened(fields)
-        record["reward"], record["id"]
-        yield record
-    elif "results" not in fields:
-        fields["reward"], fields["id"]
-        yield dict(fields)
-    else:
-        texts = fields.get("candidates")
-        shared = {k: v for k, v in fields.items() if k not in (*_OF_GROUP, "id", "candidates")}
-        for i, member in enumerate(fields["results"]):
-            own = {} if texts is None else {"candidate": texts[i]}
-            yield {**shared, **member, **own, "group": fields["id"]}
+def _no_score(source: Source, row: Row) -> InvalidRequest:
+    where = f"{source.name}: {row.place.lower()}"
+    return InvalidRequest(f"{where} is not a result of `reward-service score`.", param="SCORES")
+
+
+def candidates(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A record as it is, or one for each member of a group, with what the group has in common."""
+    if "results" not in record:
+        yield dict(record)
+        return
+    texts = record.get("candidates")
+    shared = {k: v for k, v in record.items() if k not in (*_OF_GROUP, "id", "candidates")}
+    for i, member in enumerate(record["results"]):
+        own = {} if texts is None else {"candidate": texts[i]}
+        yield {**shared, **member, **own, "group": record["id"]}
 
 
 def document(name: str) -> dict[str, Any]:

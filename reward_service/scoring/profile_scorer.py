@@ -236,6 +236,13 @@ class ProfileScorer:
         cache = "hit" if hits == len(ready.keys) else "partial" if hits else "miss"
         return ScoredItem(None, composite, cache, next(judged, None), ready, given)
 
+    def recompose(self, item: Item, scores: Mapping[str, ComponentScore | ComponentError]) -> ScoredItem:
+        """The answer to an item whose components have been scored before; `scores` has every key of the profile."""
+        ready = item.fault or self._prepare_pair((item.candidate, item.reference, item.prior), {}, {}, {})
+        found = {} if isinstance(ready, ComponentError) else {at: scores[key] for key, at in ready.keys.items()}
+        known = {at: score for at, score in found.items() if isinstance(score, ComponentScore)}
+        return replace(self._compose_one(ready, known, found), id=item.id)
+
     def count(self, scored: Sequence[ScoredItem]) -> None:
         """Enter what is answered into the metrics; what was tried again before counts once."""
         name = self.profile.name

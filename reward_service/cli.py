@@ -10,6 +10,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -18,6 +19,7 @@ from pydantic import SecretStr, ValidationError
 
 from reward_service import __version__
 from reward_service.errors import ConfigurationError, ServiceError
+from reward_service.evaluation.commands import COMMANDS, summarize
 from reward_service.settings import Settings
 
 app = typer.Typer(
@@ -158,120 +160,15 @@ def score(  # noqa: PLR0913  # one argument a flag
         except score_file.Interrupted as error:
             typer.echo(error.message, err=True)
             raise typer.Exit(error.status) from None
+    if Path(output).is_file() and sys.stdout.isatty():
+        summarize([output])
     if nulls:
         typer.echo(f"Results that are null: {nulls}. Each says why in 'missing'.", err=True)
         raise typer.Exit(EXIT_NULLS)
 
 
-_ScoresArgument = Annotated[list[str], typer.Argument(metavar="SCORES...", help="what `score` has written")]
-_FormatOption = Annotated[str, typer.Option("--format", "-f", help="table, markdown, latex, json or csv")]
-_SeedOption = Annotated[int, typer.Option(help="of the resampling")]
-_StudyOption = Annotated[str | None, typer.Option(help="column whose equal values are one study; default: each group")]
-_AnywayOption = Annotated[bool, typer.Option("--anyway", help="take rows of different reward functions together")]
-
-
-@app.command()
-def summarize(
-    scores: _ScoresArgument,
-    by: Annotated[list[str] | None, typer.Option(help="column of subgroups, e.g. sex; may be repeated")] = None,
-    study: _StudyOption = None,
-    format: _FormatOption = "table",
-    document: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="of `fingerprint --document`: adds F1-CheXbert, RadGraph and RadCliQ"),
-    ] = None,
-    seed: _SeedOption = 0,
-    anyway: _AnywayOption = False,
-) -> None:
-    """Means with intervals, corpus values, errors, findings, subgroups and flags of scored files."""
-    from reward_service.evaluation import scores as scored
-    from reward_service.evaluation import summary, tables
-    from reward_service.profiles import fingerprint as fingerprints
-
-    _check_format(format)
-    about = scored.document(document) if document else None
-    made = summary.Summary(scored.read(scores), ", ".join(scores), study=study, by=by or [], document=about)
-    head = {"scores": made.scores.name, "fingerprint": made.scores.one_fingerprint(anyway)}
-    if about and not fingerprints.same(fingerprints.of_profile(about), head["fingerprint"]):
-        raise ServiceError(f"{document} is the document of another fingerprint.", param="--document")
-    sys.stdout.write(tables.render(made.tables(seed), format, head))
-
-
-@app.command()
-def compare(
-    scores: Annotated[list[str], typer.Argument(metavar="A B...", help="scores of two or more systems; A is the base")],
-    study: _StudyOption = None,
-    format: _FormatOption = "table",
-    seed: _SeedOption = 0,
-    anyway: _AnywayOption = False,
-    most: Annotated[int, typer.Option(help="how many of the studies that differ most are listed")] = 10,
-) -> None:
-    """Test whether systems differ, paired by id: bootstrap, approximate randomisation, effect, wins."""
-    from reward_service.evaluation import comparison, tables
-    from reward_service.evaluation import scores as scored
-
-    _check_format(format)
-    if len(scores) < 2:
-        raise typer.BadParameter("give at least two files", param_hint="A B...")
-    systems = [scored.Scores.of(scored.read([name]), name, study=study) for name in scores]
-    head = {"fingerprint": systems[0].one_fingerprint(anyway)}
-    sys.stdout.write(tables.render(comparison.compare(systems, seed=seed, anyway=anyway, most=most), format, head))
-
-
-@app.command()
-def report(
-    scores: _ScoresArgument,
-    output: Annotated[str, typer.Option("--output", "-o", help="the HTML file; - for standard output")] = "report.html",
-    against: Annotated[str | None, typer.Option("--compare", help="scores of another system, compared by id")] = None,
-    by: Annotated[list[str] | None, typer.Option(help="column of subgroups, e.g. sex; may be repeated")] = None,
-    study: _StudyOption = None,
-    seed: _SeedOption = 0,
-    anyway: _AnywayOption = False,
-) -> None:
-    """One HTML page: summary, plots, and every study with its texts (`score --with-texts`) and errors side by side."""
-    from reward_service.evaluation import scores as scored
-    from reward_service.evaluation.output import write_whole
-    from reward_service.evaluation.report.page import page
-
-    other = scored.Scores.of(scored.read([against]), against) if against else None
-    made = page(scored.read(scores), ", ".join(scores), other=other, study=study, by=by or [], seed=seed, anyway=anyway)
-    write_whole(output, made.encode(errors="replace"))
-
-
-@app.command()
-def reweigh(
-    scores: _ScoresArgument,
-    profile: Annotated[str, typer.Option(help="profile with the new weights: a name, or a path to YAML")],
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="records: JSONL, or by its ending CSV or Parquet; - for stdout")
-    ] = "-",
-    anyway: Annotated[bool, typer.Option("--anyway", help="take stored values by key where components differ")] = False,
-) -> None:
-    """Rewards under another profile from stored raw values (`score --with-texts`), without scoring anything anew."""
-    from reward_service.evaluation import reweighing
-    from reward_service.evaluation import scores as scored
-    from reward_service.evaluation.output import Output
-
-    engine = _engine(profile)
-    served = engine.served(None).at(None)
-    out = Output(output, {"reweigh": scores}, restart=True)
-    answer = {"fingerprint": served.fingerprint, "signature": served.signature}
-    try:
-        for record in reweighing.reweighed(scored.stored(scores), engine.scorer(served), anyway=anyway):
-            out.write(record, answer)
-    finally:
-        out.close()
-    out.finish()
-    typer.echo(served.signature, err=True)
-    if out.nulls:
-        raise typer.Exit(EXIT_NULLS)
-
-
-def _check_format(format: str) -> None:
-    from reward_service.evaluation.tables import FORMATS
-
-    if format not in FORMATS:
-        raise typer.BadParameter(", ".join(FORMATS), param_hint="--format")
+for command in COMMANDS:
+    app.command()(command)
 
 
 @app.command()

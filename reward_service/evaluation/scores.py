@@ -14,7 +14,7 @@ import orjson
 
 from reward_service.errors import InvalidRequest
 from reward_service.evaluation import records
-from reward_service.evaluation.reading.formats import DELIMITED, Row, Source, opened, rows
+from reward_service.evaluation.reading.formats import DELIMITED, Row, opened, rows
 from reward_service.evaluation.statistics import Floats
 
 
@@ -29,7 +29,7 @@ def read(names: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def stored(names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The records as they lie in the files, groups whole. Raises `InvalidRequest` for what is no score."""
-    with opened(names) as sources:
+    with opened(names, named=True) as sources:
         for source in sources:
             tabular = source.format in (*DELIMITED, "parquet")
             for row in rows(source):
@@ -38,13 +38,12 @@ def stored(names: Sequence[str]) -> Iterator[dict[str, Any]]:
                     for one in record.get("results", [record]):
                         one["reward"], one["id"]
                 except (ValueError, KeyError, TypeError):
-                    raise _no_score(source, row) from None
+                    raise _no_score(row) from None
                 yield record
 
 
-def _no_score(source: Source, row: Row) -> InvalidRequest:
-    where = f"{source.name}: {row.place.lower()}"
-    return InvalidRequest(f"{where} is not a result of `reward-service score`.", param="SCORES")
+def _no_score(row: Row) -> InvalidRequest:
+    return InvalidRequest(f"{row.place} is not a result of `reward-service score`.", param="SCORES")
 
 
 def candidates(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

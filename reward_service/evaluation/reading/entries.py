@@ -111,7 +111,7 @@ class Input:
         )
 
     def _entry(self, source: Source, row: Row) -> Entry:
-        place = row.place if len(self.sources) == 1 else f"{source.name}: {row.place.lower()}"
+        place = row.place
         fields = row.fields
         try:
             roles = self.columns.of(fields)

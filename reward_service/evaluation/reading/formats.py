@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
@@ -54,16 +54,27 @@ class Source:
     compression: Compression
     encoding: str
     delimiter: str = ","
+    named: bool = False
+    """Errors name the file as well as the line."""
+
+    def place(self, what: str) -> str:
+        """``Line 7``, or ``predictions.csv: line 7``."""
+        return f"{self.name}: {what[:1].lower()}{what[1:]}" if self.named else what
 
 
 @contextlib.contextmanager
-def opened(names: Sequence[str], encoding: str | None = None) -> Iterator[list[Source]]:
+def opened(
+    names: Sequence[str], encoding: str | None = None, *, named: bool = False
+) -> Iterator[list[Source]]:
     """The files of these names, ``-`` for standard input, which is kept on disk so that it can be read twice.
+
+    Errors name the file when there are several, or when `named`.
 
     Raises `InvalidRequest` for a file that cannot be read or whose format is unknown.
     """
     with tempfile.TemporaryDirectory(prefix="reward-service-") as folder:
-        yield [_recognised(_spooled(folder) if name == "-" else Path(name), name, encoding) for name in names]
+        found = [_recognised(_spooled(folder) if name == "-" else Path(name), name, encoding) for name in names]
+        yield [replace(source, named=named or len(names) > 1) for source in found]
 
 
 def _spooled(folder: str) -> Path:
@@ -217,10 +228,10 @@ def _json_lines(source: Source) -> Iterator[Row]:
             try:  # a lone surrogate makes its item null, so it is passed on as it is; NaN is named by what reads it
                 entry = json.loads(line)
             except (ValueError, RecursionError):
-                raise InvalidRequest(f"Line {number} is not JSON: {error.msg}.", param="IN") from None
+                raise InvalidRequest(f"{source.place(f\'Line {number}\')} is not JSON: {error.msg}.", param="IN") from None
         if not isinstance(entry, dict):
-            raise InvalidRequest(f"Line {number}: must be an object with named fields.", param="IN")
-        yield Row(f"Line {number}", entry)
+            raise InvalidRequest(f"{source.place(f\'Line {number}\')}: must be an object with named fields.", param="IN")
+        yield Row(source.place(f"Line {number}"), entry)
 
 
 def _json(source: Source) -> Iterator[Row]:
@@ -240,8 +251,8 @@ def _json(source: Source) -> Iterator[Row]:
         content = [dict(zip(content, values, strict=True)) for values in zip(*content.values(), strict=True)]
     for number, entry in enumerate(content, 1):
         if not isinstance(entry, dict):
-            raise InvalidRequest(f"Entry {number}: must be an object with named fields.", param="IN")
-        yield Row(f"Entry {number}", entry)
+            raise InvalidRequest(f"{source.place(f'Entry {number}')}: must be an object with named fields.", param="IN")
+        yield Row(source.place(f"Entry {number}"), entry)
 
 
 def _delimited(source: Source) -> Iterator[Row]:
@@ -256,14 +267,14 @@ def _delimited(source: Source) -> Iterator[Row]:
             if cells:
                 if len(cells) != len(header):
                     raise InvalidRequest(
-                        f"Line {begins}: has {len(cells)} cells; the header names {len(header)}. "
+                        f"{source.place(f'Line {begins}')}: has {len(cells)} cells; the header names {len(header)}. "
                         "A text with the delimiter in it must stand in quotes.",
                         param="IN",
                     )
-                yield Row(f"Line {begins}", dict(zip(header, cells, strict=True)))
+                yield Row(source.place(f"Line {begins}"), dict(zip(header, cells, strict=True)))
             begins = reader.line_num + 1
     except csv.Error as error:
-        raise InvalidRequest(f"Line {begins} is not {source.format.upper()}: {error}.", param="IN") from None
+        raise InvalidRequest(f"{source.place(f\'Line {begins}\')} is not {source.format.upper()}: {error}.", param="IN") from None
 
 
 def _refuse_repeated(header: Sequence[str], source: Source) -> None:
@@ -281,7 +292,7 @@ def _parquet(source: Source) -> Iterator[Row]:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                 for entry in batch.to_pylist():
                     number += 1
-                    yield Row(f"Row {number}", entry)
+                    yield Row(source.place(f"Row {number}"), entry)
     except arrow.ArrowException as error:
         raise InvalidRequest(f"{source.name} is not Parquet: {error}.", param="IN") from None
 
@@ -300,6 +311,6 @@ def _excel(source: Source) -> Iterator[Row]:
         _refuse_repeated(header, source)
         for number, values in enumerate(cells, 2):
             if any(value is not None for value in values):
-                yield Row(f"Line {number}", dict(zip(header, values, strict=False)))
+                yield Row(source.place(f"Line {number}"), dict(zip(header, values, strict=False)))
     finally:
         book.close()

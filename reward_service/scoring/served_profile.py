@@ -139,8 +139,8 @@ class ServedSchedule:
         """The stage that pays at that step. Raises `InvalidRequest` without one."""
         if step is None:
             raise InvalidRequest(
-                f"Profile '{self.name}' is a schedule: the training step chooses its stage. Send 'step' (for files: --step), or name the "
-                f"profile of one stage: {', '.join(stage.name for stage in self.stages)} (enabled by themselves).",
+                f"Profile '{self.name}' is a schedule: the training step chooses its stage. Send 'step' (for files: "
+                f"--step), or enable the profile of one stage: {', '.join(stage.name for stage in self.stages)}.",
                 code="step_missing",
                 param="step",
             )

@@ -20,6 +20,7 @@ SMALLEST = {
     "judge": ("--only cpu", "CPU per pair:"),
     "overload": ("--pairs 8 --seconds 1", "goodput at 4x / peak"),
     "radgraph": ("--references 1 --rollouts 2 --runs 1 --size tiny --package-pairs 0", "of_the_floor: "),
+    "scope": ("", "other languages"),
     "soak": ("--texts 600 --seconds 60", "growth over the second half:"),
     "text_metrics": ("--pairs 16", "groups of 16 (synthetic 60-word reports)"),
     "trainers": ("--profile text --pairs 32 --plain-pairs 0 --runs 1", "one-item posts / requests of 256:"),

@@ -63,9 +63,7 @@ class Source:
 
 
 @contextlib.contextmanager
-def opened(
-    names: Sequence[str], encoding: str | None = None, *, named: bool = False
-) -> Iterator[list[Source]]:
+def opened(names: Sequence[str], encoding: str | None = None, *, named: bool = False) -> Iterator[list[Source]]:
     """The files of these names, ``-`` for standard input, which is kept on disk so that it can be read twice.
 
     Errors name the file when there are several, or when `named`.
@@ -222,16 +220,17 @@ def _json_lines(source: Source) -> Iterator[Row]:
     for number, line in enumerate(_lines(source), 1):
         if not line.strip():
             continue
+        place = source.place(f"Line {number}")
         try:
             entry = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             try:  # a lone surrogate makes its item null, so it is passed on as it is; NaN is named by what reads it
                 entry = json.loads(line)
             except (ValueError, RecursionError):
-                raise InvalidRequest(f"{source.place(f\'Line {number}\')} is not JSON: {error.msg}.", param="IN") from None
+                raise InvalidRequest(f"{place} is not JSON: {error.msg}.", param="IN") from None
         if not isinstance(entry, dict):
-            raise InvalidRequest(f"{source.place(f\'Line {number}\')}: must be an object with named fields.", param="IN")
-        yield Row(source.place(f"Line {number}"), entry)
+            raise InvalidRequest(f"{place}: must be an object with named fields.", param="IN")
+        yield Row(place, entry)
 
 
 def _json(source: Source) -> Iterator[Row]:
@@ -258,23 +257,23 @@ def _json(source: Source) -> Iterator[Row]:
 def _delimited(source: Source) -> Iterator[Row]:
     csv.field_size_limit(2**31 - 1)  # the default refuses long reports
     reader = csv.reader(_lines(source), delimiter=source.delimiter, strict=True)
-    begins = 1
+    place = source.place("Line 1")
     try:
         header = [name.strip() for name in next(reader, [])]
         _refuse_repeated(header, source)
-        begins = reader.line_num + 1
+        place = source.place(f"Line {reader.line_num + 1}")
         for cells in reader:
             if cells:
                 if len(cells) != len(header):
                     raise InvalidRequest(
-                        f"{source.place(f'Line {begins}')}: has {len(cells)} cells; the header names {len(header)}. "
+                        f"{place}: has {len(cells)} cells; the header names {len(header)}. "
                         "A text with the delimiter in it must stand in quotes.",
                         param="IN",
                     )
-                yield Row(source.place(f"Line {begins}"), dict(zip(header, cells, strict=True)))
-            begins = reader.line_num + 1
+                yield Row(place, dict(zip(header, cells, strict=True)))
+            place = source.place(f"Line {reader.line_num + 1}")
     except csv.Error as error:
-        raise InvalidRequest(f"{source.place(f\'Line {begins}\')} is not {source.format.upper()}: {error}.", param="IN") from None
+        raise InvalidRequest(f"{place} is not {source.format.upper()}: {error}.", param="IN") from None
 
 
 def _refuse_repeated(header: Sequence[str], source: Source) -> None:

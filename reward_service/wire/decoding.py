@@ -17,7 +17,8 @@ from reward_service.errors import InvalidRequest
 _TEXTS = ("candidate", "reference", "prior")
 
 Broken = Mapping[tuple[str | int, ...], str]
-"""Where texts were not valid Unicode: by ("items", i), ("groups", g) or ("groups", g, candidate), the text's path."""
+"""Where texts were not valid Unicode: the text's path by ("items", i) or ("groups", g), or for one of a list by
+("groups", g, "candidates", c) or (..., "references", r)."""
 
 
 def decode(raw: bytes) -> tuple[Any, Broken]:
@@ -79,13 +80,14 @@ def _empty_broken_texts(entries: Any, name: str, broken: dict[tuple[str | int, .
             if is_broken(entry.get(field)):
                 entry[field] = ""
                 broken.setdefault((name, i), f"{name}[{i}].{field}")
-        candidates = entry.get("candidates")
-        if not isinstance(candidates, list):
-            continue
-        for j, candidate in enumerate(candidates):
-            if is_broken(candidate):
-                candidates[j] = ""
-                broken[name, i, j] = f"{name}[{i}].candidates[{j}]"
+        for field in ("candidates", "references"):
+            texts = entry.get(field)
+            if not isinstance(texts, list):
+                continue
+            for j, text in enumerate(texts):
+                if is_broken(text):
+                    texts[j] = ""
+                    broken[name, i, field, j] = f"{name}[{i}].{field}[{j}]"
 
 
 def is_broken(text: object) -> bool:

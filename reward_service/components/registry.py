@@ -35,7 +35,9 @@ class Row:
 
 
 COMPONENTS: dict[str, Row] = {
+    "bleu1": Row("metrics.bleu:Bleu1"),
     "bleu2": Row("metrics.bleu:Bleu2"),
+    "bleu3": Row("metrics.bleu:Bleu3"),
     "bleu4": Row("metrics.bleu:Bleu4"),
     "rouge1": Row("metrics.rouge:Rouge", None, {"variant": "rouge1"}),
     "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),

@@ -274,6 +274,13 @@ class ProfileScorer:
             return as_component_error(error)
         return ComponentScore(judged.values, judged.notes, judged)
 
+    def recompose(self, item: Item, scores: Mapping[str, ComponentScore | ComponentError]) -> ScoredItem:
+        """The answer to an item whose components have been scored before; `scores` has every key of the profile."""
+        ready = item.fault or self._prepare_pair((item.candidate, item.reference, item.prior), {}, {}, {})
+        found = {} if isinstance(ready, ComponentError) else {at: scores[key] for key, at in ready.keys.items()}
+        known = {at: score for at, score in found.items() if isinstance(score, ComponentScore)}
+        return replace(self.compose_one(ready, known, found), id=item.id)
+
     def count(self, scored: Sequence[ScoredItem]) -> None:
         """Enter what is answered into the metrics; what was tried again before counts once."""
         name = self.profile.name

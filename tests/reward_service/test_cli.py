@@ -80,7 +80,7 @@ def test_a_lone_surrogate_is_that_items_problem() -> None:
         (("score", "-"), lines(ITEM, "{oops"), "Line 2 is not JSON"),
         (("score", "-"), lines({"id": "x"}), "Line 1: needs 'candidate'"),
         (("score", "-"), lines(ITEM, {**ITEM, "candidate": 3}), "Line 2: candidate:"),
-        (("score", "-"), lines({**ITEM, "candiate": ""}), "Line 1: candiate:"),
+        (("score", "-"), lines({"candiate": "", "reference": ""}), "Line 1: needs 'candidate'"),
         (("score", "-"), lines(ITEM, ITEM), "repeats an earlier id"),
         (("score", "absent.jsonl"), "", "No such file"),
         (("score", "-", "-o", "/nowhere/out.jsonl"), lines(ITEM), "No such file"),

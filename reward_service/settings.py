@@ -76,7 +76,9 @@ class Settings(BaseSettings):
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="BERTScore arithmetic; changes rewards within the declared tolerance, in the fingerprint"
     )
-    bertscore_model: str = Field("", description="replaces the profiles' BERTScore model (hub id or path)")
+    bertscore_model: str = Field(
+        "", description="replaces the profiles' BERTScore model (hub id or path); NAME=PATH replaces that one only"
+    )
     chexbert_model: str = Field("", description="folder of the profiles' CheXbert, made by `reward-service convert`")
     radgraph_model: str = Field("", description="folder of the profiles' RadGraph, made by `reward-service convert`")
     batch_items: int = Field(64, ge=1, le=65_536, description="pairs in one batch of a model worker")
@@ -142,6 +144,9 @@ class Settings(BaseSettings):
         A default of the deployment never replaces what the profile says.
         """
         found = dict(own)
+        replaced, _, path = self.bertscore_model.rpartition("=")
+        if name == "bertscore" and replaced and replaced == own.get("model"):
+            found["model"] = path
         for key, field, value in self._of_components().get(name, ()):
             if key not in own or field in self.model_fields_set:
                 found[key] = value
@@ -154,8 +159,11 @@ class Settings(BaseSettings):
             ("threads", "torch_threads", self.torch_threads or None),
         ]
         models = {"bertscore": "bertscore_model", "semb_score": "chexbert_model", "radgraph_f1": "radgraph_model"}
+        folders = {field: getattr(self, field) for field in models.values()}
+        if "=" in self.bertscore_model:  # replaces one model alone, see `for_component`
+            folders["bertscore_model"] = ""
         encoders = {
-            name: [*encoder, ("model", field, folder)] if (folder := getattr(self, field)) else encoder
+            name: [*encoder, ("model", field, folders[field])] if folders[field] else encoder
             for name, field in models.items()
         }
         encoders["bertscore"] = [*encoders["bertscore"], ("precision", "precision", self.precision)]

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch", reason="extra bertscore")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from metrics.chexbert import BLANK, FIVE, LABELS, NEGATIVE, POSITIVE, UNCERTAIN, CheXbert, Reading, convert  # noqa: E402
+from metrics.chexbert import BLANK, FIVE, LABELS, NEGATIVE, POSITIVE, UNCERTAIN, CheXbert, Reading, convert, given, given_of_sum  # noqa: E402
 from metrics.encoder import ModelUnavailable  # noqa: E402
 from tests.metrics import random_chexbert as reference  # noqa: E402
 
@@ -137,7 +137,17 @@ def test_label_values(
     metric: CheXbert, candidate: dict[str, int], theirs: dict[str, int], expected: tuple[float, ...]
 ) -> None:
     got = values(metric, reading(**candidate), reading(**theirs))
-    assert tuple(got.values())[1:] == pytest.approx(expected, abs=1e-12)
+    assert tuple(got.values())[1:5] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_labels_of_each_side_are_a_sum_of_powers_of_two(metric: CheXbert) -> None:
+    got = values(metric, reading(Edema=POSITIVE, No_Finding=POSITIVE), reading(Cardiomegaly=UNCERTAIN, Edema=NEGATIVE))
+    assert (got["candidate_labels"], got["reference_labels"]) == (2**4 + 2**13, 2**1)
+    assert given_of_sum(got["candidate_labels"]) == given(reading(Edema=POSITIVE, No_Finding=POSITIVE).classes)
+
+
+def test_what_is_no_number_stays_none(metric: CheXbert) -> None:
+    assert math.isnan(values(metric, reading([math.nan, 1.0]), reading([1.0, 0.0]))["semb"])
 
 
 def test_the_cosine_is_bounded_and_a_vector_without_length_has_none(metric: CheXbert) -> None:
@@ -150,7 +160,9 @@ def test_the_cosine_is_bounded_and_a_vector_without_length_has_none(metric: CheX
 
 def test_equal_texts_are_equal_and_an_empty_text_has_a_reading(metric: CheXbert) -> None:
     empty, same, again = metric.encode(["", "no effusion", "no  effusion\n"])
-    assert values(metric, same, again) == dict.fromkeys(metric.keys, 1.0)
+    found = values(metric, same, again)
+    assert found.pop("candidate_labels") == found.pop("reference_labels")
+    assert found == dict.fromkeys(metric.keys[:5], 1.0)
     assert all(map(math.isfinite, values(metric, empty, same).values()))
 
 

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch", reason="extra bertscore")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from metrics.chexbert import (
+from metrics.chexbert import (  # noqa: E402
     BLANK,
     FIVE,
     LABELS,
@@ -30,7 +30,7 @@ from metrics.chexbert import (
     convert,
     given,
     given_of_sum,
-)  # noqa: E402
+)
 from metrics.encoder import ModelUnavailable  # noqa: E402
 from tests.metrics import random_chexbert as reference  # noqa: E402
 

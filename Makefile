@@ -37,6 +37,7 @@ bench: $(STAMP)  ## ratios against the named peers; benchmarks/ says which targe
 	$(BIN)/python -m benchmarks.engine --profile embedded --references 8
 	$(BIN)/python -m benchmarks.bertscore
 	$(BIN)/python -m benchmarks.clinical
+	$(BIN)/python -m benchmarks.language
 	$(BIN)/python -m benchmarks.guards
 
 chaos: $(STAMP)  ## every fault under load, at most 10 minutes; needs redis-server

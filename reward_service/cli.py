@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import inspect
 import os
@@ -11,7 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
@@ -34,11 +35,30 @@ EXIT_NULLS, EXIT_CONFIGURATION = 1, 3
 
 def main() -> None:
     """Entry point: configuration problems are one clear line, not a traceback."""
+    status: object = 0
     try:
         app()
+    except SystemExit as end:
+        status = end.code
     except (ServiceError, ValidationError) as error:
         typer.echo(f"error: {explain(error)}", err=True)
-        raise SystemExit(EXIT_CONFIGURATION) from None
+        status = EXIT_CONFIGURATION
+    leave(status if isinstance(status, int) else int(status is not None))
+
+
+def leave(status: int) -> NoReturn:
+    """End the process with what has been written on its way, and without taking the interpreter apart.
+
+    A thread may still load or run a model. When it comes back from torch to an interpreter that is being taken apart,
+    Python ends that thread by unwinding it, and C++ aborts the process: "terminate called without an active exception".
+    """
+    from reward_service.observability.logs import flush
+
+    flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a reader that has left, a closed one
+            stream.flush()
+    os._exit(status)
 
 
 def explain(error: Exception) -> str:
@@ -96,10 +116,7 @@ def serve(flags: dict[str, Any]) -> None:
     """Serve over HTTP until SIGTERM; then finish what is in flight."""
     from reward_service.serving.server import run
 
-    status = run(settings_from(flags))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # all is closed; a thread that still loads a model would abort an orderly end
+    raise typer.Exit(run(settings_from(flags)))
 
 
 app.command("serve")(with_settings_flags(serve))
@@ -204,11 +221,12 @@ def check(
     ] = None,
 ) -> None:
     """Load everything, score the canary pairs, and say what is missing and how to install it."""
+    from reward_service.evaluation import canaries
     from reward_service.evaluation import check as checks
 
     _log_warnings(Settings(log_level="error"))
     if write_canaries:
-        asyncio.run(checks.write())
+        asyncio.run(canaries.write())
     raise typer.Exit(asyncio.run(checks.check(profile, golden)))
 
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reward_service.api import error_responses as api_errors
 from reward_service.api.auth import ApiKeys
-from reward_service.errors import Overloaded, ServiceError
+from reward_service.errors import MAX_HEAD_BYTES, HeadTooLarge, Overloaded, ServiceError
 from reward_service.observability.logs import described
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -64,6 +64,8 @@ class RequestMiddleware:
             contextlib.nullcontext(_untold) if probe else self._state.tracing.request(scope["method"], headers) as tell
         ):
             try:
+                if _head_bytes(scope) > MAX_HEAD_BYTES:
+                    raise HeadTooLarge
                 if not probe:
                     key = self._keys.check(headers.get("authorization"))
                 await self._app(scope, receive, send_with_id)
@@ -82,6 +84,12 @@ class RequestMiddleware:
                     more = scope["state"].get("log", {})
                     log.info("request", route=route, status=status, key=key, ms=ms, **more)
                     tell({"http.route": route, "http.response.status_code": status, "request_id": request_id, **more})
+
+
+def _head_bytes(scope: Scope) -> int:
+    """Size of the request's head; a server limits only what has not arrived whole."""
+    fields = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    return fields + len(scope["path"]) + len(scope["query_string"])
 
 
 def _untold(_: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ MEANINGS = {
     415: "the body is not JSON, or compressed",
     422: "a field is wrong; `param` names it",
     429: "the queue is full; see Retry-After",
+    431: "the request's head is too large",
     500: "an unexpected error; the log has its type under the request id",
     503: "a required component has no score, or the service is shutting down",
 }

@@ -66,6 +66,12 @@ def row(name: str) -> Row:
         ) from None
 
 
+def component_class(name: str) -> Any:
+    """The class of a component, which need not be built for what all its instances share."""
+    entry = row(name)
+    return _load(entry.target, name, entry)
+
+
 def build(name: str, settings: Mapping[str, object], **wiring: object) -> PairMetric | AsyncJudge:
     """Construct a component; `wiring` goes to its constructor as it is.
 

@@ -26,7 +26,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from reward_service.api.app import create_app
 from reward_service.api.auth import require_safe_address
 from reward_service.contracts import ComponentError
-from reward_service.errors import ConfigurationError
+from reward_service.errors import MAX_HEAD_BYTES, ConfigurationError
 from reward_service.observability.logs import flush, say
 from reward_service.scoring.engine import Engine
 from reward_service.serving import supervisor
@@ -97,7 +97,9 @@ async def _serve(settings: Settings, sockets: str | None, listener: int, report:
             ws="none",
             log_config=None,
             access_log=False,
+            log_level="error",  # a warning for each client that offers HTTP/2 tells nothing
             backlog=settings.backlog,
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             timeout_keep_alive=_KEEP_ALIVE_S,
             server_header=False,
             proxy_headers=False,
@@ -109,7 +111,10 @@ async def _serve(settings: Settings, sockets: str | None, listener: int, report:
     app.state.on_fatal = server.stop
     app.state.time_left = server.time_left
     report("up")
-    await server.serve(sockets=[socket.socket(fileno=listener)])
+    try:
+        await server.serve(sockets=[socket.socket(fileno=listener)])
+    finally:
+        gc.unfreeze()  # else nothing of this engine could be freed by a process that lives on
     if app.state.fatal:
         raise app.state.fatal
 

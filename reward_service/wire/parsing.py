@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from reward_service.contracts import ComponentError
 from reward_service.errors import InvalidRequest
 from reward_service.scoring.request import Item, ScoringRequest, Timings
-from reward_service.wire.decoding import Broken, decode
+from reward_service.wire.decoding import Broken, decode, refuse_too_many_values
 from reward_service.wire.schemas import ScoreGroup, ScoreItem, ScoreRequest
 
 M = TypeVar("M", bound=BaseModel)
@@ -35,9 +35,11 @@ class ParsedRequest(NamedTuple):
 
 def parse(raw: bytes, max_items: int, timings: Timings | None = None) -> ParsedRequest:
     """`raw` as a request for at most `max_items` pairs. Raises `InvalidRequest`."""
+    refuse_too_many_values(raw, max_items)
     data, broken = decode(raw)
+    _refuse_too_many_pairs(data, max_items)
     body = validate(ScoreRequest, data)
-    items, groups, references = build_items(body, broken, max_items)
+    items, groups, references = build_items(body, broken)
     return ParsedRequest(
         body,
         ScoringRequest(
@@ -54,18 +56,28 @@ def parse(raw: bytes, max_items: int, timings: Timings | None = None) -> ParsedR
     )
 
 
-def build_items(
-    wanted: ScoreRequest, broken: Broken, max_items: int
-) -> tuple[list[Item], list[tuple[int, int]], list[int]]:
-    """All pairs in one list, and `groups` and `references` of a `ParsedRequest`. Raises `InvalidRequest`."""
-    single = sum(len(item.references) or 1 for item in wanted.items)
-    count = single + sum(len(group.candidates) * (len(group.references) or 1) for group in wanted.groups)
+def _refuse_too_many_pairs(data: Any, max_items: int) -> None:
+    """Counted before anything is validated, because that takes time for each. A group without candidates is one."""
+    if not isinstance(data, dict):
+        return
+    items, groups = (value if isinstance(value := data.get(name), list) else [] for name in ("items", "groups"))
+    single = sum(_length(item, "references") for item in items)
+    count = single + sum(_length(group, "candidates") * _length(group, "references") for group in groups)
     if count > max_items:
         raise InvalidRequest(
             f"The request has {count} pairs; the limit is {max_items} (REWARD_MAX_ITEMS). Split it.",
             code="too_many_items",
             param="items" if single > max_items else "groups",
         )
+
+
+def _length(entry: Any, field: str) -> int:
+    value = entry.get(field) if isinstance(entry, dict) else None
+    return max(1, len(value)) if isinstance(value, list) else 1
+
+
+def build_items(wanted: ScoreRequest, broken: Broken) -> tuple[list[Item], list[tuple[int, int]], list[int]]:
+    """All pairs in one list, and `groups` and `references` of a `ParsedRequest`. Raises `InvalidRequest`."""
     _refuse_duplicates([item.id for item in wanted.items], "items")
     _refuse_duplicates([group.id for group in wanted.groups], "groups")
     items: list[Item] = []

@@ -11,6 +11,7 @@ from reward_service.contracts import ComponentError
 from reward_service.scoring.engine import Admitted
 from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.references import best
+from reward_service.scoring.served_profile import Served
 from reward_service.wire.parsing import ParsedRequest
 from reward_service.wire.schemas import Detail
 
@@ -74,8 +75,9 @@ def render(parsed: ParsedRequest, admitted: Admitted, scored: Sequence[ScoredIte
     candidates = paid(scored, parsed.references)
     return {
         "profile": served.name,
-        "fingerprint": served.fingerprint,
+        "fingerprint": admitted.fingerprint,
         "signature": served.signature,
+        **({"accepted": accepted(served)} if served.accepted else {}),
         "results": [result(one, body.detail, reference=at) for one, at in candidates[: len(body.items)]],
         "groups": [
             group(wanted.id, candidates[start:end], body.detail)
@@ -83,6 +85,11 @@ def render(parsed: ParsedRequest, admitted: Admitted, scored: Sequence[ScoredIte
         ],
         **{name: value for name, value in echoed.items() if value is not None},
     }
+
+
+def accepted(served: Served) -> dict[str, Any]:
+    """What stands for what, where the operator accepts older fingerprints."""
+    return {"served": served.fingerprint, "fingerprints": [one.fingerprint for one in served.accepted]}
 
 
 def missing(error: ComponentError) -> dict[str, Any]:

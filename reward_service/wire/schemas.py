@@ -159,10 +159,16 @@ class StageOut(BaseModel):
     signature: str
 
 
+class Accepted(BaseModel):
+    served: str = Field(description="the fingerprint of what is served, whichever was pinned")
+    fingerprints: list[str] = Field(description="older ones that the operator lets stand for it")
+
+
 class ScoreResponse(BaseModel):
     profile: str
-    fingerprint: str
+    fingerprint: str = Field(description="of what is served; or the older one that was pinned, if that is accepted")
     signature: str
+    accepted: Accepted | None = Field(None, description="where the operator accepts older fingerprints")
     results: list[ItemResult]
     groups: list[GroupResult]
     stage: StageOut | None = Field(None, description="where the profile is a schedule")
@@ -181,6 +187,7 @@ class FingerprintResponse(BaseModel):
     profile: str
     fingerprint: str
     signature: str
+    accepted: list[str] = Field([], description="older fingerprints that may be pinned as well")
     stages: list[ScheduledStage] | None = Field(None, description="where the profile is a schedule")
     document: dict[str, JsonValue] = Field(description="what `fingerprint` is the hash of; it can be pinned whole")
 

@@ -18,6 +18,7 @@ SMALLEST = {
     "engine": ("--references 1 --runs 1", "HTTP / in-process rate:"),
     "guards": ("attacks --studies 1", "gold_plus_everything"),
     "judge": ("--only cpu", "CPU per pair:"),
+    "language": ("", "said the other way, earns something"),
     "overload": ("--pairs 8 --seconds 1", "goodput at 4x / peak"),
     "radgraph": ("--references 1 --rollouts 2 --runs 1 --size tiny --package-pairs 0", "of_the_floor: "),
     "scope": ("", "other languages"),

@@ -184,6 +184,18 @@ def test_a_shape_problem_is_the_requests(
     assert found["retryable"] is False
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/get_reward", {"query": [7] * 9}),
+        ("/get_reward", {"query": ["a"], "labels": ["b"] * 9}),
+        ("/v1/score/evaluation", {"messages": [None] * 9}),
+    ],
+)
+def test_samples_are_counted_before_any_is_read(service: Service, path: str, body: Any) -> None:
+    error(post(service, body, path), 422, "too_many_items")
+
+
 def test_messages_name_the_limit_the_setting_and_the_suggestion(service: Service) -> None:
     assert "8 (REWARD_MAX_ITEMS)" in error(post(service, items(*[GOOD] * 9)), 422, "too_many_items")["message"]
     assert "Did you mean 'text'" in error(post(service, items(profile="txt")), 404, "unknown_profile")["message"]
@@ -235,6 +247,14 @@ def test_what_is_not_http_gets_the_envelope_too(service: Service) -> None:
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 400")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "malformed_http"
+
+
+@pytest.mark.parametrize("path", ["/score", "/health"])
+def test_a_large_head_is_refused_before_anything_else(service: Service, path: str) -> None:
+    """Also one that arrives at once, as a whole."""
+    for headers in ({"x": "y" * 70_000}, {f"x-{n}": "y" for n in range(9_000)}):
+        error(httpx.get(f"{service.url}{path}", headers=headers, timeout=30), 431, "head_too_large")
+    assert httpx.get(f"{service.url}/health", headers={"x": "y" * 60_000}, timeout=30).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])

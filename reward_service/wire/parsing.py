@@ -61,8 +61,8 @@ def _refuse_too_many_pairs(data: Any, max_items: int) -> None:
     if not isinstance(data, dict):
         return
     items, groups = (value if isinstance(value := data.get(name), list) else [] for name in ("items", "groups"))
-    single = sum(_length(item, "references") for item in items)
-    count = single + sum(_length(group, "candidates") * _length(group, "references") for group in groups)
+    single = sum(_number(item, "references") for item in items)
+    count = single + sum(_number(group, "candidates") * _number(group, "references") for group in groups)
     if count > max_items:
         raise InvalidRequest(
             f"The request has {count} pairs; the limit is {max_items} (REWARD_MAX_ITEMS). Split it.",
@@ -71,9 +71,10 @@ def _refuse_too_many_pairs(data: Any, max_items: int) -> None:
         )
 
 
-def _length(entry: Any, field: str) -> int:
-    value = entry.get(field) if isinstance(entry, dict) else None
-    return max(1, len(value)) if isinstance(value, list) else 1
+def _number(entry: Any, field: str) -> int:
+    """How many texts the entry has there; at least 1, because every entry costs something."""
+    texts = entry.get(field) if isinstance(entry, dict) else None
+    return max(1, len(texts)) if isinstance(texts, list) else 1
 
 
 def build_items(wanted: ScoreRequest, broken: Broken) -> tuple[list[Item], list[tuple[int, int]], list[int]]:

@@ -58,7 +58,7 @@ $(STAMP): pyproject.toml constraints.txt client/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found; set PYTHON=python3 (3.11 or later)"; exit 1; }
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
-	$(BIN)/pip install -q -c constraints.txt -e ".[bertscore,offline,otel,dev]" -e ./client
+	$(BIN)/pip install -q -c constraints.txt -e ".[bertscore,offline,evaluation,excel,otel,dev]" -e ./client
 	@rm -f $(VENV)/.installed-*; touch $@
 
 clean:

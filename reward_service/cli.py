@@ -11,6 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import orjson
@@ -19,6 +20,7 @@ from pydantic import SecretStr, ValidationError
 
 from reward_service import __version__
 from reward_service.errors import ConfigurationError, ServiceError
+from reward_service.evaluation.commands import COMMANDS, summarize
 from reward_service.settings import Settings
 
 app = typer.Typer(
@@ -121,9 +123,14 @@ app.command("serve")(with_settings_flags(serve))
 
 
 @app.command()
-def score(
-    source: Annotated[str, typer.Argument(metavar="IN", help="JSONL of items or groups; - for standard input")],
-    output: Annotated[str, typer.Option("--output", "-o", help="JSONL of results; - for standard output")] = "-",
+def score(  # noqa: PLR0913  # one argument a flag
+    source: Annotated[
+        list[str],
+        typer.Argument(metavar="IN...", help="JSONL, JSON, CSV, TSV, Parquet or Excel, also .gz, .zst; - for stdin"),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="results: JSONL, or by its ending CSV or Parquet; - for stdout")
+    ] = "-",
     profile: Annotated[str | None, typer.Option(help="profile; default: the first of REWARD_PROFILES")] = None,
     url: Annotated[
         str | None,
@@ -131,29 +138,54 @@ def score(
     ] = None,
     pin: Annotated[str | None, typer.Option("--fingerprint", help="refuse to score with any other fingerprint")] = None,
     detail: Annotated[str, typer.Option(help="reward, components or full")] = "full",
+    candidate_field: Annotated[str | None, typer.Option(help="column of the candidates")] = None,
+    reference_field: Annotated[str | None, typer.Option(help="column of the references")] = None,
+    id_field: Annotated[str | None, typer.Option(help="column of the ids; none: the lines are numbered")] = None,
+    prior_field: Annotated[str | None, typer.Option(help="column of the earlier reports")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="of text files, e.g. latin-1; default: UTF-8 or by its mark")
+    ] = None,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="empty cells are empty reports")] = False,
+    with_texts: Annotated[bool, typer.Option("--with-texts", help="write the reports beside their scores")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="forget the rows of an interrupted run")] = False,
     step: Annotated[int | None, typer.Option(min=0, help="training step, for a profile that is a schedule")] = None,
     corpus: Annotated[
         str | None, typer.Option(metavar="FILE", help="write values of the whole file, as boards print them, as JSON")
     ] = None,
 ) -> None:
-    """Score a file. A line is an item {id, candidate, reference[, prior]} or a group {id, reference, candidates}.
+    """Score files of reports; what was interrupted is continued by the same command.
 
-    Exit status 1 when any result is null, 3 when the file could not be scored.
+    A record has a candidate and a reference (or lists: candidates of one study, references for one candidate), and may
+    have an id and a prior report; all other columns are carried to the output. Exit status 1 when any result is null,
+    3 when the file could not be scored.
     """
-    from reward_service.evaluation import score_file as scorefile
+    from reward_service.evaluation import score_file
+    from reward_service.evaluation.reading import columns, entries, formats
 
     if detail not in ("reward", "components", "full"):
         raise typer.BadParameter("reward, components or full", param_hint="--detail")
-    lines = scorefile.read(source)
     if not url:
         _log_warnings()
+    given = {"candidate": candidate_field, "reference": reference_field, "id": id_field, "prior": prior_field}
     if corpus and detail != "full":
         raise typer.BadParameter("needs --detail full", param_hint="--corpus")
-    wanted = scorefile.Wanted(profile, url, pin, detail, step, corpus)
-    nulls = asyncio.run(scorefile.score(lines, output, wanted))
+    wanted = score_file.Wanted(profile, url, pin, detail, step, corpus, with_texts, restart)
+    with formats.opened(source, encoding) as sources:
+        read = entries.Input(sources, columns.Columns(given), allow_empty)
+        try:
+            nulls = asyncio.run(score_file.score(read, output, wanted))
+        except score_file.Interrupted as error:
+            typer.echo(error.message, err=True)
+            raise typer.Exit(error.status) from None
+    if Path(output).is_file() and sys.stdout.isatty():
+        summarize([output])
     if nulls:
         typer.echo(f"Results that are null: {nulls}. Each says why in 'missing'.", err=True)
         raise typer.Exit(EXIT_NULLS)
+
+
+for command in COMMANDS:
+    app.command()(command)
 
 
 @app.command()
@@ -189,11 +221,12 @@ def check(
     ] = None,
 ) -> None:
     """Load everything, score the canary pairs, and say what is missing and how to install it."""
+    from reward_service.evaluation import canaries
     from reward_service.evaluation import check as checks
 
     _log_warnings(Settings(log_level="error"))
     if write_canaries:
-        asyncio.run(checks.write())
+        asyncio.run(canaries.write())
     raise typer.Exit(asyncio.run(checks.check(profile, golden)))
 
 

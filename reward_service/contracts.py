@@ -126,6 +126,14 @@ class AsyncJudge(Component, Protocol):
         """
         ...
 
+    def read(self, candidate: str, reference: str, prior: str | None, stored: Judgement) -> Judgement:
+        """A stored judgement, computed anew from the verdict in it by the code of now.
+
+        `reads_with`, if the class has it, names the module that does this: it is hashed for the fingerprint of a
+        profile. Raises what `judge` raises.
+        """
+        ...
+
     def health(self) -> Mapping[str, object]:
         """At least ``{"ready": bool, "detail": str}``."""
         ...

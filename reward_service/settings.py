@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     shadow: Names = Field(
         (), description="profiles scored beside one that pays, never paid: NAME (beside the default) or PAYING=NAME"
     )
+    accepted_fingerprints: Names = Field(
+        (), description="older fingerprints that may still be pinned: profile=fingerprint or profile=document file"
+    )
     api_keys: Names = Field((), description="accepted keys as name:sha256-hex (make one with `reward-service new-key`)")
     api_keys_file: str = Field("", description="file of more keys, one name:sha256-hex a line; SIGHUP reads it again")
     ssl_certfile: str = Field("", description="certificate chain (PEM) for HTTPS; SIGHUP reads it again")
@@ -55,7 +58,11 @@ class Settings(BaseSettings):
     backlog: int = Field(8192, ge=1, description="pending connections of the listening socket")
 
     cache_url: SecretStr = Field(SecretStr("memory://"), description="memory://, redis://… or rediss://…")
-    cache_memory_bytes: int = Field(256 * 2**20, ge=0, description="score cache in memory, per process")
+    cache_memory_bytes: int = Field(
+        256 * 2**20,
+        ge=0,
+        description="score cache in memory, per process; as much again for LLM verdicts with memory://",
+    )
     cache_ttl_s: float = Field(
         30 * 86400.0, gt=0, le=1e10, description="lifetime of a score in Redis; LLM verdicts stay"
     )
@@ -93,7 +100,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="how a log line is written (to stderr)")
     otel: bool = Field(False, description="OpenTelemetry traces over OTLP/HTTP (extra `otel`)")
 
-    @field_validator("profiles", "shadow", "api_keys", "judge_urls", "device", mode="before")
+    @field_validator("profiles", "accepted_fingerprints", "shadow", "api_keys", "judge_urls", "device", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

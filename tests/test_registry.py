@@ -15,8 +15,8 @@ from judges.vllm.errors import JudgeError
 from reward_service.components import registry
 from reward_service.contracts import ComponentScore, Pair
 from reward_service.errors import ConfigurationError
-from reward_service.evaluation.check import pairs
 from reward_service.profiles.fingerprint import canonical
+from reward_service.scoring.canaries import pairs
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer
 from tests.metrics import random_chexbert
 from tests.metrics.radgraph.conftest import Folders

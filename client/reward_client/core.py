@@ -102,7 +102,8 @@ class Core:
         path = f"/v1/fingerprint{query}"
         reply = yield from self._exchange(path, None, deadline, "fetching the fingerprint")
         document = _json_object(reply.body)
-        self._check_fingerprint(document.get("fingerprint"), *_fingerprints(document.get("stages")))
+        others = [*_fingerprints(document.get("stages")), *map(str, document.get("accepted") or ())]
+        self._check_fingerprint(document.get("fingerprint"), *others)
         self.document = document
 
     def score(self, call: Call, deadline: float) -> Steps[dict[str, Any]]:
@@ -122,14 +123,14 @@ class Core:
             raise AnswerMismatch(f"{doing}: the answer's ids are not those asked for, in order; nothing was used")
         return body
 
-    def _check_fingerprint(self, found: Any, *stages: str) -> None:
-        """Raises `FingerprintChanged` unless the pin is `found`, or one of a schedule's `stages`."""
+    def _check_fingerprint(self, found: Any, *others: str) -> None:
+        """Raises `FingerprintChanged` unless the pin is `found`, a stage of a schedule, or accepted in its place."""
         if not isinstance(found, str) or not found:
             raise AnswerMismatch("the answer carries no fingerprint; is this a reward service?")
         if self.fingerprint is None:
             self.fingerprint = found
             return
-        known = {each.split(".")[0] for each in (found, *stages)}  # what follows only helps to say what changed
+        known = {each.split(".")[0] for each in (found, *others)}  # what follows only helps to say what changed
         if self.fingerprint.split(".")[0] not in known:
             raise FingerprintChanged(self.fingerprint, found)
 

@@ -28,6 +28,7 @@ async def fingerprint(
         "profile": served.name,
         "fingerprint": served.fingerprint,
         "signature": served.signature,
+        "accepted": [one.fingerprint for one in served.accepted],
         "document": served.document,
     }
     if isinstance(served, ServedSchedule):

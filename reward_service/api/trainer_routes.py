@@ -127,7 +127,10 @@ def render(
     """The answer in the trainer's format; the fingerprint is a header."""
     composites = [one.composite for one in scored]
     answer = dialect.render(Answered(parsed.body, parsed.items, composites, admitted.stage.bounds, missing))
-    headers = {**timing_headers(parsed.scoring.timings), "X-Reward-Fingerprint": admitted.served.fingerprint}
+    headers = {**timing_headers(parsed.scoring.timings), "X-Reward-Fingerprint": admitted.fingerprint}
+    if admitted.served.accepted:
+        headers["X-Reward-Served-Fingerprint"] = admitted.served.fingerprint
+        headers["X-Reward-Accepted-Fingerprints"] = ", ".join(one.fingerprint for one in admitted.served.accepted)
     if admitted.stage is not admitted.served:
         headers["X-Reward-Stage"] = admitted.stage.fingerprint
     return json_response(answer, headers=headers)

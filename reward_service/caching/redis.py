@@ -138,7 +138,9 @@ class RedisCache:
                 found[i] = score
         return found
 
-    async def put_many(self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False) -> None:
+    async def put_many(
+        self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False
+    ) -> set[CacheKey]:
         settled: asyncio.Future[None] | None = None
         for key, score in entries:
             self.memory.store(key, score)
@@ -151,6 +153,7 @@ class RedisCache:
         self._wake.set()
         if settled is not None:  # the last of them: the queue is written in order
             await asyncio.wait({settled}, timeout=2 * self._timeout_s)
+        return set()
 
     async def claim(self, keys: Sequence[CacheKey]) -> set[CacheKey]:
         missing = [key for key in keys if self.memory.peek(key) is None]

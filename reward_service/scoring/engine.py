@@ -24,12 +24,13 @@ from reward_service.errors import (
     quoted,
 )
 from reward_service.observability.telemetry import Telemetry
+from reward_service.profiles.accepted import Accepted
 from reward_service.profiles.loading import shipped
 from reward_service.scoring.admission import Admission
 from reward_service.scoring.assembly import assemble
 from reward_service.scoring.profile_scorer import ProfileScorer, ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
-from reward_service.scoring.served_profile import Served, ServedProfile
+from reward_service.scoring.served_profile import Served, ServedProfile, ServedSchedule
 from reward_service.scoring.shadow import Shadow
 from reward_service.scoring.single_flight import SingleFlight
 from reward_service.scoring.state import EngineState
@@ -172,7 +173,7 @@ class Engine:
         there is no room (with `request.hold`: none before the deadline).
         """
         served = self.served(request.profile)
-        served.check_pin(request.pin, request.step)
+        accepted = served.check_pin(request.pin, request.step)
         stage = served.at(request.step)
         settings = self.settings
         default_s = settings.hold_timeout_s if request.hold else settings.timeout_s
@@ -182,7 +183,7 @@ class Engine:
         request.timings.queue_ms = request.timings.total_ms
         self.telemetry.inflight.inc(count)
         try:
-            yield Admitted(self, served, stage, request, deadline)
+            yield Admitted(self, served, stage, request, deadline, accepted)
         finally:
             self.telemetry.inflight.dec(count)
             self.admission.leave(count)
@@ -230,13 +231,23 @@ class Admitted:
     """A request whose pairs have their place in the queue."""
 
     def __init__(
-        self, engine: Engine, served: Served, stage: ServedProfile, request: ScoringRequest, deadline: float
+        self,
+        engine: Engine,
+        served: Served,
+        stage: ServedProfile,
+        request: ScoringRequest,
+        deadline: float,
+        accepted: Accepted | None = None,
     ) -> None:
-        """`deadline` is `time.monotonic()` seconds."""
+        """`deadline` is `time.monotonic()` seconds. `accepted`: the older fingerprint that the request pins."""
         self.served = served
         """What the request named."""
         self.stage = stage
         """The profile that pays: that of the schedule's stage, else `served` itself."""
+        self.fingerprint = accepted.fingerprint if accepted else served.fingerprint
+        """Of the answer: the older one that was pinned, if the operator accepts it."""
+        at = served.stages.index(stage) if isinstance(served, ServedSchedule) else 0
+        self._older = accepted.stages[at] if accepted and at < len(accepted.stages) else {}
         self._engine = engine
         self._request = request
         self._deadline = deadline
@@ -245,7 +256,7 @@ class Admitted:
         """One `ScoredItem` per item, in order. Raises `ComponentsUnavailable`."""
         items = self._request.items
         scorer = self._engine.scorer(self.stage)
-        scored = await scorer.score(items, self._deadline, self._request.timings)
+        scored = await scorer.score(items, self._deadline, self._request.timings, self._older)
         if self._request.hold:
             await self._retry(scorer, scored)
         scorer.count(scored)
@@ -266,8 +277,9 @@ class Admitted:
                 break  # whatever heals, the request as a whole does not
             await asyncio.sleep(pause)
             pause = min(_RETRY_MOST_S, 2 * pause)
-            for i, fresh in zip(again, await scorer.score([items[i] for i in again], self._deadline), strict=True):
-                scored[i] = fresh
+            fresh = await scorer.score([items[i] for i in again], self._deadline, older=self._older)
+            for i, one in zip(again, fresh, strict=True):
+                scored[i] = one
 
 
 def _require(scored: Sequence[ScoredItem], items: Sequence[Item]) -> None:

@@ -17,6 +17,10 @@ from reward_service.contracts import ComponentError, ComponentScore, Pair, Runne
 from reward_service.tasks import end
 
 _DEADLINE = "deadline"
+_NO_ROOM = (
+    "A verdict that cannot be kept is not given out: memory for verdicts is used up. Set REWARD_CACHE_URL to a Redis, "
+    "or raise REWARD_CACHE_MEMORY_BYTES."
+)
 
 
 class WantedScore(NamedTuple):
@@ -216,7 +220,10 @@ class SingleFlight:
         """`part` with the scores that stay: of a permanent one, another process's if that was first."""
         if not part:
             return []
-        await self._cache.put_many([(flight.key, score) for flight, score in part], permanent=permanent)
+        refused = await self._cache.put_many([(flight.key, score) for flight, score in part], permanent=permanent)
+        for flight in [flight for flight, _ in part if flight.key in refused]:
+            self._fail(flight, ComponentError("no_room_for_verdict", _NO_ROOM))
+        part = [(flight, score) for flight, score in part if flight.key not in refused]
         if not permanent:
             return part
         kept = await self._cache.get_many([flight.key for flight, _ in part])

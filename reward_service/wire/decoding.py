@@ -23,7 +23,8 @@ _FEWEST_VALUES = 2**18  # whatever the limit of items: decoded in the time of a 
 _WINDOW = 2**16
 
 Broken = Mapping[tuple[str | int, ...], str]
-"""Where texts were not valid Unicode: by ("items", i), ("groups", g) or ("groups", g, candidate), the text's path."""
+"""Where texts were not valid Unicode: the text's path by ("items", i) or ("groups", g), or for one of a list by
+("groups", g, "candidates", c) or (..., "references", r)."""
 
 
 def refuse_too_many_values(raw: bytes, max_items: int) -> None:
@@ -108,13 +109,14 @@ def _empty_broken_texts(entries: Any, name: str, broken: dict[tuple[str | int, .
             if is_broken(entry.get(field)):
                 entry[field] = ""
                 broken.setdefault((name, i), f"{name}[{i}].{field}")
-        candidates = entry.get("candidates")
-        if not isinstance(candidates, list):
-            continue
-        for j, candidate in enumerate(candidates):
-            if is_broken(candidate):
-                candidates[j] = ""
-                broken[name, i, j] = f"{name}[{i}].candidates[{j}]"
+        for field in ("candidates", "references"):
+            texts = entry.get(field)
+            if not isinstance(texts, list):
+                continue
+            for j, text in enumerate(texts):
+                if is_broken(text):
+                    texts[j] = ""
+                    broken[name, i, field, j] = f"{name}[{i}].{field}[{j}]"
 
 
 def is_broken(text: object) -> bool:

@@ -16,6 +16,9 @@ from metrics.chexbert import BLANK, LABELS, NEGATIVE, POSITIVE, CheXbert, given
 from metrics.radcliq import RadCliQInputs
 from metrics.radgraph import RadGraphF1
 from reward_service.evaluation import check, score_file
+from reward_service.evaluation.reading.columns import Columns
+from reward_service.evaluation.reading.entries import Input
+from reward_service.evaluation.reading.formats import opened
 from reward_service.scoring.engine import Engine
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
@@ -95,7 +98,8 @@ async def test_values_of_a_whole_file_are_those_of_its_texts(configured: Models,
     lines = [{"candidate": candidate, "reference": reference} for candidate, reference in PAIRS]
     source.write_text("\n".join(map(json.dumps, lines)))
     wanted = score_file.Wanted(profile="unirg-step1", corpus=str(values))
-    assert await score_file.score(score_file.read(str(source)), str(out), wanted) == 0
+    with opened([str(source)]) as sources:
+        assert await score_file.score(Input(sources, Columns()), str(out), wanted) == 0
 
     results = [json.loads(line)["values"] for line in out.read_text().splitlines()]
     chexbert, radgraph = CheXbert(configured.chexbert_model), RadGraphF1(configured.radgraph_model)

@@ -54,10 +54,10 @@ class Recording(MemoryCache):
         self.puts: Counter[str] = Counter()
         self.released: Counter[str] = Counter()
 
-    async def put_many(self, entries: Sequence[tuple[str, ComponentScore]], *, permanent: bool = False) -> None:
+    async def put_many(self, entries: Sequence[tuple[str, ComponentScore]], *, permanent: bool = False) -> set[str]:
         self.puts.update(key for key, _ in entries)
         await asyncio.sleep(0)  # a real cache may yield here
-        await super().put_many(entries, permanent=permanent)
+        return await super().put_many(entries, permanent=permanent)
 
     async def release(self, keys: Sequence[str]) -> None:
         self.released.update(keys)

@@ -123,6 +123,10 @@ class CheXbert(Metric[Reading]):
         return self._keys
 
     @property
+    def determinism(self) -> str:
+        return self.encoder.determinism
+
+    @property
     def encoding(self) -> str:
         return (
             f"CheXbert@{self.version}:{hashlib.sha256(json.dumps(self._manifest, sort_keys=True).encode()).hexdigest()}"

@@ -64,6 +64,11 @@ _loading = threading.Lock()
 _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "longformer")
 
 
+_OFF_CPU = 1e-5
+"""How much a score may depend on the other texts of a call where shapes of arithmetic, rows included, are not fixed:
+ten times what float32 differs by between processors. On a CPU it does not depend on them."""
+
+
 class ModelUnavailable(Exception):
     """The encoder cannot be used as set up; `message` names the setting or the extra that mends it."""
 
@@ -110,6 +115,16 @@ class Encoder:
         self._cores: ThreadPoolExecutor | None = None
 
     # -- what it is ---------------------------------------------------------------------------
+
+    @property
+    def tolerance(self) -> float:
+        """How far what is read off in float32 may depend on the other texts of a call; 0 on a CPU, bit by bit."""
+        return 0.0 if self.device == "cpu" else _OFF_CPU
+
+    @property
+    def determinism(self) -> str:
+        """`Metric.determinism` of a metric that reads float32 states; off the CPU, but where a label is a tie."""
+        return f"tolerance({self.tolerance:.1g})" if self.tolerance else "exact"
 
     @cached_property
     def directory(self) -> Path:

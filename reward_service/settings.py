@@ -35,6 +35,11 @@ class Settings(BaseSettings):
         (), description="older fingerprints that may still be pinned: profile=fingerprint or profile=document file"
     )
     api_keys: Names = Field((), description="accepted keys as name:sha256-hex (make one with `reward-service new-key`)")
+    api_keys_file: str = Field("", description="file of more keys, one name:sha256-hex a line; SIGHUP reads it again")
+    ssl_certfile: str = Field("", description="certificate chain (PEM) for HTTPS; SIGHUP reads it again")
+    ssl_keyfile: str = Field("", description="its private key (PEM), if that is another file")
+    ssl_keyfile_password: SecretStr = Field(SecretStr(""), description="password of the private key")
+    root_path: str = Field("", description="path under which a proxy publishes the service, e.g. /reward")
     insecure: bool = Field(False, description="allow a non-loopback address without API keys")
 
     max_items: int = Field(4096, ge=1, description="candidate/reference pairs in one request")
@@ -114,11 +119,17 @@ class Settings(BaseSettings):
     @field_validator("api_keys")
     @classmethod
     def _keys_are_hashes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            name, _, digest = entry.partition(":")
-            if not name or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-                raise ValueError("each key is name:sha256-hex; make one with `reward-service new-key NAME`")
+        if not all(map(is_key, value)):
+            raise ValueError("each key is name:sha256-hex; make one with `reward-service new-key NAME`")
         return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _a_path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
+            raise ValueError("a path such as /reward or /team/reward")
+        return path
 
     @field_validator("device")
     @classmethod
@@ -180,6 +191,12 @@ class Settings(BaseSettings):
                 ("canary_interval_s", "judge_canary_s", self.judge_canary_s),
             ],
         }
+
+
+def is_key(entry: str) -> bool:
+    """Whether it is ``name:sha256-hex``."""
+    name, _, digest = entry.partition(":")
+    return bool(name) and len(digest) == 64 and set(digest) <= set("0123456789abcdef")
 
 
 _OTHERS = ("REWARD_CLIENT_", "REWARD_VLLM_", "REWARD_BENCH_", "REWARD_IMAGE_")

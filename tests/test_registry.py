@@ -21,7 +21,7 @@ from reward_service.workers.pair_computer import ArtefactCache, PairComputer
 from tests.metrics import random_chexbert
 from tests.metrics.radgraph.conftest import Folders
 
-CANARIES = [*pairs()[:12]]
+CANARIES = list(pairs()[:12])
 ODD = [
     Pair("", "A reference."), Pair(".", "A reference."), Pair("XXXX", "XXXX XXXX."), Pair("🫁 clear", "lungs clear"),
     Pair("effusion " * 900, "No effusion."), Pair("a", "b", "c"), Pair("x", "\n\n"),

@@ -254,6 +254,28 @@ def _check_types(entries: Sequence[Any], kind: type) -> None:
             )
 
 
+def items_of(
+    items: Sequence[Item] | Sequence[str],
+    references: str | Sequence[str] | None,
+    prior: str | Sequence[str | None] | None,
+) -> Sequence[Item]:
+    """Items as they are, or made of texts. Raises `ValueError` where not as many references or priors are given."""
+    if references is None:
+        return items  # type: ignore[return-value]  # what is no item is told by `_check_types`
+    given = {"references": references, "prior": prior}
+    each = {
+        name: [texts] * len(items) if texts is None or isinstance(texts, str) else list(texts)
+        for name, texts in given.items()
+    }
+    for name, texts in each.items():
+        if len(texts) != len(items):
+            raise ValueError(f"{len(items)} candidates and {len(texts)} {name}; as many are needed")
+    return [
+        Item(candidate, reference, earlier)  # type: ignore[arg-type]  # texts are checked with those of all items
+        for candidate, reference, earlier in zip(items, each["references"], each["prior"], strict=True)
+    ]
+
+
 def item_scores(call: Call, body: Mapping[str, Any]) -> list[Score]:
     """The answer to an items call, under the caller's names."""
     stage = _stage(body)

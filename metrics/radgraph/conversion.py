@@ -180,7 +180,7 @@ def _heads(states: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.T
     for key, value in states.items():
         name = next((new + key.removeprefix(old) for old, new in modules.items() if key.startswith(old)), None)
         if name is not None:
-            heads[name] = value.float().contiguous()
+            heads[name] = (value.float() if value.is_floating_point() else value).contiguous()
         elif not key.startswith((_ENCODER, "_coref.", "_events.")):
             raise ValueError(f"weights.th: {key} is not known")
     return heads

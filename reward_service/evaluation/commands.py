@@ -92,9 +92,17 @@ def reweigh(
     output: Annotated[
         str, typer.Option("--output", "-o", help="records: JSONL, or by its ending CSV or Parquet; - for stdout")
     ] = "-",
+    tune: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="print the profile with weights fitted to ratings or preferences instead"),
+    ] = None,
+    seed: _SeedOption = 0,
     anyway: Annotated[bool, typer.Option("--anyway", help="take stored values by key where components differ")] = False,
 ) -> None:
     """Rewards under another profile from stored raw values (`score --with-texts`), without scoring anything anew."""
+    if tune:
+        _tune(scores, profile, output, tune, seed)
+        return
     from reward_service.evaluation import reweighing
     from reward_service.evaluation import scores as scored
     from reward_service.evaluation.output import Output
@@ -137,6 +145,21 @@ def _check_format(format: str) -> None:
 
     if format not in FORMATS:
         raise typer.BadParameter(", ".join(FORMATS), param_hint="--format")
+
+
+def _tune(scores: list[str], profile: str, output: str, column: str, seed: int) -> None:
+    """The profile with fitted weights as YAML; on stderr how well they and simpler ones agree with the labels."""
+    from reward_service.evaluation import scores as scored
+    from reward_service.evaluation import tables, tuning
+    from reward_service.evaluation.output import write_whole
+    from reward_service.profiles.loading import load_profile
+
+    given = load_profile(profile)
+    data = tuning.gathered(scored.read(scores), given, column)
+    table, weights = tuning.tune(data, given, seed)
+    sys.stderr.write(tables.render([table], "table", {"labels": column}))
+    sys.stdout.flush()
+    write_whole(output, tuning.profile_text(given, data.names, weights).encode())
 
 
 async def _engine(profile: str) -> Engine:

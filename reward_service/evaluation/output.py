@@ -133,8 +133,11 @@ class Output:
                 self._partial.touch()
             if self._kind != ".jsonl":
                 made = Path(f"{self.name}.made")
-                (_to_parquet if self._kind == ".parquet" else _to_csv)(self._partial, made)
-                made.replace(self._whole)
+                try:
+                    (_to_parquet if self._kind == ".parquet" else _to_csv)(self._partial, made)
+                    made.replace(self._whole)
+                finally:
+                    made.unlink(missing_ok=True)
                 self._partial.unlink()
             else:
                 self._partial.replace(self._whole)

@@ -15,7 +15,7 @@ from reward_service.scoring.request import Item
 from reward_service.text.guards import GuardSettings
 from reward_service.wire.rendering import result, spread
 
-_RECOMPUTED = ("weights", "transforms", "policy", "guards", "bounds")
+_RECOMPUTED = ("weights", "transforms", "policy", "guards", "bounds", "canaries")
 """Parts of a profile that may differ from the one that scored: nothing of them is in a raw value."""
 
 

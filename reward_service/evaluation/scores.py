@@ -47,15 +47,23 @@ def _no_score(row: Row) -> InvalidRequest:
 
 
 def candidates(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A record as it is, or one for each member of a group, with what the group has in common."""
+    """A record as it is, or one for each member of a group, with what the group has in common.
+
+    A column of a group that is a list of as many values as candidates has one for each.
+    """
     if "results" not in record:
         yield dict(record)
         return
     texts = record.get("candidates")
     shared = {k: v for k, v in record.items() if k not in (*_OF_GROUP, "id", "candidates")}
     for i, member in enumerate(record["results"]):
-        own = {} if texts is None else {"candidate": texts[i]}
+        own = {name: values[i] for name, values in shared.items() if _for_each(name, values, len(record["results"]))}
+        own |= {} if texts is None else {"candidate": texts[i]}
         yield {**shared, **member, **own, "group": record["id"]}
+
+
+def _for_each(name: str, values: object, count: int) -> bool:
+    return name not in records.OURS and isinstance(values, list) and len(values) == count
 
 
 def document(name: str) -> dict[str, Any]:

@@ -30,6 +30,12 @@ class Table:
     rows: Sequence[Sequence[Any]]
     note: str = ""
 
+    def without(self, column: str) -> Table:
+        """The table without that column, if it has it."""
+        kept = [i for i, name in enumerate(self.columns) if name != column]
+        rows = [[row[i] for i in kept] for row in self.rows]
+        return Table(self.name, self.title, [self.columns[i] for i in kept], rows, self.note)
+
     def as_json(self) -> list[dict[str, Any]]:
         """A dictionary for each row; an interval is {value, low, high}."""
         return [{name: _plain(cell) for name, cell in zip(self.columns, row, strict=True)} for row in self.rows]
@@ -44,6 +50,8 @@ def render(tables: Sequence[Table], format: str, head: Mapping[str, Any]) -> str
         return _csv(tables, head)
     comment, draw = {"markdown": ("", _markdown), "latex": ("% ", _latex)}.get(format, ("", _text))
     about = [f"{comment}{name}: {value}" for name, value in head.items()]
+    if format == "latex":
+        tables = [table.without("distribution") for table in tables]  # its characters are in no font of LaTeX
     return "\n\n".join(["\n".join(about), *(draw(table) for table in tables if table.rows)]) + "\n"
 
 

@@ -242,9 +242,14 @@ class ProfileScorer:
     ) -> ScoredItem:
         """The answer to one pair from the scores of its components: `known` is what was stored, `fresh` the rest."""
         if isinstance(ready, ComponentError):
-            nothing = dict.fromkeys((*self.profile.components, *self.served.absent))
-            return ScoredItem(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ("item",), ()), "none")
+            return self._nothing(ready)
         scores = {key: self._read(key, ready, known.get(at) or fresh[at]) for key, at in ready.keys.items()}
+        hits = sum(at in known for at in ready.keys.values())
+        return self._composed(ready, scores, "hit" if hits == len(ready.keys) else "partial" if hits else "miss")
+
+    def _composed(
+        self, ready: PreparedPair, scores: Mapping[str, ComponentScore | ComponentError], cache: str
+    ) -> ScoredItem:
         # A sentinel's notes have no say: its score may be missing, and a reward must not depend on that.
         weighted = (scores[key] for key, spec in self.profile.components.items() if spec.weight)
         notes = [note for score in weighted if isinstance(score, ComponentScore) for note in score.notes]
@@ -256,9 +261,18 @@ class ProfileScorer:
             composite = _with_absent(composite, self.served)
         given = {key: score for key, score in scores.items() if isinstance(score, ComponentScore)}
         judged = (score.judgement for score in given.values() if score.judgement is not None)
-        hits = sum(at in known for at in ready.keys.values())
-        cache = "hit" if hits == len(ready.keys) else "partial" if hits else "miss"
         return ScoredItem(None, composite, cache, next(judged, None), ready, given)
+
+    def recompose(self, item: Item, scores: Mapping[str, ComponentScore | ComponentError]) -> ScoredItem:
+        """The answer to an item whose components have been scored before; `scores` has every key of the profile."""
+        ready = item.fault or self._prepare_pair((item.candidate, item.reference, item.prior), {}, {}, {})
+        if isinstance(ready, ComponentError):
+            return replace(self._nothing(ready), id=item.id)
+        return replace(self._composed(ready, scores, "none"), id=item.id)
+
+    def _nothing(self, error: ComponentError) -> ScoredItem:
+        nothing = dict.fromkeys((*self.profile.components, *self.served.absent))
+        return ScoredItem(None, Composite(None, "null", nothing, {}, {"item": error}, (), ("item",), ()), "none")
 
     def _read(
         self, key: str, ready: PreparedPair, score: ComponentScore | ComponentError
@@ -273,13 +287,6 @@ class ProfileScorer:
         except Exception as error:
             return as_component_error(error)
         return ComponentScore(judged.values, judged.notes, judged)
-
-    def recompose(self, item: Item, scores: Mapping[str, ComponentScore | ComponentError]) -> ScoredItem:
-        """The answer to an item whose components have been scored before; `scores` has every key of the profile."""
-        ready = item.fault or self._prepare_pair((item.candidate, item.reference, item.prior), {}, {}, {})
-        found = {} if isinstance(ready, ComponentError) else {at: scores[key] for key, at in ready.keys.items()}
-        known = {at: score for at, score in found.items() if isinstance(score, ComponentScore)}
-        return replace(self.compose_one(ready, known, found), id=item.id)
 
     def count(self, scored: Sequence[ScoredItem]) -> None:
         """Enter what is answered into the metrics; what was tried again before counts once."""

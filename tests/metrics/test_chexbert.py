@@ -18,7 +18,19 @@ torch = pytest.importorskip("torch", reason="extra bertscore")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from metrics.chexbert import BLANK, FIVE, LABELS, NEGATIVE, POSITIVE, UNCERTAIN, CheXbert, Reading, convert, given, given_of_sum  # noqa: E402
+from metrics.chexbert import (  # noqa: E402
+    BLANK,
+    FIVE,
+    LABELS,
+    NEGATIVE,
+    POSITIVE,
+    UNCERTAIN,
+    CheXbert,
+    Reading,
+    convert,
+    given,
+    given_of_sum,
+)
 from metrics.encoder import ModelUnavailable  # noqa: E402
 from tests.metrics import random_chexbert as reference  # noqa: E402
 
@@ -275,6 +287,7 @@ def test_position_ids_of_old_checkpoints_and_a_missing_prefix_are_no_matter(
             r"layer\.1\.output\.dense\.bias has the shape nothing",
         ),
         ({"module.bert.encoder.layer.2.output.dense.bias": torch.zeros(32)}, "layer.2.* asks for nothing"),
+        ({"module.linear_heads.13.bias": torch.full((2,), math.nan)}, r"linear_heads\.13\.bias holds values"),
         ({"module.bert.embeddings.word_embeddings.weight": torch.zeros(3, 32)}, r"\(3, 32\), config.json asks for"),
     ],
 )

@@ -22,7 +22,8 @@ from typing import IO, Any, Literal, NamedTuple
 
 import orjson
 
-from reward_service.errors import ConfigurationError, InvalidRequest
+from reward_service.errors import ConfigurationError, InvalidRequest, quoted
+from reward_service.evaluation.reading.columns import USUAL
 
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "xlsx"]
 Compression = Literal["", "gzip", "zstd"]
@@ -130,7 +131,7 @@ def _text_format(head: str, endings: Sequence[str]) -> Format:
     if start.startswith("{"):
         first = start.partition("\n")[0]
         try:
-            return "json" if any(isinstance(v, list) for v in _columns(json.loads(first))) else "jsonl"
+            return "json" if _is_table(json.loads(first)) else "jsonl"
         except ValueError:
             # An object over several lines, unless lines are what the name promises.
             return "jsonl" if {".jsonl", ".ndjson"} & set(endings) or first.rstrip().endswith("}") else "json"
@@ -144,6 +145,12 @@ def _text_format(head: str, endings: Sequence[str]) -> Format:
     if "\t" in header or "," in header or ";" in header:
         return "tsv" if header.count("\t") >= header.count(",") else "csv"
     return "jsonl"
+
+
+def _is_table(value: Any) -> bool:
+    """Whether one line of JSON is a whole table: an object of lists, or of objects."""
+    inner = list(value.values()) if isinstance(value, dict) else []
+    return bool(_columns(value)) or (bool(inner) and all(isinstance(each, dict) for each in inner))
 
 
 def _columns(value: Any) -> list[Any]:
@@ -239,19 +246,30 @@ def _json(source: Source) -> Iterator[Row]:
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"{source.name} is not JSON: {error}.", param="IN") from None
     if isinstance(content, dict):
-        if not content or not _columns(content):
-            raise InvalidRequest(
-                f"{source.name}: needs an array of objects, or one object whose values are lists of equal length.",
-                param="IN",
-            )
-        if len({len(column) for column in content.values()}) > 1:
-            lengths = ", ".join(f"{name} {len(column)}" for name, column in content.items())
-            raise InvalidRequest(f"{source.name}: its lists differ in length: {lengths}.", param="IN")
-        content = [dict(zip(content, values, strict=True)) for values in zip(*content.values(), strict=True)]
+        content = _of_object(content, source)
     for number, entry in enumerate(content, 1):
         if not isinstance(entry, dict):
             raise InvalidRequest(f"{source.place(f'Entry {number}')}: must be an object with named fields.", param="IN")
         yield Row(source.place(f"Entry {number}"), entry)
+
+
+def _of_object(content: dict[str, Any], source: Source) -> list[dict[str, Any]]:
+    """The entries of an object of lists, of an object of entries by id, or of pandas' object of columns."""
+    values = list(content.values())
+    if values and all(isinstance(value, dict) for value in values):
+        if set(content) & set(USUAL["reference"]):  # pandas: {"prediction": {"0": "...", "1": "..."}}
+            content = {name: list(column.values()) for name, column in content.items()}
+        else:
+            return [{"id": id, **entry} for id, entry in content.items()]
+    elif not values or not _columns(content):
+        raise InvalidRequest(
+            f"{source.name}: needs an array of objects, or an object of lists of equal length, or of entries by id.",
+            param="IN",
+        )
+    if len({len(column) for column in content.values()}) > 1:
+        lengths = ", ".join(f"{quoted(name)} {len(column)}" for name, column in content.items())
+        raise InvalidRequest(f"{source.name}: its lists differ in length: {lengths}.", param="IN")
+    return [dict(zip(content, row, strict=True)) for row in zip(*content.values(), strict=True)]
 
 
 def _delimited(source: Source) -> Iterator[Row]:

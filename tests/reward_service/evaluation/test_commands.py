@@ -84,6 +84,21 @@ def test_reweigh_writes_records_with_the_new_fingerprint(scored: Path, tmp_path:
     assert rewards[0][0] == 1.0 > rewards[0][1]
 
 
+def test_tuned_weights_are_a_profile_that_can_be_used(tmp_path: Path) -> None:
+    texts = ["Small left effusion.", "Small right effusion.", "No effusion.", "Clear lungs.", "Large pneumothorax."]
+    items = [
+        {"id": f"{i}{k}", "candidate": c, "reference": r, "stars": 5 if c == r else 1}
+        for i, r in enumerate(texts)
+        for k, c in enumerate(texts)
+    ]
+    out, mine = tmp_path / "out.jsonl", tmp_path / "mine.yaml"
+    assert run("score", "-", "-o", str(out), "--with-texts", stdin=lines(*items)).returncode == 0
+    done = run("reweigh", str(out), "--profile", "text", "--tune", "stars", "-o", str(mine))
+    assert done.returncode == 0, done.stderr
+    assert "fitted, cross-validated" in done.stderr
+    assert run("reweigh", str(out), "--profile", str(mine), "-o", os.devnull).returncode == 0
+
+
 def test_at_a_terminal_the_summary_follows_the_scores(tmp_path: Path) -> None:
     source = tmp_path / "in.jsonl"
     source.write_text(lines(*GROUPS))

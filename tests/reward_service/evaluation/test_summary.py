@@ -122,5 +122,6 @@ def test_every_format_has_the_numbers() -> None:
     assert "| reward | 2 | 1 | 0.750" in render(made, "markdown", head)
     latex = render(made, "latex", head)
     assert latex.count(r"\begin{tabular}") == len(made)
+    assert latex.isascii()
     assert r"wrong\_location & 0.333 & 0.000 & 0.333 \\" in latex
     assert "reward  2     1  0.750" in render(made, "table", head)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, get_args
 
 from metrics.base import Metric, MetricScore
-from metrics.encoder import Encoder, ModelUnavailable, Precision, halving, length_mask, sub_batches
+from metrics.encoder import Encoder, ModelUnavailable, Precision, length_mask
+from metrics.sub_batches import halving, sub_batches
 from metrics.torch_settings import exact_arithmetic
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from metrics.encoder import Encoder, ModelUnavailable, halving, sha256
+from metrics.encoder import Encoder, ModelUnavailable, sha256
 from metrics.radgraph import words as pre_processing
 from metrics.radgraph.annotation import Annotation, Entity
 from metrics.radgraph.heads import Graph, Heads
+from metrics.sub_batches import halving
 
 if TYPE_CHECKING:
     import torch

@@ -148,7 +148,9 @@ def score(  # noqa: PLR0913  # one argument a flag
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="empty cells are empty reports")] = False,
     with_texts: Annotated[bool, typer.Option("--with-texts", help="write the reports beside their scores")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="forget the rows of an interrupted run")] = False,
-    step: Annotated[int | None, typer.Option(min=0, help="training step, for a profile that is a schedule")] = None,
+    step: Annotated[
+        int | None, typer.Option(min=0, max=2**53, help="training step, for a profile that is a schedule")
+    ] = None,
     corpus: Annotated[
         str | None, typer.Option(metavar="FILE", help="write values of the whole file, as boards print them, as JSON")
     ] = None,
@@ -169,6 +171,8 @@ def score(  # noqa: PLR0913  # one argument a flag
     given = {"candidate": candidate_field, "reference": reference_field, "id": id_field, "prior": prior_field}
     if corpus and detail != "full":
         raise typer.BadParameter("needs --detail full", param_hint="--corpus")
+    if corpus and corpus != "-" and Path(corpus).resolve() == Path(output).resolve():
+        raise typer.BadParameter("is the file of --output", param_hint="--corpus")
     wanted = score_file.Wanted(profile, url, pin, detail, step, corpus, with_texts, restart)
     with formats.opened(source, encoding) as sources:
         read = entries.Input(sources, columns.Columns(given), allow_empty)
@@ -308,6 +312,8 @@ def convert(
         ) from None
     except (ValueError, OSError) as error:
         raise ConfigurationError(str(error)) from None
+    except Exception as error:  # what a damaged file makes of torch, tarfile or transformers
+        raise ConfigurationError(f"{source} cannot be converted ({type(error).__name__}: {error}).") from error
 
 
 @app.command()

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -29,8 +29,6 @@ from reward_service.settings import Settings
 
 PROFILE = "embedded"
 SETTINGS = Settings(profiles=(PROFILE,), log_level="error", pool_workers=0)
-
-TOLERANCE = 1e-5
 
 pytestmark = pytest.mark.xdist_group("embedded")  # one worker loads the encoder, not both
 
@@ -71,14 +69,8 @@ def clear(engine: Engine) -> None:
 
 
 def same(a: ScoredItem, b: ScoredItem) -> None:
-    assert a.composite.status == b.composite.status
-    assert a.composite.flags == b.composite.flags
-    assert a.composite.reward == pytest.approx(b.composite.reward, abs=TOLERANCE)
-    for key, value in a.composite.components.items():
-        if key == "bertscore":
-            assert value == pytest.approx(b.composite.components[key], abs=TOLERANCE)
-        else:
-            assert value == b.composite.components[key], key
+    """Bit by bit: every component of the profile declares `exact`."""
+    assert a.composite == b.composite
 
 
 def test_alone_shuffled_grouped_and_cached_are_the_same(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
@@ -123,8 +115,69 @@ def test_http_equals_in_process(engine: Engine, loop: asyncio.AbstractEventLoop)
     local = loop.run_until_complete(fresh_scores(engine, ITEMS))
     for result, scored in zip(answer["results"], local, strict=True):
         assert result["id"] == scored.id
-        assert result["reward"] == pytest.approx(scored.composite.reward, abs=TOLERANCE)
+        assert (result["reward"], result["components"]) == (scored.composite.reward, scored.composite.components)
         assert sum(result["contributions"].values()) == result["reward"]
+
+
+@pytest.fixture(scope="module")
+def client(engine: Engine, loop: asyncio.AbstractEventLoop) -> Iterator[httpx.AsyncClient]:
+    """Every route, over an engine of its own."""
+    app = create_app(SETTINGS)
+    lifespan = app.router.lifespan_context(app)
+    loop.run_until_complete(lifespan.__aenter__())
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://t", timeout=120)
+    client.app = app  # type: ignore[attr-defined]
+    yield client
+    loop.run_until_complete(client.aclose())
+    loop.run_until_complete(lifespan.__aexit__(None, None, None))
+
+
+REPORTS = st.sampled_from(
+    [text for item in ITEMS for text in (item.candidate, item.reference) if text.isascii() and text[:1].isalpha()]
+)
+SENTENCES = st.sampled_from([part for item in ITEMS for part in item.reference.split(". ") if part.strip()])
+WRITTEN = REPORTS | st.lists(SENTENCES, min_size=1, max_size=8).map(". ".join)
+
+
+@hypothesis_settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.generate],  # a smaller example would say no more
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(reference=WRITTEN, candidates=st.lists(WRITTEN, min_size=2, max_size=9, unique=True))
+def test_every_route_gives_the_same_bits(
+    engine: Engine, loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient, reference: str, candidates: list[str]
+) -> None:
+    """Alone, batched, grouped, and as trainers send it, each with nothing remembered: one number."""
+    run = loop.run_until_complete
+    group = [Item(str(i), candidate, reference) for i, candidate in enumerate(candidates)]
+    alone = [run(fresh_scores(engine, [item]))[0].composite for item in group]
+    batched = [scored.composite for scored in run(fresh_scores(engine, [*ITEMS[:20], *group]))[20:]]
+    assert batched == alone
+
+    def post(path: str, body: Any) -> Any:
+        clear(client.app.state.engine)  # type: ignore[attr-defined]
+        answer = run(client.post(path, json=body))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    pairs_ = [{"candidate": candidate, "reference": reference} for candidate in candidates]
+    rewards = [composite.reward for composite in alone]
+    bodies = {
+        "items": {"items": pairs_},
+        "groups": {"groups": [{"reference": reference, "candidates": candidates}]},
+    }
+    for name, body in bodies.items():
+        answer = post("/score", body)
+        results = answer["results"] if name == "items" else answer["groups"][0]["results"]
+        assert [(r["reward"], r["components"]) for r in results] == [(c.reward, c.components) for c in alone], name
+    sent = {
+        "query": [f"Report: {candidate}" for candidate in candidates],
+        "prompts": ["Report: "] * len(candidates),
+        "labels": [reference] * len(candidates),
+    }
+    assert post("/get_reward", sent)["rewards"] == rewards
 
 
 texts = (

@@ -41,7 +41,10 @@ def document(app: FastAPI) -> dict[str, Any]:
     """FastAPI's schema plus the request models, which the routes parse themselves."""
     if app.openapi_schema:
         return app.openapi_schema
-    schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    servers = [{"url": app.root_path}] if app.root_path else None
+    schema = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=servers
+    )
     _, models = models_json_schema([(schemas.ScoreRequest, "validation")], ref_template="#/components/schemas/{model}")
     schema["components"]["schemas"].update(models["$defs"])
     schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}

@@ -55,6 +55,10 @@ async def ready(request: Request) -> Response:
     return json_response(state, 200 if state["ready"] else 503)
 
 
+for _path, _route in (("/health", health), ("/ready", ready)):  # what some load balancers ask with
+    router.add_api_route(_path, _route, methods=["HEAD"], include_in_schema=False)
+
+
 @router.get("/info", operation_id="info", summary="What is served, limits, state",
             responses={200: {"model": schemas.Info}, **errors(401)})  # fmt: skip
 async def info(request: Request) -> Response:

@@ -32,24 +32,38 @@ async def check(profile: str | None, golden: str | None = None) -> int:
     """
     settings = Settings(profiles=tuple(part.strip() for part in profile.split(","))) if profile else Settings()
     expected_readings = read_golden(golden) if golden else []
-    wrong = 0
+    wrong = compared = 0
     for name in settings.profiles:
         try:
-            wrong += await _check_one(name, settings, expected_readings)
+            of_one, lines = await _check_one(name, settings, expected_readings)
+            wrong, compared = wrong + of_one, compared + lines
         except ServiceError as error:
             wrong += 1
             sys.stdout.write(f"{name:14} {error.message}\n")
+    if golden and not compared and not wrong:
+        wrong += 1
+        sys.stdout.write(
+            f"WRONG: nothing was compared with {golden}: no component of these profiles is what it is about\n"
+        )
     return 3 if wrong else 0
 
 
-async def _check_one(name: str, settings: Settings, golden: Sequence[Golden]) -> int:
-    """The number of things that are wrong with one profile or schedule. Raises `ServiceError`."""
+async def _check_one(name: str, settings: Settings, golden: Sequence[Golden]) -> tuple[int, int]:
+    """The number of things that are wrong with one profile or schedule, and of components compared with `golden`.
+
+    Raises `ServiceError`.
+    """
     built, missing = _built(name, settings)
-    for key, problem in missing.items():
-        sys.stdout.write(f"{name:14} {key:16} missing: {problem}\n")
+    for (profile, key), problem in missing.items():
+        sys.stdout.write(f"{profile:14} {key:16} missing: {problem}\n")
     if missing:
-        return len(missing)
-    wrong = 0
+        return len(missing), 0
+    wrong = compared = 0
+    for (profile, key), (component, metric) in built.items() if golden else ():
+        lines = compare_golden(component, metric, golden)
+        compared += bool(lines)
+        wrong += any(line.startswith("WRONG") for line in lines)
+        sys.stdout.writelines(f"{profile:14} {key:16} {line}\n" for line in lines)
     async with Engine(settings.model_copy(update={"profiles": (name,), "shadow": ()})) as engine:
         served = next(iter(engine.profiles.values()))
         for stage in served.stages if isinstance(served, ServedSchedule) else (served,):
@@ -63,24 +77,24 @@ async def _check_one(name: str, settings: Settings, golden: Sequence[Golden]) ->
             sys.stdout.write(f"{stage.name:14} {'rewards':16} {state}\n{stage.name:14} {stage.fingerprint}\n")
         if isinstance(served, ServedSchedule):
             sys.stdout.write(f"{served.name:14} {served.fingerprint}\n")
-    for key, (component, metric) in built.items() if golden else ():
-        lines = compare_golden(component, metric, golden)
-        wrong += any(line.startswith("WRONG") for line in lines)
-        sys.stdout.writelines(f"{name:14} {key:16} {line}\n" for line in lines)
-    return wrong
+    return wrong, compared
 
 
-def _built(name: str, settings: Settings) -> tuple[dict[str, tuple[str, Any]], dict[str, str]]:
-    """Every component of a profile by key, with its registry name; and why those that cannot be built cannot."""
-    built: dict[str, tuple[str, Any]] = {}
-    missing: dict[str, str] = {}
+_Key = tuple[str, str]
+"""Names of a profile and of a component key in it."""
+
+
+def _built(name: str, settings: Settings) -> tuple[dict[_Key, tuple[str, Any]], dict[_Key, str]]:
+    """Every component of a profile, with its registry name; and why those that cannot be built cannot."""
+    built: dict[_Key, tuple[str, Any]] = {}
+    missing: dict[_Key, str] = {}
     for profile in profiles_of(name):
         for key, spec in profile.components.items():
             try:
                 component = build(spec.component, settings.for_component(spec.component, spec.settings))
-                built[key] = spec.component, component
+                built[profile.name, key] = spec.component, component
             except ConfigurationError as error:
-                missing[key] = error.message
+                missing[profile.name, key] = error.message
     return built, missing
 
 

@@ -182,7 +182,10 @@ async def _score_all(entries: Iterator[Entry], out: Output, wanted: Wanted, prog
             progress.update(done, out.nulls)
     progress.close()
     if wanted.corpus:
-        write_whole(wanted.corpus, orjson.dumps(values.summary() if values else {}, option=orjson.OPT_INDENT_2) + b"\n")
+        found = values.summary() if values else {}
+        write_whole(wanted.corpus, orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+        if not found:
+            sys.stderr.write("No value of the whole file: they come from semb_score and radgraph_f1 (--profile).\n")
 
 
 @contextlib.contextmanager

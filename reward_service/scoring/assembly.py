@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -27,6 +27,15 @@ from reward_service.workers.placement import Placement
 log = structlog.get_logger("reward_service.assembly")
 
 
+class ShadowProfile(NamedTuple):
+    """A profile that is scored beside the one that pays."""
+
+    paying: str
+    served: Served
+    own_runners: set[str]
+    """Keys of the runners that it needs and no profile which pays does."""
+
+
 @dataclass(slots=True)
 class Assembly:
     """The enabled profiles, and their components with runners by ``name:settings hash``."""
@@ -37,10 +46,12 @@ class Assembly:
     """Keys of `runners` that a profile cannot do without: their policy is `fail`."""
     shapes: dict[str, Shape] = field(default_factory=dict)
     """By component fingerprint: what every score of that component has."""
-    shadows: list[tuple[str, Served]] = field(default_factory=list)
-    """(name of the profile that pays, what is scored beside it)."""
-    only_shadows: set[str] = field(default_factory=set)
-    """Keys of `runners` that no profile which pays needs."""
+    shadows: list[ShadowProfile] = field(default_factory=list)
+
+    @property
+    def only_shadows(self) -> set[str]:
+        """Keys of `runners` that no profile which pays needs."""
+        return {key for shadow in self.shadows for key in shadow.own_runners}
 
 
 def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = None) -> Assembly:
@@ -68,8 +79,13 @@ def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = Non
                 f"REWARD_SHADOW: no enabled profile is called '{beside}'.{did_you_mean(beside, assembly.profiles)}",
                 param="shadow",
             )
-        assembly.shadows.append((beside, _served(assembly, name, settings, placement)))
-    assembly.only_shadows, assembly.required = set(assembly.runners) - needed, required
+        served = _served(assembly, name, settings, placement)
+        if any((beside, served.name) == (shadow.paying, shadow.served.name) for shadow in assembly.shadows):
+            raise ConfigurationError(f"REWARD_SHADOW: '{name}' stands twice beside '{beside}'.", param="shadow")
+        stages = served.stages if isinstance(served, ServedSchedule) else (served,)
+        uses = {bound.runner_key for stage in stages for bound in stage.components.values()}
+        assembly.shadows.append(ShadowProfile(beside, served, uses - needed))
+    assembly.required = required
     return assembly
 
 
@@ -127,6 +143,7 @@ def _bind(assembly: Assembly, profile: Profile, key: str, settings: Settings, pl
         fingerprint=digest,
         document=document,
         runner=runner,
+        runner_key=runner_key,
         uses_prior=component.uses_prior,
         determinism=component.determinism,
         code=source_code.of_component(component),

@@ -65,18 +65,13 @@ class Engine:
         self.default = next(iter(self.profiles))
         self.cache: ScoreCache = make_cache(settings, self.assembly.shapes)
         self.flights = SingleFlight(self.cache, orphan_grace_s=settings.orphan_grace_s)
+        turns = asyncio.Lock()
         self.shadows = [
-            Shadow(
-                paying,
-                served,
-                self.scorer,
-                self.telemetry,
-                most=settings.queue_items,
-                timeout_s=settings.timeout_s,
-            )
-            for paying, served in self.assembly.shadows
-        ]
-        self._shadow_start: asyncio.Task[None] | None = None
+            Shadow(shadow.paying, shadow.served, self.scorer, self.telemetry, turns,
+                   most=settings.queue_items, timeout_s=settings.timeout_s)
+            for shadow in self.assembly.shadows
+        ]  # fmt: skip
+        self._shadow_starts: list[asyncio.Task[None]] = []
         self.admission = Admission(settings.queue_items)
         self._shedding = False
         self.state = EngineState(self)
@@ -103,19 +98,14 @@ class Engine:
             self.problem = str(error)
             raise ConfigurationError(str(error), code=error.code) from None
         self.ready.set()
-        if self.shadows:
-            self._shadow_start = asyncio.create_task(self._start_shadows(), name="start of the shadows")
-
-    async def _start_shadows(self) -> None:
-        """Load what only shadows need. That it fails is logged, shown and otherwise without effect."""
-        problem: str | None = None
-        try:
-            await self._start_runners(self.assembly.only_shadows)
-        except Exception as error:
-            problem = str(error) if isinstance(error, ComponentError) else type(error).__name__
-            log.error("shadow_cannot_start", shadows=[s.served.name for s in self.shadows], reason=problem)
-        for shadow in self.shadows:
-            shadow.problem = problem
+        starts = {
+            key: asyncio.create_task(self._start_runners({key}), name=f"start of {key}")
+            for key in self.assembly.only_shadows
+        }
+        self._shadow_starts = [*starts.values()]
+        for shadow, of in zip(self.shadows, self.assembly.shadows, strict=True):
+            own = [starts[key] for key in of.own_runners]
+            self._shadow_starts.append(asyncio.create_task(shadow.begin_after(own), name=f"start of {of.served.name}"))
 
     async def _start_runners(self, keys: Collection[str]) -> None:
         """All at once. Raises what the first one to fail raises; the others are then given up."""
@@ -136,12 +126,13 @@ class Engine:
         """Finish what has started within the grace time, then release everything; a few seconds later at most."""
         grace = self.settings.shutdown_grace_s if grace_s is None else grace_s
         self.closing = True
-        await end([self._shadow_start] if self._shadow_start else [])
+        await end(self._shadow_starts)
         for shadow in self.shadows:
             await shadow.aclose()
+        waits = {key: 0.0 if key in self.assembly.only_shadows else grace for key in self.assembly.runners}
         await asyncio.gather(
             *(
-                finish(runner.stop(grace), within_s=grace + _RELEASE_S, name=f"stop of {key}")
+                finish(runner.stop(waits[key]), within_s=waits[key] + _RELEASE_S, name=f"stop of {key}")
                 for key, (_, runner) in self.assembly.runners.items()
             )
         )

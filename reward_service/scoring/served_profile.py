@@ -43,6 +43,8 @@ class BoundComponent(NamedTuple):
     """The sources that decide its values; where the first verdict stays, those that read a verdict."""
     read: Callable[[Pair, Judgement], Judgement] | None = None
     """Computes a stored judgement anew from its verdict; raises what says why it cannot."""
+    runner_key: str = ""
+    """Equal for components that share a runner."""
     canary_key: str = ""
     """Where its raw values of the canary pairs are committed; empty for settings that no profile file has."""
 
@@ -176,8 +178,8 @@ class ServedSchedule:
 
         Raises `PinMismatch` for any other.
         """
-        if isinstance(pin, str):
-            named = [i for i, stage in enumerate(self.stages) if fingerprint.same(pin, stage.fingerprint)]
+        if pin is not None:
+            named = [i for i, stage in enumerate(self.stages) if _names(pin, stage)]
             paying = None if step is None else self.schedule.stage_at(step)
             if named and (paying is None or paying in named):
                 return None
@@ -186,7 +188,11 @@ class ServedSchedule:
                     f"The pin names stage {named[0] + 1} of schedule '{self.name}', but at step {step} stage "
                     f"{self.schedule.stage_at(step or 0) + 1} pays. Pin the schedule's fingerprint to go through all.",
                     param="fingerprint",
-                    details={"pinned": pin, "served": self.fingerprint, "fields": ["step"]},
+                    details={
+                        "pinned": self.stages[named[0]].fingerprint,
+                        "served": self.fingerprint,
+                        "fields": ["step"],
+                    },
                 )
         return _check_pin(pin, f"schedule '{self.name}'", self)
 
@@ -221,18 +227,24 @@ def _described(served: Served) -> list[dict[str, Any]]:
     ]
 
 
+def _names(pin: str | Mapping[str, object], served: Served) -> bool:
+    """Whether the pin is the fingerprint of `served`, or its document."""
+    if isinstance(pin, str):
+        return fingerprint.same(pin, served.fingerprint)
+    return not any(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(served.document))))
+
+
 def _check_pin(pin: Pin, what: str, served: Served) -> Accepted | None:
     """The accepted fingerprint that `pin` names, None if it is None or `served`; else raises `PinMismatch`."""
     if pin is None:
         return None
-    if isinstance(pin, str):
-        if fingerprint.same(pin, served.fingerprint):
-            return None
-        fields = fingerprint.changed_parts(pin, served.fingerprint)
-    else:
-        fields = list(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(served.document))))
-        if not fields:
-            return None
+    if _names(pin, served):
+        return None
+    fields = (
+        fingerprint.changed_parts(pin, served.fingerprint)
+        if isinstance(pin, str)
+        else list(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(served.document))))
+    )
     if accepted := next((one for one in served.accepted if one.matches(pin)), None):
         return accepted
     if not isinstance(pin, str):

@@ -209,7 +209,9 @@ class Info(BaseModel):
     version: str
     default_profile: str
     profiles: dict[str, JsonValue]
-    shadows: dict[str, JsonValue] = Field(description="scored beside a profile that pays, and what keeps them from it")
+    shadows: list[dict[str, JsonValue]] = Field(
+        description="scored beside a profile that pays, and what keeps them from it"
+    )
     shipped_profiles: dict[str, str] = Field(description="enabled, not enabled, or why it is unavailable")
     limits: dict[str, float]
     readiness: Readiness

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -66,7 +68,7 @@ async def test_check_loads_and_scores_what_is_there(capsys: pytest.CaptureFixtur
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("unirg")]
     assert [line.split()[1] for line in lines[:4]] == ["bleu2", "bertscore", "semb_score", "radgraph_f1"]
     assert all(line.split()[2] == "ok:" for line in lines[:4])
-    assert "sha256:" in lines[-1]
+    assert "sha256:" in lines[5]
 
 
 async def test_check_compares_goldens(configured: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,6 +93,21 @@ async def test_check_compares_goldens(configured: Models, tmp_path: Path, capsys
     golden.write_text("\n".join(map(json.dumps, lines)))
     assert await check.check("unirg-step1", str(golden)) == 3
     assert "semb_score       WRONG: line 2: Edema is" in capsys.readouterr().out
+
+
+async def test_goldens_that_nothing_reads_are_no_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    golden = tmp_path / "golden.jsonl"
+    golden.write_text(json.dumps({"text": "a", "chexbert": dict.fromkeys(LABELS)}))
+    assert await check.check("text", str(golden)) == 3
+    assert "nothing was compared" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("configured")
+def test_three_models_load_at_once_in_a_new_process() -> None:
+    """In this process transformers has long been imported, and names that are there cannot be missed."""
+    command = [sys.executable, "-m", "reward_service.cli", "check", "--profile", "unirg-step1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 async def test_values_of_a_whole_file_are_those_of_its_texts(configured: Models, tmp_path: Path) -> None:

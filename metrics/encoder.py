@@ -95,19 +95,25 @@ class Encoder:
     safetensors, code from a model repository is never run. `layer` = how many layers to run, None = all.
     A sub-batch holds at most `max_batch` texts and, once padded, `max_padded_tokens` tokens. On a CPU, `threads`
     sub-batches are computed side by side (None: as many as there are cores), each in one thread of torch's.
+    Raises `ValueError` for limits below 1.
     """
 
     def __init__(
         self,
         model: str,
-        layer: int | None,
+        layer: int | None = None,
         *,
-        precision: Precision,
-        device: str,
-        max_batch: int,
-        max_padded_tokens: int,
-        threads: int | None,
+        precision: Precision = "float32",
+        device: str = "cpu",
+        max_batch: int = 128,
+        max_padded_tokens: int | None = None,
+        threads: int | None = None,
     ) -> None:
+        if max_padded_tokens is None:
+            # On a CPU, activations small enough for malloc to keep and reuse; on a GPU, enough rows to fill it.
+            max_padded_tokens = 1024 if device == "cpu" else 32_768
+        if max_batch < 1 or max_padded_tokens < 1:
+            raise ValueError("max_batch and max_padded_tokens must be at least 1")
         self.model, self.layer, self.precision, self.device = model, layer, precision, device
         self.max_batch, self.max_padded_tokens, self.threads = max_batch, max_padded_tokens, threads
         self.stage: Literal["idle", "loading", "ready"] = "idle"

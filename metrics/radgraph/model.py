@@ -61,10 +61,8 @@ class RadGraph:
         max_padded_tokens: int | None = None,
         threads: int | None = None,
     ) -> None:
-        if max_padded_tokens is None:
-            max_padded_tokens = 1024 if device == "cpu" else 32_768
-        if max_batch < 1 or max_padded_tokens < 1 or max_words < 1:
-            raise ValueError("max_batch, max_padded_tokens and max_words must be at least 1")
+        if max_words < 1:
+            raise ValueError("max_words must be at least 1")
         self.folder, self.max_words = Path(folder).expanduser(), max_words
         if not folder or not all((self.folder / name).is_file() for name in (SETTINGS, HEADS, "config.json")):
             what = (
@@ -79,13 +77,7 @@ class RadGraph:
         if version != FORMAT:
             raise ModelUnavailable(f"setting model={folder!r}: converted for another version; again: {_COMMAND}")
         self.encoder = Encoder(
-            folder,
-            None,
-            precision="float32",
-            device=device,
-            max_batch=max_batch,
-            max_padded_tokens=max_padded_tokens,
-            threads=threads,
+            folder, device=device, max_batch=max_batch, max_padded_tokens=max_padded_tokens, threads=threads
         )
         self._kind = "cpu" if device == "cpu" else "other"
         self._pieces: dict[str, list[int]] = {}

@@ -12,11 +12,11 @@ from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Change
 
 _BOUNDARY: Final = (
     lx.COMMA | lx.AND | lx.OR | lx.VERB | lx.PREP | lx.EXIST | lx.TERM | lx.COLON | lx.UNC | lx.UNC_AFTER
-    | lx.UNC_SOFT | lx.READING | lx.NEG
+    | lx.READING | lx.NEG
 )  # fmt: skip
 """Cues across which an attribute does not reach forward: "effusion on the left with atelectasis"."""
 _SEPARATE: Final = (
-    lx.VERB | lx.TERM | lx.EXIST | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER | lx.HYP | lx.WITH
+    lx.VERB | lx.TERM | lx.EXIST | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.UNC_AFTER | lx.HYP | lx.WITH
     | lx.COLON
 )  # fmt: skip
 """Cues between two findings that make them no list."""

@@ -20,7 +20,7 @@ _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _ENDS_DESCRIPTION: Final = lx.COMMA | lx.OR | lx.EXIST | lx.TERM
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
-_HEADLESS: Final = lx.AND | lx.OR | lx.UNC | lx.UNC_SOFT | lx.READING
+_HEADLESS: Final = lx.AND | lx.OR | lx.UNC | lx.READING
 """Cues that end the noun phrase of an adjective, besides those that end every search."""
 _LARGE: Final = 0b1000
 """ "Large effusion not seen" may leave a smaller one; "small effusion not seen" leaves none."""
@@ -97,7 +97,7 @@ class Clauses:
             first, last, leaf = event
             cue, kind, rare = leaf.cue, leaf.kind, leaf.rare
             if cue or rare:
-                if rare & lx.WITHDRAWN and context.moved(events, k):
+                if rare & lx.MOVED and context.moved(events, k):
                     continue
                 if cue & BREAKS:
                     scope.broken, scope.whole = True, bool(cue & lx.COLON and made)

@@ -323,7 +323,7 @@ def elsewhere(events: list[Event], k: int) -> bool:
         return True
     for j in range(k - 1, max(-1, k - 5), -1):
         cue, rare = events[j].leaf.cue, events[j].leaf.rare
-        if (cue & (lx.NEG | lx.NEG_AFTER) and not rare & lx.WITHDRAWN) or rare & lx.FORMER:
+        if (cue & (lx.NEG | lx.NEG_AFTER) and not rare & lx.MOVED) or rare & lx.FORMER:
             return True
         if not cue & (lx.PREP | lx.VERB):
             return False

@@ -14,7 +14,7 @@ from judges.rules.clause import Clauses
 from judges.rules.findings import Event, Findings, Implied, Span
 from judges.rules.merge import merge
 from judges.rules.sentence import read_sentence
-from judges.rules.words import ARTICLES, MEMO_LENGTH, MEMO_LIMIT, PIECE, fold, plain
+from judges.rules.words import ARTICLES, KNOWN, MEMO_LENGTH, MEMO_LIMIT, PIECE, fold, plain
 
 _COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.UNC)
 _PLUS: Final = lx.Leaf(cue=lx.EXIST)
@@ -22,15 +22,15 @@ _SLASH, _BREAK = lx.Leaf(cue=lx.OR | lx.SLASH), lx.Leaf(cue=lx.COMMA | lx.BREAK)
 _PUNCTUATION: Final = {
     ",": _COMMA, "(": _COMMA, ")": _COMMA, "[": _COMMA, "]": _COMMA, ":": _COLON, "/": _SLASH, ";": _BREAK
 }  # fmt: skip
-_ABBREVIATIONS: Final = frozenset(("dr", "vs", "approx", "e", "g", "i", "mr", "mrs", "ms", "st", "fig", "incl"))
-_CUT_SHORT: Final = frozenset(("increased", "decreased"))
+_ABBREVIATIONS: Final = frozenset(KNOWN["abbreviations"])
+_CUT_SHORT: Final = frozenset(KNOWN["cut_short"]["words"])
 """Their short forms may have a full stop: "incr. edema"."""
-_UNIT: Final = {"mm": 1.0, "cm": 10.0, "millimeter": 1.0, "centimeter": 10.0}
+_SHORT_FORMS: Final = frozenset(KNOWN["cut_short"]["forms"])
+_UNIT: Final[dict[str, float]] = KNOWN["units"]
 _LOW, _CAPITAL, _ARTICLE, _MARK = (1 << n for n in range(4))  # forms of a token
 _NO_PHRASE: Final[lx.Trie] = {}
 _HEADED: Final = 8  # words of a report that says no more than a heading and "normal"
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
-_LOW_TIP, _HIGH_TIP = 20.0, 70.0  # millimetres above the carina between which an airway tube lies well
 _BESIDE: Final = 3  # words from a measurement to what it measures: "1 cm directly above the carina"
 _SAME: Final = 0.1  # share by which two measurements of one thing may differ
 
@@ -78,14 +78,13 @@ class Reader:
         if not 0 < len(said) <= _HEADED:
             return []
         only = [word for _, word in said]
-        normal: lx.Leaf = self.lexicon.trie["chest"]["normal"][None]
         for start in range(len(said)):
             node: lx.Trie | None = self.lexicon.trie.get(only[start])
             leaf, last = _longest(node, only, start) if node else (None, start)
             if leaf is None:
                 return []
             if last == len(only) - 1:
-                return [(normal.absent, said[start][0], said[-1][0], False, 0)] if leaf.cue & lx.NORMAL else []
+                return [(self.lexicon.whole, said[start][0], said[-1][0], False, 0)] if leaf.cue & lx.NORMAL else []
             if start or not leaf.cue & lx.BODY:
                 return []
         return []
@@ -240,9 +239,10 @@ class Reader:
     def _height(self, leaf: lx.Leaf, before: Event, i: int) -> lx.Leaf:
         """The place "above the carina", which starts at word `i`, by the measurement before it."""
         size = before.leaf.size
-        if not size or i - before.last > _BESIDE or _LOW_TIP <= size <= _HIGH_TIP:
+        lowest, highest = self.lexicon.tip_heights
+        if not size or i - before.last > _BESIDE or lowest <= size <= highest:
             return leaf
-        return lx.Leaf(place=self.lexicon.heights[size > _HIGH_TIP], rare=lx.CARINA)
+        return lx.Leaf(place=self.lexicon.heights[size > highest], rare=lx.CARINA, rows=leaf.rows)
 
     def _grows(self, events: list[Event]) -> bool:
         """Whether what these phrases measure has a size: a tube has none, only a distance."""
@@ -338,6 +338,6 @@ def _inside(words: list[str], i: int, text: str, starts: list[int]) -> bool:
         return False
     if words[i - 1] in _ABBREVIATIONS:
         return words[i + 1] != "\n"
-    if words[i - 1] in _CUT_SHORT and text[starts[i - 1] : starts[i]].casefold() in ("inc", "incr", "decr"):
+    if words[i - 1] in _CUT_SHORT and text[starts[i - 1] : starts[i]].casefold() in _SHORT_FORMS:
         return text[starts[i + 1]].islower()
     return _UNIT.get(words[min(i + 2, len(words) - 1)]) is not None and _joins(words, i, text, starts)

@@ -20,15 +20,15 @@ _NEW: Final = 6  # phrases after "exchanged for" among which the new device is l
 _GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
 BREAKS: Final = (
     lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
-    | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER
+    | lx.UNC | lx.UNC_AFTER
 )  # fmt: skip
 """Cues between two findings that make them no alternatives."""
 
 HEARD: Final = (
-    _SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.UNC_SOFT | lx.HYP | lx.NEVER
+    _SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.HYP | lx.NEVER
     | lx.INTRODUCTION
 )  # fmt: skip
-HEARD_RARE: Final = lx.THAN | lx.HISTORY | lx.SETTING | lx.SOME | lx.ANAPHOR
+HEARD_RARE: Final = lx.THAN | lx.SETTING | lx.SOME | lx.ANAPHOR
 """Cues that `Scope.hear` takes in."""
 _TURNS: Final = HEARD & ~(_SEPARATOR | lx.TERM | lx.EXIST)
 """Those of them that do more than to end or to separate something."""
@@ -126,11 +126,11 @@ class Scope:
             return
         if cue & (lx.NEG | lx.NEG_AFTER) and leaf.concept < 0:
             self._deny(k, event)
-        if cue & (lx.UNC | lx.UNC_AFTER | lx.UNC_SOFT):
+        if cue & (lx.UNC | lx.UNC_AFTER):
             if cue & lx.UNC_AFTER and self.pending and not (cue & lx.UNC and context.finds(self.events, k)):
                 restate(self.choices if self.unc and self.choices else self._subject(k), UNCERTAIN)
                 self._settle()
-            elif cue & (lx.UNC | lx.UNC_AFTER):
+            elif cue & lx.UNC_AFTER or (cue & lx.UNC and not ((row := leaf.row("possible", "forward")) and row.unless)):
                 self.unc, self.neg, self.choices = True, False, []
             elif not self.neg:
                 self.unc = True
@@ -147,16 +147,17 @@ class Scope:
             self.some = True
         if cue & lx.HYP:
             self.hyp = True
-        if rare & lx.HISTORY:
-            self.history = True
+            row = leaf.row("hypothetical", "forward")
+            self.history = self.history or (row is not None and row.resumes)
         if cue & lx.INTRODUCTION:
             self.introduced = True
         if cue & lx.NEVER:
             self.graded = True
         if cue & lx.PARTIAL and self.neg and leaf.concept < 0:
             self.partial = True
-            self.one = bool(rare & lx.ONE)
-        if cue & (lx.READING | lx.UNC | lx.UNC_SOFT):
+            row = leaf.row("partial", "forward")
+            self.one = row is not None and row.targets == 1
+        if cue & (lx.READING | lx.UNC):
             if self.made:
                 self.source = self.made[-1]
             self.taken = self.weighed = True
@@ -244,7 +245,8 @@ class Scope:
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or context.finds(self.events, k))):
             if k + 1 < len(self.events) and self.events[k + 1].leaf.rare & lx.VIEW:
                 return
-            if leaf.rare & lx.REMOVED:  # what is removed is a device: "pneumothorax after tube removal"
+            row = leaf.row("absent", "backward")
+            if row is not None and row.applies_to:  # what is removed is a device: "pneumothorax after tube removal"
                 able = [m for m in self.pending if not (self.sized[m.concept] or m.several)]
                 subject = self._subject(k)
                 restate([m for m in able if m in subject] or able, ABSENT)

@@ -6,9 +6,10 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import Final
 
-from judges.rules import context
+from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Change, Event, Mention
+from judges.rules.trace import Trace
 
 _BOUNDARY: Final = (
     lx.COMMA | lx.AND | lx.OR | lx.VERB | lx.PREP | lx.EXIST | lx.TERM | lx.COLON | lx.UNC | lx.UNC_AFTER
@@ -40,8 +41,11 @@ class _Changed:
 class Binder:
     """Binds the attributes of one clause."""
 
-    def __init__(self, lexicon: lx.Lexicon, events: list[Event], mentions: list[Mention]) -> None:
+    def __init__(
+        self, lexicon: lx.Lexicon, events: list[Event], mentions: list[Mention], trace: Trace | None = None
+    ) -> None:
         self.lexicon = lexicon
+        self.trace = trace
         self.events = events
         self.mentions = mentions
         self._firsts = [m.first for m in mentions]
@@ -63,14 +67,14 @@ class Binder:
                 continue
             if leaf.rare & lx.MORE and not self._meets(k):
                 continue
-            if leaf.change & lx.RESOLVED and context.place_follows(self.events, k):
+            if leaf.change & lx.RESOLVED and around.place_follows(self.events, k):
                 continue  # "no longer in the right main bronchus"
             if leaf.place:
                 device = self._device(self.events[k].first)
                 if device is not None and leaf.rare & lx.CARINA and not self.lexicon.in_airway[device.concept]:
                     device = None
-                passed = context.passes(self.events, k, self.lexicon.device)
-                if device is not None and not (denied or passed or context.elsewhere(self.events, k)):
+                passed = constructions.passes(self.events, k, self.lexicon.device)
+                if device is not None and not (denied or passed or constructions.elsewhere(self.events, k)):
                     device.place |= leaf.place
                 if not (leaf.side or leaf.zone or leaf.change):
                     continue
@@ -93,7 +97,7 @@ class Binder:
                     target.side |= leaf.side
                     target.severity |= severity
                     self._parts.setdefault(at, []).append(k)
-                if (leaf.side or leaf.zone) and not ahead and context.governed(self.events, k):
+                if (leaf.side or leaf.zone) and not ahead and around.governed(self.events, k):
                     self._located.append(at)
         changes = self._changes() if self._changed else []
         self._share_places()
@@ -131,8 +135,8 @@ class Binder:
         if leaf.change:
             pass
         elif not free:
-            free = context.in_run(self.events, k, mentions[at].first)
-        elif context.governed(self.events, k) and not context.touches(self.events, k, mentions[at].first):
+            free = around.in_run(self.events, k, mentions[at].first)
+        elif around.governed(self.events, k) and not around.touches(self.events, k, mentions[at].first):
             free = False  # "volume loss in the right hemithorax following lobectomy"
         return (at, True) if free else (at - 1, False)
 
@@ -188,7 +192,7 @@ class Binder:
         if not (k and events[k - 1].leaf.change & _DEGREES and events[k - 1].last == first - 1):
             return False
         at = bisect_left(self._firsts, first)
-        return at == len(self.mentions) or not context.touches(self.events, k, self.mentions[at].first)
+        return at == len(self.mentions) or not around.touches(self.events, k, self.mentions[at].first)
 
     def _anatomy(self, k: int, at: int, anatomies: list[tuple[int, int, int]], ahead: bool) -> int:
         """The anatomy that a change speaks of instead of a finding; -1 if it is the finding's."""
@@ -208,7 +212,7 @@ class Binder:
             return anatomy if apart and not self._objects(k) else -1
         if mention.last < word:  # "small effusion, heart size stable"
             j = bisect_left(self.events, (word,))
-            return -1 if context.governed(self.events, j) or self.events[j].leaf.anatomy < 0 else anatomy
+            return -1 if around.governed(self.events, j) or self.events[j].leaf.anatomy < 0 else anatomy
         return -1
 
     # ----- lists ------------------------------------------------------------------------------------------------------
@@ -224,7 +228,7 @@ class Binder:
                     i += 1
                 if i == 0 or event.first > self.mentions[i - 1].last:
                     cue = event.leaf.cue
-                    if cue & lx.OBJECT and context.spans(self.events, k):
+                    if cue & lx.OBJECT and around.spans(self.events, k):
                         continue
                     if cue & lx.WITH or event.leaf.rare & lx.BESIDE:
                         cue = cue & ~(lx.PREP | lx.TERM) | lx.WITH
@@ -279,7 +283,7 @@ class Binder:
                 elif mention.state <= ABSENT or change & lx.RESOLVED:
                     continue
                 name = concepts[mention.concept].name
-                found.append(Change(name, change, first, last, mention, context.side_after(self.events, item.event)))
+                found.append(Change(name, change, first, last, mention, around.side_after(self.events, item.event)))
         return found
 
     def _alternatives(self, item: _Changed, own: set[int]) -> list[int]:

@@ -14,16 +14,20 @@ from judges import constants, scores
 from judges.base import Judgement
 from judges.rules import (
     account,
+    around,
     assign,
     attributes,
     changes,
     clause,
     compare,
     compiler,
+    constructions,
     context,
     ellipsis,
     hierarchy,
     merge,
+    naming,
+    normality,
     reader,
     scope,
     sentence,
@@ -35,7 +39,7 @@ from judges.rules.lexicon import Lexicon, LexiconError
 from judges.rules.reader import Reader
 from judges.scores import KEYS
 
-_READING = (compiler, context, attributes, clause, ellipsis, merge, reader, scope, sentence, words)
+_READING = (compiler, around, constructions, context, naming, normality, attributes, clause, ellipsis, merge, reader, scope, sentence, words)
 _PRICING = (scores, account, assign, changes, compare, hierarchy)
 
 

@@ -186,7 +186,7 @@ class Reader:
                         read_sentence(clauses, events, i)
                     if held is not None:
                         clauses.forget(held)
-                    events, held, skipping, clauses.topic = [], None, bool(leaf.cue & lx.SKIP), []
+                    events, held, skipping, clauses.context.topic = [], None, bool(leaf.cue & lx.SKIP), []
                     study = bool(leaf.cue & lx.STUDY)
                     i = last + 2
                     continue
@@ -229,7 +229,7 @@ class Reader:
                         held = clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
                 events, fresh, blank, size, former = [], True, True, 0.0, 0.0
                 if word == "\n":
-                    clauses.topic = []
+                    clauses.context.topic = []
                     if study and held is not None:
                         skipping, held = False, None
             i = last + 1

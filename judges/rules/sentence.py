@@ -20,7 +20,7 @@ _STABLE: Final = lx.Leaf(change=lx.STABLE)
 def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
     """Split where a new statement begins and read each clause; the sentence ends before word `stop`."""
     if not events:
-        clauses.begin()
+        clauses.context.begin_sentence()
         return
     kinds = cues = rares = sides = 0
     for _, _, leaf in events:
@@ -28,7 +28,7 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
         cues |= leaf.cue
         rares |= leaf.rare
         sides |= leaf.side
-    clauses.begin(sided=sides > 0)
+    clauses.context.begin_sentence(sided=sides > 0)
     if kinds & lx.GROWTH and cues & lx.NEG:
         events = _of_growth(events)
     if sides or rares & lx.EXCEPT:

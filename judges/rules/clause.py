@@ -16,7 +16,7 @@ from judges.rules.context import Context
 from judges.rules.findings import UNCERTAIN, Change, Event, Implied, Mention
 from judges.rules.naming import NOTHING, PART, VEIN, Name, Namer, Survey, survey
 from judges.rules.normality import Normality
-from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
+from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Opened, Scope
 from judges.rules.trace import Trace
 
 _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
@@ -107,40 +107,60 @@ class Clauses:
 class _Link:
     """The second step: goes through a clause, hands cues and findings to the scope, and gathers attributes."""
 
-    __slots__ = ("attributes", "at", "clauses", "events", "names", "normality", "scope", "spared")  # fmt: skip
+    __slots__ = ("at", "attributes", "clauses", "events", "named", "names", "normality", "scope",
+                 "since", "spared")  # fmt: skip
 
     def __init__(self, clauses: Clauses, events: list[Event], seen: Survey, continues: bool) -> None:
         lexicon, context = clauses.lexicon, clauses.context
         self.clauses, self.events = clauses, events
-        self.names = Namer(lexicon, context, events, seen.places).name() if seen.asking else _NO_NAMES
+        self.names = Namer(lexicon, context, events, seen.places).name() if seen.asks else _NO_NAMES
         self.scope = Scope(lexicon, context, events, continues, clauses.trace)
-        self.normality = Normality(lexicon, context, events, seen.anatomies)
+        self.named = seen.anatomies
+        self.normality: Normality | None = None
+        self.since = 0  # anatomies before this word already have their verdict
         self.attributes: list[tuple[int, bool]] = []  # event, and whether it is directly denied ("no new ...")
         self.spared = False  # what follows is where the finding is not
         self.at = 0  # the event that the last mention was made of
 
     def run(self, stop: int) -> list[tuple[int, bool]]:
         """The attributes of the clause, for the third step. The findings are those of the scope."""
-        for k, event in enumerate(self.events):
-            leaf = event.leaf
+        scope, names = self.scope, self.names
+        for k, (_, _, leaf) in enumerate(self.events):
             if leaf.cue or leaf.rare:
                 if leaf.rare & lx.MOVED and constructions.moved(self.events, k):
                     continue
                 self._cue(k, leaf)
-            if leaf.kind:
-                self._phrase(k, leaf)
-        self.scope.close(stop)
-        if self.scope.tip >= 0:
-            self._tip(self.scope.tip)
-        normality = self.normality
-        self.clauses.implied += normality.implied
-        if self.attributes and normality.settled:  # "the left lung is clear, right effusion"
-            return [
-                (k, denied)
-                for k, denied in self.attributes
-                if self.events[k].leaf.change or self.events[k].leaf.place or not normality.within(self.events[k].first)
-            ]
+            kind = leaf.kind
+            if not kind:
+                continue
+            concept = self._resolved(k, leaf) if kind & lx.ASKS or k in names else leaf.concept
+            if concept >= 0:
+                if self._mention(k, leaf, concept):
+                    continue
+            elif concept == PART:
+                continue
+            elif kind & lx.ATTRIBUTE:
+                self._attribute(k, leaf)
+            if kind & lx.NAMED:
+                scope.bare = False
+        scope.close(stop)
+        if scope.tip >= 0:
+            self._tip(scope.tip)
+        if self.normality is not None:
+            self.clauses.implied += self.normality.implied
+            if self.normality.settled:  # "the left lung is clear, right effusion"
+                return [(k, denied) for k, denied in self.attributes if self._speaks(k, self.normality)]
         return self.attributes
+
+    def _speaks(self, k: int, normality: Normality) -> bool:
+        """Whether this attribute does more than to say where it is normal."""
+        first, _, leaf = self.events[k]
+        return bool(leaf.change or leaf.place) or not normality.within(first)
+
+    def _normal(self) -> Normality:
+        if self.normality is None:
+            self.normality = Normality(self.clauses.lexicon, self.clauses.context, self.events, self.named)
+        return self.normality
 
     def _cue(self, k: int, leaf: lx.Leaf) -> None:
         cue, rare, scope = leaf.cue, leaf.rare, self.scope
@@ -155,34 +175,26 @@ class _Link:
         if cue & _SPARED or rare & lx.SPARING:
             self.spared = bool(rare & lx.SPARING)
         if cue & lx.NORMAL and scope.denial is scope.supposition is scope.doubt is None:
-            self.normality.settle(k)
+            self.since = self._normal().settle(k, self.since)
 
-    def _phrase(self, k: int, leaf: lx.Leaf) -> None:
-        scope, kind = self.scope, leaf.kind
-        name = self.names.get(k)
+    def _resolved(self, k: int, leaf: lx.Leaf) -> int:
+        """What a phrase names that may mean several things: a concept, `NOTHING`, or `PART` if it has been dealt with."""
+        scope, name = self.scope, self.names.get(k)
         concept = leaf.concept if name is None else name.concept
-        if leaf.place:
-            if concept == PART:
-                return
-            if concept == VEIN:
-                return self._vein(k)
-            if not scope.made and leaf.place & self._tilted():
-                scope.tip = k  # "It should be withdrawn"
-        if kind & lx.THING and leaf.things[0] == scope.lexicon.device:
+        if concept == PART:
+            return PART
+        if concept == VEIN:
+            self._vein(k)
+            return PART
+        if leaf.place and not scope.made and leaf.place & self._tilted():
+            scope.tip = k  # "It should be withdrawn"
+        elif leaf.things and leaf.things[0] == scope.lexicon.device:
             scope.tip = k
         if leaf.absent and scope.supposition is None:
-            self.normality.rule_out(k)
-        if self._abnormality(k, leaf):
-            concept = NOTHING
-        if concept >= 0:
-            if self._mention(k, concept, -1 if name is None else name.place):
-                return
-        elif concept == PART:
-            return
-        elif kind & lx.ATTRIBUTE:
-            self._attribute(k, leaf)
-        if kind & lx.NAMED:
-            scope.bare = False
+            self._normal().rule_out(k)
+        if leaf.descriptors and scope.denial is not None and self._abnormality(k, leaf, scope.denial):
+            return NOTHING
+        return concept
 
     def _tilted(self) -> int:
         lowest, highest = self.clauses.lexicon.heights
@@ -194,28 +206,28 @@ class _Link:
             self.attributes.pop()
         self.attributes.append((k, False))
 
-    def _abnormality(self, k: int, leaf: lx.Leaf) -> bool:
+    def _abnormality(self, k: int, leaf: lx.Leaf, denial: Opened) -> bool:
         """Whether phrase `k` is a denied "abnormality", which says what is normal and names no finding."""
-        denial = self.scope.denial
-        if denial is None or leaf.concept >= 0 or self.scope.supposition is not None:
+        if leaf.concept >= 0 or self.scope.supposition is not None:
             return False
         if self.clauses.lexicon.abnormality not in leaf.descriptors:
             return False
         begun = self.events[denial.event].first
-        return self.normality.deny_abnormality(k, begun, denial.partial is not None)
+        return self._normal().deny_abnormality(k, begun, self.since, partial=denial.partial is not None)
 
-    def _mention(self, k: int, concept: int, place: int) -> bool:
+    def _mention(self, k: int, leaf: lx.Leaf, concept: int) -> bool:
         """A finding is named; whether it only says of what kind the one before is."""
-        scope, (begin, end, leaf) = self.scope, self.events[k]
+        scope, (begin, end, _) = self.scope, self.events[k]
         made = scope.made
         if made and self.events[k - 1].last + 1 == begin and self._adjective(made[-1], concept):
             if around.joined(self.events, self.at, k):
                 made[-1].last, self.at = end, k  # "reticulonodular | lung opacities"
                 made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
                 return True
-        if place >= 0 and scope.denial is None:  # "pleural effusion drained, no residual fluid"
+        if scope.denial is None and k in self.names and self.names[k].place >= 0:
+            place = self.names[k].place  # and not in "pleural effusion drained, no residual fluid"
             begin, end = min(begin, place), max(end, place)
-        self.at, self.spared, self.normality.since = k, False, end + 1
+        self.at, self.spared, self.since = k, False, end + 1
         mention = scope.name(k, concept, begin, end)
         if leaf.cue & lx.NEG_AFTER and scope.supposition is None:  # "extubated"
             name = self.clauses.lexicon.concepts[concept].name
@@ -225,9 +237,7 @@ class _Link:
     def _adjective(self, mention: Mention, concept: int) -> bool:
         """Whether one finding only says of what kind the other is, which it is a kind of."""
         lexicon = self.clauses.lexicon
-        return (
-            mention.state >= UNCERTAIN and lexicon.thoracic[concept] and lexicon.special(mention.concept, concept)
-        )
+        return mention.state >= UNCERTAIN and lexicon.thoracic[concept] and lexicon.special(mention.concept, concept)
 
     def _attribute(self, k: int, leaf: lx.Leaf) -> None:
         scope = self.scope

@@ -51,7 +51,11 @@ _ENDS: Final = {
     "terminator": lx.TERM, "statement": lx.EXIST, "with": lx.WITH, "comma": lx.COMMA, "and": lx.AND, "resumption": 0
 }  # fmt: skip
 _VALUES: Final = {"change": _CHANGES, "grade": _GRADES, "side": _SIDES, "zone": _ZONES, "heading": _HEADINGS}
-_FIELDS: Final[dict[str, tuple[str, ...]]] = {"ends_at": tuple(_ENDS), "applies_to": ("device",), "unless": ("moved", "denied")}
+_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "ends_at": tuple(_ENDS),
+    "applies_to": ("device",),
+    "unless": ("moved", "denied"),
+}
 _OTHERS: Final = {*_RARE, *_VALUES, "measure", "thing", "place"}
 _CONCEPT: Final = {"is_a", "weight", "sided", "phrases", "with", "opposite", "asserts", "denies", "thoracic", "mild"}
 _ROW: Final = {"role", "value", "direction", "ends_at", "applies_to", "unless", "targets", "of", "phrases"}
@@ -303,6 +307,7 @@ class _Compiler:
             leaf.finish()
             leaf.kind |= lx.GROWTH * (enlarged in leaf.descriptors)
             leaf.keys = tuple(key for key in leaf.keys if key in described)
+            leaf.kind |= lx.ASKS * bool(leaf.keys)
         self.phrases.pair()
 
     # ----- the whole --------------------------------------------------------------------------------------------------

@@ -25,11 +25,13 @@ from judges.rules import (
     context,
     ellipsis,
     hierarchy,
+    measures,
     merge,
     naming,
     normality,
     reader,
     scope,
+    sections,
     sentence,
     words,
 )
@@ -39,7 +41,10 @@ from judges.rules.lexicon import Lexicon, LexiconError
 from judges.rules.reader import Reader
 from judges.scores import KEYS
 
-_READING = (compiler, around, constructions, context, naming, normality, attributes, clause, ellipsis, merge, reader, scope, sentence, words)
+_READING = (
+    compiler, around, attributes, clause, constructions, context, ellipsis, measures, merge, naming, normality, reader,
+    scope, sections, sentence, words,
+)  # fmt: skip
 _PRICING = (scores, account, assign, changes, compare, hierarchy)
 
 

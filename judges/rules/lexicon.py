@@ -26,8 +26,8 @@ from judges.rules.words import Speller
     ADVICE, AIM, CARINA, VIEW, PAIRED, ANAPHOR,
 ) = (1 << n for n in range(18))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
-# a finding an attribute, stands for a device, speaks of growth.
-SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
+# a finding an attribute, stands for a device, speaks of growth, does not say by itself what it names.
+SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH, ASKS = (1 << n for n in range(7))
 LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
@@ -100,6 +100,7 @@ class Leaf:
             | BARE * (self.anatomy >= 0 and self.concept < 0)
             | ATTRIBUTE * bool(self.side or self.zone or self.severity or self.change or self.place or self.size)
             | THING * bool(self.things)
+            | ASKS * bool(self.descriptors or self.absent or self.things or self.place or len(self.keys) > 1)
         )
 
 

@@ -142,6 +142,13 @@ def _by_side(found: list[Mention], *, sided: bool) -> dict[int, list[Mention]]:
 def _finding(
     concept: int, side: int, mentions: list[Mention], denied: list[Mention], sized: bool, locate: Locate
 ) -> Finding:
+    if len(mentions) == 1 and not denied:
+        (one,) = mentions
+        certain = one.state == PRESENT
+        return Finding(
+            concept, side, one.zone, one.severity if sized else 0, one.place, one.size if sized else 0.0, certain, False,
+            0 if certain else one.group, locate(one.first, one.last),
+        )  # fmt: skip
     zone = severity = place = 0
     for mention in mentions:
         zone |= mention.zone

@@ -50,28 +50,29 @@ class Survey:
     subject: bool = False
     """The clause has a subject of its own."""
     heading: bool = False
-    asking: list[int] = field(default_factory=list)
-    """Events whose leaf does not say by itself what it names."""
+    asks: bool = False
+    """A phrase does not say by itself what it names."""
 
 
 def survey(lexicon: lx.Lexicon, events: list[Event], context: Context) -> Survey:
     """One look over the clause."""
     found = Survey(subject=context.last is None)
-    places, anatomies, asking, sided = found.places, found.anatomies, found.asking, context.sided
+    places, anatomies, sided = found.places, found.anatomies, context.sided
+    kinds = 0
     for i, (first, _, leaf) in enumerate(events):
         kind = leaf.kind
         if kind:
+            kinds |= kind
             if kind & lx.NAMED:
                 anatomies.append((first, leaf.anatomy, around.side_of(events, i) if sided else 0))
                 places.append((first, leaf.anatomy, leaf.concept))
             elif leaf.zone:
                 places.append((first, lexicon.lung, leaf.concept))
-            if kind & lx.THING or (leaf.place and leaf.concept >= 0) or leaf.descriptors or leaf.keys:
-                asking.append(i)
         elif leaf.cue & lx.COLON and 0 < i < 3:
             found.heading = True
         if not found.subject:
             found.subject = around.has_substance(leaf)
+    found.asks = bool(kinds & lx.ASKS)
     return found
 
 

@@ -6,7 +6,8 @@ cues with a direction and a scope is ConText's (Harkema et al., J Biomed Inform 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from judges.rules import around, constructions
@@ -62,11 +63,9 @@ class Opened:
         return self.row is not None and self.met == self.row.targets
 
 
-@dataclass(slots=True)
 class Pending:
     """Findings of which a cue that follows may still say something: a list in parts, which commas and "with" end."""
 
-    mentions: list[Mention] = field(default_factory=list)
     part: int = 0
     """How many were pending where the last part that names one ended."""
     former: int = 0
@@ -78,6 +77,9 @@ class Pending:
     joined: bool = False
     """An "and" or "or" joins the present part to what is pending."""
 
+    def __init__(self) -> None:
+        self.mentions: list[Mention] = []
+
     def end_part(self) -> None:
         if self.part < len(self.mentions):  # "the effusion, ..., is not seen"
             self.former, self.part = self.part, len(self.mentions)
@@ -85,7 +87,7 @@ class Pending:
                 self.firm = self.part
             self.joined = self.said = False
 
-    def subject(self, *, plural: bool) -> list[Mention]:
+    def subject(self, *, plural: bool) -> Sequence[Mention]:
         """What a cue after them speaks of: the last part, unless they are many.
 
         Then all but what has its predicate: "small effusion, pneumothorax and edema not seen".
@@ -94,33 +96,33 @@ class Pending:
         return self.mentions[start if start < len(self.mentions) else self.former :]
 
 
-@dataclass(slots=True)
 class Choice:
     """Findings of which one is meant: "edema, pneumonia or hemorrhage"."""
 
     link: bool = False
     """An "or" stands between the last finding and the next one."""
     slash: bool = False
-    run: list[Mention] = field(default_factory=list)
-    """Findings that only commas join, of which an "or" to come may make alternatives."""
     broken: bool = False
     """Something other than a comma stands between the last of them and the next finding."""
     whole: bool = False
     """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
     listing: bool = False
     """In "no change in ... or ...": all of it is there."""
-    possible: list[Mention] = field(default_factory=list)
-    """Findings under one "may represent"."""
 
-    def taken(self, last: list[Mention]) -> list[Mention]:
+    def __init__(self) -> None:
+        self.run: list[Mention] = []
+        """Findings that only commas join, of which an "or" to come may make alternatives."""
+        self.possible: list[Mention] = []
+        """Findings under one "may represent"."""
+
+    def taken(self, last: Sequence[Mention]) -> list[Mention]:
         """What an "or" makes alternatives of the next finding."""
         ones = [m for m in self.run if m.state >= UNCERTAIN] if self.whole else last
-        self.run, self.whole = [], False
-        ones, self.possible = [*self.possible, *ones], []
-        return ones
+        found = [*self.possible, *ones]
+        self.run, self.whole, self.possible = [], False, []
+        return found
 
 
-@dataclass(slots=True)
 class Reading:
     """What a finding is taken for: "opacity, likely atelectasis"."""
 
@@ -139,9 +141,28 @@ class Reading:
 class Scope:
     """What the words of one clause say of its findings, phrase by phrase. It ends with the clause."""
 
-    __slots__ = ("bare", "before", "choice", "condition", "context", "continues", "denial", "doubt", "events", "graded",
-                 "introduced", "lexicon", "made", "pending", "reading", "separator", "sided", "sized", "some",
-                 "supposition", "tip", "trace", "where")  # fmt: skip
+    denial: Opened | None = None
+    doubt: Opened | None = None
+    supposition: Opened | None = None
+    """What makes the findings to come hypothetical."""
+    condition: Opened | None = None
+    """They are so in a setting that may not be given: "in the right setting, compatible with pneumonia"."""
+    introduced = False
+    """What is hypothetical ends at the next comma."""
+    bare = False
+    """Directly after a denial: "no new ..."."""
+    graded = False
+    """Since the last finding a word stood that nobody denies in the middle of a list."""
+    sided = False
+    """Since the last finding a side was named, or a direction of change."""
+    separator = 0
+    """The last separator since the last finding."""
+    some: Opened | None = None
+    """What follows is one of several."""
+    tip = -1
+    """The event that names the tip of a device."""
+    where = 0
+    """The side of the anatomy that the denial speaks of: "the right lung is clear without effusion"."""
 
     def __init__(
         self, lexicon: lx.Lexicon, context: Context, events: list[Event], continues: bool, trace: Trace | None
@@ -151,28 +172,6 @@ class Scope:
         self.sized = lexicon.sized
         self.made: list[Mention] = []
         self.pending, self.choice, self.reading = Pending(), Choice(), Reading()
-        self.denial: Opened | None = None
-        self.doubt: Opened | None = None
-        self.supposition: Opened | None = None
-        """What makes the findings to come hypothetical."""
-        self.condition: Opened | None = None
-        """They are so in a setting that may not be given: "in the right setting, compatible with pneumonia"."""
-        self.introduced = False
-        """What is hypothetical ends at the next comma."""
-        self.bare = False
-        """Directly after a denial: "no new ..."."""
-        self.graded = False
-        """Since the last finding a word stood that nobody denies in the middle of a list."""
-        self.sided = False
-        """Since the last finding a side was named, or a direction of change."""
-        self.separator = 0
-        """The last separator since the last finding."""
-        self.some: Opened | None = None
-        """What follows is one of several."""
-        self.tip = -1
-        """The event that names the tip of a device."""
-        self.where = 0
-        """The side of the anatomy that the denial speaks of: "the right lung is clear without effusion"."""
 
     # ----- cues -------------------------------------------------------------------------------------------------------
 
@@ -206,7 +205,12 @@ class Scope:
             reading.taken = reading.weighed = True
 
     def _hear_rare(self, k: int, rare: int) -> None:
-        if rare & lx.THAN and self.reading.weighed and not self.reading.changed and constructions.weighs(self.events, k):
+        if (
+            rare & lx.THAN
+            and self.reading.weighed
+            and not self.reading.changed
+            and constructions.weighs(self.events, k)
+        ):
             self._open_doubt(k, self.events[k].leaf.row("than"))
         if rare & lx.SETTING:
             row = self.events[k].leaf.row("setting")
@@ -317,12 +321,12 @@ class Scope:
             subject = self._without_devices(subject)
         self._restate(subject[-row.targets :] if row is not None else subject, ABSENT, k, row)
 
-    def _subject(self, k: int) -> list[Mention]:
+    def _subject(self, k: int) -> Sequence[Mention]:
         """What phrase `k`, which follows it, speaks of."""
         plural = self.events[k].leaf.cue | (self.events[k - 1].leaf.cue if k else 0)
         return self.pending.subject(plural=bool(plural & lx.PLURAL))
 
-    def _without_devices(self, mentions: list[Mention]) -> list[Mention]:
+    def _without_devices(self, mentions: Sequence[Mention]) -> list[Mention]:
         """Where a tip is not seen, or not in its place, the tube is there."""
         return [m for m in mentions if self.sized[m.concept]]
 
@@ -366,8 +370,10 @@ class Scope:
         if leaf.rare & lx.EXCEPT:  # the rest of what is denied is only a part
             for one in self.made[-1:]:
                 one.partial = one.partial or one.concept == concept
-        self._choose(mention, k)
-        self._take(mention)
+        if self.choice.link and self.pending.mentions:
+            self._choose(self.pending.mentions[-1], mention, k)
+        if mention.source is None:
+            self._take(mention)
         self._add(mention)
         return mention
 
@@ -395,22 +401,19 @@ class Scope:
             return False
         return not around.list_follows(self.events, k, lx.AND | lx.OR if removal else lx.OR)
 
-    def _choose(self, mention: Mention, k: int) -> None:
+    def _choose(self, last: Mention, mention: Mention, k: int) -> None:
         """An "or" before it makes it an alternative of what stands before."""
-        last = self.pending.mentions[-1:]
-        if not (self.choice.link and last and min(last[0].state, mention.state) >= UNCERTAIN):
-            return
-        one, other = last[0].concept, mention.concept
-        if one == other:
+        one, other = last.concept, mention.concept
+        if one == other or min(last.state, mention.state) < UNCERTAIN:
             return
         if self.choice.slash and not self.lexicon.alternative(one, other):
             if self.sized[other] and self.sized[one]:
-                mention.source = last[0]  # "right apical thickening/effusion"
+                mention.source = last  # "right apical thickening/effusion"
             return
-        ones = self.choice.taken(last)
+        ones = self.choice.taken([last])
         self._group([*ones, mention], ones[-1].group, k)
 
-    def _group(self, ones: list[Mention], group: int, k: int) -> None:
+    def _group(self, ones: Sequence[Mention], group: int, k: int) -> None:
         """Several findings of which one is meant; all lie where the earlier one does if it may be any of them."""
         if not group:
             self.context.groups += 1
@@ -427,8 +430,6 @@ class Scope:
     def _take(self, mention: Mention) -> None:
         """What an earlier finding is taken for lies where that one lies."""
         reading = self.reading
-        if mention.source is not None:
-            return
         if reading.source is None:
             if reading.earlier is not None and self.lexicon.special(mention.concept, reading.earlier.concept):
                 mention.source = reading.earlier  # "right upper lobe opacity, pneumonia"
@@ -453,17 +454,23 @@ class Scope:
         self.made.append(mention)
         pending.mentions.append(mention)
         pending.said = pending.said or bool(mention.side or mention.zone)
-        if self.denial is not None:
-            if self.denial.partial is not None and self.denial.partial.acted():
-                self.denial.partial = None
-            if self.denial.acted():
+        if self.denial is not None or self.doubt is not None or self.supposition is not None:
+            self._acted()
+        self.bare = self.graded = self.sided = False
+        self.separator = 0
+
+    def _acted(self) -> None:
+        """The open cues have acted on one finding more; those that act on so many only end."""
+        denial = self.denial
+        if denial is not None:
+            if denial.partial is not None and denial.partial.acted():
+                denial.partial = None
+            if denial.acted():
                 self.denial = None
         if self.doubt is not None and self.doubt.acted():
             self.doubt = None
         if self.supposition is not None and self.supposition.acted():
             self.supposition = None
-        self.bare = self.graded = self.sided = False
-        self.separator = 0
 
     def attribute(self, k: int, leaf: lx.Leaf) -> None:
         """A side, grade or change was named."""
@@ -487,7 +494,7 @@ class Scope:
             subject = self._subject(denial.event)
             self._restate(self._without_devices(subject) if self.tip >= 0 else subject, ABSENT, denial.event, "answers")
 
-    def _restate(self, mentions: list[Mention], state: int, k: int, by: lx.Row | str | None) -> None:
+    def _restate(self, mentions: Sequence[Mention], state: int, k: int, by: lx.Row | str | None) -> None:
         """Change what is asserted of these, unless they are only hypothetical."""
         for mention in mentions:
             if mention.state != HYPOTHETICAL:

@@ -60,22 +60,10 @@ class Binder:
         """`attributes`: event index, and whether the word is itself denied ("no new ..."). Adds to `mentions`."""
         for k, denied in attributes:
             leaf = self.events[k].leaf
-            if leaf.severity and self._of_change(k):
+            if self._speaks_of_none(k, leaf):
                 continue
-            if leaf.rare & lx.EXCHANGED:
-                self._exchange(k)
-                continue
-            if leaf.rare & lx.MORE and not self._meets(k):
-                continue
-            if leaf.change & lx.RESOLVED and around.place_follows(self.events, k):
-                continue  # "no longer in the right main bronchus"
             if leaf.place:
-                device = self._device(self.events[k].first)
-                if device is not None and leaf.rare & lx.CARINA and not self.lexicon.in_airway[device.concept]:
-                    device = None
-                passed = constructions.passes(self.events, k, self.lexicon.device)
-                if device is not None and not (denied or passed or constructions.elsewhere(self.events, k)):
-                    device.place |= leaf.place
+                self._place(k, leaf, denied)
                 if not (leaf.side or leaf.zone or leaf.change):
                     continue
             at, ahead = self._target(k)
@@ -85,18 +73,7 @@ class Binder:
                 anatomy = self._anatomy(k, changed, anatomies, forward)
                 self._changed.append(_Changed(k, -1 if anatomy >= 0 else changed, anatomy, forward, leaf.change))
             if at >= 0:
-                target = self.mentions[at]
-                target.zone |= leaf.zone
-                target.paired = target.paired or bool(leaf.rare & lx.PAIRED)
-                if leaf.size and self._measures(k):
-                    target.size = max(target.size, leaf.size)
-                severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
-                if leaf.rare & lx.NOTABLE and target.state == ABSENT:
-                    severity = 0
-                if leaf.side or severity:
-                    target.side |= leaf.side
-                    target.severity |= severity
-                    self._parts.setdefault(at, []).append(k)
+                self._give(at, k, leaf)
                 if (leaf.side or leaf.zone) and not ahead and around.governed(self.events, k):
                     self._located.append(at)
         changes = self._changes() if self._changed else []
@@ -104,6 +81,46 @@ class Binder:
         divided = self._split()
         # what is said of "moderate right and small left effusions" is said of both
         return [c if c.side or id(c.mention) not in divided else c._replace(mention=None) for c in changes]
+
+    def _speaks_of_none(self, k: int, leaf: lx.Leaf) -> bool:
+        """Whether a construction takes this word away from the findings around it."""
+        if leaf.severity and self._of_change(k):
+            return True
+        if leaf.rare & lx.EXCHANGED:
+            self._exchange(k)
+            return True
+        if leaf.rare & lx.MORE and not self._meets(k):
+            return True
+        # "no longer in the right main bronchus"
+        return bool(leaf.change & lx.RESOLVED) and around.place_follows(self.events, k)
+
+    def _place(self, k: int, leaf: lx.Leaf, denied: bool) -> None:
+        """A place is that of the tip of the nearest device, unless the device only passes it or is not there."""
+        device = self._device(self.events[k].first)
+        if device is None or denied or (leaf.rare & lx.CARINA and not self.lexicon.in_airway[device.concept]):
+            return
+        passed = constructions.passes(self.events, k, self.lexicon.device)
+        if not (passed or constructions.elsewhere(self.events, k)):
+            device.place |= leaf.place
+            if self.trace is not None:
+                self.trace.note(device, "place", leaf.place, self.events[k], leaf.row("place") or leaf.row("advice"))
+
+    def _give(self, at: int, k: int, leaf: lx.Leaf) -> None:
+        """The finding `at` gets the side, zone, grade or size that phrase `k` says."""
+        target = self.mentions[at]
+        target.zone |= leaf.zone
+        target.paired = target.paired or bool(leaf.rare & lx.PAIRED)
+        if leaf.size and self._measures(k):
+            target.size = max(target.size, leaf.size)
+        severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
+        if leaf.rare & lx.NOTABLE and target.state == ABSENT:
+            severity = 0
+        if leaf.side or severity:
+            target.side |= leaf.side
+            target.severity |= severity
+            self._parts.setdefault(at, []).append(k)
+        if self.trace is not None:
+            self.trace.attributes(target, self.events[k], severity)
 
     # ----- the mention that an attribute speaks of ------------------------------------------------------------------
 

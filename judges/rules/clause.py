@@ -134,23 +134,25 @@ class _Link:
             if not kind:
                 continue
             concept = self._resolved(k, leaf) if kind & lx.ASKS or k in names else leaf.concept
-            if concept >= 0:
-                if self._mention(k, leaf, concept):
-                    continue
-            elif concept == PART:
+            if concept == PART or (concept >= 0 and self._mention(k, leaf, concept)):
                 continue
-            elif kind & lx.ATTRIBUTE:
+            if kind & lx.ATTRIBUTE and concept < 0:
                 self._attribute(k, leaf)
             if kind & lx.NAMED:
                 scope.bare = False
         scope.close(stop)
         if scope.tip >= 0:
             self._tip(scope.tip)
-        if self.normality is not None:
-            self.clauses.implied += self.normality.implied
-            if self.normality.settled:  # "the left lung is clear, right effusion"
-                return [(k, denied) for k, denied in self.attributes if self._speaks(k, self.normality)]
-        return self.attributes
+        if self.normality is None:
+            return self.attributes
+        self.clauses.implied += self.normality.implied
+        return self._unsettled(self.normality)
+
+    def _unsettled(self, normality: Normality) -> list[tuple[int, bool]]:
+        """The attributes that do more than to say where it is normal: "the left lung is clear, right effusion"."""
+        if not normality.settled:
+            return self.attributes
+        return [(k, denied) for k, denied in self.attributes if self._speaks(k, normality)]
 
     def _speaks(self, k: int, normality: Normality) -> bool:
         """Whether this attribute does more than to say where it is normal."""
@@ -178,7 +180,7 @@ class _Link:
             self.since = self._normal().settle(k, self.since)
 
     def _resolved(self, k: int, leaf: lx.Leaf) -> int:
-        """What a phrase names that may mean several things: a concept, `NOTHING`, or `PART` if it has been dealt with."""
+        """What a phrase names that may mean several things: a concept, `NOTHING`, or `PART` where no more is to do."""
         scope, name = self.scope, self.names.get(k)
         concept = leaf.concept if name is None else name.concept
         if concept == PART:
@@ -219,11 +221,11 @@ class _Link:
         """A finding is named; whether it only says of what kind the one before is."""
         scope, (begin, end, _) = self.scope, self.events[k]
         made = scope.made
-        if made and self.events[k - 1].last + 1 == begin and self._adjective(made[-1], concept):
-            if around.joined(self.events, self.at, k):
-                made[-1].last, self.at = end, k  # "reticulonodular | lung opacities"
-                made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
-                return True
+        touches = made and self.events[k - 1].last + 1 == begin
+        if touches and self._adjective(made[-1], concept) and around.joined(self.events, self.at, k):
+            made[-1].last, self.at = end, k  # "reticulonodular | lung opacities"
+            made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
+            return True
         if scope.denial is None and k in self.names and self.names[k].place >= 0:
             place = self.names[k].place  # and not in "pleural effusion drained, no residual fluid"
             begin, end = min(begin, place), max(end, place)

@@ -192,10 +192,8 @@ class Scope:
             self._hear_rare(k, rare)
         if cue & lx.HYP:
             self.supposition = Opened(k, leaf.row("hypothetical", "forward"))
-        if cue & lx.INTRODUCTION:
-            self.introduced = True
-        if cue & lx.NEVER:
-            self.graded = True
+        self.introduced = self.introduced or bool(cue & lx.INTRODUCTION)
+        self.graded = self.graded or bool(cue & lx.NEVER)
         if cue & lx.PARTIAL and self.denial is not None and leaf.concept < 0:
             self.denial.partial = Opened(k, leaf.row("partial", "forward"))
         if cue & (lx.READING | lx.UNC):

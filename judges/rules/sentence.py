@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from judges.rules import lexicon as lx
@@ -12,6 +13,7 @@ from judges.rules.findings import Event
 _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 """What the clause under construction holds so far. The last: a denial after a subject, as in "effusion without ...",
 whose list is short."""
+_TELLS: Final = lx.NORMAL | lx.NEG | lx.EXIST | lx.VERB
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
 _STABLE: Final = lx.Leaf(change=lx.STABLE)
@@ -29,42 +31,56 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
         rares |= leaf.rare
         sides |= leaf.side
     clauses.context.begin_sentence(sided=sides > 0)
+    if clauses.trace is not None:
+        clauses.trace.sentence(events, stop)
     if kinds & lx.GROWTH and cues & lx.NEG:
         events = _of_growth(events)
     if sides or rares & lx.EXCEPT:
         events = filled(events, stop)
     if not (kinds or cues & lx.NORMAL):
         return  # nothing is named
-    if not (cues & _SPLITS or kinds & lx.BARE):
+    if cues & _SPLITS or kinds & lx.BARE:
+        for clause, end in _clauses(events, stop):
+            clauses.read(clause, end)
+    else:
         clauses.read(events, stop)
-        return
+
+
+def _clauses(events: list[Event], stop: int) -> Iterator[tuple[list[Event], int]]:
+    """The parts of a sentence that are a statement each, with the word before which each ends."""
     clause: list[Event] = []
     seen = 0
     for k, event in enumerate(events):
-        leaf = event.leaf
-        cue, kind = leaf.cue, leaf.kind
+        cue, kind = event.leaf.cue, event.leaf.kind
         if cue & _SPLITS:
             if cue & lx.CONTRAST and _modifies(events, k):
                 continue
             if clause and _starts_clause(events, k, seen):
-                clauses.read(clause, event.first)
+                yield clause, event.first
                 clause, seen = [], 0
                 if cue & (lx.COMMA | lx.AND):
                     continue
         elif kind & lx.BARE and seen & _STATEMENT and _runs_on(events, k):
-            clauses.read(clause, event.first)
+            yield clause, event.first
             clause, seen = [], 0
         clause.append(event)
-        if kind & lx.SAYS or cue & lx.NORMAL:
-            seen |= _SUBJECT | _STATEMENT
-        elif kind & lx.NAMED:
-            seen |= _SUBJECT
-        if cue & lx.NEG:
-            seen = (seen & _SUBJECT) | _STATEMENT | _DENIED | (_WITHOUT if seen & _SUBJECT else 0)
-        elif cue & lx.EXIST or (cue & lx.VERB and seen & _SUBJECT):
-            seen |= _VERB
+        if kind or cue & _TELLS:
+            seen = _after(seen, cue, kind)
     if clause:
-        clauses.read(clause, stop)
+        yield clause, stop
+
+
+def _after(seen: int, cue: int, kind: int) -> int:
+    """What the clause holds after a phrase more."""
+    if kind & lx.SAYS or cue & lx.NORMAL:
+        seen |= _SUBJECT | _STATEMENT
+    elif kind & lx.NAMED:
+        seen |= _SUBJECT
+    if cue & lx.NEG:
+        return (seen & _SUBJECT) | _STATEMENT | _DENIED | (_WITHOUT if seen & _SUBJECT else 0)
+    if cue & lx.EXIST or (cue & lx.VERB and seen & _SUBJECT):
+        seen |= _VERB
+    return seen
 
 
 def _of_growth(events: list[Event]) -> list[Event]:

@@ -50,7 +50,13 @@ _ZONES: Final = {"upper": lx.UPPER, "middle": lx.MIDDLE, "lower": lx.LOWER, "cen
 _ENDS: Final = {
     "terminator": lx.TERM, "statement": lx.EXIST, "with": lx.WITH, "comma": lx.COMMA, "and": lx.AND, "resumption": 0
 }  # fmt: skip
-_VALUES: Final = {"change": _CHANGES, "grade": _GRADES, "side": _SIDES, "zone": _ZONES, "heading": _HEADINGS}
+_VALUES: Final[dict[str, dict[str, Any]]] = {
+    "change": _CHANGES,
+    "grade": _GRADES,
+    "side": _SIDES,
+    "zone": _ZONES,
+    "heading": _HEADINGS,
+}
 _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "ends_at": tuple(_ENDS),
     "applies_to": ("device",),

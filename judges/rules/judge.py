@@ -23,6 +23,7 @@ from judges.rules import (
     compiler,
     constructions,
     context,
+    denials,
     ellipsis,
     hierarchy,
     measures,
@@ -45,7 +46,7 @@ _READING = (
     compiler, around, attributes, clause, constructions, context, ellipsis, measures, merge, naming, normality, reader,
     scope, sections, sentence, words,
 )  # fmt: skip
-_PRICING = (scores, account, assign, changes, compare, hierarchy)
+_PRICING = (scores, account, assign, changes, compare, denials, hierarchy)
 
 
 @dataclass(frozen=True, slots=True)

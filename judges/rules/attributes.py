@@ -9,7 +9,7 @@ from typing import Final
 from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Change, Event, Mention
-from judges.rules.trace import Trace
+from judges.rules.trace import Trace, row_of
 
 _BOUNDARY: Final = (
     lx.COMMA | lx.AND | lx.OR | lx.VERB | lx.PREP | lx.EXIST | lx.TERM | lx.COLON | lx.UNC | lx.UNC_AFTER
@@ -297,10 +297,14 @@ class Binder:
                     continue  # "tube in place and the effusion has been drained"
                 if change & lx.RESOLVED and not mention.several:
                     mention.state, mention.severity = min(mention.state, ABSENT), 0  # its grade is that of before
+                    if self.trace is not None:
+                        self.trace.note(mention, "state", mention.state, self.events[item.event], "a change: resolved")
                 elif mention.state <= ABSENT or change & lx.RESOLVED:
                     continue
                 name = concepts[mention.concept].name
                 found.append(Change(name, change, first, last, mention, around.side_after(self.events, item.event)))
+                if self.trace is not None:
+                    self.trace.note(mention, "change", change, self.events[item.event], row_of(leaf, "change"))
         return found
 
     def _alternatives(self, item: _Changed, own: set[int]) -> list[int]:
@@ -345,7 +349,7 @@ class Binder:
         return found
 
     def _share_places(self) -> None:
-        """ "Effusion and atelectasis at the left base": the place is that of both; "left effusion with atelectasis"."""
+        """ "Effusion and atelectasis at the left base": the place is that of both."""
         mentions = self.mentions
         for at in self._located:
             for i in range(at, max(0, at - _STEPS), -1):
@@ -358,15 +362,21 @@ class Binder:
                 if not self._neighbors(one, other):
                     break
                 one.side, one.zone, one.paired = other.side, other.zone, other.paired
+                if self.trace is not None:
+                    self.trace.shared(one, other, "shared_place")
         if any(m.side for m in mentions[:-1]):
-            self._between()
-            for one, other, tail in zip(mentions, mentions[1:], self._tails[1:], strict=False):
-                if other.side or other.source or not one.side:
-                    continue
-                if one.side == lx.BOTH and not self._beside(other):
-                    continue
-                if tail & lx.WITH and not tail & _APART and self._neighbors(one, other):
-                    other.side = one.side
+            self._share_sides()
+
+    def _share_sides(self) -> None:
+        """ "Left effusion with atelectasis": what stands with a finding lies on its side."""
+        self._between()
+        for one, other, tail in zip(self.mentions, self.mentions[1:], self._tails[1:], strict=False):
+            if other.side or other.source or not one.side or (one.side == lx.BOTH and not self._beside(other)):
+                continue
+            if tail & lx.WITH and not tail & _APART and self._neighbors(one, other):
+                other.side = one.side
+                if self.trace is not None:
+                    self.trace.shared(other, one, "stands_with")
 
     def _beside(self, mention: Mention) -> bool:
         """Whether a word says that it lies beside the one before: "bilateral effusions with adjacent atelectasis"."""

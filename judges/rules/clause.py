@@ -234,6 +234,8 @@ class _Link:
         if leaf.cue & lx.NEG_AFTER and scope.supposition is None:  # "extubated"
             name = self.clauses.lexicon.concepts[concept].name
             self.clauses.changes.append(Change(name, lx.RESOLVED, begin, end, mention))
+            if self.clauses.trace is not None:
+                self.clauses.trace.note(mention, "change", lx.RESOLVED, self.events[k], leaf.row("absent", "backward"))
         return False
 
     def _adjective(self, mention: Mention, concept: int) -> bool:
@@ -257,4 +259,4 @@ class _Link:
             mention = Mention(devices[-1].concept, self.events[k].first, self.events[k].last, side=devices[-1].side)
             made.append(mention)
             if self.clauses.trace is not None:
-                self.clauses.trace.named(mention, self.events, k, None, None)
+                self.clauses.trace.named(mention, k, None, None)

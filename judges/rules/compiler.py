@@ -269,7 +269,7 @@ class _Compiler:
         )  # fmt: skip
         mean = self._meaning(row, entry)
         for _, leaf in self.phrases.of(entry):
-            leaf.rows = (*leaf.rows, row)
+            leaf.rows = (*(one for one in leaf.rows if one is not row), row)
             mean(leaf)
 
     def _meaning(self, row: lx.Row, entry: dict[str, Any]) -> Callable[[lx.Leaf], None]:
@@ -366,6 +366,7 @@ class _Compiler:
             concepts=concepts,
             ids=self.concepts.ids,
             anatomies=tuple(self.anatomies.ids),
+            descriptors=tuple(self.descriptors.ids),
             normal=tuple(self.concepts.all(e["normal"], f"anatomy {n}") for n, e in data["anatomy"].items()),
             pairs=self.pairs,
             places=tuple(self.places.ids),

@@ -133,6 +133,7 @@ class Lexicon:
     ids: Mapping[str, int]
     """Per name of a concept its place in `concepts`."""
     anatomies: tuple[str, ...]
+    descriptors: tuple[str, ...]
     normal: tuple[tuple[int, ...], ...]
     """Per anatomy: the concepts that its normality rules out."""
     pairs: Mapping[tuple[int, int], int]

@@ -7,6 +7,7 @@ work on short lists of integers, linear in the length of the text.
 from __future__ import annotations
 
 from bisect import bisect
+from collections.abc import Callable
 from typing import Final
 
 from judges.rules import lexicon as lx
@@ -14,6 +15,7 @@ from judges.rules.clause import Clauses
 from judges.rules.findings import Findings, Implied, Span
 from judges.rules.merge import merge
 from judges.rules.sections import Sections, longest
+from judges.rules.trace import Trace
 from judges.rules.words import ARTICLES, MEMO_LENGTH, MEMO_LIMIT, PIECE, fold, plain
 
 _LOW, _CAPITAL, _ARTICLE, _MARK = (1 << n for n in range(4))  # forms of a token
@@ -30,9 +32,16 @@ class Reader:
 
     def read(self, text: str) -> Findings:
         """All findings of `text`, with spans into `text` as given. Any string is valid."""
+        return self._read(text, None)[0]
+
+    def traced(self, text: str, trace: Trace) -> tuple[Findings, Callable[[int, int], Span], Clauses]:
+        """The same with a trace; also what turns words into characters, and what the clauses say that count."""
+        return self._read(text, trace)
+
+    def _read(self, text: str, trace: Trace | None) -> tuple[Findings, Callable[[int, int], Span], Clauses]:
         clean, where = plain(text)
         words, starts, ends, nodes = self._words(clean)
-        clauses = Clauses(self.lexicon)
+        clauses = Clauses(self.lexicon, trace)
         Sections(clauses, clean, words, starts, nodes).read()
 
         def locate(first: int, last: int) -> Span:
@@ -49,7 +58,10 @@ class Reader:
         if not (clauses.mentions or clauses.implied or clauses.changes):
             clauses.implied += self._whole(words)
         empty = not any(w[0].isalnum() for w in words)
-        return merge(self.lexicon, clauses.mentions, clauses.implied, clauses.changes, locate, sentence, empty=empty)
+        findings = merge(
+            self.lexicon, clauses.mentions, clauses.implied, clauses.changes, locate, sentence, empty=empty
+        )
+        return findings, locate, clauses
 
     def _whole(self, words: list[str]) -> list[Implied]:
         """What a report rules out that says no more than "Normal.", a heading before it apart."""

@@ -364,7 +364,7 @@ class Scope:
             paired=bool(leaf.rare & lx.PAIRED),
         )
         if self.trace is not None:
-            self.trace.named(mention, self.events, k, by, denial.partial if denial is not None else None)
+            self.trace.named(mention, k, by, denial.partial if denial is not None else None)
         if leaf.rare & lx.EXCEPT:  # the rest of what is denied is only a part
             for one in self.made[-1:]:
                 one.partial = one.partial or one.concept == concept

@@ -58,7 +58,7 @@ class Sections:
             if leaf is None:
                 self._other(i, words[i])
             elif leaf.cue & (lx.BODY | lx.SKIP) and self._opens(i, last, leaf):
-                self._section(i, leaf)
+                self._section(i, last, leaf)
                 last += 1
             else:
                 if leaf.rare & lx.CARINA and self._events and leaf.place & self.lexicon.above_carina:
@@ -85,7 +85,7 @@ class Sections:
         after: lx.Leaf | None = self.lexicon.trie.get(self.words[last + 2], {}).get(None)
         return after is not None and bool(after.change or after.cue & (lx.NEG | lx.NEG_AFTER))
 
-    def _section(self, i: int, leaf: lx.Leaf) -> None:
+    def _section(self, i: int, last: int, leaf: lx.Leaf) -> None:
         """The heading at word `i` ends what stands before it."""
         if not self._skipping or self._held is not None:
             read_sentence(self.clauses, self._events, i)
@@ -94,7 +94,7 @@ class Sections:
         self._events, self._held, self.clauses.context.topic = [], None, []
         self._skipping, self._study = bool(leaf.cue & lx.SKIP), bool(leaf.cue & lx.STUDY)
         if self.clauses.trace is not None:
-            self.clauses.trace.section(i, leaf)
+            self.clauses.trace.section(i, last, leaf)
 
     # ----- what is no phrase ------------------------------------------------------------------------------------------
 

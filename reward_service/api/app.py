@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from reward_service import __version__, errors
-from reward_service.api import error_responses, openapi, score_route, state_routes, trainer_routes
+from reward_service.api import error_responses, openapi, read_route, score_route, state_routes, trainer_routes
 from reward_service.api.auth import ApiKeys
 from reward_service.api.middleware import RequestMiddleware
 from reward_service.observability import tracing
@@ -53,6 +53,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app = FastAPI(title="Reward service", version=__version__, description=DESCRIPTION, lifespan=life,
                   openapi_url="/openapi.json", docs_url="/docs", redoc_url=None, redirect_slashes=False)  # fmt: skip
     app.include_router(score_route.router)
+    app.include_router(read_route.router)
     app.include_router(state_routes.router)
     app.include_router(trainer_routes.router)
     app.add_exception_handler(errors.ServiceError, _service_error)

@@ -25,7 +25,7 @@ class LexiconError(ValueError):
     """The files contradict themselves; the message names the entry."""
 
 
-class _Loader(yaml.CSafeLoader):
+class Loader(yaml.CSafeLoader):
     """Refuses what plain YAML overwrites in silence, and remembers in which line a cue or concept begins."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -69,7 +69,7 @@ def joined(files: Mapping[str, str]) -> dict[str, Any]:
 
 def _parsed(file: str, text: str) -> dict[str, Any]:
     try:
-        return dict(yaml.load(text, Loader=_Loader))
+        return dict(yaml.load(text, Loader=Loader))
     except (LexiconError, yaml.YAMLError) as error:
         raise LexiconError(f"{file}: {error}") from None
 

@@ -12,7 +12,18 @@ from typing import Any, Final
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
 from judges.rules.compiler import default
-from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Finding, Findings, Mention, Span
+from judges.rules.findings import (
+    ABSENT,
+    HYPOTHETICAL,
+    PRESENT,
+    UNCERTAIN,
+    Denial,
+    Event,
+    Finding,
+    Findings,
+    Mention,
+    Span,
+)
 from judges.rules.reader import Reader
 from judges.rules.trace import Clause, Note, Trace, name_of
 
@@ -40,12 +51,17 @@ def notation(lexicon: lx.Lexicon, findings: Findings) -> list[str]:
     with an earlier study.
     """
     names = [c.name for c in lexicon.concepts]
-    said = [("~" if d.partial else "-" if d.explicit else "0") + names[c] for c, d in findings.negative.items()] + [
-        _short(lexicon, x) for by_side in findings.positive.values() for x in by_side.values()
-    ]
+    said = [_denied(names[c], d) for c, d in findings.negative.items()]
+    said += [_short(lexicon, x) for by_side in findings.positive.values() for x in by_side.values()]
     for (name, _), (mask, _) in findings.changes.items():
         said += [f"{name}={change}" for change in _bits(mask, _CHANGES)]
     return sorted(set(said))
+
+
+def _denied(name: str, denial: Denial) -> str:
+    if denial.explicit:
+        return ("~" if denial.partial else "-") + name
+    return f"0{name}" + (f":{_SIDES[denial.side]}" if denial.side else "")
 
 
 def _short(lexicon: lx.Lexicon, x: Finding) -> str:

@@ -84,12 +84,12 @@ class Binder:
 
     def _speaks_of_none(self, k: int, leaf: lx.Leaf) -> bool:
         """Whether a construction takes this word away from the findings around it."""
-        if leaf.severity and self._of_change(k):
+        if leaf.severity and constructions.amount_of_change(self.events, k, self._after(k)):
             return True
         if leaf.rare & lx.EXCHANGED:
             self._exchange(k)
             return True
-        if leaf.rare & lx.MORE and not self._meets(k):
+        if leaf.rare & lx.MORE and not constructions.more_of_finding(self.events, k):
             return True
         # "no longer in the right main bronchus"
         return bool(leaf.change & lx.RESOLVED) and around.place_follows(self.events, k)
@@ -174,14 +174,10 @@ class Binder:
             if at >= 0 and not sized[mentions[at].concept]:
                 self._changed.append(_Changed(k, at, -1, ahead=change == lx.NEW, change=change))
 
-    def _meets(self, k: int) -> bool:
-        """Whether a finding comes directly after this word, which stands in no "one or more"."""
-        events = self.events
-        if k and events[k - 1].leaf.cue & lx.OR and events[k - 1].last + 1 == events[k].first:
-            return False
-        if k + 1 == len(events) or events[k + 1].first != events[k].last + 1 or events[k + 1].leaf.cue & lx.PREP:
-            return False
-        return events[k + 1].leaf.concept >= 0 or bool(events[k + 1].leaf.kind & lx.SAYS)
+    def _after(self, k: int) -> int:
+        """The first word of the mention after phrase `k`; -1 if there is none."""
+        at = bisect_left(self._firsts, self.events[k].first)
+        return self._firsts[at] if at < len(self._firsts) else -1
 
     def _device(self, at: int) -> Mention | None:
         """The device whose tip this is: the nearest one before, else after."""
@@ -197,19 +193,6 @@ class Binder:
             return at
         near = (*range(at - 1, max(-1, at - _STEPS), -1), *range(at + 1, min(len(mentions), at + _STEPS)))
         return next((i for i in near if sized[mentions[i].concept] and mentions[i].state >= UNCERTAIN), at)
-
-    def _of_change(self, k: int) -> bool:
-        """Whether this grade is the amount of a change: "mild increase", "has decreased slightly"."""
-        events = self.events
-        first, last, _ = events[k]
-        if k + 1 < len(events) and events[k + 1].first == last + 1:
-            after = events[k + 1].leaf
-            if after.change & _DEGREES or (after.side and after.cue & lx.PREP):  # "slightly larger on the right"
-                return True
-        if not (k and events[k - 1].leaf.change & _DEGREES and events[k - 1].last == first - 1):
-            return False
-        at = bisect_left(self._firsts, first)
-        return at == len(self.mentions) or not around.touches(self.events, k, self.mentions[at].first)
 
     def _anatomy(self, k: int, at: int, anatomies: list[tuple[int, int, int]], ahead: bool) -> int:
         """The anatomy that a change speaks of instead of a finding; -1 if it is the finding's."""

@@ -14,9 +14,10 @@ from judges.rules import lexicon as lx
 from judges.rules.attributes import Binder
 from judges.rules.context import Context
 from judges.rules.findings import UNCERTAIN, Change, Event, Implied, Mention
+from judges.rules.links import Opened
 from judges.rules.naming import NOTHING, PART, VEIN, Name, Namer, Survey, survey
 from judges.rules.normality import Normality
-from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Opened, Scope
+from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
 from judges.rules.trace import Trace
 
 _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP

@@ -6,19 +6,17 @@ built.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from judges import scores
 from judges.rules import knowledge
 from judges.rules import lexicon as lx
-from judges.rules.words import PAIRED as PLURALS
-from judges.rules.words import Speller, phrase_words
+from judges.rules.phrases import SIDES, ZONES, Phrases
+from judges.rules.words import Speller
 
 WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": scores.MINOR, "none": 0.0}
 _CUES: Final = {
@@ -45,16 +43,14 @@ _CHANGES: Final = {
 }  # fmt: skip
 """Per change: its bit, and what it is besides in `Leaf.cue` and `Leaf.rare`."""
 _GRADES: Final = {"trace": 1, "small": 2, "moderate": 4, "large": 8}
-_SIDES: Final = {"left": lx.LEFT, "right": lx.RIGHT, "both": lx.BOTH, "none": 0}
-_ZONES: Final = {"upper": lx.UPPER, "middle": lx.MIDDLE, "lower": lx.LOWER, "central": lx.CENTRAL}
 _ENDS: Final = {
     "terminator": lx.TERM, "statement": lx.EXIST, "with": lx.WITH, "comma": lx.COMMA, "and": lx.AND, "resumption": 0
 }  # fmt: skip
 _VALUES: Final[dict[str, dict[str, Any]]] = {
     "change": _CHANGES,
     "grade": _GRADES,
-    "side": _SIDES,
-    "zone": _ZONES,
+    "side": SIDES,
+    "zone": ZONES,
     "heading": _HEADINGS,
 }
 _FIELDS: Final[dict[str, tuple[str, ...]]] = {
@@ -65,95 +61,6 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
 _OTHERS: Final = {*_RARE, *_VALUES, "measure", "thing", "place"}
 _CONCEPT: Final = {"is_a", "weight", "sided", "phrases", "with", "opposite", "asserts", "denies", "thoracic", "mild"}
 _ROW: Final = {"role", "value", "direction", "ends_at", "applies_to", "unless", "targets", "of", "phrases"}
-_ZONE_WORDS: Final = {"upper": lx.UPPER, "lower": lx.LOWER, "middle": lx.MIDDLE, "mid": lx.MIDDLE}
-
-
-def alternatives(template: str) -> Iterator[tuple[str, ...]]:
-    """The words of all phrases of a template: ``{a|b} c`` -> ``(a, c)``, ``(b, c)``.
-
-    Braces do not nest and do not split words.
-    """
-    parts = re.split(r"\{([^{}]*)\}", template)
-    if any("{" in p or "}" in p for p in parts):
-        raise lx.LexiconError(f"unbalanced braces in {template!r}")
-    choices = [[phrase_words(c) for c in p.split("|")] if i % 2 else [phrase_words(p)] for i, p in enumerate(parts)]
-    return (tuple(itertools.chain.from_iterable(c)) for c in itertools.product(*choices))
-
-
-class _Phrases:
-    """The trie, and the leaf of every phrase."""
-
-    def __init__(self, inside: Mapping[str, Mapping[str, list[str]]]) -> None:
-        """`inside`: words that carry a side or a zone inside a longer phrase, too."""
-        self.trie: lx.Trie = {}
-        self.leaves: dict[tuple[str, ...], lx.Leaf] = {}
-        self._sides = {word: _SIDES[side] for side, words in inside["side"].items() for word in words}
-        self._zones = {word: _ZONES[zone] for zone, words in inside["zone"].items() for word in words}
-
-    def of(self, entry: Mapping[str, Any]) -> Iterator[tuple[str, lx.Leaf]]:
-        """Every template of an entry with each of its leaves, made where they are new."""
-        for template in entry["phrases"]:
-            if not isinstance(template, str):
-                raise lx.LexiconError(f"{entry.get('source')}: not a phrase: {template!r}")
-            for words in sorted(set(alternatives(template)) - {()}):
-                yield template, self.leaves.get(words) or self._made(words)
-
-    def put(self, words: tuple[str, ...], leaf: lx.Leaf) -> None:
-        node = self.trie
-        for word in words:
-            node = node.setdefault(word, {})
-        node[None] = self.leaves[words] = leaf
-
-    def _made(self, words: tuple[str, ...]) -> lx.Leaf:
-        leaf = lx.Leaf()
-        for i, word in enumerate(words):
-            leaf.side |= self._sides.get(word, 0)
-            leaf.zone |= self._zones.get(word, 0)
-            if words[i + 1 : i + 2] in (("lobe",), ("lung",)) and words[i + 1 : i + 3] != ("lung", "volume"):
-                leaf.zone |= _ZONE_WORDS.get(word, 0)
-        self.put(words, leaf)
-        return leaf
-
-    # ----- what phrases have from one another -------------------------------------------------------------------------
-
-    def inherit_anatomy(self) -> None:
-        """A finding that begins or ends with an anatomy also names it: "tortuous and calcified aorta"."""
-        anatomies = {words: leaf.anatomy for words, leaf in self.leaves.items() if leaf.anatomy >= 0}
-        for words, leaf in self.leaves.items():
-            if leaf.concept >= 0 and leaf.anatomy < 0:
-                parts = [words[i:] for i in range(1, len(words))] + [words[:-i] for i in range(1, len(words))]
-                leaf.anatomy = next((anatomies[part] for part in parts if part in anatomies), -1)
-
-    def inherit_cues(self) -> None:
-        """What a word of a finding's phrase does to a denial: "no displaced fracture", "no effusion, old fracture"."""
-        single = {
-            words[0]: leaf.cue & (lx.PARTIAL | lx.NEVER) for words, leaf in self.leaves.items() if len(words) == 1
-        }
-        for words, leaf in self.leaves.items():
-            if leaf.concept >= 0:
-                for word in words:
-                    leaf.cue |= single.get(word, 0)
-
-    def inherit_heads(self) -> None:
-        """ "Have increased" is a verb as "have" is, "below the diaphragm" is led by a preposition as "below" is one."""
-        for words, leaf in self.leaves.items():
-            if len(words) > 1 and words[:1] in self.leaves:
-                verb = lx.VERB | lx.PLURAL if leaf.change else 0
-                plural = lx.PLURAL if leaf.cue & (lx.NEG_AFTER | lx.UNC_AFTER) else 0
-                preposition = lx.PREP if leaf.place else 0
-                leaf.cue |= self.leaves[words[:1]].cue & ((verb or plural) | preposition)
-
-    def pair(self) -> None:
-        """A phrase with the plural of what there is on either side means both, unless one is named: "at the bases"."""
-        plurals = {one: many for many, one in PLURALS.items()}
-        for words, leaf in list(self.leaves.items()):
-            forms = [(word, plurals[word]) if word in plurals else (word,) for word in words]
-            for twin in itertools.islice(itertools.product(*forms), 1, None):
-                paired = copy.copy(leaf)
-                self.put(twin, paired)
-                if not (leaf.side or leaf.place) and (leaf.zone or leaf.anatomy >= 0 or leaf.concept >= 0):
-                    paired.rare |= lx.PAIRED
-                    paired.kind |= lx.ATTRIBUTE
 
 
 class _Names:
@@ -185,7 +92,7 @@ class _Compiler:
         self.descriptors = _Names("descriptor", data["descriptors"])
         self.places = _Names("place", (row["value"] for row in data["cues"] if row.get("role") == "place"))
         self.normality = _Names("phrase of normality", data["normality"])
-        self.phrases = _Phrases(data["inside"])
+        self.phrases = Phrases(data["inside"])
         self.pairs: dict[tuple[int, int], int] = {}
         self.parents: dict[str, list[str]] = {}
 
@@ -282,7 +189,7 @@ class _Compiler:
         elif row.role == "change":
             change, cue, rare = _CHANGES[row.value]
         grade = _GRADES[row.value] if row.role == "grade" else 0
-        zone = _ZONES[row.value] if row.role == "zone" else 0
+        zone = ZONES[row.value] if row.role == "zone" else 0
         things = self.concepts.all(entry["of"], row.source) if row.role == "thing" else ()
         nowhere = 1 << self.places.needed("astray")
         place = 1 << self.places.ids[row.value] if row.role == "place" else 0
@@ -296,7 +203,7 @@ class _Compiler:
             leaf.zone |= zone
             leaf.things = things or leaf.things
             if row.role == "side":
-                leaf.side = _SIDES[row.value]
+                leaf.side = SIDES[row.value]
             if place:
                 leaf.place, leaf.side = place, 0
             leaf.place |= astray

@@ -5,9 +5,16 @@ All of them look at the phrases around one phrase of a clause and change nothing
 
 from __future__ import annotations
 
+from typing import Final
+
 from judges.rules import lexicon as lx
-from judges.rules.around import AHEAD, governed, next_finding
+from judges.rules.around import AHEAD, governed, next_finding, touches
 from judges.rules.findings import Event
+
+_STABLE: Final = lx.Leaf(change=lx.STABLE)
+_DEGREES: Final = lx.WORSE | lx.BETTER
+_STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
+_GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
 
 
 def denied_grade(events: list[Event], k: int) -> bool:
@@ -25,7 +32,7 @@ def moved(events: list[Event], k: int) -> bool:
     return any(e.leaf.size or e.leaf.place or e.leaf.kind & lx.THING for e in events[k + 1 : k + 1 + AHEAD])
 
 
-def is_adjective(events: list[Event], k: int, sized: tuple[bool, ...]) -> bool:
+def vein_before_device(events: list[Event], k: int, sized: tuple[bool, ...]) -> bool:
     """Whether a vein stands for no line of its own, as the device follows: "left subclavian | approach | ICD"."""
     if k + 1 == len(events) or events[k + 1].first - events[k].last > 2:
         return False
@@ -33,7 +40,7 @@ def is_adjective(events: list[Event], k: int, sized: tuple[bool, ...]) -> bool:
     return concept >= 0 and not sized[concept]
 
 
-def holds(events: list[Event], k: int, after: int) -> bool:
+def vein_as_place(events: list[Event], k: int, after: int) -> bool:
     """Whether a vein is the place of the device that ends at word `after`: "left PICC, tip in the IJ"."""
     ends = lx.AND | lx.OR | lx.TERM | lx.WITH | lx.BREAK
     if not governed(events, k):
@@ -129,3 +136,75 @@ def passes(events: list[Event], k: int, device: int) -> bool:
             return True
         tip = tip or event.leaf.things[:1] == (device,)
     return False
+
+
+def growth_denied(events: list[Event]) -> list[Event]:
+    """Where growth of a finding is denied, the finding is there and stable: "no enlargement of the nodule"."""
+    found: list[Event] = []
+    for k, event in enumerate(events):
+        if event.leaf.kind & lx.GROWTH and found and found[-1].leaf.cue & lx.NEG and _of_finding(events, k):
+            found[-1] = Event(found[-1].first, event.last, _STABLE)
+        else:
+            found.append(event)
+    return found
+
+
+def _of_finding(events: list[Event], k: int) -> bool:
+    """Whether "of" a finding follows, and not of an anatomy."""
+    if k + 1 == len(events) or not events[k + 1].leaf.cue & lx.OBJECT or events[k + 1].first != events[k].last + 1:
+        return False
+    for event in events[k + 2 : k + 5]:
+        if event.leaf.kind & (lx.SAYS | lx.NAMED):
+            return event.leaf.concept >= 0
+    return False
+
+
+def but_between_modifiers(events: list[Event], k: int) -> bool:
+    """Whether this "but" stands between two words for one finding: "small but increasing effusion"."""
+    if not 0 < k < len(events) - 1:
+        return False
+    before, here, after = events[k - 1], events[k], events[k + 1]
+    return (
+        bool(before.leaf.severity | before.leaf.change and after.leaf.severity | after.leaf.change)
+        and before.last + 1 == here.first
+        and here.last + 1 == after.first
+    )
+
+
+def reading_denied(events: list[Event], k: int) -> bool:
+    """Whether what something is taken for is denied: "not consistent with", "no opacity to represent"."""
+    for j in range(k - 1, max(-1, k - _STEPS), -1):
+        leaf = events[j].leaf
+        if events[j + 1].first - events[j].last > _GAP:
+            return False
+        if leaf.change and leaf.cue & lx.NEG_AFTER:
+            return False  # "heart border no longer visible | due to effusion"
+        if leaf.cue & lx.NEG or leaf.concept >= 0:
+            return True
+        if not leaf.cue & (lx.READING | lx.OBJECT | lx.BODY):
+            return False
+    return False
+
+
+def amount_of_change(events: list[Event], k: int, after: int) -> bool:
+    """Whether this grade is the amount of a change: "mild increase", "has decreased slightly".
+
+    `after`: the first word of the finding that follows; -1 if none does.
+    """
+    first, last, _ = events[k]
+    if k + 1 < len(events) and events[k + 1].first == last + 1:
+        leaf = events[k + 1].leaf
+        if leaf.change & _DEGREES or (leaf.side and leaf.cue & lx.PREP):  # "slightly larger on the right"
+            return True
+    if not (k and events[k - 1].leaf.change & _DEGREES and events[k - 1].last == first - 1):
+        return False
+    return after < 0 or not touches(events, k, after)
+
+
+def more_of_finding(events: list[Event], k: int) -> bool:
+    """Whether a finding comes directly after "more": "more edema", and not "one or more nodules"."""
+    if k and events[k - 1].leaf.cue & lx.OR and events[k - 1].last + 1 == events[k].first:
+        return False
+    if k + 1 == len(events) or events[k + 1].first != events[k].last + 1 or events[k + 1].leaf.cue & lx.PREP:
+        return False
+    return events[k + 1].leaf.concept >= 0 or bool(events[k + 1].leaf.kind & lx.SAYS)

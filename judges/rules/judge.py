@@ -26,10 +26,12 @@ from judges.rules import (
     denials,
     ellipsis,
     hierarchy,
+    links,
     measures,
     merge,
     naming,
     normality,
+    phrases,
     reader,
     scope,
     sections,
@@ -43,8 +45,8 @@ from judges.rules.reader import Reader
 from judges.scores import KEYS
 
 _READING = (
-    compiler, around, attributes, clause, constructions, context, ellipsis, measures, merge, naming, normality, reader,
-    scope, sections, sentence, words,
+    compiler, around, attributes, clause, constructions, context, ellipsis, links, measures, merge, naming, normality,
+    phrases, reader, scope, sections, sentence, words,
 )  # fmt: skip
 _PRICING = (scores, account, assign, changes, compare, denials, hierarchy)
 

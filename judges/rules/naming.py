@@ -121,11 +121,11 @@ class Namer:
         return Name(concept)
 
     def _vein(self, k: int, concept: int) -> int:
-        if constructions.is_adjective(self.events, k, self.lexicon.sized):
+        if constructions.vein_before_device(self.events, k, self.lexicon.sized):
             return PART
         if self._made:
             at, device = self._made[-1]
-            if not self.lexicon.sized[device] and constructions.holds(self.events, k, self.events[at].last):
+            if not self.lexicon.sized[device] and constructions.vein_as_place(self.events, k, self.events[at].last):
                 return VEIN
         return concept
 

@@ -7,13 +7,13 @@ cues with a direction and a scope is ConText's (Harkema et al., J Biomed Inform 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.context import Context
 from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
+from judges.rules.links import Choice, Opened, Pending, Reading
 from judges.rules.trace import Trace
 
 _SEPARATOR: Final = lx.COMMA | lx.AND | lx.OR | lx.WITH
@@ -21,11 +21,7 @@ _SMALL: Final = 0b0111
 """Grades that nobody denies in the middle of a list: "no pneumothorax, small effusion"."""
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
-_STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
 _NEW: Final = 6  # phrases after "exchanged for" among which the new device is looked for
-_GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
-_ALWAYS: Final = lx.TERM | lx.EXIST | lx.WITH
-"""What ends a cue whose row does not say it, or that stands in none, as the question mark does."""
 BREAKS: Final = (
     lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
     | lx.UNC | lx.UNC_AFTER
@@ -38,104 +34,6 @@ HEARD_RARE: Final = lx.THAN | lx.SETTING | lx.SOME | lx.ANAPHOR
 """Cues that `Scope.hear` takes in."""
 _TURNS: Final = HEARD & ~(_SEPARATOR | lx.TERM | lx.EXIST)
 """Those of them that do more than to end or to separate something."""
-
-
-@dataclass(slots=True)
-class Opened:
-    """A cue that acts forward and has not ended yet."""
-
-    event: int
-    row: lx.Row | None
-    met: int = 0
-    """On how many findings it has acted."""
-    partial: Opened | None = None
-    """The cue that makes this denial a partial one: "no new ..."."""
-    removal: bool = False
-    """A denial of what was removed: devices, whatever side each had."""
-
-    @property
-    def ends_at(self) -> int:
-        return (self.row is not None and self.row.ends_at) or _ALWAYS
-
-    def acted(self) -> bool:
-        """Count a finding; whether it was the last one on which the row may act."""
-        self.met += 1
-        return self.row is not None and self.met == self.row.targets
-
-
-class Pending:
-    """Findings of which a cue that follows may still say something: a list in parts, which commas and "with" end."""
-
-    part: int = 0
-    """How many were pending where the last part that names one ended."""
-    former: int = 0
-    """The same of the part before."""
-    firm: int = 0
-    """The same of the last part that says something of its own, so that no verb to come is about it."""
-    said: bool = False
-    """The present part does: "small effusion", "tube in place"."""
-    joined: bool = False
-    """An "and" or "or" joins the present part to what is pending."""
-
-    def __init__(self) -> None:
-        self.mentions: list[Mention] = []
-
-    def end_part(self) -> None:
-        if self.part < len(self.mentions):  # "the effusion, ..., is not seen"
-            self.former, self.part = self.part, len(self.mentions)
-            if self.said:
-                self.firm = self.part
-            self.joined = self.said = False
-
-    def subject(self, *, plural: bool) -> Sequence[Mention]:
-        """What a cue after them speaks of: the last part, unless they are many.
-
-        Then all but what has its predicate: "small effusion, pneumothorax and edema not seen".
-        """
-        start = self.firm if self.joined or plural else self.part
-        return self.mentions[start if start < len(self.mentions) else self.former :]
-
-
-class Choice:
-    """Findings of which one is meant: "edema, pneumonia or hemorrhage"."""
-
-    link: bool = False
-    """An "or" stands between the last finding and the next one."""
-    slash: bool = False
-    broken: bool = False
-    """Something other than a comma stands between the last of them and the next finding."""
-    whole: bool = False
-    """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
-    listing: bool = False
-    """In "no change in ... or ...": all of it is there."""
-
-    def __init__(self) -> None:
-        self.run: list[Mention] = []
-        """Findings that only commas join, of which an "or" to come may make alternatives."""
-        self.possible: list[Mention] = []
-        """Findings under one "may represent"."""
-
-    def taken(self, last: Sequence[Mention]) -> list[Mention]:
-        """What an "or" makes alternatives of the next finding."""
-        ones = [m for m in self.run if m.state >= UNCERTAIN] if self.whole else last
-        found = [*self.possible, *ones]
-        self.run, self.whole, self.possible = [], False, []
-        return found
-
-
-class Reading:
-    """What a finding is taken for: "opacity, likely atelectasis"."""
-
-    source: Mention | None = None
-    """The finding that the next one may be a name for."""
-    earlier: Mention | None = None
-    """The same before a comma."""
-    taken: bool = False
-    """And that this was said, not only that one follows the other."""
-    weighed: bool = False
-    """Something was said to be likely."""
-    changed: bool = False
-    """A word of change stood: "larger than" weighs no two findings."""
 
 
 class Scope:
@@ -178,7 +76,7 @@ class Scope:
     def hear(self, k: int, leaf: lx.Leaf) -> None:
         """Take in the cue that phrase `k` is."""
         cue, rare = leaf.cue, leaf.rare
-        if cue & (lx.TERM | lx.EXIST) and not (cue & lx.READING and self._denies(k)):
+        if cue & (lx.TERM | lx.EXIST) and not (cue & lx.READING and self._reading_denied(k)):
             self._end(k, cue)
         if cue & _SEPARATOR:
             self._separate(k, cue)
@@ -237,19 +135,8 @@ class Scope:
         if not self.continues:
             self.pending = Pending()
 
-    def _denies(self, k: int) -> bool:
-        """Whether what something is taken for is denied: "not consistent with", "no opacity to represent"."""
-        for j in range(k - 1, max(-1, k - _STEPS), -1):
-            leaf = self.events[j].leaf
-            if self.events[j + 1].first - self.events[j].last > _GAP or self.denial is None:
-                return False
-            if leaf.change and leaf.cue & lx.NEG_AFTER:
-                return False  # "heart border no longer visible | due to effusion"
-            if leaf.cue & lx.NEG or leaf.concept >= 0:
-                return True
-            if not leaf.cue & (lx.READING | lx.OBJECT | lx.BODY):
-                return False
-        return False
+    def _reading_denied(self, k: int) -> bool:
+        return self.denial is not None and constructions.reading_denied(self.events, k)
 
     def _separate(self, k: int, cue: int) -> None:
         pending, choice, reading = self.pending, self.choice, self.reading

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from judges.rules import constructions
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
 from judges.rules.ellipsis import filled
@@ -16,7 +17,6 @@ whose list is short."""
 _TELLS: Final = lx.NORMAL | lx.NEG | lx.EXIST | lx.VERB
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
-_STABLE: Final = lx.Leaf(change=lx.STABLE)
 
 
 def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
@@ -34,7 +34,7 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
     if clauses.trace is not None:
         clauses.trace.sentence(events, stop)
     if kinds & lx.GROWTH and cues & lx.NEG:
-        events = _of_growth(events)
+        events = constructions.growth_denied(events)
     if sides or rares & lx.EXCEPT:
         events = filled(events, stop)
     if not (kinds or cues & lx.NORMAL):
@@ -53,7 +53,7 @@ def _clauses(events: list[Event], stop: int) -> Iterator[tuple[list[Event], int]
     for k, event in enumerate(events):
         cue, kind = event.leaf.cue, event.leaf.kind
         if cue & _SPLITS:
-            if cue & lx.CONTRAST and _modifies(events, k):
+            if cue & lx.CONTRAST and constructions.but_between_modifiers(events, k):
                 continue
             if clause and _starts_clause(events, k, seen):
                 yield clause, event.first
@@ -81,27 +81,6 @@ def _after(seen: int, cue: int, kind: int) -> int:
     if cue & lx.EXIST or (cue & lx.VERB and seen & _SUBJECT):
         seen |= _VERB
     return seen
-
-
-def _of_growth(events: list[Event]) -> list[Event]:
-    """Where growth of a finding is denied, the finding is there and stable: "no enlargement of the nodule"."""
-    found: list[Event] = []
-    for k, event in enumerate(events):
-        if event.leaf.kind & lx.GROWTH and found and found[-1].leaf.cue & lx.NEG and _of_finding(events, k):
-            found[-1] = Event(found[-1].first, event.last, _STABLE)
-        else:
-            found.append(event)
-    return found
-
-
-def _of_finding(events: list[Event], k: int) -> bool:
-    """Whether "of" a finding follows, and not of an anatomy."""
-    if k + 1 == len(events) or not events[k + 1].leaf.cue & lx.OBJECT or events[k + 1].first != events[k].last + 1:
-        return False
-    for event in events[k + 2 : k + 5]:
-        if event.leaf.kind & (lx.SAYS | lx.NAMED):
-            return event.leaf.concept >= 0
-    return False
 
 
 def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
@@ -132,18 +111,6 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
         finding = finding or leaf.concept >= 0
         anatomy = anatomy or leaf.anatomy >= 0
     return bool(closed and finding)
-
-
-def _modifies(events: list[Event], k: int) -> bool:
-    """Whether this "but" stands between two words for one finding: "small but increasing effusion"."""
-    if not 0 < k < len(events) - 1:
-        return False
-    before, here, after = events[k - 1], events[k], events[k + 1]
-    return (
-        bool(before.leaf.severity | before.leaf.change and after.leaf.severity | after.leaf.change)
-        and before.last + 1 == here.first
-        and here.last + 1 == after.first
-    )
 
 
 def _predicate(events: list[Event], j: int) -> bool:

@@ -30,7 +30,7 @@ def test_a_changed_constant_changes_what_it_belongs_to(monkeypatch: pytest.Monke
 
     before = manifests()
     for module, name, changed in (
-        (compare, "NO_SIDE", {0}), (scope, "_GAP", {0}), (guards, "REPEATED_SHARE", {1}), (sections, "_IMPRESSION", {2}),
+        (compare, "NO_SIDE", {0}), (scope, "_NEW", {0}), (guards, "REPEATED_SHARE", {1}), (sections, "_IMPRESSION", {2}),
         (normalise, "_MAX_GROWTH", {4}),
     ):  # fmt: skip
         with monkeypatch.context() as patch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from judges.rules import compiler, knowledge
+from judges.rules import compiler, knowledge, phrases
 from judges.rules import lexicon as lx
 from judges.rules.judge import RulesJudge, validate
 from judges.rules.reader import Reader
@@ -116,7 +116,7 @@ def test_phrases_are_plain(texts: dict[str, str]) -> None:
 
 
 def test_alternatives() -> None:
-    assert sorted(compiler.alternatives("{left|right|} lung nodules")) == [
+    assert sorted(phrases.alternatives("{left|right|} lung nodules")) == [
         ("left", "lung", "nodule"),
         ("lung", "nodule"),
         ("right", "lung", "nodule"),

@@ -16,7 +16,7 @@ from benchmarks.common import machine, posts, service, table
 from benchmarks.data import PairList, grpo_pairs
 from reward_service.components.registry import build
 from reward_service.contracts import Pair
-from reward_service.profiles.profile import load
+from reward_service.profiles.loading import load_profile
 from reward_service.scoring.engine import Engine
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
@@ -26,7 +26,7 @@ from reward_service.workers.pair_computer import ArtefactCache, PairComputer
 
 def components_alone(profile: str, pairs: PairList) -> float:
     """Seconds that encode and compare of each component take, called directly."""
-    components = [build(spec.component, spec.settings) for spec in load(profile).components.values()]
+    components = [build(spec.component, spec.settings) for spec in load_profile(profile).components.values()]
     items = [Pair(c, r) for c, r in pairs]
     total = 0.0
     cache = ArtefactCache(2**30)

@@ -22,7 +22,7 @@ import yaml
 
 from benchmarks import data
 from benchmarks.common import section_parser
-from reward_service.profiles.profile import shipped
+from reward_service.profiles.loading import shipped
 from reward_service.scoring.engine import Engine
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings

@@ -1,18 +1,21 @@
 """RadGraph against a bare forward of its encoder and against the package `radgraph`, on the same pairs in the same run.
 
 `python -m benchmarks.radgraph [--references 16] [--rollouts 16] [--runs 3] [--threads N] [--device cuda] [--cpu-time]
-[--model-type radgraph|radgraph-xl] [--size base] [--package-pairs 16] [--synthetic] [--json FILE]`. Random weights of
+[--model-type radgraph|radgraph-xl] [--size base] [--package-pairs 16] [--no-http] [--synthetic] [--json FILE]`. Random weights of
 BERT-base's shape, scaled to 18 entities a report, as RadGraph-XL finds in real ones. The floor is a bare forward of each
 distinct text, length-sorted, 32 at a time, tokenisation included. *heads* is everything but the encoder: words, spans,
 relations and the comparison. The package reads one text at a time, and every text of every pair; it runs in
 `.venvs/radgraph` (`tests/parity/radgraph/make_environment.sh`), on as many pairs as told, and is left out without it.
-Targets on a CPU: .9 of the floor, heads at most 10 %, 1.8 times the package; on a GPU 20 times the package.
+Over HTTP a fresh service scores the same pairs, 64 a post and one a post (64 at once); a second epoch follows each.
+Targets on a CPU: .9 of the floor, heads at most 10 %, 1.8 times the package over HTTP, one a post .85 of 64 a post; on a
+GPU 20 times the package.
 `--cpu-time` compares processor time, for machines that others use as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import statistics
@@ -26,11 +29,12 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from benchmarks.common import ceiling, machine, table
+from benchmarks.common import ceiling, machine, posts, service, table
 from benchmarks.data import PairList, grpo_pairs
 from metrics.radgraph import RadGraphF1, convert
 from metrics.radgraph.words import split
 from testbed.radgraph.random_model import write_archive, write_encoder
+from testbed.service import write_profile
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venvs" / "radgraph" / "bin" / "python"
@@ -166,6 +170,21 @@ def measure(metric: RadGraphF1, pairs: PairList, package: Package | None, args: 
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def served(folder: Path, metric: RadGraphF1, pairs: PairList, device: str) -> dict[str, float]:
+    """Seconds over HTTP of a fresh service, for each way of posting, and of a second epoch over the same pairs."""
+    profile = write_profile(folder, "radgraph", {"radgraph_f1": {"weight": 1}}, normaliser="none")
+
+    async def twice(url: str, a_post: int, at_once: int) -> tuple[float, float]:
+        return await posts(url, pairs, a_post, at_once), await posts(url, pairs, a_post, at_once)
+
+    found: dict[str, float] = {}
+    for a_post, at_once in ((64, 4), (1, 64)):
+        with service(profile, radgraph_model=metric.radgraph.folder, device=device) as url:
+            first, again = asyncio.run(twice(url, a_post, at_once))
+        found |= {f"http, {a_post} a post": first, f"http, {a_post} a post, second epoch": again}
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--references", type=int, default=16)
@@ -177,6 +196,7 @@ def main() -> None:
     parser.add_argument("--size", default="base", choices=["tiny", "base"])
     parser.add_argument("--package-pairs", type=int, default=16)
     parser.add_argument("--cpu-time", action="store_true")
+    parser.add_argument("--no-http", action="store_true")
     parser.add_argument("--synthetic", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -193,6 +213,9 @@ def main() -> None:
         seconds = measure(metric, pairs, package, args)
         if package:
             package.close()
+        if not args.no_http and not args.cpu_time:
+            rounds = [served(folder, metric, pairs, args.device) for _ in range(args.runs)]
+            seconds |= {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
         work = operations(metric, pairs)
         torch.set_num_threads(threads)
         most = ceiling(args.device, torch.float32, 8192 if args.device.startswith("cuda") else 1024)
@@ -216,6 +239,9 @@ def main() -> None:
         "ceiling_tflops": round(most / 1e12, 2),
         "times_the_package": round(seconds["package"] / seconds["ours"], 2) if "package" in seconds else None,
     }
+    if (requests := seconds.get("http, 64 a post")) is not None:
+        report["http_one_a_post_of_64"] = round(requests / seconds["http, 1 a post"], 3)
+        report["http_times_the_package"] = round(seconds["package"] / requests, 2) if "package" in seconds else None
     rows: list[tuple[str, ...]] = [("", "seconds", "pairs/s", "texts/s")]
     rows += [(n, f"{v:.2f}", f"{len(pairs) / v:.1f}", f"{len(found) / v:.1f}") for n, v in seconds.items()]
     print("\n".join(f"{key}: {value}" for key, value in report.items() if key != "seconds"))

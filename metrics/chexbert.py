@@ -71,14 +71,23 @@ class CheXbert(Metric[Reading]):
     A label counts as given when it is positive or uncertain, as in F1-CheXbert. `agree5_exact`: 1 when all `FIVE`
     agree, else 0 (f1chexbert's value of a pair). `agree5`, `agree14`: share of labels that agree. `f1_positive`: F1 of
     the two sets of given labels among all fourteen, No Finding included; 1 when both sets are empty, for the labels
-    are equal, and 0 when one is.
+    are equal, and 0 when one is. `candidate_labels` and `reference_labels` are no scores: the sum of 2^i over the
+    labels i that count as given on that side, from which F1-CheXbert of a whole test set is counted.
 
     `model`: a folder that `convert` has written. Raises `ModelUnavailable` when it is none.
     """
 
-    version = 1
+    version = 2
     cost = "model"
-    _keys: ClassVar[tuple[str, ...]] = ("semb", "agree5_exact", "agree5", "agree14", "f1_positive")
+    _keys: ClassVar[tuple[str, ...]] = (
+        "semb",
+        "agree5_exact",
+        "agree5",
+        "agree14",
+        "f1_positive",
+        "candidate_labels",
+        "reference_labels",
+    )
 
     def __init__(
         self,
@@ -184,6 +193,11 @@ def given(classes: Sequence[int]) -> tuple[bool, ...]:
     return tuple(each in (POSITIVE, UNCERTAIN) for each in classes)
 
 
+def given_of_sum(labels: float) -> tuple[bool, ...]:
+    """Which labels count as given, from `candidate_labels` or `reference_labels`."""
+    return tuple(bool(int(labels) >> i & 1) for i in range(len(LABELS)))
+
+
 def _compare(candidate: Reading, reference: Reading) -> MetricScore:
     length = (candidate.square * reference.square) ** 0.5
     product = float(candidate.vector.astype(np.float64) @ reference.vector.astype(np.float64))
@@ -197,6 +211,8 @@ def _compare(candidate: Reading, reference: Reading) -> MetricScore:
         "agree5": sum(five) / len(five),
         "agree14": sum(agree) / len(agree),
         "f1_positive": 2 * both / either if either else 1.0,
+        "candidate_labels": float(sum(2**i for i, each in enumerate(ours) if each)),
+        "reference_labels": float(sum(2**i for i, each in enumerate(theirs) if each)),
     }
     truncated = candidate.truncated or reference.truncated
     return MetricScore(values, ("chexbert_truncated",) if truncated else ())

@@ -11,27 +11,27 @@ from typing import Final
 
 import numpy as np
 
-from metrics.chexbert import FIVE, LABELS, given
+from metrics.chexbert import FIVE, LABELS
 from metrics.radcliq import RadCliQInputs, radcliq_v0, radcliq_v1
 
 RADGRAPH_LEVELS: Final = ("simple", "partial", "complete", "combined")
 
 
-def f1_chexbert(candidates: Sequence[Sequence[int]], references: Sequence[Sequence[int]]) -> dict[str, float]:
-    """F1-CheXbert from the fourteen classes of each text (`metrics.chexbert.Reading.classes`), all in [0, 1].
+def f1_chexbert(candidates: Sequence[Sequence[bool]], references: Sequence[Sequence[bool]]) -> dict[str, float]:
+    """F1-CheXbert from the labels that count as given in each text (`metrics.chexbert.given`), all in [0, 1].
 
     ``micro_f1_14``, ``macro_f1_14``, ``micro_f1_5``, ``macro_f1_5``; ``accuracy_5``: share of reports of which all five
-    labels agree. A label counts as given when it is positive or uncertain. Where neither side ever gives a label its F1
+    labels agree. Where neither side ever gives a label its F1
     is 0, as in scikit-learn, so a small test set has a low macro F1. Raises `ValueError` when there is no report, or
     not the same number on both sides.
     """
     if not references:
         raise ValueError("there is no report")
     pairs = list(zip(candidates, references, strict=True))
-    ours = np.array([given(candidate) for candidate, _ in pairs])
-    theirs = np.array([given(reference) for _, reference in pairs])
+    ours = np.array([candidate for candidate, _ in pairs], dtype=bool)
+    theirs = np.array([reference for _, reference in pairs], dtype=bool)
     if ours.shape != (len(pairs), len(LABELS)) or theirs.shape != ours.shape:
-        raise ValueError(f"a text has {len(LABELS)} classes")
+        raise ValueError(f"a text has {len(LABELS)} labels")
     five = list(FIVE)
     found = {}
     for name, columns in (("14", list(range(len(LABELS)))), ("5", five)):

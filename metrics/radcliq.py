@@ -33,6 +33,9 @@ class _Regression(NamedTuple):
         return sum(terms) + self.intercept
 
 
+BERTSCORE_BASELINE_F1 = 0.8473319
+"""bert_score's English baseline of distilroberta-base, layer 5: RadCliQ was fitted on F1 that is rescaled by it."""
+
 RADCLIQ_V1 = _Regression(
     mean=RadCliQInputs(0.5379231241355762, 0.6175725628125001, 0.7647942121140658, 0.44738335396242174),
     scale=RadCliQInputs(0.3028258411486429, 0.22430938459304575, 0.2539439110169773, 0.2989271671041838),

@@ -114,6 +114,10 @@ def score(
     ] = None,
     pin: Annotated[str | None, typer.Option("--fingerprint", help="refuse to score with any other fingerprint")] = None,
     detail: Annotated[str, typer.Option(help="reward, components or full")] = "full",
+    step: Annotated[int | None, typer.Option(min=0, help="training step, for a profile that is a schedule")] = None,
+    corpus: Annotated[
+        str | None, typer.Option(metavar="FILE", help="write values of the whole file, as boards print them, as JSON")
+    ] = None,
 ) -> None:
     """Score a file. A line is an item {id, candidate, reference[, prior]} or a group {id, reference, candidates}.
 
@@ -126,7 +130,10 @@ def score(
     lines = scorefile.read(source)
     if not url:
         _log_warnings()
-    nulls = asyncio.run(scorefile.score(lines, output, profile=profile, url=url, pin=pin, detail=detail))
+    if corpus and detail != "full":
+        raise typer.BadParameter("needs --detail full", param_hint="--corpus")
+    wanted = scorefile.Wanted(profile, url, pin, detail, step, corpus)
+    nulls = asyncio.run(scorefile.score(lines, output, wanted))
     if nulls:
         typer.echo(f"Results that are null: {nulls}. Each says why in 'missing'.", err=True)
         raise typer.Exit(EXIT_NULLS)
@@ -159,6 +166,10 @@ def check(
     write_canaries: Annotated[
         bool, typer.Option("--write-canaries", help="renew the committed values", hidden=True)
     ] = False,
+    golden: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="JSONL of annotations and labels that the models must reproduce"),
+    ] = None,
 ) -> None:
     """Load everything, score the canary pairs, and say what is missing and how to install it."""
     from reward_service.evaluation import check as checks
@@ -166,7 +177,7 @@ def check(
     _log_warnings(Settings(log_level="error"))
     if write_canaries:
         asyncio.run(checks.write())
-    raise typer.Exit(asyncio.run(checks.check(profile)))
+    raise typer.Exit(asyncio.run(checks.check(profile, golden)))
 
 
 @app.command()

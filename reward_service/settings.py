@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one and prints it")
     workers: int = Field(1, ge=1, description="HTTP processes; they share one model worker per device")
     profiles: Names = Field(("embedded",), description="enabled profiles: shipped names or paths; the first is default")
+    shadow: Names = Field(
+        (), description="profiles scored beside one that pays, never paid: NAME (beside the default) or PAYING=NAME"
+    )
     api_keys: Names = Field((), description="accepted keys as name:sha256-hex (make one with `reward-service new-key`)")
     insecure: bool = Field(False, description="allow a non-loopback address without API keys")
 
@@ -85,7 +88,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="how a log line is written (to stderr)")
     otel: bool = Field(False, description="OpenTelemetry traces over OTLP/HTTP (extra `otel`)")
 
-    @field_validator("profiles", "api_keys", "judge_urls", "device", mode="before")
+    @field_validator("profiles", "shadow", "api_keys", "judge_urls", "device", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -114,6 +117,17 @@ class Settings(BaseSettings):
         if not value or not all(re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", device) for device in value):
             raise ValueError("each device is auto, cpu, cuda or cuda:N")
         return tuple(auto_device() if device == "auto" else device for device in value)
+
+    @property
+    def shadows(self) -> list[tuple[str | None, str]]:
+        """(profile that pays, None for the default; profile that is scored beside it)."""
+        found = (re.fullmatch(r"(?:([a-z0-9][a-z0-9._-]*)=)?(.*)", entry) for entry in self.shadow)
+        return [(match[1], match[2]) for match in found if match]
+
+    @property
+    def loaded_profiles(self) -> tuple[str, ...]:
+        """Names or paths of all profiles whose components are built: the enabled ones and the shadows."""
+        return tuple(dict.fromkeys((*self.profiles, *(name for _, name in self.shadows))))
 
     def for_component(self, name: str, own: Mapping[str, object]) -> dict[str, object]:
         """A component's settings in a profile, `own`, under those of this deployment. `name`: in the registry.

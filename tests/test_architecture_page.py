@@ -25,7 +25,7 @@ async def test_the_request_becomes_the_answer_that_is_shown() -> None:
     async with Engine(Settings(profiles=("text",), pool_workers=0)) as engine:
         async with engine.admit(parsed.scoring) as admitted:
             scored = await admitted.score()
-        answer = rendering.render(parsed, admitted.served, scored)
+        answer = rendering.render(parsed, admitted, scored)
     assert answer["results"] == [block("answer")]
     texts = scored[0].texts
     assert texts is not None

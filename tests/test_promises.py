@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from reward_service.api.app import create_app
 from reward_service.evaluation.check import TOLERANCE, differences, expected, key_of, pairs, values
-from reward_service.profiles.profile import load
+from reward_service.profiles.loading import load_profile
 from reward_service.scoring.engine import Engine
 from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
@@ -181,7 +181,7 @@ def test_canaries(engine: Engine, loop: asyncio.AbstractEventLoop, profile: str)
         if other is not engine:
             await other.start()
         for key, component in next(iter(other.profiles.values())).components.items():
-            at = key_of(component.name, component.document["version"], load(profile).components[key].settings)
+            at = key_of(component.name, component.document["version"], load_profile(profile).components[key].settings)
             assert at in expected(), (
                 f"no canaries for {at}: run `reward-service check --write-canaries` and commit them"
             )

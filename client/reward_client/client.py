@@ -71,14 +71,14 @@ class RewardClient(_Client):
         # httpx waits for a connection without a limit, or takes the wait for a failure; here it counts as time spent.
         self._slots = threading.Semaphore(self.options.concurrency)
 
-    def score(self, items: Sequence[Item]) -> list[Score]:
-        """One score per item, in order."""
-        calls = self._core.item_calls(items)
+    def score(self, items: Sequence[Item], *, step: int | None = None) -> list[Score]:
+        """One score per item, in order. `step`: of the training, which a profile that is a schedule asks for."""
+        calls = self._core.item_calls(items, step)
         return [score for call, body in self._run(calls) for score in item_scores(call, body)]
 
-    def score_groups(self, groups: Sequence[Group]) -> list[GroupScore]:
-        """One answer per group, in order, candidates in order within."""
-        calls = self._core.group_calls(groups)
+    def score_groups(self, groups: Sequence[Group], *, step: int | None = None) -> list[GroupScore]:
+        """One answer per group, in order, candidates in order within. `step`: see `score`."""
+        calls = self._core.group_calls(groups, step)
         return [group for call, body in self._run(calls) for group in group_scores(call, body)]
 
     def start(self) -> None:
@@ -163,14 +163,14 @@ class AsyncRewardClient(_Client):
         super().__init__(options, **settings)
         self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
 
-    async def score(self, items: Sequence[Item]) -> list[Score]:
-        """One score per item, in order."""
-        calls = self._core.item_calls(items)
+    async def score(self, items: Sequence[Item], *, step: int | None = None) -> list[Score]:
+        """One score per item, in order. `step`: of the training, which a profile that is a schedule asks for."""
+        calls = self._core.item_calls(items, step)
         return [score for call, body in await self._run(calls) for score in item_scores(call, body)]
 
-    async def score_groups(self, groups: Sequence[Group]) -> list[GroupScore]:
-        """One answer per group, in order, candidates in order within."""
-        calls = self._core.group_calls(groups)
+    async def score_groups(self, groups: Sequence[Group], *, step: int | None = None) -> list[GroupScore]:
+        """One answer per group, in order, candidates in order within. `step`: see `score`."""
+        calls = self._core.group_calls(groups, step)
         return [group for call, body in await self._run(calls) for group in group_scores(call, body)]
 
     async def start(self) -> None:

@@ -70,6 +70,8 @@ class Call:
     names: tuple[str, ...]
     sizes: tuple[int, ...] | None = None
     """Candidates per group; None for a call with items."""
+    step: int | None = None
+    """The training step, which chooses the stage where the profile is a schedule."""
 
 
 class Core:
@@ -100,7 +102,7 @@ class Core:
         path = f"/v1/fingerprint{query}"
         reply = yield from self._exchange(path, None, deadline, "fetching the fingerprint")
         document = _json_object(reply.body)
-        self._check_fingerprint(document.get("fingerprint"))
+        self._check_fingerprint(document.get("fingerprint"), *_fingerprints(document.get("stages")))
         self.document = document
 
     def score(self, call: Call, deadline: float) -> Steps[dict[str, Any]]:
@@ -113,19 +115,22 @@ class Core:
                 raise FingerprintChanged(str(self.fingerprint), "", error.message) from error
             raise _name_item(error, call.names) from error
         body = _json_object(reply.body)
-        self._check_fingerprint(body.get("fingerprint"))
+        self._check_fingerprint(body.get("fingerprint"), *_fingerprints([body.get("stage")]))
         answered = body.get("results" if call.sizes is None else "groups")
         ids = [entry.get("id") for entry in answered] if isinstance(answered, list) else None
         if ids != list(call.wire_ids):
             raise AnswerMismatch(f"{doing}: the answer's ids are not those asked for, in order; nothing was used")
         return body
 
-    def _check_fingerprint(self, found: Any) -> None:
+    def _check_fingerprint(self, found: Any, *stages: str) -> None:
+        """Raises `FingerprintChanged` unless the pin is `found`, or one of a schedule's `stages`."""
         if not isinstance(found, str) or not found:
             raise AnswerMismatch("the answer carries no fingerprint; is this a reward service?")
         if self.fingerprint is None:
             self.fingerprint = found
-        elif found.split(".")[0] != self.fingerprint.split(".")[0]:  # what follows only helps to say what changed
+            return
+        known = {each.split(".")[0] for each in (found, *stages)}  # what follows only helps to say what changed
+        if self.fingerprint.split(".")[0] not in known:
             raise FingerprintChanged(self.fingerprint, found)
 
     def _exchange(
@@ -162,7 +167,7 @@ class Core:
             yield Wait(pause)
         raise BudgetSpent(round(deadline - began, 3), doing, last)
 
-    def item_calls(self, items: Sequence[Item]) -> list[Call]:
+    def item_calls(self, items: Sequence[Item], step: int | None = None) -> list[Call]:
         """Requests of at most `request_items` items, in order."""
         _check_types(items, Item)
         token, size = _token(), self.options.request_items
@@ -177,10 +182,10 @@ class Core:
                 {"id": wire_id, "candidate": item.candidate, "reference": item.reference, "prior": item.prior}
                 for wire_id, item in zip(ids, part, strict=True)
             ]
-            calls.append(Call({"items": entries}, ids, part_names))
+            calls.append(Call({"items": entries}, ids, part_names, step=step))
         return calls
 
-    def group_calls(self, groups: Sequence[Group]) -> list[Call]:
+    def group_calls(self, groups: Sequence[Group], step: int | None = None) -> list[Call]:
         """Requests of at most `request_items` candidates; a group is never divided."""
         _check_types(groups, Group)
         token = _token()
@@ -192,7 +197,7 @@ class Core:
         def flush() -> None:
             if entries:
                 ids = tuple(entry["id"] for entry in entries)
-                calls.append(Call({"groups": list(entries)}, ids, tuple(names), tuple(sizes)))
+                calls.append(Call({"groups": list(entries)}, ids, tuple(names), tuple(sizes), step))
                 for gathered in (entries, names, sizes):
                     gathered.clear()
 
@@ -221,7 +226,12 @@ class Core:
             "detail": options.detail,
             "timeout_s": min(options.timeout_s, options.budget_s, 3600.0),
         }
-        optional = {"profile": options.profile, "fingerprint": self.fingerprint, "run_id": options.run_id}
+        optional = {
+            "profile": options.profile,
+            "fingerprint": self.fingerprint,
+            "run_id": options.run_id,
+            "step": call.step,
+        }
         body |= {key: value for key, value in optional.items() if value is not None}
         return json.dumps(body, allow_nan=False).encode()
 
@@ -282,6 +292,12 @@ def _number(name: str, value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise AnswerMismatch(f"item {name}: a score is neither a finite number nor null")
     return float(value)
+
+
+def _fingerprints(stages: Any) -> list[str]:
+    """Those of a schedule's stages, where there are any."""
+    entries = stages if isinstance(stages, list) else []
+    return [str(stage["fingerprint"]) for stage in entries if isinstance(stage, Mapping) and "fingerprint" in stage]
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -22,7 +22,12 @@ SETTINGS, HEADS = "radgraph.json", "heads.safetensors"
 """Files of a converted folder beside the encoder's and the tokenizer's."""
 FORMAT = 1
 
-_COMMAND = "reward-service convert radgraph SRC DST --tokenizer DIR"
+_COMMAND = (
+    "reward-service convert radgraph SRC DST --tokenizer DIR (SRC: radgraph.tar.gz, or radgraph-xl.tar.gz, of "
+    "StanfordAIMI/RRG_scorers on the model hub; DIR: tokenizer and config.json of the encoder that its config.json "
+    "names: microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext, or microsoft/BiomedVLP-CXR-BERT-general "
+    "for xl)"
+)
 _REMEMBERED_WORDS, _REMEMBERED_LENGTH = 100_000, 32
 # Pieces whose vectors are held at once, and words whose spans are: on a CPU one text at a time.
 _WINDOW = {"cpu": 32_768, "other": 262_144}
@@ -61,7 +66,10 @@ class RadGraph:
             raise ValueError("max_batch, max_padded_tokens and max_words must be at least 1")
         self.folder, self.max_words = Path(folder).expanduser(), max_words
         if not folder or not all((self.folder / name).is_file() for name in (SETTINGS, HEADS, "config.json")):
-            raise ModelUnavailable(f"setting model={folder!r}: no converted RadGraph model there; make one: {_COMMAND}")
+            what = (
+                f"setting model={folder!r}: no converted RadGraph model there" if folder else "setting model is not set"
+            )
+            raise ModelUnavailable(f"{what}; make the folder with {_COMMAND}")
         self.settings: dict[str, Any] = json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))
         if self.settings["format"] != FORMAT:
             raise ModelUnavailable(f"setting model={folder!r}: converted for another version; again: {_COMMAND}")

@@ -92,6 +92,8 @@ async def _sample(engine: Engine) -> None:
     """Bring counters that others keep onto `/metrics`, also those of processes that are not the one scraped."""
     while True:
         engine.telemetry.sample(engine.cache.stats(), engine.state.health())
+        for shadow in engine.shadows:
+            shadow.settle()
         await asyncio.sleep(_SAMPLE_EVERY_S)
 
 

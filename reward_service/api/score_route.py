@@ -51,7 +51,7 @@ async def parse(request: Request) -> ParsedRequest:
     refuse_unknown_parameters(request, ())
     raw = await read_json(request, engine.settings.max_body_bytes, engine.settings.timeout_s)
     parsed = parsing.parse(raw, engine.settings.max_items, timings)
-    profile = engine.served(parsed.scoring.profile).profile.name
+    profile = engine.served(parsed.scoring.profile).name
     body = parsed.body
     log_facts(request, profile=profile, items=len(parsed.scoring.items), run_id=body.run_id, step=body.step)
     return parsed
@@ -59,10 +59,10 @@ async def parse(request: Request) -> ParsedRequest:
 
 def render(request: Request, parsed: ParsedRequest, admitted: Admitted, scored: Sequence[ScoredItem]) -> Response:
     """The answer, with its timings; its groups are counted on `/metrics`."""
-    answer = rendering.render(parsed, admitted.served, scored)
+    answer = rendering.render(parsed, admitted, scored)
     telemetry = engine_of(request).telemetry
     for group in answer["groups"]:
-        telemetry.count_group(admitted.served.profile.name, group["std"], group["zero_advantage"])
+        telemetry.count_group(admitted.stage.name, group["std"], group["zero_advantage"])
     timings = parsed.scoring.timings
     answer["timing_ms"] = {
         "total": round(timings.total_ms, 3),

@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from reward_service.api.openapi import errors
 from reward_service.api.steps import engine_of, json_response
+from reward_service.scoring.served_profile import ServedSchedule
 from reward_service.wire import schemas
 
 router = APIRouter()
@@ -23,14 +24,18 @@ async def fingerprint(
 ) -> Response:
     """Store it beside a run: it says what made every reward of that run."""
     served = engine_of(request).served(profile)
-    return json_response(
-        {
-            "profile": served.profile.name,
-            "fingerprint": served.fingerprint,
-            "signature": served.signature,
-            "document": served.document,
-        }
-    )
+    answer: dict[str, object] = {
+        "profile": served.name,
+        "fingerprint": served.fingerprint,
+        "signature": served.signature,
+        "document": served.document,
+    }
+    if isinstance(served, ServedSchedule):
+        answer["stages"] = [
+            {"until_step": until, "profile": stage.name, "fingerprint": stage.fingerprint}
+            for until, stage in zip(served.schedule.until_steps, served.stages, strict=True)
+        ]
+    return json_response(answer)
 
 
 @router.get(

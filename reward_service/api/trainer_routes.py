@@ -44,6 +44,15 @@ class ParsedSamples(NamedTuple):
     scoring: ScoringRequest
 
 
+class Named(NamedTuple):
+    """What the address says, because a trainer's body has no place for it."""
+
+    profile: str | None
+    pin: Pin
+    run_id: str | None
+    step: int | None
+
+
 def _add(dialect: Dialect) -> None:
     async def route(
         request: Request,
@@ -51,11 +60,16 @@ def _add(dialect: Dialect) -> None:
         fingerprint: Annotated[
             str | None, Query(max_length=256, description="pin; another one served is a 409")
         ] = None,
+        run_id: Annotated[str | None, Query(max_length=256, description="logged")] = None,
+        step: Annotated[
+            int | None, Query(ge=0, le=2**53, description="training step, for a profile that is a schedule")
+        ] = None,
         missing: Annotated[
             float | None, Query(allow_inf_nan=False, description="substitute for a missing reward (rr_valid 0)")
         ] = None,
     ) -> Response:
-        parsed = await parse(request, dialect, profile, fingerprint)
+        named = Named(profile, fingerprint, run_id, step)
+        parsed = await parse(request, dialect, named)
         async with cancelled_by_hangup(request), engine_of(request).admit(parsed.scoring) as admitted:
             scored = await admitted.score()
         return render(dialect, parsed, admitted, scored, missing)
@@ -73,32 +87,37 @@ def _add(dialect: Dialect) -> None:
     )
 
 
-async def parse(request: Request, dialect: Dialect, profile: str | None, pin: Pin) -> ParsedSamples:
+async def parse(request: Request, dialect: Dialect, named: Named) -> ParsedSamples:
     """The request, read by its dialect. Raises `InvalidRequest` and what a pin or profile that is not served raises."""
     engine, timings = engine_of(request), Timings()
-    refuse_unknown_parameters(request, ("profile", "fingerprint", "missing"))
+    refuse_unknown_parameters(request, ("profile", "fingerprint", "run_id", "step", "missing"))
     body = decode_object(await read_json(request, engine.settings.max_body_bytes, engine.settings.hold_timeout_s))
-    served = engine.served(profile)
-    served.check_pin(pin)  # first: that the reward has changed is the more important news
+    served = engine.served(named.profile)
+    served.check_pin(named.pin, named.step)  # first: that the reward has changed is the more important news
     samples = dialect.parse(body, request.app.state.references)
     if len(samples) > engine.settings.max_items:
         raise InvalidRequest(
             f"The request has {len(samples)} samples; the limit is {engine.settings.max_items} (REWARD_MAX_ITEMS).",
             code="too_many_items",
         )
-    log_facts(request, profile=served.profile.name, items=len(samples))
+    log_facts(request, profile=served.name, items=len(samples), run_id=named.run_id, step=named.step)
     items = [Item(None, s.candidate, s.reference, s.prior, _fault(s), s.param) for s in samples]
-    return ParsedSamples(body, samples, ScoringRequest(items, profile, pin, hold=True, timings=timings))
+    return ParsedSamples(
+        body,
+        samples,
+        ScoringRequest(items, named.profile, named.pin, named.step, named.run_id, hold=True, timings=timings),
+    )
 
 
 def render(
     dialect: Dialect, parsed: ParsedSamples, admitted: Admitted, scored: Sequence[ScoredItem], missing: float | None
 ) -> Response:
     """The answer in the trainer's format; the fingerprint is a header."""
-    served = admitted.served
     composites = [one.composite for one in scored]
-    answer = dialect.render(Answered(parsed.body, parsed.items, composites, served.profile.bounds, missing))
-    headers = {**timing_headers(parsed.scoring.timings), "X-Reward-Fingerprint": served.fingerprint}
+    answer = dialect.render(Answered(parsed.body, parsed.items, composites, admitted.stage.bounds, missing))
+    headers = {**timing_headers(parsed.scoring.timings), "X-Reward-Fingerprint": admitted.served.fingerprint}
+    if admitted.stage is not admitted.served:
+        headers["X-Reward-Stage"] = admitted.stage.fingerprint
     return json_response(answer, headers=headers)
 
 

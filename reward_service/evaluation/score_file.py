@@ -7,16 +7,17 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import httpx
 import orjson
 import tenacity
 
 from reward_service.errors import InvalidRequest, ServiceError
+from reward_service.evaluation.corpus_values import CorpusValues
 from reward_service.scoring.engine import Engine
 from reward_service.settings import Settings
 from reward_service.wire.parsing import parse
@@ -26,7 +27,16 @@ _CHUNK_PAIRS = 256
 _TIMEOUT_S = 600.0
 _PATIENCE_S = 60.0  # for a service that is restarting or full
 _PAUSE = tenacity.wait_exponential(multiplier=0.1, max=5.0) + tenacity.wait_random(0.0, 1.0)
-Send = Callable[[bytes], Awaitable[dict[str, Any]]]
+Answer = dict[str, Any]
+
+
+class Scoring(NamedTuple):
+    """What scores the lines: this process, or a running service."""
+
+    send: Callable[[bytes], Awaitable[Answer]]
+    """The answer to a request's body. Raises `ServiceError`."""
+    document: Callable[[Answer], Awaitable[Mapping[str, Any]]]
+    """What the fingerprint of the profile that paid for an answer is the hash of."""
 
 
 class Line(NamedTuple):
@@ -129,19 +139,37 @@ def _opened(output: str) -> Iterator[IO[bytes]]:
             partial.unlink()
 
 
-async def score(
-    lines: Sequence[Line], output: str, *, profile: str | None, url: str | None, pin: str | None, detail: str
-) -> int:
+class Wanted(NamedTuple):
+    """How a file is to be scored."""
+
+    profile: str | None = None
+    url: str | None = None
+    """A running service; without it the file is scored in this process."""
+    pin: str | None = None
+    detail: str = "full"
+    step: int | None = None
+    corpus: str | None = None
+    """File for the values of the whole file, which needs detail ``full``."""
+
+
+async def score(lines: Sequence[Line], output: str, wanted: Wanted) -> int:
     """Score all lines, write one result per line of input, the signature to stderr; the number of null rewards."""
     nulls = done = 0
     signature = "no pairs, so nothing was scored"
-    wanted = {"profile": profile if url else None, "fingerprint": pin, "detail": detail, "timeout_s": _TIMEOUT_S}
-    common = {key: value for key, value in wanted.items() if value is not None}
+    asked = {
+        "profile": wanted.profile if wanted.url else None,
+        "fingerprint": wanted.pin,
+        "detail": wanted.detail,
+        "step": wanted.step,
+        "timeout_s": _TIMEOUT_S,
+    }
+    common = {key: value for key, value in asked.items() if value is not None}
+    values: CorpusValues | None = None
     with _opened(output) as out:
-        async with _remote(url) if url else _here(profile) as send:
+        async with _remote(wanted.url) if wanted.url else _here(wanted.profile) as scoring:
             for chunk in chunks(lines):
                 try:
-                    answer = await send(request_body(chunk, common))
+                    answer = await scoring.send(request_body(chunk, common))
                 except ServiceError as error:
                     raise _by_line(error, chunk) from None
                 common["fingerprint"] = answer["fingerprint"]  # one file, one reward function
@@ -150,16 +178,23 @@ async def score(
                 written = [next(groups if line.grouped else singles) for line in chunk]
                 for entry in written:
                     out.write(orjson.dumps({**entry, "fingerprint": answer["fingerprint"]}) + b"\n")
-                nulls += sum(r["reward"] is None for e in written for r in e.get("results", [e]))
+                results = [result for entry in written for result in entry.get("results", [entry])]
+                if wanted.corpus:
+                    values = values or CorpusValues(await scoring.document(answer))
+                    values.add(results)
+                nulls += sum(result["reward"] is None for result in results)
                 done += len(written)
                 if sys.stderr.isatty():
                     sys.stderr.write(f"\r{done}/{len(lines)} {'#' * (30 * done // len(lines)):30}")
     sys.stderr.write("\n" * sys.stderr.isatty() + signature + "\n")
+    if wanted.corpus:
+        with _opened(wanted.corpus) as out:
+            out.write(orjson.dumps(values.summary() if values else {}, option=orjson.OPT_INDENT_2) + b"\n")
     return nulls
 
 
 @contextlib.asynccontextmanager
-async def _here(profile: str | None) -> AsyncIterator[Send]:
+async def _here(profile: str | None) -> AsyncIterator[Scoring]:
     settings = Settings(profiles=(profile,)) if profile else Settings()
     async with Engine(settings) as engine:
 
@@ -168,13 +203,16 @@ async def _here(profile: str | None) -> AsyncIterator[Send]:
             scoring = replace(parsed.scoring, timeout_s=_TIMEOUT_S, hold=True)
             async with engine.admit(scoring) as admitted:
                 scored = await admitted.score()
-            return render(parsed, admitted.served, scored)
+            return render(parsed, admitted, scored)
 
-        yield send
+        async def document(answer: Answer) -> Mapping[str, Any]:
+            return engine.served(None).at(answer.get("step")).document
+
+        yield Scoring(send, document)
 
 
 @contextlib.asynccontextmanager
-async def _remote(url: str) -> AsyncIterator[Send]:
+async def _remote(url: str) -> AsyncIterator[Scoring]:
     if not url.startswith(("http://", "https://")):
         raise InvalidRequest("The service's address begins with http:// or https://.", param="--url")
     if "@" in url:
@@ -220,7 +258,17 @@ async def _remote(url: str) -> AsyncIterator[Send]:
             before_sleep=tell,
             reraise=True,
         )
-        yield lambda raw: retrying(post, raw)
+
+        async def document(answer: Answer) -> Mapping[str, Any]:
+            response = await client.get("/v1/fingerprint", params={"profile": answer["profile"]})
+            found: dict[str, Any] = orjson.loads(response.raise_for_status().content)
+            if "stage" not in answer:
+                return cast("Mapping[str, Any]", found["document"])
+            stages = [stage["fingerprint"] for stage in found["stages"]]
+            number = stages.index(answer["stage"]["fingerprint"]) + 1
+            return cast("Mapping[str, Any]", found["document"]["stages"][str(number)])
+
+        yield Scoring(lambda raw: retrying(post, raw), document)
 
 
 class _Again(ServiceError):

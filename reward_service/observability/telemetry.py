@@ -58,6 +58,24 @@ class Telemetry:
         self.missing = Counter("reward_missing", "Components without a score", ["component", "code"], registry=r)
         self.flags = Counter("reward_flags", "Flags raised on candidates", ["flag"], registry=r)
         self.reward = Histogram("reward_value", "Rewards", ["profile"], buckets=_REWARD, registry=r)
+        beside = ["profile", "shadow"]
+        self.shadow_items = Counter("reward_shadow_items", "Pairs of a shadow profile", [*beside, "status"], registry=r)
+        self.shadow_difference = Histogram(
+            "reward_shadow_difference", "Shadow reward less paid reward", beside, buckets=_REWARD, registry=r
+        )
+        self.shadow_correlation = Histogram(
+            "reward_shadow_rank_correlation", "Spearman within a group, shadow against paid", beside,
+            buckets=_REWARD, registry=r,
+        )  # fmt: skip
+        # A histogram with negative buckets has no sum, so the means are gauges.
+        self.shadow_drift = Gauge(
+            "reward_shadow_drift", "Mean of the differences of late", beside, registry=r,
+            multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+        self.shadow_agreement = Gauge(
+            "reward_shadow_agreement", "Mean of the rank correlations of late", beside, registry=r,
+            multiprocess_mode="livemostrecent",
+        )  # fmt: skip
         self.groups = Counter("reward_groups", "Rollout groups scored", ["profile"], registry=r)
         self.zero_advantage = Counter(
             "reward_zero_advantage_groups", "Groups whose rewards are all equal", ["profile"], registry=r

@@ -17,6 +17,9 @@ PARTS = ("components", "weights", "transforms", "policy", "guards", "sections", 
 """Sections of a profile document. A fingerprint ends in one short digest of each, so that a server that
 knows nothing but a pinned fingerprint can still name the parts that changed."""
 
+SCHEDULE_PARTS = (*PARTS, "until_steps")
+"""The same of a schedule: each part over all stages, and the steps at which they end."""
+
 
 def canonical(document: object) -> bytes:
     """Canonical JSON: sorted keys, no whitespace, UTF-8, no NaN. Tuples become lists."""
@@ -46,17 +49,26 @@ def of_profile(document: Mapping[str, object]) -> str:
     return f"sha256:{digest(document)}.{parts}"
 
 
+def of_schedule(document: Mapping[str, object]) -> str:
+    """``sha256:<64 hex>.<4 hex for each of SCHEDULE_PARTS>``."""
+    stages = document["stages"]
+    assert isinstance(stages, Mapping)
+    parts = [digest([stage.get(part) for stage in stages.values()])[:4] for part in PARTS]
+    return f"sha256:{digest(document)}.{''.join(parts)}{digest(document['until_steps'])[:4]}"
+
+
 def same(pin: str, fingerprint: str) -> bool:
     """Whether `pin` names `fingerprint`; a pin may leave out the part after the dot."""
     return pin.split(".")[0] == fingerprint.split(".")[0]
 
 
 def changed_parts(pin: str, fingerprint: str) -> list[str]:
-    """Names of the PARTS whose short digests differ; empty when the pin carries none."""
+    """Names of the parts whose short digests differ; empty when the pin carries none, or those of another kind."""
     ours, theirs = fingerprint.partition(".")[2], pin.partition(".")[2]
     if len(ours) != len(theirs):
         return []
-    return [part for i, part in enumerate(PARTS) if ours[4 * i : 4 * i + 4] != theirs[4 * i : 4 * i + 4]]
+    parts = SCHEDULE_PARTS if len(ours) == 4 * len(SCHEDULE_PARTS) else PARTS
+    return [part for i, part in enumerate(parts) if ours[4 * i : 4 * i + 4] != theirs[4 * i : 4 * i + 4]]
 
 
 def changed_fields(pinned: object, current: object, path: str = "") -> Iterator[str]:

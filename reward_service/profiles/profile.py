@@ -1,20 +1,13 @@
-"""Profiles: which components make a reward, with what weights, transforms, guards, sections and policy.
-
-A profile is a YAML file, validated at start-up down to every component's settings. Shipped ones lie in
-`reward_service/profiles/shipped/`; `REWARD_PROFILES` enables them by name, or own ones by path.
-"""
+"""Profiles: which components make a reward, with what weights, transforms, guards, sections and policy."""
 
 from __future__ import annotations
 
 import math
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reward_service.errors import ConfigurationError, UnknownProfile, did_you_mean
+from reward_service.errors import did_you_mean
 from reward_service.text.guards import GuardSettings
 
 RESERVED = ("adjustment", "candidate", "reference", "prior", "reward", "item")
@@ -24,11 +17,13 @@ JUDGEMENT_VALUES = (*ERROR_COUNTS, "crimson")
 """All that is computed from a judgement when a profile names it; `crimson` is `judges.crimson.of_judgement`."""
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What a file says: frozen, unknown fields refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Transform(_Strict):
+class Transform(Strict):
     """t(x), applied to a component's raw value before its weight.
 
     identity; affine: scale*x + shift; clip: to [low, high]; inverse_errors: 1/(x+1) and exp_errors:
@@ -84,7 +79,7 @@ class Transform(_Strict):
         return "significant_errors" if self.kind in ("inverse_errors", "exp_errors") else None
 
 
-class Cap(_Strict):
+class Cap(Strict):
     """Limits a value to another component's raw value plus a margin: min(LLM, rules + margin)."""
 
     component: str
@@ -102,7 +97,7 @@ def _policy(value: str) -> str:
     raise ValueError("when_missing is null, fail or substitute:<component key>")
 
 
-class ComponentSpec(_Strict):
+class ComponentSpec(Strict):
     """One component key of a profile."""
 
     component: str = ""
@@ -127,17 +122,20 @@ class ComponentSpec(_Strict):
         return self.when_missing.removeprefix("substitute:") if self.when_missing.startswith("substitute:") else None
 
 
-class Sections(_Strict):
+class Sections(Strict):
     """Which part of a report is scored, and what happens when the reference lacks it."""
 
     scope: Literal["all", "findings", "impression"] = "all"
     when_reference_lacks: Annotated[Literal["null", "all"], BeforeValidator(_yaml_null)] = "null"
 
 
-class Profile(_Strict):
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+
+
+class Profile(Strict):
     """A validated profile file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    name: Name
     description: str
     components: dict[str, ComponentSpec] = Field(min_length=1)
     bias: float = 0.0
@@ -175,37 +173,3 @@ class Profile(_Strict):
         if all(spec.weight == 0.0 for spec in self.components.values()):
             raise ValueError("at least one component needs a weight other than 0")
         return self
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML keeps the last of two equal keys without a word; a weight would be lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for i, key in enumerate(keys):
-            if key in keys[:i]:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def shipped() -> dict[str, Path]:
-    """Name -> file of the profiles that come with the package."""
-    folder = Path(str(resources.files("reward_service.profiles") / "shipped"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def load(name_or_path: str) -> Profile:
-    """Read and validate one profile. Raises `UnknownProfile` or `ConfigurationError` with the field at fault."""
-    files = shipped()
-    path = Path(name_or_path) if name_or_path.endswith((".yaml", ".yml")) else files.get(name_or_path)
-    if path is None:
-        raise UnknownProfile(f"There is no profile '{name_or_path}'.{did_you_mean(name_or_path, files)}")
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"Profile {path} cannot be read: {error}", param="profiles") from error
-    try:
-        return Profile.model_validate(data)
-    except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'profile'}: {e['msg']}" for e in error.errors())
-        raise ConfigurationError(f"Profile {path}: {reasons}", param="profiles") from None

@@ -13,8 +13,10 @@ from reward_service.contracts import Runner
 from reward_service.errors import ConfigurationError, did_you_mean
 from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles import fingerprint
-from reward_service.profiles.profile import JUDGEMENT_VALUES, ComponentSpec, Profile, load
-from reward_service.scoring.served_profile import BoundComponent, ServedProfile
+from reward_service.profiles.loading import load, profiles_of
+from reward_service.profiles.profile import JUDGEMENT_VALUES, ComponentSpec, Profile
+from reward_service.profiles.schedule import Schedule
+from reward_service.scoring.served_profile import BoundComponent, Served, ServedProfile, ServedSchedule
 from reward_service.settings import Settings
 from reward_service.text import normaliser
 from reward_service.workers.placement import Placement
@@ -26,10 +28,14 @@ log = structlog.get_logger("reward_service.assembly")
 class Assembly:
     """The enabled profiles, and their components with runners by ``name:settings hash``."""
 
-    profiles: dict[str, ServedProfile] = field(default_factory=dict)
+    profiles: dict[str, Served] = field(default_factory=dict)
     runners: dict[str, tuple[Any, Runner]] = field(default_factory=dict)
     required: set[str] = field(default_factory=set)
     """Keys of `runners` that a profile cannot do without: their policy is `fail`."""
+    shadows: list[tuple[str, Served]] = field(default_factory=list)
+    """(name of the profile that pays, what is scored beside it)."""
+    only_shadows: set[str] = field(default_factory=set)
+    """Keys of `runners` that no profile which pays needs."""
 
 
 def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = None) -> Assembly:
@@ -40,22 +46,46 @@ def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = Non
     """
     assembly, placement = Assembly(), Placement(settings, telemetry, sockets)
     for name in settings.profiles:
-        profile = load(name)
-        if profile.name in assembly.profiles:
+        served = _served(assembly, name, settings, placement)
+        if served.name in assembly.profiles:
             raise ConfigurationError(
-                f"Two enabled profiles are called '{profile.name}'; rename one ({name}).", param="profiles"
+                f"Two enabled profiles are called '{served.name}'; rename one ({name}).", param="profiles"
             )
-        for spec in profile.components.values():
-            _require_known(profile, spec.component)
-        bound = {key: _bind(assembly, profile, key, settings, placement) for key in profile.components}
-        assembly.profiles[profile.name] = ServedProfile.of(profile, bound)
+        assembly.profiles[served.name] = served
+    needed, required = set(assembly.runners), set(assembly.required)
+    for paying, name in settings.shadows:
+        beside = paying or next(iter(assembly.profiles))
+        if beside not in assembly.profiles:
+            raise ConfigurationError(
+                f"REWARD_SHADOW: no enabled profile is called '{beside}'.{did_you_mean(beside, assembly.profiles)}",
+                param="shadow",
+            )
+        assembly.shadows.append((beside, _served(assembly, name, settings, placement)))
+    assembly.only_shadows, assembly.required = set(assembly.runners) - needed, required
     return assembly
+
+
+def _served(assembly: Assembly, name: str, settings: Settings, placement: Placement) -> Served:
+    found = load(name)
+    if isinstance(found, Schedule):
+        stages = [_serve(assembly, profile, settings, placement) for profile in found.profiles]
+        return ServedSchedule.of(found, stages)
+    return _serve(assembly, found, settings, placement)
+
+
+def _serve(assembly: Assembly, profile: Profile, settings: Settings, placement: Placement) -> ServedProfile:
+    for spec in profile.components.values():
+        _require_known(profile, spec.component)
+    return ServedProfile.of(
+        profile, {key: _bind(assembly, profile, key, settings, placement) for key in profile.components}
+    )
 
 
 def check(settings: Settings) -> None:
     """Raise `ConfigurationError` or `UnknownProfile` for settings that no start can cure; loads no weights."""
-    for name in settings.profiles:
-        for key, spec in load(name).components.items():
+    for name in settings.loaded_profiles:
+        specs = [item for profile in profiles_of(name) for item in profile.components.items()]
+        for key, spec in specs:
             try:
                 build(spec.component, settings.for_component(spec.component, spec.settings))
             except ConfigurationError as error:

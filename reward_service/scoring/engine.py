@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -23,12 +23,13 @@ from reward_service.errors import (
     quoted,
 )
 from reward_service.observability.telemetry import Telemetry
-from reward_service.profiles.profile import shipped
+from reward_service.profiles.loading import shipped
 from reward_service.scoring.admission import Admission
 from reward_service.scoring.assembly import assemble
 from reward_service.scoring.profile_scorer import ProfileScorer, ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
-from reward_service.scoring.served_profile import ServedProfile
+from reward_service.scoring.served_profile import Served, ServedProfile
+from reward_service.scoring.shadow import Shadow
 from reward_service.scoring.single_flight import SingleFlight
 from reward_service.scoring.state import EngineState
 from reward_service.settings import Settings
@@ -62,10 +63,18 @@ class Engine:
         self.default = next(iter(self.profiles))
         self.cache: ScoreCache = make_cache(settings)
         self.flights = SingleFlight(self.cache, orphan_grace_s=settings.orphan_grace_s)
-        self._scorers = {
-            name: ProfileScorer(served, self.cache, self.flights, self.telemetry, settings.max_text_chars)
-            for name, served in self.profiles.items()
-        }
+        self.shadows = [
+            Shadow(
+                paying,
+                served,
+                self.scorer,
+                self.telemetry,
+                most=settings.queue_items,
+                timeout_s=settings.timeout_s,
+            )
+            for paying, served in self.assembly.shadows
+        ]
+        self._shadow_start: asyncio.Task[None] | None = None
         self.admission = Admission(settings.queue_items)
         self._shedding = False
         self.state = EngineState(self)
@@ -87,18 +96,30 @@ class Engine:
         """Load and warm up everything. Raises `ConfigurationError` for what will not heal by itself."""
         await self.cache.start()
         try:
-            await self._start_runners()
+            await self._start_runners(self.assembly.runners.keys() - self.assembly.only_shadows)
         except ComponentError as error:
             self.problem = str(error)
             raise ConfigurationError(str(error), code=error.code) from None
         self.ready.set()
+        if self.shadows:
+            self._shadow_start = asyncio.create_task(self._start_shadows(), name="start of the shadows")
 
-    async def _start_runners(self) -> None:
+    async def _start_shadows(self) -> None:
+        """Load what only shadows need. That it fails is logged, shown and otherwise without effect."""
+        problem: str | None = None
+        try:
+            await self._start_runners(self.assembly.only_shadows)
+        except Exception as error:
+            problem = str(error) if isinstance(error, ComponentError) else type(error).__name__
+            log.error("shadow_cannot_start", shadows=[s.served.name for s in self.shadows], reason=problem)
+        for shadow in self.shadows:
+            shadow.problem = problem
+
+    async def _start_runners(self, keys: Collection[str]) -> None:
         """All at once. Raises what the first one to fail raises; the others are then given up."""
-        starts = [
-            asyncio.create_task(runner.start(), name=f"start of {key}")
-            for key, (_, runner) in self.assembly.runners.items()
-        ]
+        starts = [asyncio.create_task(self.assembly.runners[key][1].start(), name=f"start of {key}") for key in keys]
+        if not starts:
+            return
         try:
             await asyncio.wait(starts, timeout=_START_S, return_when=asyncio.FIRST_EXCEPTION)
             failures = [error for task in starts if task.done() and (error := task.exception())]
@@ -113,6 +134,9 @@ class Engine:
         """Finish what has started within the grace time, then release everything; a few seconds later at most."""
         grace = self.settings.shutdown_grace_s if grace_s is None else grace_s
         self.closing = True
+        await end([self._shadow_start] if self._shadow_start else [])
+        for shadow in self.shadows:
+            await shadow.aclose()
         await asyncio.gather(
             *(
                 finish(runner.stop(grace), within_s=grace + _RELEASE_S, name=f"stop of {key}")
@@ -124,8 +148,8 @@ class Engine:
 
     # -- scoring ---------------------------------------------------------------------------------
 
-    def served(self, name: str | None) -> ServedProfile:
-        """The profile of that name, or the default. Raises `UnknownProfile`."""
+    def served(self, name: str | None) -> Served:
+        """The profile or schedule of that name, or the default. Raises `UnknownProfile`."""
         found = self.profiles.get(name or self.default)
         if found is not None:
             return found
@@ -143,11 +167,12 @@ class Engine:
     async def admit(self, request: ScoringRequest) -> AsyncIterator[Admitted]:
         """A place in the queue for the request's pairs, for as long as the block runs.
 
-        Raises `UnknownProfile`, `PinMismatch`, and `Overloaded` when there is no room (with `request.hold`: none
-        before the deadline).
+        Raises `UnknownProfile`, `PinMismatch`, `InvalidRequest` for a schedule without a step, and `Overloaded` when
+        there is no room (with `request.hold`: none before the deadline).
         """
         served = self.served(request.profile)
-        served.check_pin(request.pin)
+        served.check_pin(request.pin, request.step)
+        stage = served.at(request.step)
         settings = self.settings
         default_s = settings.hold_timeout_s if request.hold else settings.timeout_s
         deadline = time.monotonic() + (default_s if request.timeout_s is None else request.timeout_s)
@@ -156,7 +181,7 @@ class Engine:
         request.timings.queue_ms = request.timings.total_ms
         self.telemetry.inflight.inc(count)
         try:
-            yield Admitted(self, served, request, deadline)
+            yield Admitted(self, served, stage, request, deadline)
         finally:
             self.telemetry.inflight.dec(count)
             self.admission.leave(count)
@@ -168,7 +193,7 @@ class Engine:
 
     def scorer(self, served: ServedProfile) -> ProfileScorer:
         """What scores pairs with this profile."""
-        return self._scorers[served.profile.name]
+        return ProfileScorer(served, self.cache, self.flights, self.telemetry, self.settings.max_text_chars)
 
     def refuse_unread(self) -> None:
         """Raise `Overloaded` without looking at the request, from a refusal until some of the queue is free again.
@@ -202,9 +227,14 @@ class Engine:
 class Admitted:
     """A request whose pairs have their place in the queue."""
 
-    def __init__(self, engine: Engine, served: ServedProfile, request: ScoringRequest, deadline: float) -> None:
+    def __init__(
+        self, engine: Engine, served: Served, stage: ServedProfile, request: ScoringRequest, deadline: float
+    ) -> None:
         """`deadline` is `time.monotonic()` seconds."""
         self.served = served
+        """What the request named."""
+        self.stage = stage
+        """The profile that pays: that of the schedule's stage, else `served` itself."""
         self._engine = engine
         self._request = request
         self._deadline = deadline
@@ -212,12 +242,15 @@ class Admitted:
     async def score(self) -> list[ScoredItem]:
         """One `ScoredItem` per item, in order. Raises `ComponentsUnavailable`."""
         items = self._request.items
-        scorer = self._engine.scorer(self.served)
+        scorer = self._engine.scorer(self.stage)
         scored = await scorer.score(items, self._deadline, self._request.timings)
         if self._request.hold:
             await self._retry(scorer, scored)
         scorer.count(scored)
         _require(scored, items)
+        for shadow in self._engine.shadows:
+            if shadow.paying == self.served.name:
+                shadow.follow(self._request, scored)
         return scored
 
     async def _retry(self, scorer: ProfileScorer, scored: list[ScoredItem]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from judges.base import Judgement
@@ -37,6 +37,8 @@ class ScoredItem:
     unmapped_judgement: Judgement | None = None
     """The first judgement among the scores, with evidence offsets into the scored texts."""
     texts: PreparedPair | None = None
+    scores: Mapping[str, ComponentScore] = field(default_factory=dict)
+    """What each component key gave, where it gave anything."""
 
     @property
     def judgement(self) -> Judgement | None:
@@ -216,7 +218,7 @@ class ProfileScorer:
         fresh: Mapping[CacheKey, ComponentScore | ComponentError],
     ) -> ScoredItem:
         if isinstance(ready, ComponentError):
-            nothing = dict.fromkeys(self.profile.components)
+            nothing = dict.fromkeys((*self.profile.components, *self.served.absent))
             return ScoredItem(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ("item",), ()), "none")
         scores = {key: known.get(at) or fresh[at] for key, at in ready.keys.items()}
         # A sentinel's notes have no say: its score may be missing, and a reward must not depend on that.
@@ -226,10 +228,13 @@ class ProfileScorer:
         composite = compose(self.profile, scores, guarded)
         if notes:
             composite = replace(composite, flags=tuple(dict.fromkeys((*composite.flags, *notes))))
-        judged = (o.judgement for o in scores.values() if isinstance(o, ComponentScore) and o.judgement is not None)
+        if self.served.absent:
+            composite = _with_absent(composite, self.served)
+        given = {key: score for key, score in scores.items() if isinstance(score, ComponentScore)}
+        judged = (score.judgement for score in given.values() if score.judgement is not None)
         hits = sum(at in known for at in ready.keys.values())
         cache = "hit" if hits == len(ready.keys) else "partial" if hits else "miss"
-        return ScoredItem(None, composite, cache, next(judged, None), ready)
+        return ScoredItem(None, composite, cache, next(judged, None), ready, given)
 
     def count(self, scored: Sequence[ScoredItem]) -> None:
         """Enter what is answered into the metrics; what was tried again before counts once."""
@@ -239,9 +244,21 @@ class ProfileScorer:
             if composite.reward is not None:
                 self._telemetry.reward.labels(name).observe(composite.reward)
             for key, error in composite.missing.items():
+                if key in self.served.absent:
+                    continue
                 self._telemetry.missing.labels(key, error.code).inc()
             for flag in composite.flags:
                 self._telemetry.flags.labels(flag).inc()
+
+
+def _with_absent(composite: Composite, served: ServedProfile) -> Composite:
+    """With the keys of other stages, so that trainers which log flat numbers find equal keys in every stage."""
+    why = ComponentError("not_in_stage", f"Stage '{served.name}' of the schedule has no such component.")
+    return replace(
+        composite,
+        components={**composite.components, **dict.fromkeys(served.absent)},
+        missing={**composite.missing, **dict.fromkeys(served.absent, why)},
+    )
 
 
 def _digest(text: str, digests: dict[str, bytes]) -> bytes:

@@ -47,6 +47,9 @@ class ScoringRequest:
     profile: str | None = None
     """An enabled profile; None for the first one enabled."""
     pin: Pin = None
+    step: int | None = None
+    """The training step, which chooses the stage of a schedule."""
+    run_id: str | None = None
     timeout_s: float | None = None
     """Seconds from admission's beginning; None for the service's setting."""
     hold: bool = False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reward_service import __version__
 from reward_service.errors import ConfigurationError
-from reward_service.profiles.profile import shipped
+from reward_service.profiles.loading import shipped
 from reward_service.scoring.assembly import check
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class EngineState:
             health = runner.health()
             name = key.split(":", 1)[0]
             engine.telemetry.worker_ready.labels(name).set(bool(health.get("ready")))
+            if key in engine.assembly.only_shadows:
+                continue
             if not health.get("ready"):
                 down[name] = str(health.get("detail", "not ready"))
                 local = component.determinism != "first_verdict"
@@ -57,6 +59,7 @@ class EngineState:
             "version": __version__,
             "default_profile": engine.default,
             "profiles": {name: served.describe() for name, served in engine.profiles.items()},
+            "shadows": {shadow.served.name: shadow.describe() for shadow in engine.shadows},
             "shipped_profiles": self._shipped,
             "limits": {name: getattr(engine.settings, name) for name in _LIMITS},
             "readiness": self.readiness(),

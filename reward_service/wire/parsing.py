@@ -37,7 +37,15 @@ def parse(raw: bytes, max_items: int, timings: Timings | None = None) -> ParsedR
     items, groups = build_items(body, broken, max_items)
     return ParsedRequest(
         body,
-        ScoringRequest(items, body.profile, body.fingerprint, body.timeout_s, timings=timings or Timings()),
+        ScoringRequest(
+            items,
+            body.profile,
+            body.fingerprint,
+            body.step,
+            body.run_id,
+            body.timeout_s,
+            timings=timings or Timings(),
+        ),
         groups,
     )
 

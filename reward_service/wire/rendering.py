@@ -8,8 +8,8 @@ from typing import Any
 
 from judges.base import Judgement
 from reward_service.contracts import ComponentError
+from reward_service.scoring.engine import Admitted
 from reward_service.scoring.profile_scorer import ScoredItem
-from reward_service.scoring.served_profile import ServedProfile
 from reward_service.wire.parsing import ParsedRequest
 from reward_service.wire.schemas import Detail
 
@@ -30,17 +30,20 @@ def result(scored: ScoredItem, detail: Detail, *, id: str | None = None) -> dict
     if detail != "reward":
         out["components"] = composite.components
         out["contributions"] = composite.contributions
-    if detail == "full" and scored.judgement is not None:
-        out["judgement"] = judgement(scored.judgement)
+    if detail == "full":
+        out["values"] = {key: dict(score.values) for key, score in scored.scores.items()}
+        if scored.judgement is not None:
+            out["judgement"] = judgement(scored.judgement)
     return out
 
 
-def render(parsed: ParsedRequest, served: ServedProfile, scored: Sequence[ScoredItem]) -> dict[str, Any]:
+def render(parsed: ParsedRequest, admitted: Admitted, scored: Sequence[ScoredItem]) -> dict[str, Any]:
     """The answer to a request, but for its timings, from what `parse` laid in one list and its scores."""
-    body = parsed.body
-    echoed = {"run_id": body.run_id, "step": body.step}
+    body, served, stage = parsed.body, admitted.served, admitted.stage
+    paying = {"profile": stage.name, "fingerprint": stage.fingerprint, "signature": stage.signature}
+    echoed = {"run_id": body.run_id, "step": body.step, "stage": None if stage is served else paying}
     return {
-        "profile": served.profile.name,
+        "profile": served.name,
         "fingerprint": served.fingerprint,
         "signature": served.signature,
         "results": [result(one, body.detail) for one in scored[: len(body.items)]],

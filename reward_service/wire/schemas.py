@@ -58,7 +58,9 @@ class ScoreRequest(_Strict):
     detail: Detail = Field("components", description="reward: numbers only; full: also judgement and evidence")
     timeout_s: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False)
     run_id: Annotated[str, Field(max_length=256)] | None = Field(None, description="echoed and logged")
-    step: Step | None = Field(None, description="echoed and logged")
+    step: Step | None = Field(
+        None, description="training step, echoed and logged; chooses the stage where the profile is a schedule"
+    )
 
     @model_validator(mode="after")
     def _something_to_score(self) -> ScoreRequest:
@@ -99,6 +101,9 @@ class ItemResult(BaseModel):
     status: Literal["ok", "degraded", "null"]
     components: dict[str, float | None] | None = Field(None, description="raw values; absent with detail=reward")
     contributions: dict[str, float] | None = Field(None, description="sum to the reward exactly")
+    values: dict[str, dict[str, float]] | None = Field(
+        None, description="detail=full: every raw value of every component, by component key"
+    )
     judgement: JudgementOut | None = Field(None, description="detail=full: of the first component that judges")
     missing: dict[str, Missing]
     flags: list[str]
@@ -119,21 +124,37 @@ class Timing(BaseModel):
     components: dict[str, float]
 
 
+class StageOut(BaseModel):
+    """The profile of the schedule's stage that pays at the request's step."""
+
+    profile: str
+    fingerprint: str
+    signature: str
+
+
 class ScoreResponse(BaseModel):
     profile: str
     fingerprint: str
     signature: str
     results: list[ItemResult]
     groups: list[GroupResult]
+    stage: StageOut | None = Field(None, description="where the profile is a schedule")
     run_id: str | None = None
     step: int | None = None
     timing_ms: Timing
+
+
+class ScheduledStage(BaseModel):
+    until_step: int | None = Field(description="it pays for the steps below this one; null in the last stage")
+    profile: str
+    fingerprint: str
 
 
 class FingerprintResponse(BaseModel):
     profile: str
     fingerprint: str
     signature: str
+    stages: list[ScheduledStage] | None = Field(None, description="where the profile is a schedule")
     document: dict[str, JsonValue] = Field(description="what `fingerprint` is the hash of; it can be pinned whole")
 
 
@@ -154,6 +175,7 @@ class Info(BaseModel):
     version: str
     default_profile: str
     profiles: dict[str, JsonValue]
+    shadows: dict[str, JsonValue] = Field(description="scored beside a profile that pays, and what keeps them from it")
     shipped_profiles: dict[str, str] = Field(description="enabled, not enabled, or why it is unavailable")
     limits: dict[str, float]
     readiness: Readiness

@@ -14,7 +14,7 @@ from reward_service.contracts import AsyncJudge, PairMetric, Runner
 from reward_service.errors import ConfigurationError
 from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles.fingerprint import digest
-from reward_service.profiles.profile import load
+from reward_service.profiles.loading import profiles_of
 from reward_service.settings import Settings
 from reward_service.supervision import Job
 from reward_service.workers.batcher import BatchLimits, Observe
@@ -92,7 +92,7 @@ def model_jobs(settings: Settings, sockets: str) -> list[Job]:
     Raises `ConfigurationError` for a component that cannot be built, `ComponentError` for `sockets` that won't do.
     """
     found: dict[str, WorkerConfig] = {}
-    for profile in map(load, settings.profiles):
+    for profile in (profile for name in settings.loaded_profiles for profile in profiles_of(name)):
         for spec in profile.components.values():
             wanted = settings.for_component(spec.component, spec.settings)
             if not row(spec.component).asynchronous and cast(PairMetric, build(spec.component, wanted)).cost == "model":

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from metrics.chexbert import BLANK, FIVE, NEGATIVE, POSITIVE, UNCERTAIN
+from metrics.chexbert import BLANK, FIVE, NEGATIVE, POSITIVE, UNCERTAIN, given
 from metrics.corpus import f1_chexbert, radcliq, radgraph
 from metrics.radcliq import RadCliQInputs
 
@@ -37,20 +37,20 @@ def test_f1_chexbert_equals_scikit_learn_on_a_thousand_tables() -> None:
                 for average in ("micro", "macro")
             }
         expected["accuracy_5"] = sklearn.accuracy_score(references[:, five], candidates[:, five])
-        assert f1_chexbert(*tables) == pytest.approx(expected, abs=1e-12)
+        assert f1_chexbert(*(list(map(given, table)) for table in tables)) == pytest.approx(expected, abs=1e-12)
 
 
-def classes(**given: int) -> list[int]:
-    """Fourteen classes, blank but for Cardiomegaly, Edema and Fracture."""
+def labels(**classes: int) -> tuple[bool, ...]:
+    """What counts as given of fourteen classes, blank but for Cardiomegaly, Edema and Fracture."""
     row = [BLANK] * 14
-    for name, value in given.items():
+    for name, value in classes.items():
         row[{"cardiomegaly": 1, "edema": 4, "fracture": 11}[name]] = value
-    return row
+    return given(row)
 
 
 def test_f1_chexbert_by_hand() -> None:
-    candidates = [classes(cardiomegaly=POSITIVE, fracture=POSITIVE), classes(edema=NEGATIVE)]
-    references = [classes(cardiomegaly=UNCERTAIN), classes(edema=POSITIVE)]
+    candidates = [labels(cardiomegaly=POSITIVE, fracture=POSITIVE), labels(edema=NEGATIVE)]
+    references = [labels(cardiomegaly=UNCERTAIN), labels(edema=POSITIVE)]
     assert f1_chexbert(candidates, references) == pytest.approx(
         {
             "micro_f1_14": 2 * 1 / (2 + 2),
@@ -63,7 +63,7 @@ def test_f1_chexbert_by_hand() -> None:
 
 
 def test_tables_without_any_label_score_zero() -> None:
-    nothing = f1_chexbert([classes()], [classes()])
+    nothing = f1_chexbert([labels()], [labels()])
     assert nothing == {"micro_f1_14": 0, "macro_f1_14": 0, "micro_f1_5": 0, "macro_f1_5": 0, "accuracy_5": 1}
 
 
@@ -93,4 +93,4 @@ def test_what_cannot_be_counted_is_refused() -> None:
     with pytest.raises(ValueError, match="14 classes"):
         f1_chexbert([[0, 1]], [[0, 1]])
     with pytest.raises(ValueError, match="zip"):
-        f1_chexbert([classes()], [classes(), classes()])
+        f1_chexbert([labels()], [labels(), labels()])

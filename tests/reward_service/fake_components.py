@@ -63,3 +63,19 @@ class Broken(Length):
 
     def __init__(self) -> None:
         raise FileNotFoundError("weights.safetensors")
+
+
+class Unloadable(Length):
+    """Can be built and cannot be loaded, like a model whose weights are damaged."""
+
+    cost = "model"
+
+    def warm_up(self) -> None:
+        raise RuntimeError("no weights here")
+
+
+class NeverThere(Length):
+    """Scores nothing."""
+
+    def encode(self, texts: Sequence[str]) -> list[str]:
+        raise RuntimeError("not there")

@@ -99,6 +99,12 @@ def report(completion: str) -> str:
     return text[thinking.end() :] if thinking else text
 
 
+def step_of(trainer_state: Any) -> int | None:
+    """The training step of a `transformers.TrainerState`; None where a trainer gives none."""
+    step = getattr(trainer_state, "global_step", None)
+    return None if step is None else int(step)
+
+
 def missing_value(given: float | str | None) -> float | None:
     """The declared substitute for a missing reward: the argument, else ``REWARD_CLIENT_MISSING``; None for none."""
     value = os.environ.get("REWARD_CLIENT_MISSING") if given is None else given

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from reward_client.trainers._shared import client, item, options
+from reward_client.trainers._shared import client, item, options, step_of
 
 
 class RadiologyReward:
@@ -23,4 +23,6 @@ class RadiologyReward:
         if references is None:
             raise ValueError("the dataset has no column 'reference' (nor 'solution')")
         priors = columns.get("prior") or [None] * len(completions)
-        return [score.reward for score in client(options()).score(list(map(item, completions, references, priors)))]
+        items = list(map(item, completions, references, priors))
+        scores = client(options()).score(items, step=step_of(columns.get("trainer_state")))
+        return [score.reward for score in scores]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reward_client.trainers._shared import client, item, options
+from reward_client.trainers._shared import client, item, options, step_of
 from reward_client.types import Item, Options, Score
 
 _last: dict[Options, tuple[tuple[Any, list[Item]], list[Score]]] = {}
@@ -49,11 +49,12 @@ class RewardFunction:
             )
         priors = columns.get(self.prior_column) or [None] * len(completions)
         items = list(map(item, completions, columns[self.reference_column], priors))
-        key = (getattr(trainer_state, "global_step", None), items)
+        step = step_of(trainer_state)
+        key = (step, items)
         with _lock:
             known = _last.get(self.options)
             if known is None or known[0] != key:
-                known = (key, client(self.options).score(items))
+                known = (key, client(self.options).score(items, step=step))
                 _last[self.options] = known
                 _log(known[1], log_metric, log_extra)
         scores = known[1]

@@ -51,8 +51,8 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 
 async def post(service: Service) -> object:
-    async with score_file._remote(f"http://127.0.0.1:{service.server_port}") as send:
-        return await send(b"{}")
+    async with score_file._remote(f"http://127.0.0.1:{service.server_port}") as scoring:
+        return await scoring.send(b"{}")
 
 
 async def test_a_service_that_is_full_or_restarting_is_asked_again(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reward_service.errors import ConfigurationError, UnknownProfile
-from reward_service.profiles.profile import load, shipped
+from reward_service.profiles.loading import load_profile, shipped
 
 GOOD = "name: p\ndescription: d\nbounds: [0, 1]\ncomponents:\n  bleu2: {weight: 1}\n"
 
@@ -21,11 +21,11 @@ def write(tmp_path: Path, text: str) -> str:
 def test_every_shipped_profile_is_valid_and_named_like_its_file() -> None:
     assert {"text", "embedded", "standard", "unirg-step1", "unirg-step2", "radcliq-v0", "radcliq-v1"} <= set(shipped())
     for name in shipped():
-        assert load(name).name == name
+        assert load_profile(name).name == name
 
 
 def test_the_clinical_weight_leads_in_the_profiles_to_train_on() -> None:
-    embedded = load("embedded").components
+    embedded = load_profile("embedded").components
     assert embedded["clinical"].weight >= 0.5
     assert embedded["bertscore"].weight <= 0.2
 
@@ -53,28 +53,28 @@ def test_the_clinical_weight_leads_in_the_profiles_to_train_on() -> None:
 )
 def test_a_wrong_profile_names_the_field(tmp_path: Path, change: tuple[str, str], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
-        load(write(tmp_path, GOOD.replace(*change)))
+        load_profile(write(tmp_path, GOOD.replace(*change)))
 
 
 def test_unknown_names_get_a_suggestion() -> None:
     with pytest.raises(UnknownProfile, match="Did you mean 'embedded'"):
-        load("embeded")
+        load_profile("embeded")
 
 
 def test_unreadable_files_and_yaml_are_configuration_errors(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        load(str(tmp_path / "absent.yaml"))
+        load_profile(str(tmp_path / "absent.yaml"))
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        load(write(tmp_path, "{unclosed"))
+        load_profile(write(tmp_path, "{unclosed"))
 
 
 def test_a_bare_yaml_null_is_the_policy_null(tmp_path: Path) -> None:
-    profile = load(write(tmp_path, GOOD.replace("{weight: 1}", "{weight: 1, when_missing: null}")))
+    profile = load_profile(write(tmp_path, GOOD.replace("{weight: 1}", "{weight: 1, when_missing: null}")))
     assert profile.components["bleu2"].when_missing == "null"
 
 
 def test_judge_transforms_choose_the_value_they_are_about(tmp_path: Path) -> None:
     text = GOOD + "  a: {component: rules, weight: 1, transform: green}\n"
     text += "  b: {component: rules, weight: 1, transform: inverse_errors}\n"
-    components = load(write(tmp_path, text)).components
+    components = load_profile(write(tmp_path, text)).components
     assert (components["a"].value, components["b"].value) == ("green", "significant_errors")

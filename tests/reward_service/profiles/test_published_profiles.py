@@ -17,7 +17,7 @@ from metrics.chexbert import CheXbert, convert
 from metrics.radcliq import RADCLIQ_V1, RadCliQInputs, radcliq_v0, radcliq_v1, unirg_step1
 from reward_service.contracts import ComponentScore
 from reward_service.errors import ConfigurationError
-from reward_service.profiles.profile import load
+from reward_service.profiles.loading import load_profile
 from reward_service.scoring.assembly import check
 from reward_service.scoring.composite import compose
 from reward_service.scoring.engine import Engine
@@ -26,7 +26,8 @@ from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from reward_service.text.guards import GuardResult
 from tests.metrics import random_chexbert
-from tests.metrics.radgraph.conftest import Folders
+from tests.reward_service import random_models
+from tests.reward_service.random_models import Models
 
 PAGE = (Path(__file__).parents[3] / "docs" / "profiles.md").read_text(encoding="utf-8")
 PUBLISHED = ("radcliq-v0", "radcliq-v1", "unirg-step1", "unirg-step2")
@@ -39,18 +40,13 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def chexbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_chexbert.make(tmp_path_factory.mktemp("chexbert"))
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return random_models.make(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")
-def bertscore(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_chexbert.write_encoder(tmp_path_factory.mktemp("bertscore"))
-
-
-@pytest.fixture(scope="module")
-def radgraph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Folders(tmp_path_factory.mktemp("radgraph"), "radgraph").converted
+def chexbert(models: Models) -> Path:
+    return Path(models.chexbert_model)
 
 
 @pytest.fixture
@@ -118,11 +114,9 @@ def test_the_fingerprint_is_of_the_weights_not_of_the_path(
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-async def test_a_published_profile_is_served_once_the_folders_are_set(
-    name: str, chexbert: Path, bertscore: Path, radgraph: Path
-) -> None:
+async def test_a_published_profile_is_served_once_the_folders_are_set(name: str, models: Models) -> None:
     settings = Settings(
-        profiles=(name,), chexbert_model=str(chexbert), bertscore_model=str(bertscore), radgraph_model=str(radgraph),
+        profiles=(name,), **models._asdict(),
         device="cpu", judge_urls="http://127.0.0.1:9/v1", judge_model="m", judge_revision="r",
     )  # fmt: skip
     async with Engine(settings) as engine:
@@ -139,7 +133,7 @@ async def test_a_published_profile_is_served_once_the_folders_are_set(
             assert tuple(composite.missing) == (("chexprompt",) if candidate else ())
             assert (composite.reward is None) == bool(candidate)
             continue
-        low, high = load(name).bounds
+        low, high = load_profile(name).bounds
         expected = formulas[name](RadCliQInputs(*values))  # type: ignore[arg-type]
         assert composite.reward == pytest.approx(min(high, max(low, expected)), abs=1e-9)
 
@@ -151,7 +145,7 @@ def test_the_z_scored_variant_in_the_docs_is_the_published_weights_on_radcliq_s_
     found = re.search(r"<!-- profile: z-scores -->\n```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert found
     (tmp_path / "z.yaml").write_text(found.group(1), encoding="utf-8")
-    profile = load(str(tmp_path / "z.yaml"))
+    profile = load_profile(str(tmp_path / "z.yaml"))
     x = RadCliQInputs(radgraph=0.3, bertscore=0.5, semb=0.6, bleu2=0.2)
     z = RadCliQInputs(*((v - m) / s for v, m, s in zip(x, RADCLIQ_V1.mean, RADCLIQ_V1.scale, strict=True)))
     scores = {

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from judges.base import CATEGORIES, Judgement
 from metrics.radcliq import RadCliQInputs, radcliq_v0, radcliq_v1, unirg_step1, unirg_step2
 from reward_service.contracts import ComponentError, ComponentScore
-from reward_service.profiles.profile import Profile, load
+from reward_service.profiles.loading import load_profile
+from reward_service.profiles.profile import Profile
 from reward_service.scoring.composite import compose
 from reward_service.text.guards import GuardResult
 
@@ -61,7 +62,7 @@ def published(
 def test_radcliq_as_a_profile_gives_the_board_rows(
     bleu: float, bs: float, semb: float, rg: float, reciprocal: float
 ) -> None:
-    made = compose(load("radcliq-v1"), published(rg, bs, semb, bleu), CLEAN)
+    made = compose(load_profile("radcliq-v1"), published(rg, bs, semb, bleu), CLEAN)
     assert made.reward is not None
     assert 1 / -made.reward == pytest.approx(reciprocal, abs=1.5e-3)
 
@@ -75,7 +76,7 @@ def test_the_published_profiles_are_the_published_formulas(name: str, x: tuple[f
         "radcliq-v1": -radcliq_v1(inputs),
         "unirg-step1": unirg_step1(inputs),
     }
-    made = compose(load(name), published(*x), CLEAN)
+    made = compose(load_profile(name), published(*x), CLEAN)
     assert made.reward == pytest.approx(expected[name], abs=1e-10)  # v1 leaves BLEU-2's 1e-11 out
     assert (made.status, made.components["radgraph_f1"]) == ("ok", x[0])
 
@@ -87,7 +88,7 @@ def test_unirg_step_2_adds_half_of_the_inverse_error_count() -> None:
         1.0, (), {"signed": 0.1},
     )  # fmt: skip
     verdict = ComponentScore({"signed": 0.1, "inverse_errors": 0.9}, (), judgement)
-    made = compose(load("unirg-step2"), {**published(0.3, 0.5, 0.6, 0.2), "chexprompt": verdict}, CLEAN)
+    made = compose(load_profile("unirg-step2"), {**published(0.3, 0.5, 0.6, 0.2), "chexprompt": verdict}, CLEAN)
     # arXiv 2601.17151: 0.370 BERTScore + 0.253 SembScore + 0.377 RadGraph + 0.5 / (errors + 1), here 3 errors
     assert made.reward == pytest.approx(0.370 * 0.5 + 0.253 * 0.6 + 0.377 * 0.3 + 0.5 / 4, abs=1e-9)
     assert made.reward == pytest.approx(unirg_step2(RadCliQInputs(0.3, 0.5, 0.6, 0.2), 3), abs=1e-9)

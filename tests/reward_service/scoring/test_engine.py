@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from structlog.testing import capture_logs
 
-from reward_service.components import registry
 from reward_service.contracts import ComponentError
 from reward_service.errors import ComponentsUnavailable, ConfigurationError, Overloaded, PinMismatch, UnknownProfile
 from reward_service.profiles.fingerprint import canonical
@@ -21,33 +17,10 @@ from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
 from tests.reward_service import fake_components
+from tests.reward_service.scoring.conftest import WriteProfile
 from tests.waiting import SOON, turns
 
-WriteProfile = Callable[..., str]
-
-
-@pytest.fixture(autouse=True)
-def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = fake_components.__name__
-    for name, cls in {
-        "length": "Length",
-        "with_prior": "LengthWithPrior",
-        "broken": "Broken",
-        "noting": "Noting",
-    }.items():
-        monkeypatch.setitem(registry.COMPONENTS, name, registry.Row(f"{module}:{cls}"))
-    fake_components.Length.compared.clear()
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> WriteProfile:
-    def make(stem: str = "p", /, **fields: Any) -> str:
-        path = tmp_path / f"{stem}.yaml"
-        document = {"name": stem, "description": "", "bounds": [-1, 3], "guards": "off"}
-        path.write_text(yaml.safe_dump({**document, "components": {"length": {"weight": 1}}, **fields}))
-        return str(path)
-
-    return make
+pytestmark = pytest.mark.usefixtures("fakes")
 
 
 def settings(*profiles: str, **others: Any) -> Settings:

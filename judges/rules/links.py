@@ -36,9 +36,18 @@ class Opened:
         return self.row is not None and self.met == self.row.targets
 
 
+def joined(ones: Sequence[Mention], one: Mention) -> Sequence[Mention]:
+    """The list with one more; it is made when the first comes, because most clauses need none."""
+    if isinstance(ones, list):
+        ones.append(one)
+        return ones
+    return [one]
+
+
 class Pending:
     """Findings of which a cue that follows may still say something: a list in parts, which commas and "with" end."""
 
+    mentions: Sequence[Mention] = ()
     part: int = 0
     """How many were pending where the last part that names one ended."""
     former: int = 0
@@ -49,9 +58,6 @@ class Pending:
     """The present part does: "small effusion", "tube in place"."""
     joined: bool = False
     """An "and" or "or" joins the present part to what is pending."""
-
-    def __init__(self) -> None:
-        self.mentions: list[Mention] = []
 
     def end_part(self) -> None:
         if self.part < len(self.mentions):  # "the effusion, ..., is not seen"
@@ -81,18 +87,16 @@ class Choice:
     """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
     listing: bool = False
     """In "no change in ... or ...": all of it is there."""
-
-    def __init__(self) -> None:
-        self.run: list[Mention] = []
-        """Findings that only commas join, of which an "or" to come may make alternatives."""
-        self.possible: list[Mention] = []
-        """Findings under one "may represent"."""
+    run: Sequence[Mention] = ()
+    """Findings that only commas join, of which an "or" to come may make alternatives."""
+    possible: Sequence[Mention] = ()
+    """Findings under one "may represent"."""
 
     def taken(self, last: Sequence[Mention]) -> list[Mention]:
         """What an "or" makes alternatives of the next finding."""
         ones = [m for m in self.run if m.state >= UNCERTAIN] if self.whole else last
         found = [*self.possible, *ones]
-        self.run, self.whole, self.possible = [], False, []
+        self.run, self.whole, self.possible = (), False, ()
         return found
 
 

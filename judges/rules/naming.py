@@ -96,15 +96,16 @@ class Namer:
                 self._loose = []  # "compared to the old study, rib fracture"
             if not leaf.kind:
                 continue
-            name = self._of(k, leaf)
-            concept = name.concept
+            concept, place = leaf.concept, -1
+            if leaf.kind & lx.ASKS:
+                concept, place = self._of(k, leaf)
             if concept >= 0:
                 if self._loose:
                     concept = self.lexicon.refine(concept, self._loose)
                     self._loose = []
                 self._made.append((k, concept))
-            if concept != leaf.concept or name.place >= 0:
-                self.names[k] = Name(concept, name.place)
+            if concept != leaf.concept or place >= 0:
+                self.names[k] = Name(concept, place)
         return self.names
 
     def _of(self, k: int, leaf: lx.Leaf) -> Name:

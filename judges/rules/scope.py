@@ -13,7 +13,7 @@ from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.context import Context
 from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
-from judges.rules.links import Choice, Opened, Pending, Reading
+from judges.rules.links import Choice, Opened, Pending, Reading, joined
 from judges.rules.trace import Trace
 
 _SEPARATOR: Final = lx.COMMA | lx.AND | lx.OR | lx.WITH
@@ -126,7 +126,7 @@ class Scope:
             self.denial = None
         if self.supposition is not None and self.supposition.ends_at & cue:
             self.supposition = None
-        self.choice.listing, self.choice.possible = False, []
+        self.choice.listing, self.choice.possible = False, ()
         if not (k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR | lx.READING)):
             # not in "possibly due to pneumonia", "chronic or due to"
             self.reading.source = None
@@ -173,7 +173,7 @@ class Scope:
         if cue & lx.COMMA:
             self.introduced = False
         if cue & lx.AND:
-            self.choice.possible = []
+            self.choice.possible = ()
         elif self.pending.mentions and around.names_subject(self.events, k + 1):
             self.pending = Pending()
 
@@ -218,7 +218,7 @@ class Scope:
     def _doubt(self, k: int, leaf: lx.Leaf) -> None:
         cue, row = leaf.cue, leaf.row("possible", "forward")
         if cue & lx.UNC_AFTER and self.pending.mentions and not (cue & lx.UNC and around.finds(self.events, k)):
-            possible = self.choice.possible if self.doubt is not None else []
+            possible = self.choice.possible if self.doubt is not None else ()
             self._restate(possible or self._subject(k), UNCERTAIN, k, leaf.row("possible", "backward"))
             self.pending = Pending()
         elif not cue & lx.UNC_AFTER and row is not None and row.unless:
@@ -228,7 +228,7 @@ class Scope:
             self._open_doubt(k, row or leaf.row("possible", "backward"))
 
     def _open_doubt(self, k: int, row: lx.Row | None) -> None:
-        self.doubt, self.denial, self.choice.possible = Opened(k, row), None, []
+        self.doubt, self.denial, self.choice.possible = Opened(k, row), None, ()
 
     # ----- findings ---------------------------------------------------------------------------------------------------
 
@@ -237,7 +237,9 @@ class Scope:
         lexicon, reading, leaf = self.lexicon, self.reading, self.events[k].leaf
         if reading.source is not None and reading.taken:  # "sclerotic bone lesions consistent with metastases"
             concept = lexicon.pairs.get((-1 - reading.source.concept, concept), concept)
-        state, by = self._state(k, leaf, concept)
+        state, by = PRESENT, None
+        if self.denial or self.supposition or self.doubt or self.condition or leaf.cue & lx.NEG_AFTER:
+            state, by = self._state(k, leaf, concept)
         denial = self.denial
         mention = Mention(
             concept,
@@ -258,7 +260,10 @@ class Scope:
         if self.choice.link and self.pending.mentions:
             self._choose(self.pending.mentions[-1], mention, k)
         if mention.source is None:
-            self._take(mention)
+            if reading.source is reading.earlier is None:
+                reading.source, reading.taken = mention, False
+            else:
+                self._take(mention)
         self._add(mention)
         return mention
 
@@ -330,14 +335,12 @@ class Scope:
     def _add(self, mention: Mention) -> None:
         choice, pending = self.choice, self.pending
         if self.doubt is not None and self.denial is None:
-            choice.possible.append(mention)
-        if choice.broken:
-            choice.run = []
-        choice.run.append(mention)
+            choice.possible = joined(choice.possible, mention)
+        choice.run = joined(() if choice.broken else choice.run, mention)
         choice.broken = choice.link = False
         mention.several, self.some = self.some is not None, None
         self.made.append(mention)
-        pending.mentions.append(mention)
+        pending.mentions = joined(pending.mentions, mention)
         pending.said = pending.said or bool(mention.side or mention.zone)
         if self.denial is not None or self.doubt is not None or self.supposition is not None:
             self._acted()

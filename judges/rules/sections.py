@@ -44,6 +44,7 @@ class Sections:
     def read(self) -> None:
         """All sentences of all sections."""
         words, nodes, count = self.words, self.nodes, len(self.words)
+        special = lx.BODY | lx.SKIP
         i = 0
         while i < count:
             node = nodes[i]
@@ -57,7 +58,7 @@ class Sections:
                 leaf, last = longest(node, words, i)
             if leaf is None:
                 self._other(i, words[i])
-            elif leaf.cue & (lx.BODY | lx.SKIP) and self._opens(i, last, leaf):
+            elif leaf.cue & special and self._opens(i, last, leaf):
                 self._section(i, last, leaf)
                 last += 1
             else:

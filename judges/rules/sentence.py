@@ -14,6 +14,7 @@ from judges.rules.findings import Event
 _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 """What the clause under construction holds so far. The last: a denial after a subject, as in "effusion without ...",
 whose list is short."""
+_SPEAKS: Final = lx.SAYS | lx.NAMED
 _TELLS: Final = lx.NORMAL | lx.NEG | lx.EXIST | lx.VERB
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
@@ -64,7 +65,7 @@ def _clauses(events: list[Event], stop: int) -> Iterator[tuple[list[Event], int]
             yield clause, event.first
             clause, seen = [], 0
         clause.append(event)
-        if kind or cue & _TELLS:
+        if kind & _SPEAKS or cue & _TELLS:
             seen = _after(seen, cue, kind)
     if clause:
         yield clause, stop

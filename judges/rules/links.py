@@ -87,16 +87,16 @@ class Choice:
     """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
     listing: bool = False
     """In "no change in ... or ...": all of it is there."""
-    run: Sequence[Mention] = ()
-    """Findings that only commas join, of which an "or" to come may make alternatives."""
+    run = 0
+    """The first of the findings that only commas join, of which an "or" to come may make alternatives."""
     possible: Sequence[Mention] = ()
     """Findings under one "may represent"."""
 
-    def taken(self, last: Sequence[Mention]) -> list[Mention]:
-        """What an "or" makes alternatives of the next finding."""
-        ones = [m for m in self.run if m.state >= UNCERTAIN] if self.whole else last
+    def taken(self, last: Mention, made: list[Mention]) -> list[Mention]:
+        """What an "or" makes alternatives of the next finding. `made`: all findings of the clause."""
+        ones = [m for m in made[self.run :] if m.state >= UNCERTAIN] if self.whole else [last]
         found = [*self.possible, *ones]
-        self.run, self.whole, self.possible = (), False, ()
+        self.run, self.whole, self.possible = len(made), False, ()
         return found
 
 

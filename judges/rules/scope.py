@@ -300,7 +300,7 @@ class Scope:
             if self.sized[other] and self.sized[one]:
                 mention.source = last  # "right apical thickening/effusion"
             return
-        ones = self.choice.taken([last])
+        ones = self.choice.taken(last, self.made)
         self._group([*ones, mention], ones[-1].group, k)
 
     def _group(self, ones: Sequence[Mention], group: int, k: int) -> None:
@@ -336,7 +336,8 @@ class Scope:
         choice, pending = self.choice, self.pending
         if self.doubt is not None and self.denial is None:
             choice.possible = joined(choice.possible, mention)
-        choice.run = joined(() if choice.broken else choice.run, mention)
+        if choice.broken:
+            choice.run = len(self.made)
         choice.broken = choice.link = False
         mention.several, self.some = self.some is not None, None
         self.made.append(mention)

@@ -101,7 +101,10 @@ class Sections:
 
     def _other(self, i: int, word: str) -> None:
         """A word, number or sign with which a phrase might begin, but none does."""
-        if word[0].isalpha():
+        if word == "." or word == "\n":
+            if word == "\n" or not self._inside(i):
+                self._end(i, word)
+        elif word[0].isalpha():
             self._fresh = False
         elif word[0].isdecimal():
             self._blank = False
@@ -121,7 +124,7 @@ class Sections:
             self._events.append(Event(i, i, _PLUS))
         elif word in "-–—" and self._events:
             self._events.append(Event(i, i, _COMMA))
-        elif word in ".\n?!*•" and not (word == "." and self._inside(i)):
+        elif word in "?!*•":
             self._end(i, word)
 
     def _number(self, i: int) -> None:

@@ -14,8 +14,7 @@ from judges.rules.findings import Event
 _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 """What the clause under construction holds so far. The last: a denial after a subject, as in "effusion without ...",
 whose list is short."""
-_SPEAKS: Final = lx.SAYS | lx.NAMED
-_TELLS: Final = lx.NORMAL | lx.NEG | lx.EXIST | lx.VERB
+_TELLS: Final = lx.NEG | lx.EXIST | lx.VERB
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
 
@@ -65,18 +64,18 @@ def _clauses(events: list[Event], stop: int) -> Iterator[tuple[list[Event], int]
             yield clause, event.first
             clause, seen = [], 0
         clause.append(event)
-        if kind & _SPEAKS or cue & _TELLS:
-            seen = _after(seen, cue, kind)
+        if kind & lx.SAYS or cue & lx.NORMAL:
+            seen |= _SUBJECT | _STATEMENT
+        elif kind & lx.NAMED:
+            seen |= _SUBJECT
+        if cue & _TELLS:
+            seen = _told(seen, cue)
     if clause:
         yield clause, stop
 
 
-def _after(seen: int, cue: int, kind: int) -> int:
-    """What the clause holds after a phrase more."""
-    if kind & lx.SAYS or cue & lx.NORMAL:
-        seen |= _SUBJECT | _STATEMENT
-    elif kind & lx.NAMED:
-        seen |= _SUBJECT
+def _told(seen: int, cue: int) -> int:
+    """What the clause holds after a denial or a verb."""
     if cue & lx.NEG:
         return (seen & _SUBJECT) | _STATEMENT | _DENIED | (_WITHOUT if seen & _SUBJECT else 0)
     if cue & lx.EXIST or (cue & lx.VERB and seen & _SUBJECT):

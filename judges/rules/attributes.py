@@ -103,7 +103,9 @@ class Binder:
         if not (passed or constructions.elsewhere(self.events, k)):
             device.place |= leaf.place
             if self.trace is not None:
-                self.trace.note(device, "place", leaf.place, self.events[k], leaf.row("place") or leaf.row("advice"))
+                self.trace.note(
+                    device, "place", leaf.place, self.events[k], leaf.acts.get("place") or leaf.acts.get("advice")
+                )
 
     def _give(self, at: int, k: int, leaf: lx.Leaf) -> None:
         """The finding `at` gets the side, zone, grade or size that phrase `k` says."""

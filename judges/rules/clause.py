@@ -115,7 +115,7 @@ class _Link:
         lexicon, context = clauses.lexicon, clauses.context
         self.clauses, self.events = clauses, events
         self.names = Namer(lexicon, context, events, seen.places).name() if seen.asks else _NO_NAMES
-        self.scope = Scope(lexicon, context, events, continues, clauses.trace)
+        self.scope = Scope(lexicon, context, events, continues, clauses.trace, lexicon.sized)
         self.named = seen.anatomies
         self.normality: Normality | None = None
         self.since = 0  # anatomies before this word already have their verdict
@@ -236,7 +236,9 @@ class _Link:
             name = self.clauses.lexicon.concepts[concept].name
             self.clauses.changes.append(Change(name, lx.RESOLVED, begin, end, mention))
             if self.clauses.trace is not None:
-                self.clauses.trace.note(mention, "change", lx.RESOLVED, self.events[k], leaf.row("absent", "backward"))
+                self.clauses.trace.note(
+                    mention, "change", lx.RESOLVED, self.events[k], leaf.acts.get("absent backward")
+                )
         return False
 
     def _adjective(self, mention: Mention, concept: int) -> bool:

@@ -78,21 +78,17 @@ class Leaf:
     kind: int = 0
     rows: tuple[Row, ...] = ()
     """The rows of `knowledge/cues` in which it stands."""
+    acts: Mapping[str, Row] = field(default_factory=dict)
+    """The same by role and direction. Of two of one kind the later one is the narrower one, and holds."""
     keys: tuple[int, ...] = ()
     """What it is in `Lexicon.pairs`, if anything."""
 
     def __post_init__(self) -> None:
         self.finish()
 
-    def row(self, role: str, direction: str = "") -> Row | None:
-        """Its row of this role. Where it stands in two, the later one is the narrower one, and holds."""
-        for row in reversed(self.rows):
-            if row.role == role and row.direction == direction:
-                return row
-        return None
-
     def finish(self) -> None:
         """Set what follows from the rest; after every change."""
+        self.acts = {f"{row.role} {row.direction}".rstrip(): row for row in self.rows}
         self.keys = (*(-1 - d for d in self.descriptors), *((self.concept,) if self.concept >= 0 else ()))
         self.kind = (
             SAYS * bool(self.keys or self.absent)

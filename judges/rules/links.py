@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from judges.rules import lexicon as lx
@@ -13,41 +13,32 @@ _ALWAYS: Final = lx.TERM | lx.EXIST | lx.WITH
 """What ends a cue whose row does not say it, or that stands in none, as the question mark does."""
 
 
-@dataclass(slots=True)
 class Opened:
     """A cue that acts forward and has not ended yet."""
 
-    event: int
-    row: lx.Row | None
-    met: int = 0
-    """On how many findings it has acted."""
-    partial: Opened | None = None
-    """The cue that makes this denial a partial one: "no new ..."."""
-    removal: bool = False
-    """A denial of what was removed: devices, whatever side each had."""
+    __slots__ = ("ends_at", "event", "met", "partial", "removal", "row", "targets")
 
-    @property
-    def ends_at(self) -> int:
-        return (self.row is not None and self.row.ends_at) or _ALWAYS
+    def __init__(self, event: int, row: lx.Row | None) -> None:
+        self.event, self.row = event, row
+        self.ends_at, self.targets = (_ALWAYS, 0) if row is None else (row.ends_at or _ALWAYS, row.targets)
+        self.met = 0
+        """On how many findings it has acted."""
+        self.partial: Opened | None = None
+        """The cue that makes this denial a partial one: "no new ..."."""
+        self.removal = False
+        """A denial of what was removed: devices, whatever side each had."""
 
     def acted(self) -> bool:
         """Count a finding; whether it was the last one on which the row may act."""
         self.met += 1
-        return self.row is not None and self.met == self.row.targets
+        return self.met == self.targets
 
 
-def joined(ones: Sequence[Mention], one: Mention) -> Sequence[Mention]:
-    """The list with one more; it is made when the first comes, because most clauses need none."""
-    if isinstance(ones, list):
-        ones.append(one)
-        return ones
-    return [one]
-
-
+@dataclass(slots=True)
 class Pending:
     """Findings of which a cue that follows may still say something: a list in parts, which commas and "with" end."""
 
-    mentions: Sequence[Mention] = ()
+    mentions: list[Mention] = field(default_factory=list)
     part: int = 0
     """How many were pending where the last part that names one ended."""
     former: int = 0
@@ -75,6 +66,7 @@ class Pending:
         return self.mentions[start if start < len(self.mentions) else self.former :]
 
 
+@dataclass(slots=True)
 class Choice:
     """Findings of which one is meant: "edema, pneumonia or hemorrhage"."""
 
@@ -87,19 +79,20 @@ class Choice:
     """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
     listing: bool = False
     """In "no change in ... or ...": all of it is there."""
-    run = 0
+    run: int = 0
     """The first of the findings that only commas join, of which an "or" to come may make alternatives."""
-    possible: Sequence[Mention] = ()
+    possible: list[Mention] = field(default_factory=list)
     """Findings under one "may represent"."""
 
     def taken(self, last: Mention, made: list[Mention]) -> list[Mention]:
         """What an "or" makes alternatives of the next finding. `made`: all findings of the clause."""
         ones = [m for m in made[self.run :] if m.state >= UNCERTAIN] if self.whole else [last]
         found = [*self.possible, *ones]
-        self.run, self.whole, self.possible = len(made), False, ()
+        self.run, self.whole, self.possible = len(made), False, []
         return found
 
 
+@dataclass(slots=True)
 class Reading:
     """What a finding is taken for: "opacity, likely atelectasis"."""
 

@@ -58,7 +58,7 @@ def survey(lexicon: lx.Lexicon, events: list[Event], context: Context) -> Survey
     """One look over the clause."""
     found = Survey(subject=context.last is None)
     places, anatomies, sided = found.places, found.anatomies, context.sided
-    kinds = 0
+    subject, lung, kinds = found.subject, lexicon.lung, 0
     for i, (first, _, leaf) in enumerate(events):
         kind = leaf.kind
         if kind:
@@ -67,12 +67,12 @@ def survey(lexicon: lx.Lexicon, events: list[Event], context: Context) -> Survey
                 anatomies.append((first, leaf.anatomy, around.side_of(events, i) if sided else 0))
                 places.append((first, leaf.anatomy, leaf.concept))
             elif leaf.zone:
-                places.append((first, lexicon.lung, leaf.concept))
+                places.append((first, lung, leaf.concept))
         elif leaf.cue & lx.COLON and 0 < i < 3:
             found.heading = True
-        if not found.subject:
-            found.subject = around.has_substance(leaf)
-    found.asks = bool(kinds & lx.ASKS)
+        if not subject:
+            subject = around.has_substance(leaf)
+    found.subject, found.asks = subject, kinds & lx.ASKS > 0
     return found
 
 

@@ -7,13 +7,14 @@ cues with a direction and a scope is ConText's (Harkema et al., J Biomed Inform 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.context import Context
 from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
-from judges.rules.links import Choice, Opened, Pending, Reading, joined
+from judges.rules.links import Choice, Opened, Pending, Reading
 from judges.rules.trace import Trace
 
 _SEPARATOR: Final = lx.COMMA | lx.AND | lx.OR | lx.WITH
@@ -36,40 +37,43 @@ _TURNS: Final = HEARD & ~(_SEPARATOR | lx.TERM | lx.EXIST)
 """Those of them that do more than to end or to separate something."""
 
 
+@dataclass(slots=True)
 class Scope:
     """What the words of one clause say of its findings, phrase by phrase. It ends with the clause."""
 
+    lexicon: lx.Lexicon
+    context: Context
+    events: list[Event]
+    continues: bool
+    """The clause has no subject of its own: it speaks of the finding before it."""
+    trace: Trace | None
+    sized: tuple[bool, ...]
+    made: list[Mention] = field(default_factory=list)
+    pending: Pending = field(default_factory=Pending)
+    choice: Choice = field(default_factory=Choice)
+    reading: Reading = field(default_factory=Reading)
     denial: Opened | None = None
     doubt: Opened | None = None
     supposition: Opened | None = None
     """What makes the findings to come hypothetical."""
     condition: Opened | None = None
     """They are so in a setting that may not be given: "in the right setting, compatible with pneumonia"."""
-    introduced = False
+    introduced: bool = False
     """What is hypothetical ends at the next comma."""
-    bare = False
+    bare: bool = False
     """Directly after a denial: "no new ..."."""
-    graded = False
+    graded: bool = False
     """Since the last finding a word stood that nobody denies in the middle of a list."""
-    sided = False
+    sided: bool = False
     """Since the last finding a side was named, or a direction of change."""
-    separator = 0
+    separator: int = 0
     """The last separator since the last finding."""
     some: Opened | None = None
     """What follows is one of several."""
-    tip = -1
+    tip: int = -1
     """The event that names the tip of a device."""
-    where = 0
+    where: int = 0
     """The side of the anatomy that the denial speaks of: "the right lung is clear without effusion"."""
-
-    def __init__(
-        self, lexicon: lx.Lexicon, context: Context, events: list[Event], continues: bool, trace: Trace | None
-    ) -> None:
-        """`continues`: the clause has no subject of its own, it speaks of the finding before it."""
-        self.lexicon, self.context, self.events, self.continues, self.trace = lexicon, context, events, continues, trace
-        self.sized = lexicon.sized
-        self.made: list[Mention] = []
-        self.pending, self.choice, self.reading = Pending(), Choice(), Reading()
 
     # ----- cues -------------------------------------------------------------------------------------------------------
 
@@ -89,11 +93,11 @@ class Scope:
         if rare & HEARD_RARE:
             self._hear_rare(k, rare)
         if cue & lx.HYP:
-            self.supposition = Opened(k, leaf.row("hypothetical", "forward"))
+            self.supposition = Opened(k, leaf.acts.get("hypothetical forward"))
         self.introduced = self.introduced or bool(cue & lx.INTRODUCTION)
         self.graded = self.graded or bool(cue & lx.NEVER)
         if cue & lx.PARTIAL and self.denial is not None and leaf.concept < 0:
-            self.denial.partial = Opened(k, leaf.row("partial", "forward"))
+            self.denial.partial = Opened(k, leaf.acts.get("partial forward"))
         if cue & (lx.READING | lx.UNC):
             reading = self.reading
             if self.made:
@@ -107,9 +111,9 @@ class Scope:
             and not self.reading.changed
             and constructions.weighs(self.events, k)
         ):
-            self._open_doubt(k, self.events[k].leaf.row("than"))
+            self._open_doubt(k, self.events[k].leaf.acts.get("than"))
         if rare & lx.SETTING:
-            row = self.events[k].leaf.row("setting")
+            row = self.events[k].leaf.acts.get("setting")
             last = self.pending.mentions[-1:]
             if last and not (k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
                 self._restate([m for m in last if m.state == PRESENT], UNCERTAIN, k, row)
@@ -118,7 +122,7 @@ class Scope:
         if rare & lx.ANAPHOR and not self.made:
             self.reading.earlier = self.context.before
         if rare & lx.SOME:
-            self.some = Opened(k, self.events[k].leaf.row("some"))
+            self.some = Opened(k, self.events[k].leaf.acts.get("some"))
 
     def _end(self, k: int, cue: int) -> None:
         """What was said so far ends at this word, where its row says so."""
@@ -126,7 +130,7 @@ class Scope:
             self.denial = None
         if self.supposition is not None and self.supposition.ends_at & cue:
             self.supposition = None
-        self.choice.listing, self.choice.possible = False, ()
+        self.choice.listing, self.choice.possible = False, []
         if not (k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR | lx.READING)):
             # not in "possibly due to pneumonia", "chronic or due to"
             self.reading.source = None
@@ -173,7 +177,7 @@ class Scope:
         if cue & lx.COMMA:
             self.introduced = False
         if cue & lx.AND:
-            self.choice.possible = ()
+            self.choice.possible = []
         elif self.pending.mentions and around.names_subject(self.events, k + 1):
             self.pending = Pending()
 
@@ -188,14 +192,15 @@ class Scope:
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not pending or around.finds(self.events, k))):
             if k + 1 < len(self.events) and self.events[k + 1].leaf.rare & lx.VIEW:
                 return
-            self._deny_back(k, leaf.row("absent", "backward"))
+            self._deny_back(k, leaf.acts.get("absent backward"))
             self.pending, self.denial, self.tip = Pending(), None, -1
         elif cue & lx.NEG:
             if self.separator & lx.AND:
                 self.reading.source = None
             self.bare, self.doubt = True, None
-            row = leaf.row("absent", "forward") or leaf.row("absent", "backward")
-            self.denial = Opened(k, row, removal=bool(leaf.change & lx.RESOLVED))
+            row = leaf.acts.get("absent forward") or leaf.acts.get("absent backward")
+            self.denial = Opened(k, row)
+            self.denial.removal = bool(leaf.change & lx.RESOLVED)
 
     def _deny_back(self, k: int, row: lx.Row | None) -> None:
         subject = self._subject(k)
@@ -216,19 +221,19 @@ class Scope:
         return [m for m in mentions if self.sized[m.concept]]
 
     def _doubt(self, k: int, leaf: lx.Leaf) -> None:
-        cue, row = leaf.cue, leaf.row("possible", "forward")
+        cue, row = leaf.cue, leaf.acts.get("possible forward")
         if cue & lx.UNC_AFTER and self.pending.mentions and not (cue & lx.UNC and around.finds(self.events, k)):
-            possible = self.choice.possible if self.doubt is not None else ()
-            self._restate(possible or self._subject(k), UNCERTAIN, k, leaf.row("possible", "backward"))
+            possible = self.choice.possible if self.doubt is not None else []
+            self._restate(possible or self._subject(k), UNCERTAIN, k, leaf.acts.get("possible backward"))
             self.pending = Pending()
         elif not cue & lx.UNC_AFTER and row is not None and row.unless:
             if self.denial is None:
                 self.doubt = self.doubt or Opened(k, row)
         else:
-            self._open_doubt(k, row or leaf.row("possible", "backward"))
+            self._open_doubt(k, row or leaf.acts.get("possible backward"))
 
     def _open_doubt(self, k: int, row: lx.Row | None) -> None:
-        self.doubt, self.denial, self.choice.possible = Opened(k, row), None, ()
+        self.doubt, self.denial, self.choice.possible = Opened(k, row), None, []
 
     # ----- findings ---------------------------------------------------------------------------------------------------
 
@@ -277,7 +282,7 @@ class Scope:
         if denial is not None and self.some is None:
             return ABSENT, denial
         if leaf.cue & lx.NEG_AFTER:  # "extubated"
-            return ABSENT, Opened(k, leaf.row("absent", "backward"))
+            return ABSENT, Opened(k, leaf.acts.get("absent backward"))
         doubt = self.doubt or self.condition
         return (UNCERTAIN, doubt) if doubt is not None else (PRESENT, None)
 
@@ -335,13 +340,13 @@ class Scope:
     def _add(self, mention: Mention) -> None:
         choice, pending = self.choice, self.pending
         if self.doubt is not None and self.denial is None:
-            choice.possible = joined(choice.possible, mention)
+            choice.possible.append(mention)
         if choice.broken:
             choice.run = len(self.made)
         choice.broken = choice.link = False
         mention.several, self.some = self.some is not None, None
         self.made.append(mention)
-        pending.mentions = joined(pending.mentions, mention)
+        pending.mentions.append(mention)
         pending.said = pending.said or bool(mention.side or mention.zone)
         if self.denial is not None or self.doubt is not None or self.supposition is not None:
             self._acted()

@@ -126,6 +126,7 @@ class _Link:
     def run(self, stop: int) -> list[tuple[int, bool]]:
         """The attributes of the clause, for the third step. The findings are those of the scope."""
         scope, names = self.scope, self.names
+        asks, attribute, named = lx.ASKS, lx.ATTRIBUTE, lx.NAMED
         for k, (_, _, leaf) in enumerate(self.events):
             if leaf.cue or leaf.rare:
                 if leaf.rare & lx.MOVED and constructions.moved(self.events, k):
@@ -134,12 +135,12 @@ class _Link:
             kind = leaf.kind
             if not kind:
                 continue
-            concept = self._resolved(k, leaf) if kind & lx.ASKS or k in names else leaf.concept
+            concept = self._resolved(k, leaf) if kind & asks or k in names else leaf.concept
             if concept == PART or (concept >= 0 and self._mention(k, leaf, concept)):
                 continue
-            if kind & lx.ATTRIBUTE and concept < 0:
+            if kind & attribute and concept < 0:
                 self._attribute(k, leaf)
-            if kind & lx.NAMED:
+            if kind & named:
                 scope.bare = False
         scope.close(stop)
         if scope.tip >= 0:
@@ -171,12 +172,12 @@ class _Link:
             scope.choice.broken, scope.choice.whole = True, bool(cue & lx.COLON and scope.made)
         if cue & HEARD or rare & HEARD_RARE:
             if cue & lx.NEG and not scope.made:
-                scope.where = around.side_of_subject(self.events, k) if self.clauses.context.sided else 0
+                scope.where = around.side_of_subject(self.events, k) if scope.context.sided else 0
             scope.hear(k, leaf)
-        if cue & lx.VERB:
-            scope.choice.listing, scope.pending.said = False, scope.pending.said or bool(scope.made)
         if cue & _SPARED or rare & lx.SPARING:
             self.spared = bool(rare & lx.SPARING)
+            if cue & lx.VERB:
+                scope.choice.listing, scope.pending.said = False, scope.pending.said or bool(scope.made)
         if cue & lx.NORMAL and scope.denial is scope.supposition is scope.doubt is None:
             self.since = self._normal().settle(k, self.since)
 

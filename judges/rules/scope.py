@@ -33,6 +33,14 @@ HEARD: Final = (
 )  # fmt: skip
 HEARD_RARE: Final = lx.THAN | lx.SETTING | lx.SOME | lx.ANAPHOR
 """Cues that `Scope.hear` takes in."""
+_ENDS: Final = lx.TERM | lx.EXIST
+_DENIALS: Final = lx.NEG | lx.NEG_AFTER
+_DOUBTS: Final = lx.UNC | lx.UNC_AFTER
+_LISTS: Final = lx.INTRODUCTION | lx.NEVER
+_TAKES: Final = lx.READING | lx.UNC
+_LIST: Final = lx.AND | lx.OR
+_PART: Final = lx.COMMA | lx.WITH
+_DEGREES: Final = lx.WORSE | lx.BETTER
 _TURNS: Final = HEARD & ~(_SEPARATOR | lx.TERM | lx.EXIST)
 """Those of them that do more than to end or to separate something."""
 
@@ -80,25 +88,26 @@ class Scope:
     def hear(self, k: int, leaf: lx.Leaf) -> None:
         """Take in the cue that phrase `k` is."""
         cue, rare = leaf.cue, leaf.rare
-        if cue & (lx.TERM | lx.EXIST) and not (cue & lx.READING and self._reading_denied(k)):
+        if cue & _ENDS and not (cue & lx.READING and self._reading_denied(k)):
             self._end(k, cue)
         if cue & _SEPARATOR:
             self._separate(k, cue)
         if not (cue & _TURNS or rare):
             return
-        if cue & (lx.NEG | lx.NEG_AFTER) and leaf.concept < 0:
+        if cue & _DENIALS and leaf.concept < 0:
             self._deny(k, leaf)
-        if cue & (lx.UNC | lx.UNC_AFTER):
+        if cue & _DOUBTS:
             self._doubt(k, leaf)
         if rare & HEARD_RARE:
             self._hear_rare(k, rare)
         if cue & lx.HYP:
             self.supposition = Opened(k, leaf.acts.get("hypothetical forward"))
-        self.introduced = self.introduced or bool(cue & lx.INTRODUCTION)
-        self.graded = self.graded or bool(cue & lx.NEVER)
+        if cue & _LISTS:
+            self.introduced = self.introduced or bool(cue & lx.INTRODUCTION)
+            self.graded = self.graded or bool(cue & lx.NEVER)
         if cue & lx.PARTIAL and self.denial is not None and leaf.concept < 0:
             self.denial.partial = Opened(k, leaf.acts.get("partial forward"))
-        if cue & (lx.READING | lx.UNC):
+        if cue & _TAKES:
             reading = self.reading
             if self.made:
                 reading.source = self.made[-1]
@@ -146,9 +155,9 @@ class Scope:
         pending, choice, reading = self.pending, self.choice, self.reading
         self.separator, self.graded, self.sided = cue, False, False
         after_comma = k > 0 and bool(self.events[k - 1].leaf.cue & lx.COMMA)
-        if cue & (lx.AND | lx.OR):
+        if cue & _LIST:
             pending.joined = bool(pending.mentions)
-        elif cue & (lx.COMMA | lx.WITH):
+        elif cue & _PART:
             pending.end_part()
         if cue & lx.OR:
             choice.whole = choice.whole or after_comma
@@ -372,7 +381,7 @@ class Scope:
         self.pending.said = self.pending.said or bool(small or leaf.side or leaf.change or leaf.place)
         if small:
             self.graded = True
-        if leaf.side or leaf.change & (lx.WORSE | lx.BETTER):
+        if leaf.side or leaf.change & _DEGREES:
             self.sided = True
         if leaf.change:
             self.reading.changed = self.reading.changed or not leaf.rare & lx.MORE

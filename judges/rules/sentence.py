@@ -14,6 +14,7 @@ from judges.rules.findings import Event
 _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 """What the clause under construction holds so far. The last: a denial after a subject, as in "effusion without ...",
 whose list is short."""
+_JOINS: Final = lx.COMMA | lx.AND
 _TELLS: Final = lx.NEG | lx.EXIST | lx.VERB
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
@@ -51,14 +52,15 @@ def _clauses(events: list[Event], stop: int) -> Iterator[tuple[list[Event], int]
     clause: list[Event] = []
     seen = 0
     for k, event in enumerate(events):
-        cue, kind = event.leaf.cue, event.leaf.kind
+        leaf = event.leaf
+        cue, kind = leaf.cue, leaf.kind
         if cue & _SPLITS:
             if cue & lx.CONTRAST and constructions.but_between_modifiers(events, k):
                 continue
             if clause and _starts_clause(events, k, seen):
                 yield clause, event.first
                 clause, seen = [], 0
-                if cue & (lx.COMMA | lx.AND):
+                if cue & _JOINS:
                     continue
         elif kind & lx.BARE and seen & _STATEMENT and _runs_on(events, k):
             yield clause, event.first

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from judges.rules import compiler, knowledge, phrases
@@ -126,3 +129,10 @@ def test_alternatives() -> None:
 def test_loading_is_quick(texts: dict[str, str]) -> None:
     """Build and the reading of all example sentences: a second or so, counted in operations."""
     assert work(lambda: RulesJudge(lexicon=compiler.build(texts)), most=5_000_000) > 1_000_000
+
+
+def test_the_roles_are_those_of_the_page() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "judges.md").read_text("utf-8")
+    table = page.partition("<!-- roles -->")[2].partition("\n\n")[0]
+    named = {role for line in table.splitlines()[3:] for role in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert named == {row["role"] for row in knowledge.joined(knowledge.texts())["cues"]}

@@ -298,6 +298,7 @@ class _Compiler:
             abnormality=self.descriptors.needed("abnormality"),
             prominent=self.descriptors.needed("prominent"),
             trie=self.phrases.trie,
+            finding_words={w: self.concepts(name, "finding_words") for w, name in data["finding_words"].items()},
             links=frozenset(data["words"]["links"]),
             names=frozenset(data["words"]["names"]),
             former=frozenset(data["words"]["former"]),

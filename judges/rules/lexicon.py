@@ -164,6 +164,8 @@ class Lexicon:
     """The concept that every device descends from."""
     lookalikes: frozenset[tuple[int, int]]
     """Pairs of concepts, either way round, that one film may not tell apart, nor their descendants."""
+    finding_words: Mapping[str, int]
+    """Words that count for a concept where single words are looked at, though they do not name it by themselves."""
     links: frozenset[str]
     names: frozenset[str]
     former: frozenset[str]

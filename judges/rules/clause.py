@@ -184,7 +184,7 @@ class _Link:
     def _resolved(self, k: int, leaf: lx.Leaf) -> int:
         """What a phrase names that may mean several things: a concept, `NOTHING`, or `PART` where no more is to do."""
         scope, name = self.scope, self.names.get(k)
-        concept = leaf.concept if name is None else name.concept
+        concept = leaf.concept if name is None else name[0]
         if concept == PART:
             return PART
         if concept == VEIN:
@@ -228,8 +228,8 @@ class _Link:
             made[-1].last, self.at = end, k  # "reticulonodular | lung opacities"
             made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
             return True
-        if scope.denial is None and k in self.names and self.names[k].place >= 0:
-            place = self.names[k].place  # and not in "pleural effusion drained, no residual fluid"
+        if scope.denial is None and k in self.names and self.names[k][1] >= 0:
+            place = self.names[k][1]  # and not in "pleural effusion drained, no residual fluid"
             begin, end = min(begin, place), max(end, place)
         self.at, self.spared, self.since = k, False, end + 1
         mention = scope.name(k, concept, begin, end)

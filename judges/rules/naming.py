@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from judges.rules import around, constructions
 from judges.rules import lexicon as lx
@@ -31,13 +31,9 @@ NOTHING, PART, VEIN = -1, -2, -3
 """What a phrase names that names no finding: nothing, a part of the name of another finding, the place of a device."""
 
 
-class Name(NamedTuple):
-    """What a phrase names, where its own leaf does not say it."""
-
-    concept: int
-    """A concept, or one of `NOTHING`, `PART`, `VEIN`."""
-    place: int = -1
-    """The first word of the anatomy that makes the finding together with the phrase."""
+Name = tuple[int, int]
+"""What a phrase names, where its own leaf does not say it: a concept, or one of `NOTHING`, `PART`, `VEIN`; and the
+first word of the anatomy that makes the finding together with the phrase, -1 if none does."""
 
 
 @dataclass(slots=True)
@@ -105,7 +101,7 @@ class Namer:
                     self._loose = []
                 self._made.append((k, concept))
             if concept != leaf.concept or place >= 0:
-                self.names[k] = Name(concept, place)
+                self.names[k] = concept, place
         return self.names
 
     def _of(self, k: int, leaf: lx.Leaf) -> Name:
@@ -113,13 +109,13 @@ class Namer:
         if leaf.place and concept >= 0:  # "IJ": a line or a vein
             concept = self._vein(k, concept)
             if concept < 0:
-                return Name(concept)
+                return concept, -1
         if leaf.kind & lx.THING and leaf.things[0] != self.lexicon.device:
             side = self.events[k - 1].leaf.side if k else 0
             concept = self.context.meant(self.lexicon, leaf, [c for _, c in self._made[-1:]], side)
         if leaf.kind & lx.SAYS and concept == leaf.concept:
             return self._described(k, leaf)
-        return Name(concept)
+        return concept, -1
 
     def _vein(self, k: int, concept: int) -> int:
         if constructions.vein_before_device(self.events, k, self.lexicon.sized):
@@ -136,25 +132,25 @@ class Namer:
         if descriptors:
             if lexicon.refines(around.next_finding(events, k, 0), descriptors):
                 self._loose += descriptors
-                return Name(NOTHING)
+                return NOTHING, -1
             if self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
-                return Name(leaf.concept)  # a grade of what follows: "large left effusion and enlarged heart"
+                return leaf.concept, -1  # a grade of what follows: "large left effusion and enlarged heart"
         pair = self._pair(leaf, events[k].first) if leaf.keys else None
         if leaf.concept >= 0:
-            return Name(pair[0]) if pair is not None else Name(leaf.concept)
+            return (pair[0], -1) if pair is not None else (leaf.concept, -1)
         if pair is not None:
             if self._names(k, pair[0]):
                 self._loose += descriptors
-                return Name(PART)
-            return Name(*pair)
+                return PART, -1
+            return pair
         self._loose += descriptors
         if self._made:  # "the granuloma is calcified"
             at, concept = self._made[-1]
             refined = lexicon.refine(concept, descriptors)
             if refined != concept:
                 self._made[-1] = at, refined
-                self.names[at] = Name(refined, self.names[at].place if at in self.names else -1)
-        return Name(NOTHING)
+                self.names[at] = refined, self.names[at][1] if at in self.names else -1
+        return NOTHING, -1
 
     def _grades(self, leaf: lx.Leaf) -> bool:
         """Whether the word, which describes an anatomy elsewhere, may be a grade of a finding: "large", "prominent"."""

@@ -23,12 +23,17 @@ _NO_PHRASE: Final[lx.Trie] = {}
 _HEADED: Final = 8  # words of a report that says no more than a heading and "normal"
 
 
+_Token = tuple[str, int, int, lx.Trie | None]
+"""The word that a token is, its length, its form, and how the phrases go on that begin with it (None: none does)."""
+_STOP: Final[_Token] = (".", 0, 0, _NO_PHRASE)
+
+
 class Reader:
     """Reads reports with one lexicon. Keeps nothing between texts but how words are spelt."""
 
     def __init__(self, lexicon: lx.Lexicon) -> None:
         self.lexicon = lexicon
-        self._known: dict[str, tuple[str, int, int, lx.Trie | None]] = {}
+        self._known: dict[str, _Token] = {}
 
     def read(self, text: str) -> Findings:
         """All findings of `text`, with spans into `text` as given. Any string is valid."""
@@ -40,12 +45,13 @@ class Reader:
 
     def _read(self, text: str, trace: Trace | None) -> tuple[Findings, Callable[[int, int], Span], Clauses]:
         clean, where = plain(text)
-        words, starts, ends, nodes = self._words(clean)
+        tokens, starts = self._tokens(clean)
+        words, nodes = [token[0] for token in tokens], [token[3] for token in tokens]
         clauses = Clauses(self.lexicon, trace)
         Sections(clauses, clean, words, starts, nodes).read()
 
         def locate(first: int, last: int) -> Span:
-            start, end = starts[first], ends[last]
+            start, end = starts[first], starts[last] + tokens[last][1]
             return (start, end) if where is None else (where[start], where[end - 1] + 1)
 
         stops: list[int] = []
@@ -80,21 +86,20 @@ class Reader:
                 return []
         return []
 
-    def _words(self, text: str) -> tuple[list[str], list[int], list[int], list[lx.Trie | None]]:
-        """Folded words and punctuation, where each starts and ends, and what `_learn` knows of phrases with it.
+    def _tokens(self, text: str) -> tuple[list[_Token], list[int]]:
+        """Words and punctuation, and where each starts.
 
         Articles, hyphens and wrapped lines are left out.
         """
-        words: list[str] = []
+        tokens: list[_Token] = []
         starts: list[int] = []
-        ends: list[int] = []
-        nodes: list[lx.Trie | None] = []
         known = self._known
         length = len(text)
         low = 0  # was the last word lower case and able to end a sentence?
         end = 0
         for piece in PIECE.findall(text):
-            word, size, form, node = known.get(piece) or self._learn(piece)
+            token = known.get(piece) or self._learn(piece)
+            word, size, form, _ = token
             end += len(piece)
             start = end - size
             if form:
@@ -109,26 +114,19 @@ class Reader:
                         continue
                 else:
                     if low and form & _CAPITAL:  # "... normal limits The lungs ...": a sentence without its full stop
-                        words.append(".")
+                        tokens.append(_STOP)
                         starts.append(start)
-                        ends.append(start)
-                        nodes.append(_NO_PHRASE)
                     low = form & _LOW
                     if form & _ARTICLE:
                         continue
             else:
                 low = 0
-            words.append(word)
+            tokens.append(token)
             starts.append(start)
-            ends.append(end)
-            nodes.append(node)
-        return words, starts, ends, nodes
+        return tokens, starts
 
-    def _learn(self, piece: str) -> tuple[str, int, int, lx.Trie | None]:
-        """The word that a token is, its length, its form, and how the phrases go on that begin with it.
-
-        None: a word with which none begins, nothing but a step towards the next one.
-        """
+    def _learn(self, piece: str) -> _Token:
+        """What a token with the blanks before it is. It is remembered."""
         lexicon = self.lexicon
         token = piece.lstrip() or piece[piece.index("\n") :]
         if token[0] == "\n":

@@ -130,10 +130,11 @@ class Namer:
         """What a word makes that may describe an anatomy or another finding."""
         lexicon, events, descriptors = self.lexicon, self.events, leaf.descriptors
         if descriptors:
-            if lexicon.refines(around.next_finding(events, k, 0), descriptors):
+            following = around.next_finding(events, k, 0)
+            if following >= 0 and lexicon.refines(following, descriptors):
                 self._loose += descriptors
                 return NOTHING, -1
-            if self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
+            if following >= 0 and self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
                 return leaf.concept, -1  # a grade of what follows: "large left effusion and enlarged heart"
         pair = self._pair(leaf, events[k].first) if leaf.keys else None
         if leaf.concept >= 0:
@@ -164,13 +165,11 @@ class Namer:
     def _pair(self, leaf: lx.Leaf, at: int) -> tuple[int, int] | None:
         """The concept that this word makes together with the nearest fitting anatomy, and where that stands."""
         pairs, places = self.lexicon.pairs, self.places
-        if self._stops is None:
-            self._stops = _stops(self.events)
         middle = bisect_left(places, (at, -1, -1))
         best: tuple[int, int, int] | None = None
         for place, anatomy, owner in places[max(0, middle - _NEAR) : middle + _NEAR]:
             distance = abs(place - at)
-            if place > at and bisect_left(self._stops, place) != bisect_left(self._stops, at + 1):
+            if place > at and self._stopped(at, place):
                 break  # "enlarged, vascularity normal": what follows a comma or verb has its own description
             if distance <= _REACH and (best is None or distance < best[0]):
                 concept = next((pairs[anatomy, key] for key in leaf.keys if (anatomy, key) in pairs), None)
@@ -183,6 +182,12 @@ class Namer:
                 if (anatomy, key) in pairs:
                     return pairs[anatomy, key], at
         return None
+
+    def _stopped(self, at: int, place: int) -> bool:
+        """Whether the description of what stands at word `at` ends before word `place`."""
+        if self._stops is None:
+            self._stops = _stops(self.events)
+        return bisect_left(self._stops, place) != bisect_left(self._stops, at + 1)
 
     def _owns(self, owner: int, own: int, concept: int) -> bool:
         """Whether the anatomy belongs to a special finding: no "widening" in "bulky mediastinal adenopathy"."""

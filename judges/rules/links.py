@@ -1,4 +1,4 @@
-"""What a scope keeps while it goes through a clause: open cues, findings that are pending, choices, readings."""
+"""What a scope keeps while it goes through a clause: open cues, pending findings, choices, interpretations."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Choice:
 
 
 @dataclass(slots=True)
-class Reading:
+class Interpretation:
     """What a finding is taken for: "opacity, likely atelectasis"."""
 
     source: Mention | None = None

@@ -14,7 +14,7 @@ from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.context import Context
 from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
-from judges.rules.links import Choice, Opened, Pending, Reading
+from judges.rules.links import Choice, Interpretation, Opened, Pending
 from judges.rules.trace import Trace
 
 _SEPARATOR: Final = lx.COMMA | lx.AND | lx.OR | lx.WITH
@@ -59,7 +59,7 @@ class Scope:
     made: list[Mention] = field(default_factory=list)
     pending: Pending = field(default_factory=Pending)
     choice: Choice = field(default_factory=Choice)
-    reading: Reading = field(default_factory=Reading)
+    interpretation: Interpretation = field(default_factory=Interpretation)
     denial: Opened | None = None
     doubt: Opened | None = None
     supposition: Opened | None = None
@@ -108,7 +108,7 @@ class Scope:
         if cue & lx.PARTIAL and self.denial is not None and leaf.concept < 0:
             self.denial.partial = Opened(k, leaf.acts.get("partial forward"))
         if cue & _TAKES:
-            reading = self.reading
+            reading = self.interpretation
             if self.made:
                 reading.source = self.made[-1]
             reading.taken = reading.weighed = True
@@ -116,8 +116,8 @@ class Scope:
     def _hear_rare(self, k: int, rare: int) -> None:
         if (
             rare & lx.THAN
-            and self.reading.weighed
-            and not self.reading.changed
+            and self.interpretation.weighed
+            and not self.interpretation.changed
             and constructions.weighs(self.events, k)
         ):
             self._open_doubt(k, self.events[k].leaf.acts.get("than"))
@@ -129,7 +129,7 @@ class Scope:
             else:
                 self.condition = Opened(k, row)
         if rare & lx.ANAPHOR and not self.made:
-            self.reading.earlier = self.context.before
+            self.interpretation.earlier = self.context.before
         if rare & lx.SOME:
             self.some = Opened(k, self.events[k].leaf.acts.get("some"))
 
@@ -142,7 +142,7 @@ class Scope:
         self.choice.listing, self.choice.possible = False, []
         if not (k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR | lx.READING)):
             # not in "possibly due to pneumonia", "chronic or due to"
-            self.reading.source = None
+            self.interpretation.source = None
             if self.doubt is not None and self.doubt.ends_at & cue:
                 self.doubt = None
         if not self.continues:
@@ -152,7 +152,7 @@ class Scope:
         return self.denial is not None and constructions.reading_denied(self.events, k)
 
     def _separate(self, k: int, cue: int) -> None:
-        pending, choice, reading = self.pending, self.choice, self.reading
+        pending, choice, reading = self.pending, self.choice, self.interpretation
         self.separator, self.graded, self.sided = cue, False, False
         after_comma = k > 0 and bool(self.events[k - 1].leaf.cue & lx.COMMA)
         if cue & _LIST:
@@ -205,7 +205,7 @@ class Scope:
             self.pending, self.denial, self.tip = Pending(), None, -1
         elif cue & lx.NEG:
             if self.separator & lx.AND:
-                self.reading.source = None
+                self.interpretation.source = None
             self.bare, self.doubt = True, None
             row = leaf.acts.get("absent forward") or leaf.acts.get("absent backward")
             self.denial = Opened(k, row)
@@ -248,7 +248,7 @@ class Scope:
 
     def name(self, k: int, concept: int, begin: int, end: int) -> Mention:
         """Phrase `k` names a finding: what is asserted of it, and how it hangs together with those before."""
-        lexicon, reading, leaf = self.lexicon, self.reading, self.events[k].leaf
+        lexicon, reading, leaf = self.lexicon, self.interpretation, self.events[k].leaf
         if reading.source is not None and reading.taken:  # "sclerotic bone lesions consistent with metastases"
             concept = lexicon.pairs.get((-1 - reading.source.concept, concept), concept)
         state, by = PRESENT, None
@@ -322,7 +322,7 @@ class Scope:
         if not group:
             self.context.groups += 1
             group = self.context.groups
-        source = self.reading.earlier
+        source = self.interpretation.earlier
         for one in ones:
             one.group = group
             one.state = UNCERTAIN
@@ -333,7 +333,7 @@ class Scope:
 
     def _take(self, mention: Mention) -> None:
         """What an earlier finding is taken for lies where that one lies."""
-        reading = self.reading
+        reading = self.interpretation
         if reading.source is None:
             if reading.earlier is not None and self.lexicon.special(mention.concept, reading.earlier.concept):
                 mention.source = reading.earlier  # "right upper lobe opacity, pneumonia"
@@ -344,7 +344,9 @@ class Scope:
     def _places(self, concept: int, source: int) -> bool:
         """Whether one finding lies where the other does: its kin, or anything in the chest that it is taken for."""
         thoracic = self.lexicon.thoracic
-        return self.lexicon.related(concept, source) or (self.reading.taken and thoracic[concept] and thoracic[source])
+        return self.lexicon.related(concept, source) or (
+            self.interpretation.taken and thoracic[concept] and thoracic[source]
+        )
 
     def _add(self, mention: Mention) -> None:
         choice, pending = self.choice, self.pending
@@ -384,7 +386,7 @@ class Scope:
         if leaf.side or leaf.change & _DEGREES:
             self.sided = True
         if leaf.change:
-            self.reading.changed = self.reading.changed or not leaf.rare & lx.MORE
+            self.interpretation.changed = self.interpretation.changed or not leaf.rare & lx.MORE
             if leaf.change & lx.STABLE and k + 1 < len(self.events) and self.events[k + 1].leaf.cue & lx.OBJECT:
                 self.choice.listing = True
 

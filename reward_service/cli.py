@@ -188,12 +188,16 @@ def read(
 ) -> None:
     """How the rules judge reads a report, and which row or construction decided each finding."""
     from judges.rules import reading
+    from judges.rules.knowledge import LexiconError
 
     if (text is None) == (file is None):
         raise typer.BadParameter("give either a report or --file")
     if file is not None or text == "-":
         text = _text_of(file or "-")
-    found = reading.explain(text or "")
+    try:
+        found = reading.explain(text or "")
+    except LexiconError as error:
+        raise ConfigurationError(f"judges/rules/knowledge: {error}") from None
     if as_json:
         _print(found)
     else:

@@ -37,6 +37,7 @@ bench: $(STAMP)  ## ratios against the named peers; benchmarks/ says which targe
 	$(BIN)/python -m benchmarks.engine --profile embedded --references 8
 	$(BIN)/python -m benchmarks.bertscore
 	$(BIN)/python -m benchmarks.clinical
+	$(BIN)/python -m benchmarks.language
 	$(BIN)/python -m benchmarks.guards
 
 chaos: $(STAMP)  ## every fault under load, at most 10 minutes; needs redis-server
@@ -57,7 +58,7 @@ $(STAMP): pyproject.toml constraints.txt client/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found; set PYTHON=python3 (3.11 or later)"; exit 1; }
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
-	$(BIN)/pip install -q -c constraints.txt -e ".[bertscore,offline,otel,dev]" -e ./client
+	$(BIN)/pip install -q -c constraints.txt -e ".[bertscore,offline,evaluation,excel,otel,dev]" -e ./client
 	@rm -f $(VENV)/.installed-*; touch $@
 
 clean:

@@ -84,6 +84,7 @@ class BertScore(Metric[TokenVectors]):
             threads=threads,
         )
         self.baseline = _baseline(self._name, layer) if rescale else None
+        self._one_by_one = device == "cpu"
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -91,8 +92,8 @@ class BertScore(Metric[TokenVectors]):
 
     @property
     def determinism(self) -> str:
-        tolerance = _TOLERANCE.get(self.encoder.precision)
-        if tolerance is None:
+        tolerance = _TOLERANCE.get(self.encoder.precision, self.encoder.tolerance)
+        if not tolerance:
             return "exact"
         if self.baseline:
             tolerance /= 1 - max(self.baseline.values())
@@ -136,14 +137,25 @@ class BertScore(Metric[TokenVectors]):
 
     def compare(self, candidates: Sequence[TokenVectors], references: Sequence[TokenVectors]) -> list[MetricScore]:
         pairs = list(zip(candidates, references, strict=True))
+        out = []
+        for (c, r), values in zip(pairs, self._values(pairs), strict=True):
+            notes = ("bertscore_truncated",) if c.truncated or r.truncated else ()
+            out.append(MetricScore(dict(zip(self._keys, values, strict=True)), notes))
+        return out
+
+    def _values(self, pairs: list[tuple[TokenVectors, TokenVectors]]) -> list[list[float]]:
+        """F1, precision and recall per pair.
+
+        On a CPU each pair is matched by itself, unpadded, so that its bits do not depend on the others. Elsewhere that
+        would be too slow.
+        """
+        if self._one_by_one:
+            return [values for pair in pairs for values in self._match([pair])]
         lengths = [max(len(c.weights), len(r.weights)) for c, r in pairs]
-        out: list[MetricScore | None] = [None] * len(pairs)
+        out: dict[int, list[float]] = {}
         for batch in sub_batches(lengths, self.encoder.max_batch, self.encoder.max_padded_tokens):
-            for i, values in zip(batch, halving(self._match, [pairs[i] for i in batch]), strict=True):
-                truncated = pairs[i][0].truncated or pairs[i][1].truncated
-                notes = ("bertscore_truncated",) if truncated else ()
-                out[i] = MetricScore(dict(zip(self._keys, values, strict=True)), notes)
-        return [comparison for comparison in out if comparison is not None]
+            out.update(zip(batch, halving(self._match, [pairs[i] for i in batch]), strict=True))
+        return [out[i] for i in range(len(pairs))]
 
     def nbytes(self, artefact: TokenVectors) -> int:
         return artefact.vectors.nbytes + artefact.weights.nbytes + 500

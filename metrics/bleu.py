@@ -1,4 +1,4 @@
-"""Sentence BLEU against one reference, in two named variants: `Bleu2` (RadCliQ's) and `Bleu4` (nltk's).
+"""Sentence BLEU against one reference, in named variants: `Bleu2` (RadCliQ's), and nltk's `Bleu1`, `Bleu3`, `Bleu4`.
 
 Both equal `nltk.translate.bleu_score.sentence_bleu`, several times faster: n-grams are counted once
 per text instead of once per pair, and precisions stay plain ratios. nltk is imported only for the smoothing methods
@@ -119,12 +119,34 @@ class _Bleu(Metric[NGrams]):
         return _brevity_penalty(len(reference.tokens), length) * math.exp(logs)
 
 
+class Bleu1(_Bleu):
+    """nltk's `sentence_bleu` of single words with `method1`: clipped precision times the brevity penalty."""
+
+    version = 1
+    order = 1
+    key = "bleu1"
+
+    def __init__(self) -> None:
+        super().__init__("method1")
+
+
 class Bleu2(_Bleu):
     """BLEU-2 of CXR-Report-Metric and RadCliQ: weights (1/2, 1/2), a zero count replaced by 0.1."""
 
     version = 1
     order = 2
     key = "bleu2"
+
+    def __init__(self) -> None:
+        super().__init__("method1")
+
+
+class Bleu3(_Bleu):
+    """nltk's `sentence_bleu` with uniform weights to order 3, a zero count replaced by 0.1 (`method1`)."""
+
+    version = 1
+    order = 3
+    key = "bleu3"
 
     def __init__(self) -> None:
         super().__init__("method1")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 import numpy as np
 
 from metrics.base import Metric, MetricScore
-from metrics.encoder import TOKENIZER_FILES, Encoder, ModelUnavailable, sha256
+from metrics.encoder import TOKENIZER_FILES, Encoder, ModelUnavailable, new_folder, sha256
 
 if TYPE_CHECKING:
     import torch
@@ -122,6 +123,10 @@ class CheXbert(Metric[Reading]):
         return self._keys
 
     @property
+    def determinism(self) -> str:
+        return self.encoder.determinism
+
+    @property
     def encoding(self) -> str:
         return (
             f"CheXbert@{self.version}:{hashlib.sha256(json.dumps(self._manifest, sort_keys=True).encode()).hexdigest()}"
@@ -171,10 +176,15 @@ class CheXbert(Metric[Reading]):
         """Weights [all classes, dim] and biases of the fourteen linear heads, one below the other."""
         from safetensors.numpy import load_file
 
-        found = load_file(self._folder / _HEADS)
-        weight, bias = (
-            np.concatenate([found[f"{i}.{part}"] for i in range(len(LABELS))]) for part in ("weight", "bias")
-        )
+        try:
+            found = load_file(self._folder / _HEADS)
+            weight, bias = (
+                np.concatenate([found[f"{i}.{part}"] for i in range(len(LABELS))]) for part in ("weight", "bias")
+            )
+        except Exception as error:  # another model's heads, a damaged file
+            raise ModelUnavailable(
+                f"setting model={str(self._folder)!r}: {_HEADS} does not hold CheXbert's heads; {_HOW}"
+            ) from error
         return weight.astype(np.float64), bias.astype(np.float64)
 
 
@@ -205,8 +215,10 @@ def _compare(candidate: Reading, reference: Reading) -> MetricScore:
     agree = [a == b for a, b in zip(ours, theirs, strict=True)]
     five = [agree[i] for i in FIVE]
     either, both = sum(ours) + sum(theirs), sum(a and b for a, b in zip(ours, theirs, strict=True))
+    cosine = product / length if length else 0.0
     values = {
-        "semb": min(1.0, max(-1.0, product / length)) if length else 0.0,
+        # max and min would make a number of what is none.
+        "semb": cosine if math.isnan(cosine) else min(1.0, max(-1.0, cosine)),
         "agree5_exact": float(all(five)),
         "agree5": sum(five) / len(five),
         "agree14": sum(agree) / len(agree),
@@ -239,14 +251,15 @@ def convert(src: str | Path, dst: str | Path, tokenizer: str | Path) -> Path:
     # Older releases of transformers stored the numbers of the positions; they are no weights.
     state = {name: t for name, t in state.items() if "pooler" not in name and "position_ids" not in name}
     _check_shapes(source, state, config)
-    target.mkdir(parents=True, exist_ok=True)
-    for file, prefix in ((_ENCODER, "bert."), (_HEADS, "linear_heads.")):
-        named = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-        plain = {name: tensor.to(torch.float32).contiguous() for name, tensor in named.items()}
-        save_file(plain, target / file, metadata={"format": "pt"})
-    for name in (*TOKENIZER_FILES, "config.json"):  # the configuration last: without it a folder is not used
-        if (files / name).is_file():
-            shutil.copyfile(files / name, target / name)
+    with new_folder(target) as folder:
+        for file, prefix in ((_ENCODER, "bert."), (_HEADS, "linear_heads.")):
+            named = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+            plain = {name: tensor.to(torch.float32, copy=True).contiguous() for name, tensor in named.items()}
+            save_file(plain, folder / file, metadata={"format": "pt"})
+        for name in (*TOKENIZER_FILES, "config.json"):
+            if (files / name).is_file():
+                shutil.copyfile(files / name, folder / name)
+        CheXbert(str(folder)).warm_up()
     return target
 
 
@@ -254,12 +267,14 @@ def _config(tokenizer: Path) -> Any:
     """The encoder's configuration in `tokenizer`, after a look at the tokenizer beside it."""
     from transformers import AutoTokenizer, BertConfig
 
+    if not tokenizer.is_dir():
+        raise ValueError(f"--tokenizer {tokenizer} is no folder")
     if not (tokenizer / "config.json").is_file():
         raise ValueError(f"--tokenizer {tokenizer}: config.json is missing there")
     if not any((tokenizer / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
         raise ValueError(f"--tokenizer {tokenizer}: tokenizer.json or vocab.txt is missing there")
     written = json.loads((tokenizer / "config.json").read_text(encoding="utf-8"))
-    if written.get("model_type") != "bert":
+    if not isinstance(written, dict) or written.get("model_type") != "bert":
         raise ValueError(f"--tokenizer {tokenizer}: config.json is not that of a BERT")
     config = BertConfig.from_dict(written)
     words = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True, trust_remote_code=False)
@@ -299,6 +314,9 @@ def _check_shapes(source: Path, state: Mapping[str, torch.Tensor], config: Any) 
     for i, classes in enumerate(_CLASSES):
         expected[f"linear_heads.{i}.weight"] = (classes, config.hidden_size)
         expected[f"linear_heads.{i}.bias"] = (classes,)
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided or not tensor.is_floating_point() or not tensor.isfinite().all():
+            raise ValueError(f"{source}: {name} holds values that are no finite numbers")
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     if wrong:

@@ -11,9 +11,11 @@ import importlib.util
 import json
 import logging
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property, lru_cache, partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
@@ -46,9 +48,25 @@ _INSTALL = "pip install 'reward-service[bertscore,offline]'"
 # so the same bits, alone or in a batch. Measured: docs/metrics.md.
 _BUCKET = 8
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt")
+_VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+)
 _HUB_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", "*.model", *TOKENIZER_FILES)
+# transformers makes its names when they are first asked for. Two threads that ask at once can get an ImportError, so
+# encoders load one after the other; its settings of what it prints are the process's, too.
+_loading = threading.Lock()
 # Their position ids start after the padding id, so that many positions cannot be used.
 _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "longformer")
+
+
+_OFF_CPU = 1e-5
+"""How much a score may depend on the other texts of a call where shapes of arithmetic, rows included, are not fixed:
+ten times what float32 differs by between processors. On a CPU it does not depend on them."""
 
 
 class ModelUnavailable(Exception):
@@ -97,6 +115,16 @@ class Encoder:
         self._cores: ThreadPoolExecutor | None = None
 
     # -- what it is ---------------------------------------------------------------------------
+
+    @property
+    def tolerance(self) -> float:
+        """How far what is read off in float32 may depend on the other texts of a call; 0 on a CPU, bit by bit."""
+        return 0.0 if self.device == "cpu" else _OFF_CPU
+
+    @property
+    def determinism(self) -> str:
+        """`Metric.determinism` of a metric that reads float32 states; off the CPU, but where a label is a tie."""
+        return f"tolerance({self.tolerance:.1g})" if self.tolerance else "exact"
 
     @cached_property
     def directory(self) -> Path:
@@ -194,7 +222,8 @@ class Encoder:
             with self._lock:
                 if self._loaded is None:
                     self.stage = "loading"
-                    self._loaded = self._load()
+                    with _loading:
+                        self._loaded = self._load()
                     self.stage = "ready"
         return self._loaded
 
@@ -219,8 +248,11 @@ class Encoder:
             import torch
             from transformers import AutoModel, AutoTokenizer, GPT2Tokenizer, RobertaTokenizer
             from transformers.utils import logging as _verbosity
-        except ImportError as error:
-            raise ModelUnavailable(f"an encoder needs torch and transformers: {_INSTALL}") from error
+        except ModuleNotFoundError as error:
+            raise ModelUnavailable(f"an encoder needs {error.name}: {_INSTALL}") from error
+        # Without one, transformers makes an empty tokenizer that knows no word, and says nothing.
+        if not any((self.directory / name).is_file() for name in _VOCABULARIES):
+            raise ModelUnavailable(f"setting model={self.model!r}: no tokenizer there, such as {_VOCABULARIES[0]}")
         verbose: Any = _verbosity
         kind, _, number = self.device.partition(":")
         if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
@@ -333,6 +365,22 @@ def sha256(path: Path) -> str:
 def _sha256(path: Path, _mtime: int, _size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to write a model into, which gets its name `target` when the block has ended well.
+
+    Everybody may read what is in it, as is usual for what was copied. `target` must not exist, or be empty.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
+        folder = Path(temporary) / target.name
+        folder.mkdir()
+        yield folder
+        for file in folder.iterdir():
+            file.chmod(0o644)
+        os.replace(folder, target)
 
 
 def _minilm_directory() -> Path:

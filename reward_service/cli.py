@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import inspect
 import os
@@ -10,7 +11,8 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
@@ -18,6 +20,7 @@ from pydantic import SecretStr, ValidationError
 
 from reward_service import __version__
 from reward_service.errors import ConfigurationError, ServiceError
+from reward_service.evaluation.commands import COMMANDS, summarize
 from reward_service.settings import Settings
 
 app = typer.Typer(
@@ -32,11 +35,30 @@ EXIT_NULLS, EXIT_CONFIGURATION = 1, 3
 
 def main() -> None:
     """Entry point: configuration problems are one clear line, not a traceback."""
+    status: object = 0
     try:
         app()
+    except SystemExit as end:
+        status = end.code
     except (ServiceError, ValidationError) as error:
         typer.echo(f"error: {explain(error)}", err=True)
-        raise SystemExit(EXIT_CONFIGURATION) from None
+        status = EXIT_CONFIGURATION
+    leave(status if isinstance(status, int) else int(status is not None))
+
+
+def leave(status: int) -> NoReturn:
+    """End the process with what has been written on its way, and without taking the interpreter apart.
+
+    A thread may still load or run a model. When it comes back from torch to an interpreter that is being taken apart,
+    Python ends that thread by unwinding it, and C++ aborts the process: "terminate called without an active exception".
+    """
+    from reward_service.observability.logs import flush
+
+    flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a reader that has left, a closed one
+            stream.flush()
+    os._exit(status)
 
 
 def explain(error: Exception) -> str:
@@ -94,19 +116,21 @@ def serve(flags: dict[str, Any]) -> None:
     """Serve over HTTP until SIGTERM; then finish what is in flight."""
     from reward_service.serving.server import run
 
-    status = run(settings_from(flags))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # all is closed; a thread that still loads a model would abort an orderly end
+    raise typer.Exit(run(settings_from(flags)))
 
 
 app.command("serve")(with_settings_flags(serve))
 
 
 @app.command()
-def score(
-    source: Annotated[str, typer.Argument(metavar="IN", help="JSONL of items or groups; - for standard input")],
-    output: Annotated[str, typer.Option("--output", "-o", help="JSONL of results; - for standard output")] = "-",
+def score(  # noqa: PLR0913  # one argument a flag
+    source: Annotated[
+        list[str],
+        typer.Argument(metavar="IN...", help="JSONL, JSON, CSV, TSV, Parquet or Excel, also .gz, .zst; - for stdin"),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="results: JSONL, or by its ending CSV or Parquet; - for stdout")
+    ] = "-",
     profile: Annotated[str | None, typer.Option(help="profile; default: the first of REWARD_PROFILES")] = None,
     url: Annotated[
         str | None,
@@ -114,29 +138,58 @@ def score(
     ] = None,
     pin: Annotated[str | None, typer.Option("--fingerprint", help="refuse to score with any other fingerprint")] = None,
     detail: Annotated[str, typer.Option(help="reward, components or full")] = "full",
-    step: Annotated[int | None, typer.Option(min=0, help="training step, for a profile that is a schedule")] = None,
+    candidate_field: Annotated[str | None, typer.Option(help="column of the candidates")] = None,
+    reference_field: Annotated[str | None, typer.Option(help="column of the references")] = None,
+    id_field: Annotated[str | None, typer.Option(help="column of the ids; none: the lines are numbered")] = None,
+    prior_field: Annotated[str | None, typer.Option(help="column of the earlier reports")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="of text files, e.g. latin-1; default: UTF-8 or by its mark")
+    ] = None,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="empty cells are empty reports")] = False,
+    with_texts: Annotated[bool, typer.Option("--with-texts", help="write the reports beside their scores")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="forget the rows of an interrupted run")] = False,
+    step: Annotated[
+        int | None, typer.Option(min=0, max=2**53, help="training step, for a profile that is a schedule")
+    ] = None,
     corpus: Annotated[
         str | None, typer.Option(metavar="FILE", help="write values of the whole file, as boards print them, as JSON")
     ] = None,
 ) -> None:
-    """Score a file. A line is an item {id, candidate, reference[, prior]} or a group {id, reference, candidates}.
+    """Score files of reports; what was interrupted is continued by the same command.
 
-    Exit status 1 when any result is null, 3 when the file could not be scored.
+    A record has a candidate and a reference (or lists: candidates of one study, references for one candidate), and may
+    have an id and a prior report; all other columns are carried to the output. Exit status 1 when any result is null,
+    3 when the file could not be scored.
     """
-    from reward_service.evaluation import score_file as scorefile
+    from reward_service.evaluation import score_file
+    from reward_service.evaluation.reading import columns, entries, formats
 
     if detail not in ("reward", "components", "full"):
         raise typer.BadParameter("reward, components or full", param_hint="--detail")
-    lines = scorefile.read(source)
     if not url:
         _log_warnings()
+    given = {"candidate": candidate_field, "reference": reference_field, "id": id_field, "prior": prior_field}
     if corpus and detail != "full":
         raise typer.BadParameter("needs --detail full", param_hint="--corpus")
-    wanted = scorefile.Wanted(profile, url, pin, detail, step, corpus)
-    nulls = asyncio.run(scorefile.score(lines, output, wanted))
+    if corpus and corpus != "-" and Path(corpus).resolve() == Path(output).resolve():
+        raise typer.BadParameter("is the file of --output", param_hint="--corpus")
+    wanted = score_file.Wanted(profile, url, pin, detail, step, corpus, with_texts, restart)
+    with formats.opened(source, encoding) as sources:
+        read = entries.Input(sources, columns.Columns(given), allow_empty)
+        try:
+            nulls = asyncio.run(score_file.score(read, output, wanted))
+        except score_file.Interrupted as error:
+            typer.echo(error.message, err=True)
+            raise typer.Exit(error.status) from None
+    if Path(output).is_file() and sys.stdout.isatty():
+        summarize([output])
     if nulls:
         typer.echo(f"Results that are null: {nulls}. Each says why in 'missing'.", err=True)
         raise typer.Exit(EXIT_NULLS)
+
+
+for command in COMMANDS:
+    app.command()(command)
 
 
 @app.command()
@@ -172,11 +225,12 @@ def check(
     ] = None,
 ) -> None:
     """Load everything, score the canary pairs, and say what is missing and how to install it."""
+    from reward_service.evaluation import canaries
     from reward_service.evaluation import check as checks
 
     _log_warnings(Settings(log_level="error"))
     if write_canaries:
-        asyncio.run(checks.write())
+        asyncio.run(canaries.write())
     raise typer.Exit(asyncio.run(checks.check(profile, golden)))
 
 
@@ -297,6 +351,8 @@ def convert(
         ) from None
     except (ValueError, OSError) as error:
         raise ConfigurationError(str(error)) from None
+    except Exception as error:  # what a damaged file makes of torch, tarfile or transformers
+        raise ConfigurationError(f"{source} cannot be converted ({type(error).__name__}: {error}).") from error
 
 
 @app.command()

@@ -7,7 +7,7 @@ structurally, and mypy checks that they do where `registry.py` builds them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -69,6 +69,12 @@ class Composite:
     """Keys in `missing` for want of which there is no reward."""
     flags: tuple[str, ...]
 
+    @property
+    def may_heal(self) -> bool:
+        """Whether another try may bring the reward that is missing: this is what tells a 503 from a 422."""
+        absent = [key for key in self.failed if key in self.missing] or self.blocking
+        return bool(absent) and all(self.missing[key].retryable for key in absent)
+
 
 class Component(Protocol):
     """What metrics and judges have in common."""
@@ -120,6 +126,14 @@ class AsyncJudge(Component, Protocol):
         """
         ...
 
+    def read(self, candidate: str, reference: str, prior: str | None, stored: Judgement) -> Judgement:
+        """A stored judgement, computed anew from the verdict in it by the code of now.
+
+        `reads_with`, if the class has it, names the module that does this: it is hashed for the fingerprint of a
+        profile. Raises what `judge` raises.
+        """
+        ...
+
     def health(self) -> Mapping[str, object]:
         """At least ``{"ready": bool, "detail": str}``."""
         ...
@@ -135,6 +149,18 @@ class WorkFuture(asyncio.Future[ComponentScore]):
 
     def cancel(self, msg: Any = None) -> bool:
         return False if self.started else super().cancel(msg)
+
+    def __await__(self) -> Generator[Any, None, ComponentScore]:
+        """Whoever awaits it can be cancelled at once, by a time limit say, also where the work goes on."""
+        if self.done():
+            return self.result()
+        try:
+            return (yield from asyncio.shield(self))
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+
+    __iter__ = __await__
 
 
 class Runner(Protocol):

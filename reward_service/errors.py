@@ -9,6 +9,7 @@ what is wrong and how to fix it, and never contain report text.
       UnknownProfile          no such profile, or it is not enabled
       PinMismatch             the pinned fingerprint is not the one being served
       TooLarge                more bytes than the service accepts
+      HeadTooLarge            the head is larger than the service accepts
       TooSlow                 the body did not arrive in time
       Unauthorized            no API key, or a wrong one
       Overloaded              the queue is full: come back later
@@ -21,6 +22,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+
+MAX_HEAD_BYTES = 64 * 2**10
+"""Of a request's line and headers, and of a chunked body's trailers."""
 
 
 class ServiceError(Exception):
@@ -58,6 +62,13 @@ class PinMismatch(ServiceError):
 
 class TooLarge(ServiceError):
     code = "body_too_large"
+
+
+class HeadTooLarge(ServiceError):
+    code = "head_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(f"The request's head is larger than {MAX_HEAD_BYTES} bytes. Send fewer or shorter headers.")
 
 
 class TooSlow(ServiceError):

@@ -31,7 +31,15 @@ class Settings(BaseSettings):
     shadow: Names = Field(
         (), description="profiles scored beside one that pays, never paid: NAME (beside the default) or PAYING=NAME"
     )
+    accepted_fingerprints: Names = Field(
+        (), description="older fingerprints that may still be pinned: profile=fingerprint or profile=document file"
+    )
     api_keys: Names = Field((), description="accepted keys as name:sha256-hex (make one with `reward-service new-key`)")
+    api_keys_file: str = Field("", description="file of more keys, one name:sha256-hex a line; SIGHUP reads it again")
+    ssl_certfile: str = Field("", description="certificate chain (PEM) for HTTPS; SIGHUP reads it again")
+    ssl_keyfile: str = Field("", description="its private key (PEM), if that is another file")
+    ssl_keyfile_password: SecretStr = Field(SecretStr(""), description="password of the private key")
+    root_path: str = Field("", description="path under which a proxy publishes the service, e.g. /reward")
     insecure: bool = Field(False, description="allow a non-loopback address without API keys")
 
     max_items: int = Field(4096, ge=1, description="candidate/reference pairs in one request")
@@ -50,7 +58,11 @@ class Settings(BaseSettings):
     backlog: int = Field(8192, ge=1, description="pending connections of the listening socket")
 
     cache_url: SecretStr = Field(SecretStr("memory://"), description="memory://, redis://… or rediss://…")
-    cache_memory_bytes: int = Field(256 * 2**20, ge=0, description="score cache in memory, per process")
+    cache_memory_bytes: int = Field(
+        256 * 2**20,
+        ge=0,
+        description="score cache in memory, per process; as much again for LLM verdicts with memory://",
+    )
     cache_ttl_s: float = Field(
         30 * 86400.0, gt=0, le=1e10, description="lifetime of a score in Redis; LLM verdicts stay"
     )
@@ -69,7 +81,9 @@ class Settings(BaseSettings):
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="BERTScore arithmetic; changes rewards within the declared tolerance, in the fingerprint"
     )
-    bertscore_model: str = Field("", description="replaces the profiles' BERTScore model (hub id or path)")
+    bertscore_model: str = Field(
+        "", description="replaces the profiles' BERTScore model (hub id or path); NAME=PATH replaces that one only"
+    )
     chexbert_model: str = Field("", description="folder of the profiles' CheXbert, made by `reward-service convert`")
     radgraph_model: str = Field("", description="folder of the profiles' RadGraph, made by `reward-service convert`")
     batch_items: int = Field(64, ge=1, le=65_536, description="pairs in one batch of a model worker")
@@ -88,7 +102,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="how a log line is written (to stderr)")
     otel: bool = Field(False, description="OpenTelemetry traces over OTLP/HTTP (extra `otel`)")
 
-    @field_validator("profiles", "shadow", "api_keys", "judge_urls", "device", mode="before")
+    @field_validator("profiles", "accepted_fingerprints", "shadow", "api_keys", "judge_urls", "device", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -105,11 +119,17 @@ class Settings(BaseSettings):
     @field_validator("api_keys")
     @classmethod
     def _keys_are_hashes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            name, _, digest = entry.partition(":")
-            if not name or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-                raise ValueError("each key is name:sha256-hex; make one with `reward-service new-key NAME`")
+        if not all(map(is_key, value)):
+            raise ValueError("each key is name:sha256-hex; make one with `reward-service new-key NAME`")
         return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _a_path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
+            raise ValueError("a path such as /reward or /team/reward")
+        return path
 
     @field_validator("device")
     @classmethod
@@ -135,6 +155,9 @@ class Settings(BaseSettings):
         A default of the deployment never replaces what the profile says.
         """
         found = dict(own)
+        replaced, _, path = self.bertscore_model.rpartition("=")
+        if name == "bertscore" and replaced and replaced == own.get("model"):
+            found["model"] = path
         for key, field, value in self._of_components().get(name, ()):
             if key not in own or field in self.model_fields_set:
                 found[key] = value
@@ -147,8 +170,11 @@ class Settings(BaseSettings):
             ("threads", "torch_threads", self.torch_threads or None),
         ]
         models = {"bertscore": "bertscore_model", "semb_score": "chexbert_model", "radgraph_f1": "radgraph_model"}
+        folders = {field: getattr(self, field) for field in models.values()}
+        if "=" in self.bertscore_model:  # replaces one model alone, see `for_component`
+            folders["bertscore_model"] = ""
         encoders = {
-            name: [*encoder, ("model", field, folder)] if (folder := getattr(self, field)) else encoder
+            name: [*encoder, ("model", field, folders[field])] if folders[field] else encoder
             for name, field in models.items()
         }
         encoders["bertscore"] = [*encoders["bertscore"], ("precision", "precision", self.precision)]
@@ -165,6 +191,12 @@ class Settings(BaseSettings):
                 ("canary_interval_s", "judge_canary_s", self.judge_canary_s),
             ],
         }
+
+
+def is_key(entry: str) -> bool:
+    """Whether it is ``name:sha256-hex``."""
+    name, _, digest = entry.partition(":")
+    return bool(name) and len(digest) == 64 and set(digest) <= set("0123456789abcdef")
 
 
 _OTHERS = ("REWARD_CLIENT_", "REWARD_VLLM_", "REWARD_BENCH_", "REWARD_IMAGE_")

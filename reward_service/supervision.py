@@ -120,6 +120,11 @@ class KeptProcess:
         """How often the process has been replaced."""
         return self._kept.restarts
 
+    def send(self, number: int) -> None:
+        """Pass on a signal that does not end the process."""
+        if self._process is not None:
+            _send(self._process, number)
+
     async def stop(self, within_s: float, number: int | None = None) -> bool:
         """End the process with its stop signal, or signal `number`; one that has not ended in time is killed.
 

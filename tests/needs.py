@@ -12,6 +12,7 @@ _INSTALL = {
     "redis-server": "apt-get install redis-server",
     "promtool": "apt-get install prometheus",
     "openssl": "apt-get install openssl",
+    "chromium": "apt-get install chromium",
 }
 PREFIX = "needs "
 

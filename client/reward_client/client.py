@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from reward_client.core import Call, Core, Failure, Reply, Send, Steps, group_scores, item_scores
+from reward_client.core import Call, Core, Failure, Reply, Send, Steps, group_scores, item_scores, items_of
 from reward_client.errors import BudgetSpent
 from reward_client.types import Group, GroupScore, Item, Options, Score
 
@@ -71,9 +71,19 @@ class RewardClient(_Client):
         # httpx waits for a connection without a limit, or takes the wait for a failure; here it counts as time spent.
         self._slots = threading.Semaphore(self.options.concurrency)
 
-    def score(self, items: Sequence[Item], *, step: int | None = None) -> list[Score]:
-        """One score per item, in order. `step`: of the training, which a profile that is a schedule asks for."""
-        calls = self._core.item_calls(items, step)
+    def score(
+        self,
+        items: Sequence[Item] | Sequence[str],
+        references: str | Sequence[str] | None = None,
+        prior: str | Sequence[str | None] | None = None,
+        *,
+        step: int | None = None,
+    ) -> list[Score]:
+        """One score per item, in order. `step`: of the training, which a profile that is a schedule asks for.
+
+        As the service's `Scorer`, also texts: candidates, their references (or one for all) and earlier reports.
+        """
+        calls = self._core.item_calls(items_of(items, references, prior), step)
         return [score for call, body in self._run(calls) for score in item_scores(call, body)]
 
     def score_groups(self, groups: Sequence[Group], *, step: int | None = None) -> list[GroupScore]:
@@ -163,9 +173,19 @@ class AsyncRewardClient(_Client):
         super().__init__(options, **settings)
         self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
 
-    async def score(self, items: Sequence[Item], *, step: int | None = None) -> list[Score]:
-        """One score per item, in order. `step`: of the training, which a profile that is a schedule asks for."""
-        calls = self._core.item_calls(items, step)
+    async def score(
+        self,
+        items: Sequence[Item] | Sequence[str],
+        references: str | Sequence[str] | None = None,
+        prior: str | Sequence[str | None] | None = None,
+        *,
+        step: int | None = None,
+    ) -> list[Score]:
+        """One score per item, in order. `step`: of the training, which a profile that is a schedule asks for.
+
+        As the service's `Scorer`, also texts: candidates, their references (or one for all) and earlier reports.
+        """
+        calls = self._core.item_calls(items_of(items, references, prior), step)
         return [score for call, body in await self._run(calls) for score in item_scores(call, body)]
 
     async def score_groups(self, groups: Sequence[Group], *, step: int | None = None) -> list[GroupScore]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import operator
 import re
 import time
 import uuid
@@ -102,7 +103,8 @@ class Core:
         path = f"/v1/fingerprint{query}"
         reply = yield from self._exchange(path, None, deadline, "fetching the fingerprint")
         document = _json_object(reply.body)
-        self._check_fingerprint(document.get("fingerprint"), *_fingerprints(document.get("stages")))
+        others = [*_fingerprints(document.get("stages")), *map(str, document.get("accepted") or ())]
+        self._check_fingerprint(document.get("fingerprint"), *others)
         self.document = document
 
     def score(self, call: Call, deadline: float) -> Steps[dict[str, Any]]:
@@ -122,14 +124,14 @@ class Core:
             raise AnswerMismatch(f"{doing}: the answer's ids are not those asked for, in order; nothing was used")
         return body
 
-    def _check_fingerprint(self, found: Any, *stages: str) -> None:
-        """Raises `FingerprintChanged` unless the pin is `found`, or one of a schedule's `stages`."""
+    def _check_fingerprint(self, found: Any, *others: str) -> None:
+        """Raises `FingerprintChanged` unless the pin is `found`, a stage of a schedule, or accepted in its place."""
         if not isinstance(found, str) or not found:
             raise AnswerMismatch("the answer carries no fingerprint; is this a reward service?")
         if self.fingerprint is None:
             self.fingerprint = found
             return
-        known = {each.split(".")[0] for each in (found, *stages)}  # what follows only helps to say what changed
+        known = {each.split(".")[0] for each in (found, *others)}  # what follows only helps to say what changed
         if self.fingerprint.split(".")[0] not in known:
             raise FingerprintChanged(self.fingerprint, found)
 
@@ -170,6 +172,7 @@ class Core:
     def item_calls(self, items: Sequence[Item], step: int | None = None) -> list[Call]:
         """Requests of at most `request_items` items, in order."""
         _check_types(items, Item)
+        step = _step(step)
         token, size = _token(), self.options.request_items
         names = [item.id if item.id is not None else str(index) for index, item in enumerate(items)]
         for item, name in zip(items, names, strict=True):
@@ -188,6 +191,7 @@ class Core:
     def group_calls(self, groups: Sequence[Group], step: int | None = None) -> list[Call]:
         """Requests of at most `request_items` candidates; a group is never divided."""
         _check_types(groups, Group)
+        step = _step(step)
         token = _token()
         calls: list[Call] = []
         entries: list[dict[str, Any]] = []
@@ -236,6 +240,11 @@ class Core:
         return json.dumps(body, allow_nan=False).encode()
 
 
+def _step(step: int | None) -> int | None:
+    """As a plain integer; numpy has others. Raises `TypeError` for what is none."""
+    return None if step is None else operator.index(step)
+
+
 def _check_types(entries: Sequence[Any], kind: type) -> None:
     for index, entry in enumerate(entries):
         if not isinstance(entry, kind):
@@ -245,14 +254,38 @@ def _check_types(entries: Sequence[Any], kind: type) -> None:
             )
 
 
+def items_of(
+    items: Sequence[Item] | Sequence[str],
+    references: str | Sequence[str] | None,
+    prior: str | Sequence[str | None] | None,
+) -> Sequence[Item]:
+    """Items as they are, or made of texts. Raises `ValueError` where not as many references or priors are given."""
+    if references is None:
+        return items  # type: ignore[return-value]  # what is no item is told by `_check_types`
+    given = {"references": references, "prior": prior}
+    each = {
+        name: [texts] * len(items) if texts is None or isinstance(texts, str) else list(texts)
+        for name, texts in given.items()
+    }
+    for name, texts in each.items():
+        if len(texts) != len(items):
+            raise ValueError(f"{len(items)} candidates and {len(texts)} {name}; as many are needed")
+    return [
+        Item(candidate, reference, earlier)  # type: ignore[arg-type]  # texts are checked with those of all items
+        for candidate, reference, earlier in zip(items, each["references"], each["prior"], strict=True)
+    ]
+
+
 def item_scores(call: Call, body: Mapping[str, Any]) -> list[Score]:
     """The answer to an items call, under the caller's names."""
-    return [_score(name, result) for name, result in zip(call.names, body["results"], strict=True)]
+    stage = _stage(body)
+    return [_score(name, result, stage) for name, result in zip(call.names, body["results"], strict=True)]
 
 
 def group_scores(call: Call, body: Mapping[str, Any]) -> list[GroupScore]:
     """The answer to a groups call. Raises `AnswerMismatch` when a group has lost or swapped candidates."""
     answers = []
+    stage = _stage(body)
     for name, size, group in zip(call.names, call.sizes or (), body["groups"], strict=True):
         results = group.get("results")
         if not isinstance(results, list) or len(results) != size:
@@ -260,13 +293,18 @@ def group_scores(call: Call, body: Mapping[str, Any]) -> list[GroupScore]:
         expected = [f"{group['id']}/{index}" for index in range(size)]
         if [result.get("id") for result in results] != expected:
             raise AnswerMismatch(f"group {name}: the results' ids are not in the order sent; nothing was used")
-        scores = tuple(_score(f"{name}/{index}", result) for index, result in enumerate(results))
+        scores = tuple(_score(f"{name}/{index}", result, stage) for index, result in enumerate(results))
         mean, std = _number(name, group.get("mean")), _number(name, group.get("std"))
         answers.append(GroupScore(name, scores, mean, std, bool(group.get("zero_advantage"))))
     return answers
 
 
-def _score(name: str, result: Mapping[str, Any]) -> Score:
+def _stage(body: Mapping[str, Any]) -> str | None:
+    stage = body.get("stage")
+    return str(stage["profile"]) if isinstance(stage, Mapping) and "profile" in stage else None
+
+
+def _score(name: str, result: Mapping[str, Any], stage: str | None) -> Score:
     reward, status = _number(name, result.get("reward")), str(result.get("status"))
     if (reward is None) != (status == "null"):
         raise AnswerMismatch(f"item {name}: status {status!r} contradicts its reward")
@@ -283,6 +321,8 @@ def _score(name: str, result: Mapping[str, Any]) -> Score:
         flags=tuple(result.get("flags") or ()),
         cache=str(result.get("cache") or ""),
         judgement=result.get("judgement"),
+        values=result.get("values") or {},
+        stage=stage,
     )
 
 

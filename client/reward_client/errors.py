@@ -67,10 +67,11 @@ class FingerprintChanged(RewardClientError):
         self.message = message
 
     def __str__(self) -> str:
+        if self.message:  # the service's own words say what differs and what to do
+            return f"the service refuses the pinned fingerprint {self.expected}. {self.message}"
         return (
-            f"the reward function changed: expected fingerprint {self.expected}, found {self.found or 'another'}. "
-            + (f"{self.message} " if self.message else "")
-            + "Restore the service, or start a new run with the new fingerprint."
+            f"the reward function changed: expected fingerprint {self.expected}, found {self.found}. "
+            "Restore the service, or start a new run with the new fingerprint."
         )
 
 

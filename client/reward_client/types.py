@@ -59,6 +59,10 @@ class Score:
     flags: tuple[str, ...] = ()
     cache: str = ""
     judgement: Mapping[str, Any] | None = None
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """With detail ``full``: every raw value of every component, by component key."""
+    stage: str | None = None
+    """The profile that paid, where the profile asked for is a schedule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,45 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
-from judges import constants, scores
 from judges.base import Judgement
-from judges.rules import (
-    account,
-    around,
-    assign,
-    attributes,
-    changes,
-    clause,
-    compare,
-    compiler,
-    constructions,
-    context,
-    denials,
-    ellipsis,
-    hierarchy,
-    links,
-    measures,
-    merge,
-    naming,
-    normality,
-    phrases,
-    reader,
-    scope,
-    sections,
-    sentence,
-    words,
-)
+from judges.rules import compare
 from judges.rules.compiler import default
 from judges.rules.findings import Findings
 from judges.rules.lexicon import Lexicon, LexiconError
 from judges.rules.reader import Reader
 from judges.scores import KEYS
-
-_READING = (
-    compiler, around, attributes, clause, constructions, context, ellipsis, links, measures, merge, naming, normality,
-    phrases, reader, scope, sections, sentence, words,
-)  # fmt: skip
-_PRICING = (scores, account, assign, changes, compare, denials, hierarchy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +53,7 @@ class RulesJudge:
         return f"RulesJudge@{self.version}:{self.lexicon.sha256}:{self.settings.max_characters}"
 
     def manifest(self) -> Mapping[str, object]:
-        return {
-            "lexicon_sha256": self.lexicon.sha256,
-            "prices": constants.prices(*_PRICING),
-            "tables": constants.digest(*_READING, *_PRICING),
-            "settings": asdict(self.settings),
-        }
+        return {"lexicon_sha256": self.lexicon.sha256, "settings": asdict(self.settings)}
 
     def encode(self, texts: Sequence[str]) -> list[Findings]:
         return [self._reader.read(text[: self.settings.max_characters]) for text in texts]

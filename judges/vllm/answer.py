@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from judges.vllm.errors import JudgeInvalidOutput
 from judges.vllm.prompt import schema
+
+PARSER_VERSION: Final = 1
+"""Raised by hand when other answers are valid than before, or a complaint has other words: both form the verdict."""
 
 
 class Link(NamedTuple):

@@ -8,6 +8,7 @@ trusted.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import random
 from collections.abc import Callable, Mapping
@@ -15,12 +16,10 @@ from typing import Any, ClassVar, Final
 
 import orjson
 
-from judges import constants, scores
 from judges.base import Judgement
 from judges.scores import KEYS
-from judges.vllm import accounting, answer, canaries, prompt, statements
-from judges.vllm.accounting import Account, judgement, settle
-from judges.vllm.answer import parse
+from judges.vllm import canaries, verdict
+from judges.vllm.answer import PARSER_VERSION, parse
 from judges.vllm.errors import JudgeError, JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
 from judges.vllm.prompt import (
     SCHEMA_VERSION,
@@ -37,6 +36,8 @@ from judges.vllm.transport import Completion, Observe, Transport
 
 log = logging.getLogger(__name__)
 
+_ASKED: Final = ("model", "revision", "votes", "requests", "tokens")
+"""Details of how a verdict was come by; the others follow from it."""
 _REPAIR: Final = "Your answer before was not valid: {reason}. Answer again, with one JSON object of the form described."
 
 
@@ -50,6 +51,8 @@ class VllmJudge:
     keys: ClassVar[tuple[str, ...]] = KEYS
     determinism: ClassVar[str] = "first_verdict"
     uses_prior: ClassVar[bool] = True
+    reads_with: ClassVar[str] = verdict.__name__
+    """The module that computes a judgement from a verdict; its hash is no part of the manifest."""
 
     def __init__(self, settings: VllmJudgeSettings, observe: Observe = lambda name, value, labels: None) -> None:
         self.settings = settings
@@ -60,15 +63,15 @@ class VllmJudge:
         self._instructions = instructions(settings.variant)
 
     def manifest(self) -> Mapping[str, object]:
-        """All that determines a judgement; no URL, key, timeout or limit."""
+        """All that forms a verdict; no URL, key, timeout or limit, and nothing that is computed from it."""
         s = self.settings
         return {
             "model": s.model,
             "revision": s.revision,
             "variant": s.variant,
-            "prompts": fingerprints(s.variant),
-            "tables": constants.digest(scores, statements, answer, accounting, prompt),
+            "prompts": {**fingerprints(s.variant), "repair": hashlib.sha256(_REPAIR.encode()).hexdigest()},
             "schema_version": SCHEMA_VERSION,
+            "parser_version": PARSER_VERSION,
             "votes": s.votes,
             "sampling": [self._sampling(vote) for vote in range(s.votes)],
             "extra_body": dict(s.extra_body),
@@ -102,10 +105,22 @@ class VllmJudge:
 
         return await self._judge(pair, ask)
 
+    def read(self, candidate: str, reference: str, prior: str | None, stored: Judgement) -> Judgement:
+        """A stored judgement, computed anew from its verdict; one without answers is from an earlier form, and kept.
+
+        Raises a `JudgeError`.
+        """
+        answers = stored.details.get(verdict.ANSWERS)
+        if not isinstance(answers, list):
+            return stored
+        pair = read_pair(candidate, reference, prior, self.settings.max_statements)
+        asked = {name: stored.details[name] for name in _ASKED if name in stored.details}
+        return verdict.read(answers, pair, significant_only=self.settings.significant_only, details=asked)
+
     async def _judge(self, pair: NumberedPair, ask: Any) -> Judgement:
         details: dict[str, object] = {"model": self.settings.model, "revision": self.settings.revision}
         if not pair.candidate:
-            return judgement([], pair, significant_only=self.settings.significant_only, details=details)
+            return verdict.read([], pair, significant_only=self.settings.significant_only, details=details)
         if self.settings.votes == 1:
             votes = [await self._vote(pair, 0, ask)]
         else:
@@ -123,18 +138,18 @@ class VllmJudge:
             "cached": sum(c.cached_tokens for c in completions),
             "completion": sum(c.completion_tokens for c in completions),
         }
-        accounts = [account for account, _ in votes]
-        return judgement(accounts, pair, significant_only=self.settings.significant_only, details=details)
+        answers = [answer for answer, _ in votes]
+        return verdict.read(answers, pair, significant_only=self.settings.significant_only, details=details)
 
-    async def _vote(self, pair: NumberedPair, vote: int, ask: Any) -> tuple[Account, list[Completion]]:
-        """One judgement: asked once, and once more with the complaint if the answer is not valid."""
+    async def _vote(self, pair: NumberedPair, vote: int, ask: Any) -> tuple[str, list[Completion]]:
+        """One valid answer: asked once, and once more with the complaint if the answer is not valid."""
         completions: list[Completion] = []
         complaint = ""
         for last in (False, True):
             try:
                 completions.append(await ask(self._body(pair, vote, complaint)))
-                answer = parse(completions[-1].text, len(pair.reference.statements), len(pair.candidate))
-                return settle(answer, pair), completions
+                parse(completions[-1].text, len(pair.reference.statements), len(pair.candidate))
+                return orjson.dumps(orjson.loads(completions[-1].text)).decode(), completions
             except (JudgeInvalidOutput, JudgeRefused) as error:
                 self._observe("judge_invalid_answers", 1, {"code": error.code, "repaired": str(not last).lower()})
                 if last:

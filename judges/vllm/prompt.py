@@ -141,10 +141,24 @@ def instructions(variant: Variant) -> str:
 
 
 def fingerprints(variant: Variant) -> dict[str, str]:
-    """sha256 of each text that a judgement depends on: system message as sent, closing line, what is withheld."""
-    texts = {"instructions": instructions(variant), "closing": _read("closing.txt")}
+    """sha256 of each text that a verdict depends on: system message as sent, closing line, requests, what is withheld.
+
+    How a report is cut and laid out is told by the requests for sample pairs: the code that does it may change.
+    """
+    texts = {"instructions": instructions(variant), "closing": _read("closing.txt"), "requests": _sample_requests()}
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     return {**hashes, "injection": injection.SHA256}
+
+
+@functools.cache
+def _sample_requests() -> str:
+    """What is asked about the pairs of `samples.json`: every kind of text that is treated in its own way."""
+    requests = []
+    for sample in orjson.loads(_read("samples.json")):
+        pair = read_pair(sample["candidate"], sample["reference"], sample["prior"], sample["max_statements"])
+        numbers = len(pair.reference.statements), len(pair.candidate)
+        requests.append([pair.text, schema(*numbers), longest_answer(*numbers)])
+    return orjson.dumps(requests).decode()
 
 
 @functools.lru_cache(maxsize=1024)

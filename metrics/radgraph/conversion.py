@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
 import tarfile
@@ -13,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metrics.encoder import TOKENIZER_FILES, sha256
-from metrics.radgraph.model import FORMAT, HEADS, SETTINGS
+from metrics.encoder import TOKENIZER_FILES, new_folder, sha256
+from metrics.radgraph.model import FORMAT, HEADS, SETTINGS, RadGraph
 from metrics.radgraph.words import V1, XL
 
 if TYPE_CHECKING:
@@ -39,8 +38,12 @@ def convert(src: str | Path, dst: str | Path, tokenizer: str | Path) -> Path:
     source, target, encoder = Path(src).expanduser(), Path(dst).expanduser(), Path(tokenizer).expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ValueError(f"{target} exists and is not an empty folder")
+    if not encoder.is_dir():
+        raise ValueError(f"--tokenizer {encoder} is no folder")
     if not (encoder / "config.json").is_file():
         raise ValueError(f"{encoder} has no config.json: the encoder's configuration belongs beside its tokenizer")
+    if not any((encoder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
+        raise ValueError(f"--tokenizer {encoder}: tokenizer.json or vocab.txt is missing there")
     with _unpacked(source) as folder:
         settings = _settings(folder)
         states = _states(folder / "weights.th")
@@ -114,6 +117,8 @@ def _settings(folder: Path) -> dict[str, Any]:
         raise ValueError("config.json: a model without entity or relation head is not supported")
     if lengths[0] != lengths[1]:
         raise ValueError(f"config.json: max_length is {lengths[0]} for the indexer and {lengths[1]} for the embedder")
+    if settings["max_span_width"] < 1 or not 0 < settings["spans_per_word"] < 100 or (lengths[0] or 512) < 8:
+        raise ValueError("config.json: max_span_width, spans_per_word or max_length is out of its range")
     if settings["max_span_width"] > int(model["max_span_width"]):
         raise ValueError("config.json: the reader's max_span_width is larger than the model's")
     settings["widths"] = int(model["max_span_width"])
@@ -175,7 +180,7 @@ def _heads(states: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.T
     for key, value in states.items():
         name = next((new + key.removeprefix(old) for old, new in modules.items() if key.startswith(old)), None)
         if name is not None:
-            heads[name] = value.float().contiguous()
+            heads[name] = (value.float() if value.is_floating_point() else value).contiguous()
         elif not key.startswith((_ENCODER, "_coref.", "_events.")):
             raise ValueError(f"weights.th: {key} is not known")
     return heads
@@ -227,11 +232,13 @@ def _compare(
     expected: Mapping[str, tuple[int, ...]],
     optional: str = "",
 ) -> None:
+    import torch
+
     for key, value in states.items():
         shape = tuple(value.shape)
         if key in expected and shape != expected[key]:
             raise ValueError(f"{what}: {key} is {list(shape)}, not {list(expected[key])}")
-        if not value.isfinite().all():
+        if value.layout != torch.strided or not value.is_floating_point() or not value.isfinite().all():
             raise ValueError(f"weights.th: {key} holds values that are no finite numbers")
     odd = sorted(key for key in states.keys() ^ expected.keys() if not optional or not key.startswith(optional))
     if odd:
@@ -245,13 +252,10 @@ def _write(
     heads: dict[str, torch.Tensor],
     settings: Mapping[str, Any],
 ) -> None:
-    """All files under another name first, so that a folder with the right name is whole."""
+    """All files, and then a reading with them, before the folder gets its name."""
     from safetensors.torch import save_file
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
-        folder = Path(temporary) / target.name
-        folder.mkdir()
+    with new_folder(target) as folder:
         for name in ("config.json", *TOKENIZER_FILES):
             if (encoder / name).is_file():
                 shutil.copyfile(encoder / name, folder / name)
@@ -259,4 +263,4 @@ def _write(
         save_file(states, folder / "model.safetensors", {"format": "pt"})
         save_file(heads, folder / HEADS)
         (folder / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        os.replace(folder, target)
+        RadGraph(str(folder)).annotate(["No effusion ."])

@@ -54,6 +54,10 @@ class RadGraphF1(Metric[Annotation]):
         return self._keys
 
     @property
+    def determinism(self) -> str:
+        return self.radgraph.encoder.determinism
+
+    @property
     def encoding(self) -> str:
         """Equal for equal models: an annotation does not depend on `case`."""
         model = json.dumps(self.radgraph.manifest, sort_keys=True, default=str)

@@ -70,8 +70,12 @@ class RadGraph:
                 f"setting model={folder!r}: no converted RadGraph model there" if folder else "setting model is not set"
             )
             raise ModelUnavailable(f"{what}; make the folder with {_COMMAND}")
-        self.settings: dict[str, Any] = json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))
-        if self.settings["format"] != FORMAT:
+        try:
+            self.settings: dict[str, Any] = json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))
+            version = self.settings["format"]
+        except (ValueError, KeyError, TypeError):
+            raise ModelUnavailable(f"setting model={folder!r}: {SETTINGS} is damaged; again: {_COMMAND}") from None
+        if version != FORMAT:
             raise ModelUnavailable(f"setting model={folder!r}: converted for another version; again: {_COMMAND}")
         self.encoder = Encoder(
             folder,

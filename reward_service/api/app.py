@@ -13,8 +13,16 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from reward_service import __version__, errors
-from reward_service.api import error_responses, openapi, read_route, score_route, state_routes, trainer_routes
-from reward_service.api.auth import ApiKeys
+from reward_service.api import (
+    docs_page,
+    error_responses,
+    openapi,
+    read_route,
+    score_route,
+    state_routes,
+    trainer_routes,
+)
+from reward_service.api.auth import ApiKeys, accepted_keys
 from reward_service.api.middleware import RequestMiddleware
 from reward_service.observability import tracing
 from reward_service.observability.logs import described, on_loop_error
@@ -51,11 +59,13 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
             app.state.tracing.close()
 
     app = FastAPI(title="Reward service", version=__version__, description=DESCRIPTION, lifespan=life,
-                  openapi_url="/openapi.json", docs_url="/docs", redoc_url=None, redirect_slashes=False)  # fmt: skip
+                  openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False,
+                  root_path=settings.root_path)  # fmt: skip
     app.include_router(score_route.router)
     app.include_router(read_route.router)
     app.include_router(state_routes.router)
     app.include_router(trainer_routes.router)
+    app.include_router(docs_page.router)
     app.add_exception_handler(errors.ServiceError, _service_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _parameter_error)
@@ -67,7 +77,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.state.tracing = tracing.start(settings)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     # Added last, so it is outermost but for Starlette's own error layer, which it leaves nothing to do.
-    app.add_middleware(RequestMiddleware, keys=ApiKeys(settings.api_keys), state=app.state)
+    app.state.keys = ApiKeys(accepted_keys(settings))
+    app.add_middleware(RequestMiddleware, keys=app.state.keys, state=app.state)
     return app
 
 

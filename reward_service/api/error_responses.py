@@ -12,14 +12,21 @@ STATUS: dict[type[errors.ServiceError], int] = {
     errors.UnknownProfile: 404,
     errors.PinMismatch: 409,
     errors.TooLarge: 413,
+    errors.HeadTooLarge: 431,
     errors.TooSlow: 408,
     errors.Unauthorized: 401,
     errors.Overloaded: 429,
     errors.ComponentsUnavailable: 503,
     errors.ConfigurationError: 500,
 }
-_UNREADABLE = {"malformed_json", "invalid_utf8", "invalid_unicode"}  # not even JSON: 400 rather than 422
-_BY_CODE = {"unsupported_media_type": 415, "not_found": 404, "method_not_allowed": 405, "shutting_down": 503}
+_UNREADABLE = {"malformed_http", "malformed_json", "invalid_utf8", "invalid_unicode"}  # 400 rather than 422
+_BY_CODE = {
+    "unsupported_media_type": 415,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "shutting_down": 503,
+    "no_room_in_time": 503,
+}
 
 
 def status_of(error: errors.ServiceError) -> int:

@@ -21,6 +21,7 @@ MEANINGS = {
     415: "the body is not JSON, or compressed",
     422: "a field is wrong; `param` names it",
     429: "the queue is full; see Retry-After",
+    431: "the request's head is too large",
     500: "an unexpected error; the log has its type under the request id",
     503: "a required component has no score, or the service is shutting down",
 }
@@ -40,7 +41,10 @@ def document(app: FastAPI) -> dict[str, Any]:
     """FastAPI's schema plus the request models, which the routes parse themselves."""
     if app.openapi_schema:
         return app.openapi_schema
-    schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    servers = [{"url": app.root_path}] if app.root_path else None
+    schema = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=servers
+    )
     _, models = models_json_schema([(schemas.ScoreRequest, "validation")], ref_template="#/components/schemas/{model}")
     schema["components"]["schemas"].update(models["$defs"])
     schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 
 from starlette.requests import Request
 
 from reward_service.errors import InvalidRequest, TooLarge, TooSlow
+from reward_service.wire.decoding import LARGE_BYTES
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 async def read_json(request: Request, limit: int, timeout_s: float) -> bytes:
@@ -37,6 +42,13 @@ async def read(request: Request, limit: int, timeout_s: float) -> bytes:
     except TimeoutError:
         raise TooSlow(f"The body did not arrive within {timeout_s:g} s (REWARD_TIMEOUT_S).") from None
     return b"".join(chunks)
+
+
+async def off_loop(raw: bytes, parse: Callable[Concatenate[bytes, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """``parse(raw, ...)``, for a large body on a thread, so that other requests are answered meanwhile."""
+    if len(raw) > LARGE_BYTES:
+        return await asyncio.to_thread(parse, raw, *args, **kwargs)
+    return parse(raw, *args, **kwargs)
 
 
 def require_json(request: Request) -> None:

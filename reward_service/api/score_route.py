@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from reward_service.api.openapi import MEANINGS, body_of, errors
-from reward_service.api.request_body import read_json
+from reward_service.api.request_body import off_loop, read_json
 from reward_service.api.steps import (
     cancelled_by_hangup,
     engine_of,
@@ -50,7 +50,7 @@ async def parse(request: Request) -> ParsedRequest:
     engine.refuse_unread()
     refuse_unknown_parameters(request, ())
     raw = await read_json(request, engine.settings.max_body_bytes, engine.settings.timeout_s)
-    parsed = parsing.parse(raw, engine.settings.max_items, timings)
+    parsed = await off_loop(raw, parsing.parse, engine.settings.max_items, timings)
     profile = engine.served(parsed.scoring.profile).name
     body = parsed.body
     log_facts(request, profile=profile, items=len(parsed.scoring.items), run_id=body.run_id, step=body.step)

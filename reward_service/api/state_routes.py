@@ -28,6 +28,7 @@ async def fingerprint(
         "profile": served.name,
         "fingerprint": served.fingerprint,
         "signature": served.signature,
+        "accepted": [one.fingerprint for one in served.accepted],
         "document": served.document,
     }
     if isinstance(served, ServedSchedule):
@@ -52,6 +53,10 @@ async def ready(request: Request) -> Response:
     """503 during start-up, drain, and while a local worker or a required component is down."""
     state = engine_of(request).state.readiness()
     return json_response(state, 200 if state["ready"] else 503)
+
+
+for _path, _route in (("/health", health), ("/ready", ready)):  # what some load balancers ask with
+    router.add_api_route(_path, _route, methods=["HEAD"], include_in_schema=False)
 
 
 @router.get("/info", operation_id="info", summary="What is served, limits, state",

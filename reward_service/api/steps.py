@@ -51,7 +51,6 @@ async def cancelled_by_hangup(request: Request) -> AsyncIterator[None]:
         while (await request.receive())["type"] != "http.disconnect":
             pass
         gone = True
-        engine_of(request).telemetry.orphans.inc()
         task.cancel()
 
     watcher = asyncio.ensure_future(watch())

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from reward_service.api.openapi import body_of, errors
-from reward_service.api.request_body import read_json
+from reward_service.api.request_body import off_loop, read_json
 from reward_service.api.steps import (
     cancelled_by_hangup,
     engine_of,
@@ -29,11 +29,12 @@ from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Item, Pin, ScoringRequest, Timings
 from reward_service.trainers import DIALECTS
 from reward_service.trainers.base import Answered, Body, Dialect, DialectItem
-from reward_service.wire.decoding import decode_object, is_broken
+from reward_service.trainers.references import ReferenceStore
+from reward_service.wire.decoding import decode_object, is_broken, refuse_too_many_values
 
 router = APIRouter(tags=["trainers"])
 
-_STATUSES = (400, 401, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503)
+_STATUSES = (400, 401, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503)
 
 
 class ParsedSamples(NamedTuple):
@@ -91,15 +92,11 @@ async def parse(request: Request, dialect: Dialect, named: Named) -> ParsedSampl
     """The request, read by its dialect. Raises `InvalidRequest` and what a pin or profile that is not served raises."""
     engine, timings = engine_of(request), Timings()
     refuse_unknown_parameters(request, ("profile", "fingerprint", "run_id", "step", "missing"))
-    body = decode_object(await read_json(request, engine.settings.max_body_bytes, engine.settings.hold_timeout_s))
+    settings = engine.settings
+    raw = await read_json(request, settings.max_body_bytes, settings.hold_timeout_s)
     served = engine.served(named.profile)
     served.check_pin(named.pin, named.step)  # first: that the reward has changed is the more important news
-    samples = dialect.parse(body, request.app.state.references)
-    if len(samples) > engine.settings.max_items:
-        raise InvalidRequest(
-            f"The request has {len(samples)} samples; the limit is {engine.settings.max_items} (REWARD_MAX_ITEMS).",
-            code="too_many_items",
-        )
+    body, samples = await off_loop(raw, _read, dialect, settings.max_items, request.app.state.references)
     log_facts(request, profile=served.name, items=len(samples), run_id=named.run_id, step=named.step)
     items = [Item(None, s.candidate, s.reference, s.prior, _fault(s), s.param) for s in samples]
     return ParsedSamples(
@@ -109,13 +106,31 @@ async def parse(request: Request, dialect: Dialect, named: Named) -> ParsedSampl
     )
 
 
+def _read(
+    raw: bytes, dialect: Dialect, max_items: int, references: ReferenceStore | None
+) -> tuple[Body, list[DialectItem]]:
+    """The body and its samples, which are counted before any is looked at. Raises `InvalidRequest`."""
+    refuse_too_many_values(raw, max_items)
+    body = decode_object(raw)
+    given = [len(value) for name in dialect.fields if isinstance(value := body.get(name), list)]
+    if given and max(given) > max_items:
+        raise InvalidRequest(
+            f"The request has {max(given)} samples; the limit is {max_items} (REWARD_MAX_ITEMS). Split it.",
+            code="too_many_items",
+        )
+    return body, dialect.parse(body, references)
+
+
 def render(
     dialect: Dialect, parsed: ParsedSamples, admitted: Admitted, scored: Sequence[ScoredItem], missing: float | None
 ) -> Response:
     """The answer in the trainer's format; the fingerprint is a header."""
     composites = [one.composite for one in scored]
     answer = dialect.render(Answered(parsed.body, parsed.items, composites, admitted.stage.bounds, missing))
-    headers = {**timing_headers(parsed.scoring.timings), "X-Reward-Fingerprint": admitted.served.fingerprint}
+    headers = {**timing_headers(parsed.scoring.timings), "X-Reward-Fingerprint": admitted.fingerprint}
+    if admitted.served.accepted:
+        headers["X-Reward-Served-Fingerprint"] = admitted.served.fingerprint
+        headers["X-Reward-Accepted-Fingerprints"] = ", ".join(one.fingerprint for one in admitted.served.accepted)
     if admitted.stage is not admitted.served:
         headers["X-Reward-Stage"] = admitted.stage.fingerprint
     return json_response(answer, headers=headers)

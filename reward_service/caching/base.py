@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Protocol
 
+from reward_service.caching.codec import decode, encode
 from reward_service.caching.lru import LeastRecentlyUsed
 from reward_service.contracts import ComponentScore
 
@@ -18,6 +19,7 @@ CacheKey = str
 """``<component fingerprint hex>:<pair digest hex>``."""
 
 _DIGEST_BYTES = 20
+_ENTRY_BYTES = 180  # of a dict's entry and the headers of its two objects
 
 
 def text_digest(text: str) -> bytes:
@@ -49,11 +51,14 @@ class ScoreCache(Protocol):
         """The stored score or None per key, in order; at most one network round trip for all."""
         ...
 
-    async def put_many(self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False) -> None:
+    async def put_many(
+        self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False
+    ) -> set[CacheKey]:
         """Store, and give up the claim on, each key. `permanent` entries (LLM judgements) do not expire.
 
         A permanent entry is settled on return, within a short time limit: `get_many` then answers the
-        judgement that stays, which is another process's if that one was first.
+        judgement that stays, which is another process's if that one was first. The keys of those for which there is
+        no room are returned: they must not be given out, since the next judgement of the pair may differ.
         """
         ...
 
@@ -65,7 +70,8 @@ class ScoreCache(Protocol):
         ...
 
     async def wait(self, key: CacheKey, deadline: float) -> ComponentScore | None:
-        """What another process computes for `key`; None when it gave up or at `deadline` (`time.monotonic()`)."""
+        """What another process computes for `key`; None when it gave up, at `deadline` (`time.monotonic()`), or after
+        the longest time that a claim may last: `claim` then says whether it still holds."""
         ...
 
     async def release(self, keys: Sequence[CacheKey]) -> None:
@@ -88,9 +94,16 @@ def score_nbytes(score: ComponentScore) -> int:
 
 
 class MemoryCache:
-    """Least recently used scores of this process, bounded in estimated bytes."""
+    """Least recently used scores of this process, bounded in estimated bytes.
+
+    Permanent ones are never evicted. They are kept compressed and bounded on their own, by the same number of bytes;
+    when these are used up, no more are taken.
+    """
 
     def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._permanent: dict[CacheKey, bytes] = {}
+        self._permanent_bytes = 0
         self._kept: LeastRecentlyUsed[CacheKey, ComponentScore] = LeastRecentlyUsed(max_bytes)
 
     async def start(self) -> None:
@@ -98,16 +111,25 @@ class MemoryCache:
 
     async def aclose(self) -> None:
         self._kept.clear()
+        self._permanent.clear()
+        self._permanent_bytes = 0
 
     async def get_many(self, keys: Sequence[CacheKey]) -> list[ComponentScore | None]:
         return self.look_up(keys)
 
-    async def put_many(self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False) -> None:
+    async def put_many(
+        self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False
+    ) -> set[CacheKey]:
+        refused = set()
         for key, score in entries:
-            self.store(key, score)
+            if permanent and not self._keep(key, score):
+                refused.add(key)
+            elif not permanent:
+                self.store(key, score)
+        return refused
 
     async def claim(self, keys: Sequence[CacheKey]) -> set[CacheKey]:
-        return {key for key in keys if key not in self._kept}
+        return {key for key in keys if key not in self._kept and key not in self._permanent}
 
     async def wait(self, key: CacheKey, deadline: float) -> ComponentScore | None:
         return self.peek(key)
@@ -116,17 +138,40 @@ class MemoryCache:
         return None
 
     def stats(self) -> dict[str, dict[str, int]]:
-        return {"memory": self._kept.stats()}
+        permanent = {"permanent": len(self._permanent), "permanent_bytes": self._permanent_bytes}
+        return {"memory": {**self._kept.stats(), **permanent}}
 
     def look_up(self, keys: Sequence[CacheKey]) -> list[ComponentScore | None]:
         """`get_many` without a coroutine."""
-        return self._kept.get_many(keys)
+        found = self._kept.get_many(keys)
+        if self._permanent:
+            for i, key in enumerate(keys):
+                if found[i] is None and (blob := self._permanent.get(key)) is not None:
+                    found[i] = decode(key, blob)
+        return found
 
     def peek(self, key: CacheKey) -> ComponentScore | None:
         """The stored score, without counting or refreshing it."""
-        return self._kept.peek(key)
+        blob = self._permanent.get(key)
+        return self._kept.peek(key) if blob is None else decode(key, blob)
 
     def store(self, key: CacheKey, score: ComponentScore, *, replace: bool = False) -> None:
         """Keep `score`, unless the key has one already (`replace`: also then)."""
         if replace or key not in self._kept:
             self._kept.put(key, score, score_nbytes(score) + len(key))
+
+    def _keep(self, key: CacheKey, score: ComponentScore) -> bool:
+        """Keep a permanent score, unless the key has one already; False if there is no room for it."""
+        if key in self._permanent:
+            return True
+        score = self._kept.peek(key) or score  # the first one stays
+        try:
+            blob = encode(key, score)
+        except TypeError:  # not a finite number: nothing to keep
+            return False
+        size = len(blob) + len(key) + _ENTRY_BYTES
+        if self._permanent_bytes + size > self._max_bytes:
+            return False
+        self._permanent[key] = blob
+        self._permanent_bytes += size
+        return True

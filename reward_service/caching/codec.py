@@ -1,19 +1,20 @@
 """Component scores as bytes for a shared cache: compact, exact, and refused when anything about them is off.
 
 A value carries its schema and a checksum over its own key, so a truncated value, an older format or
-another key's value decodes to None, which is a miss, never to a wrong number.
+another key's value decodes to None, which is a miss, never to a wrong number. The checksum is no signature: whoever can
+write to the cache can make one. So a value is also validated whole, against what its component gives.
 """
 
 from __future__ import annotations
 
-import math
 import zlib
 from hashlib import blake2b
-from typing import Any
+from typing import Annotated, Literal, NamedTuple
 
 import orjson
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
-from judges.base import CATEGORIES, Evidence, Judgement
+from judges.base import CATEGORIES, Category, Evidence, Judgement
 from reward_service.contracts import ComponentScore
 
 SCHEMA = 1
@@ -21,18 +22,38 @@ SCHEMA = 1
 
 _HEADER = 10  # schema, compression flag, checksum
 _COMPRESS_ABOVE = 400  # bytes; below it zlib gains little and costs more than the rest
+_MOST_BYTES = 2**20  # of one value's JSON; a long judgement has some 30 KB
+_LARGEST = 1e12
+
+_Number = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)] | Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+_Count = Annotated[int, Field(ge=0, le=_LARGEST)] | Annotated[float, Field(ge=0, le=_LARGEST)]
+_Offset = Annotated[int, Field(ge=0)]
+_Counts = dict[Category, _Count]
+_Evidence = tuple[
+    Category | Literal["matched"], str, bool, tuple[_Offset, _Offset] | None, tuple[_Offset, _Offset] | None, str
+]
+_Judged = tuple[
+    _Counts, _Counts, _Count, list[_Evidence], dict[str, _Number], tuple[str, ...], dict[str, JsonValue]
+]  # fmt: skip
+_Stored = tuple[dict[str, _Number], tuple[str, ...], _Judged | None]
+_STORED: TypeAdapter[_Stored] = TypeAdapter(_Stored, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+
+class Shape(NamedTuple):
+    """What every score of one component has."""
+
+    keys: frozenset[str]
+    judges: bool
+    """Whether a judgement comes with the values."""
 
 
 def encode(key: str, score: ComponentScore) -> bytes:
     """Bytes that `decode` turns back into an equal score, floats bit for bit.
 
-    Raises TypeError for an score that JSON cannot carry exactly, e.g. a NaN value or a numpy scalar.
+    Raises TypeError for a score that `decode` would refuse, e.g. with a NaN value, or that JSON cannot carry exactly.
     """
     judged = None
     if (j := score.judgement) is not None:
-        numbers = [*j.significant.values(), *j.insignificant.values(), j.matched_findings, *j.values.values()]
-        if not _all_finite(numbers):
-            raise TypeError("a judgement holds a number that is not finite")
         judged = [
             dict(j.significant),
             dict(j.insignificant),
@@ -42,43 +63,57 @@ def encode(key: str, score: ComponentScore) -> bytes:
             j.notes,
             dict(j.details),
         ]
-    if not _all_finite(score.values.values()):
-        raise TypeError("an score holds a value that is not a finite number")
     body = orjson.dumps([dict(score.values), score.notes, judged])
+    if _read(body, None) is None:
+        raise TypeError("a score holds a value that is not a finite number, or is not what a component gives")
     flag = 0
     if len(body) > _COMPRESS_ABOVE:
         flag, body = 1, zlib.compress(body, 1)
     return bytes((SCHEMA, flag)) + _checksum(key, flag, body) + body
 
 
-def decode(key: str, blob: bytes) -> ComponentScore | None:
-    """The score stored under `key`, or None if these bytes are not one."""
-    if len(blob) <= _HEADER or blob[0] != SCHEMA:
+def decode(key: str, blob: bytes, shape: Shape | None = None) -> ComponentScore | None:
+    """The score stored under `key`, or None if these bytes are not one. `shape`: of the key's component, if known."""
+    if not _HEADER < len(blob) <= _HEADER + _MOST_BYTES or blob[0] != SCHEMA:
         return None
     flag, body = blob[1], blob[_HEADER:]
     if blob[2:_HEADER] != _checksum(key, flag, body):
         return None
+    return _read(_inflated(body) if flag else body, shape)
+
+
+def _inflated(body: bytes) -> bytes:
+    """What was compressed, as far as it is no longer than a value may be."""
     try:
-        values, notes, judged = orjson.loads(zlib.decompress(body) if flag else body)
-        return ComponentScore(values, tuple(notes), None if judged is None else _judgement(judged))
-    except (ValueError, TypeError, zlib.error):  # right checksum, wrong shape: a bug or a forgery
+        return zlib.decompressobj().decompress(body, _MOST_BYTES + 1)
+    except zlib.error:
+        return b""
+
+
+def _read(body: bytes, shape: Shape | None) -> ComponentScore | None:
+    if len(body) > _MOST_BYTES:
         return None
+    try:
+        values, notes, judged = _STORED.validate_json(body)
+    except ValidationError:  # right checksum, wrong shape: a bug or a forgery
+        return None
+    judgement = None if judged is None else _judgement(judged)
+    if judged is not None and judgement is None:
+        return None
+    if shape is not None:
+        given = [values] if judgement is None else [values, judgement.values]
+        if (judgement is not None) != shape.judges or any(found.keys() != shape.keys for found in given):
+            return None
+    return ComponentScore(values, notes, judgement)
 
 
-def _judgement(judged: list[Any]) -> Judgement:
+def _judgement(judged: _Judged) -> Judgement | None:
     significant, insignificant, matched, evidence, values, notes, details = judged
-    spans = tuple(Evidence(k, f, s, _span(c), _span(r), d) for k, f, s, c, r, d in evidence)
-    if not set(significant) == set(insignificant) == set(CATEGORIES):
-        raise ValueError("categories")
-    return Judgement(significant, insignificant, matched, spans, values, tuple(notes), details)
-
-
-def _span(span: list[int] | None) -> tuple[int, int] | None:
-    return None if span is None else (span[0], span[1])
-
-
-def _all_finite(numbers: Any) -> bool:
-    return all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
+    spans = [span for entry in evidence for span in entry[3:5] if span is not None]
+    if not significant.keys() == insignificant.keys() == set(CATEGORIES) or any(b > e for b, e in spans):
+        return None
+    found = tuple(Evidence(*entry) for entry in evidence)
+    return Judgement(significant, insignificant, matched, found, values, notes, details)
 
 
 def _checksum(key: str, flag: int, body: bytes) -> bytes:

@@ -10,11 +10,11 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from reward_service.caching.base import CacheKey, MemoryCache
-from reward_service.caching.codec import SCHEMA, decode, encode
+from reward_service.caching.codec import SCHEMA, Shape, decode, encode
 from reward_service.caching.redis_connection import KeyBatcher, RedisConnection
 from reward_service.contracts import ComponentScore
 from reward_service.tasks import end, finish
@@ -22,17 +22,19 @@ from reward_service.tasks import end, finish
 T = TypeVar("T")
 
 _CHUNK = 500  # keys in one command: short enough that neither Redis nor the event loop stalls
+_LEASES = 2  # of ours: how long another's may last at most
 _QUEUED = 20_000  # writes kept while Redis is away
 
 # KEYS: value, lease, value, lease, ... An MGET of one key reads a key of another type as missing. A lease that never
-# expires is not one of ours.
+# expires, or not before ARGV[3] ms, is not one of ours.
 _CLAIM = """
 local out = {}
 for i = 1, #KEYS, 2 do
   local value = redis.call('mget', KEYS[i])[1]
   if value then out[#out + 1] = value
   else
-    if redis.call('pttl', KEYS[i + 1]) == -1 then redis.call('del', KEYS[i + 1]) end
+    local left = redis.call('pttl', KEYS[i + 1])
+    if left == -1 or left > tonumber(ARGV[3]) then redis.call('del', KEYS[i + 1]) end
     if redis.call('set', KEYS[i + 1], ARGV[1], 'NX', 'PX', ARGV[2])
         or redis.call('mget', KEYS[i + 1])[1] == ARGV[1] then out[#out + 1] = 1
     else out[#out + 1] = 0 end
@@ -72,7 +74,8 @@ end"""
 class RedisCache:
     """Memory first, then Redis; see `ScoreCache`. One instance belongs to one event loop.
 
-    `timeout_s` bounds one round trip; a claim outlives its process by at most `lease_s`.
+    `timeout_s` bounds one round trip; a claim outlives its process by at most `lease_s`. `shapes`: by component
+    fingerprint, what a stored score of that component must have.
     """
 
     def __init__(
@@ -82,12 +85,14 @@ class RedisCache:
         *,
         ttl_s: float,
         namespace: str,
+        shapes: Mapping[str, Shape] | None = None,
         timeout_s: float = 0.5,
         lease_s: float = 6.0,
     ) -> None:
         self.memory = memory
         self._ttl_ms = max(1, round(ttl_s * 1000))
         self._lease_ms = round(lease_s * 1000)
+        self._shapes = shapes or {}
         self._timeout_s = timeout_s
         self._values = f"{namespace}:{SCHEMA}:"
         self._leases = f"{namespace}:lease:"
@@ -133,7 +138,9 @@ class RedisCache:
                 found[i] = score
         return found
 
-    async def put_many(self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False) -> None:
+    async def put_many(
+        self, entries: Sequence[tuple[CacheKey, ComponentScore]], *, permanent: bool = False
+    ) -> set[CacheKey]:
         settled: asyncio.Future[None] | None = None
         for key, score in entries:
             self.memory.store(key, score)
@@ -146,6 +153,7 @@ class RedisCache:
         self._wake.set()
         if settled is not None:  # the last of them: the queue is written in order
             await asyncio.wait({settled}, timeout=2 * self._timeout_s)
+        return set()
 
     async def claim(self, keys: Sequence[CacheKey]) -> set[CacheKey]:
         missing = [key for key in keys if self.memory.peek(key) is None]
@@ -170,7 +178,9 @@ class RedisCache:
             self._waiting[key] = future
             if len(self._waiting) == 1:
                 self._spawn(self._poll())
-        await asyncio.wait({future}, timeout=max(0.0, deadline - time.monotonic()))
+        # Not longer than a lease may last: the caller then claims the key, which looks at the lease again.
+        patience_s = min(deadline - time.monotonic(), _LEASES * self._lease_ms / 1000)
+        await asyncio.wait({future}, timeout=max(0.0, patience_s))
         return future.result() if future.done() else None
 
     async def release(self, keys: Sequence[CacheKey]) -> None:
@@ -192,9 +202,12 @@ class RedisCache:
         self._counts["misses"] += len(found) - hits
         return found
 
+    def _read(self, key: CacheKey, blob: bytes) -> ComponentScore | None:
+        return decode(key, blob, self._shapes.get(key.partition(":")[0]))
+
     def _decoded(self, key: CacheKey, blob: bytes) -> ComponentScore | None:
         """The score, now also in memory; what is not one is deleted from Redis."""
-        score = decode(key, blob)
+        score = self._read(key, blob)
         if score is None:
             self._counts["invalid"] += 1
             self._connection.warn("score_cache_value_invalid")
@@ -213,9 +226,10 @@ class RedisCache:
         return _flat(chunks, replies)
 
     async def _claim(self, keys: list[CacheKey]) -> list[bytes | int | None]:
-        chunks = list(_chunks(keys))
+        chunks, most_ms = list(_chunks(keys)), _LEASES * self._lease_ms
         replies = await self._connection.send(
-            [self._eval(_CLAIM, self._both(chunk), self._token, self._lease_ms) for chunk in chunks], keys=len(keys)
+            [self._eval(_CLAIM, self._both(chunk), self._token, self._lease_ms, most_ms) for chunk in chunks],
+            keys=len(keys),
         )
         return _flat(chunks, replies)
 
@@ -268,7 +282,7 @@ class RedisCache:
         stored = replies[1 if garbage else 0] if encoded else None
         for ((key, score, _, _), _), old in zip(encoded, stored or (), strict=False):
             self._counts["writes"] += 1
-            if old is not None and (first := decode(key, old)) is not None and first != score:
+            if old is not None and (first := self._read(key, old)) is not None and first != score:
                 self.memory.store(key, first, replace=True)
         for *_, settled in puts:
             if settled is not None and not settled.done():

@@ -35,7 +35,9 @@ class Row:
 
 
 COMPONENTS: dict[str, Row] = {
+    "bleu1": Row("metrics.bleu:Bleu1"),
     "bleu2": Row("metrics.bleu:Bleu2"),
+    "bleu3": Row("metrics.bleu:Bleu3"),
     "bleu4": Row("metrics.bleu:Bleu4"),
     "rouge1": Row("metrics.rouge:Rouge", None, {"variant": "rouge1"}),
     "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),
@@ -62,6 +64,12 @@ def row(name: str) -> Row:
         raise ConfigurationError(
             f"There is no component '{name}'.{did_you_mean(name, COMPONENTS)}", code="unknown_component"
         ) from None
+
+
+def component_class(name: str) -> Any:
+    """The class of a component, which need not be built for what all its instances share."""
+    entry = row(name)
+    return _load(entry.target, name, entry)
 
 
 def build(name: str, settings: Mapping[str, object], **wiring: object) -> PairMetric | AsyncJudge:

@@ -1,4 +1,4 @@
-"""Whole files in and out, agreement with labelled counts, and the check of an installation.
+"""Whole files in and out, what their scores say, `Scorer`, agreement with labels, and the check of an installation.
 
 May import `scoring` and every floor below it, and `wire`. Never imports `api` or `serving`.
 """

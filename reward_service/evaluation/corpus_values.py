@@ -25,10 +25,14 @@ class CorpusValues:
     def __init__(self, document: Mapping[str, Any]) -> None:
         """`document`: what the profile's fingerprint is the hash of; it says which component each key is.
 
+        Where a component stands under several keys, the first one that is paid counts, else the first.
+
         RadCliQ is counted only where BERTScore is rescaled as it was when RadCliQ was fitted.
         """
         components = document["components"]
-        self._keys = {of["component"]: key for key, of in components.items()}
+        self._keys: dict[str, str] = {}
+        for key in sorted(components, key=lambda key: not document["weights"][key]):
+            self._keys.setdefault(components[key]["component"], key)
         baseline = components.get(self._keys.get("bertscore", ""), {}).get("manifest", {}).get("baseline") or {}
         self._radcliq = baseline.get("f1") == BERTSCORE_BASELINE_F1
         self._labels: list[tuple[tuple[bool, ...], tuple[bool, ...]]] = []

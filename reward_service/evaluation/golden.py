@@ -3,24 +3,45 @@
 FILE is JSONL. A line holds a ``text`` and what was made of it elsewhere, one or both of:
 
 - ``radgraph``: the annotation as the package `radgraph` 0.1.18 writes it for one report;
-- ``chexbert``: an object from each of CheXbert's fourteen labels to null (blank), 1 (positive), 0 (negative) or -1
-  (uncertain), as in the file that CheXbert's own labeller writes.
+- ``chexbert``: an object from each of CheXbert's fourteen labels to 1 (positive), 0 (negative), -1 (uncertain) or
+  blank, as in the file that CheXbert's own labeller writes; a blank is null, NaN or an empty text.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
+from pydantic import BaseModel, ConfigDict
 
 from metrics.chexbert import BLANK, LABELS, NEGATIVE, POSITIVE, UNCERTAIN, Reading
 from metrics.radgraph.annotation import Annotation
 from reward_service.errors import InvalidRequest
 
 _CLASSES = {BLANK: None, POSITIVE: 1, NEGATIVE: 0, UNCERTAIN: -1}
+_NAMES = {None: "blank", 1: "positive", 0: "negative", -1: "uncertain"}
 _SHOWN = 5  # differences that are printed of one component
+
+
+class _Entity(BaseModel):
+    """One entity as the package writes it."""
+
+    model_config = ConfigDict(strict=True)
+
+    tokens: str
+    label: str
+    start_ix: int
+    end_ix: int
+    relations: list[tuple[str, str]]
+
+
+class _Annotation(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    text: str
+    entities: dict[str, _Entity]
 
 
 class Golden(NamedTuple):
@@ -49,9 +70,9 @@ def _line(raw: bytes, number: int) -> Golden:
         return InvalidRequest(f"Line {number}: {what}.", param="--golden")
 
     try:
-        entry = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise wrong(f"is not JSON: {error.msg}") from None
+        entry = json.loads(raw.decode("utf-8-sig"))  # with the NaN that pandas writes, which orjson refuses
+    except (ValueError, RecursionError) as error:
+        raise wrong(f"is not JSON: {getattr(error, 'msg', 'not UTF-8, or nested too deeply')}") from None
     if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
         raise wrong("needs a 'text'")
     radgraph, labels = entry.get("radgraph"), entry.get("chexbert")
@@ -59,13 +80,16 @@ def _line(raw: bytes, number: int) -> Golden:
         raise wrong("needs 'radgraph', 'chexbert' or both")
     if radgraph is not None:
         try:
+            _Annotation.model_validate_json(json.dumps(radgraph))
             Annotation.from_json(radgraph)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, ValueError):
             raise wrong("'radgraph' is not an annotation as the package radgraph writes it for one report") from None
     if labels is not None and (not isinstance(labels, dict) or set(labels) != set(LABELS)):
         raise wrong(f"'chexbert' needs these labels: {', '.join(LABELS)}")
-    if labels is not None and not all(value in _CLASSES.values() for value in labels.values()):
-        raise wrong("a label of 'chexbert' is null, 1, 0 or -1")
+    if labels is not None:
+        labels = {label: None if value == "" or value != value else value for label, value in labels.items()}
+        if not all(value is None or value in (1, 0, -1) for value in labels.values()):
+            raise wrong("a label of 'chexbert' is 1, 0, -1 or blank")
     return Golden(number, entry["text"], radgraph, labels)
 
 
@@ -112,7 +136,11 @@ def _graph(annotation: Annotation) -> set[tuple[int, int, str, tuple[tuple[str, 
 
 def _label_difference(wanted: Mapping[str, Any], got: Reading) -> str | None:
     ours = {label: _CLASSES[each] for label, each in zip(LABELS, got.classes, strict=True)}
-    differing = [f"{label} is {ours[label]}, not {wanted[label]}" for label in LABELS if ours[label] != wanted[label]]
+    differing = [
+        f"{label} is {_NAMES[ours[label]]}, not {_NAMES[wanted[label]]}"
+        for label in LABELS
+        if ours[label] != wanted[label]
+    ]
     return "; ".join(differing) or None
 
 

@@ -15,7 +15,7 @@ class StageEntry(Strict):
 
     profile: str
     """A shipped profile, or a path (a relative one begins at the schedule's folder)."""
-    until_step: int | None = Field(None, ge=1)
+    until_step: int | None = Field(None, ge=1, strict=True)
     """None in the last stage, which never ends."""
 
 
@@ -51,7 +51,8 @@ class Schedule:
     def of(cls, file: ScheduleFile, profiles: Sequence[Profile]) -> Schedule:
         """`file` with its profiles, one for each stage. Raises `ValueError` where their bounds differ."""
         if len({profile.bounds for profile in profiles}) > 1:
-            raise ValueError("the profiles of all stages need the same bounds, or rescaled rewards would jump")
+            found = ", ".join(f"{profile.name} {list(profile.bounds)}" for profile in profiles)
+            raise ValueError(f"all stages need the same bounds, or rescaled rewards would jump; they have: {found}")
         return cls(file.name, file.description, tuple(stage.until_step for stage in file.stages), tuple(profiles))
 
     def stage_at(self, step: int) -> int:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import structlog
 
+from judges.base import Judgement
+from reward_service.caching.codec import Shape
 from reward_service.components.registry import build, row
-from reward_service.contracts import Runner
+from reward_service.contracts import Pair, Runner
 from reward_service.errors import ConfigurationError, did_you_mean
 from reward_service.observability.telemetry import Telemetry
-from reward_service.profiles import fingerprint
+from reward_service.profiles import accepted, fingerprint, source_code
 from reward_service.profiles.loading import load, profiles_of
 from reward_service.profiles.profile import JUDGEMENT_VALUES, ComponentSpec, Profile
 from reward_service.profiles.schedule import Schedule
+from reward_service.scoring import canaries
 from reward_service.scoring.served_profile import BoundComponent, Served, ServedProfile, ServedSchedule
 from reward_service.settings import Settings
 from reward_service.text import normaliser
 from reward_service.workers.placement import Placement
 
 log = structlog.get_logger("reward_service.assembly")
+
+
+class ShadowProfile(NamedTuple):
+    """A profile that is scored beside the one that pays."""
+
+    paying: str
+    served: Served
+    own_runners: set[str]
+    """Keys of the runners that it needs and no profile which pays does."""
 
 
 @dataclass(slots=True)
@@ -32,10 +44,14 @@ class Assembly:
     runners: dict[str, tuple[Any, Runner]] = field(default_factory=dict)
     required: set[str] = field(default_factory=set)
     """Keys of `runners` that a profile cannot do without: their policy is `fail`."""
-    shadows: list[tuple[str, Served]] = field(default_factory=list)
-    """(name of the profile that pays, what is scored beside it)."""
-    only_shadows: set[str] = field(default_factory=set)
-    """Keys of `runners` that no profile which pays needs."""
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    """By component fingerprint: what every score of that component has."""
+    shadows: list[ShadowProfile] = field(default_factory=list)
+
+    @property
+    def only_shadows(self) -> set[str]:
+        """Keys of `runners` that no profile which pays needs."""
+        return {key for shadow in self.shadows for key in shadow.own_runners}
 
 
 def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = None) -> Assembly:
@@ -45,13 +61,16 @@ def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = Non
     Raises `ConfigurationError` that names the profile and what it lacks.
     """
     assembly, placement = Assembly(), Placement(settings, telemetry, sockets)
+    older = accepted.read(settings.accepted_fingerprints)
     for name in settings.profiles:
         served = _served(assembly, name, settings, placement)
         if served.name in assembly.profiles:
             raise ConfigurationError(
                 f"Two enabled profiles are called '{served.name}'; rename one ({name}).", param="profiles"
             )
-        assembly.profiles[served.name] = served
+        assembly.profiles[served.name] = replace(served, accepted=older.get(served.name, ()))
+    if unknown := sorted(older.keys() - assembly.profiles.keys()):
+        log.warning("accepted_fingerprints_of_no_enabled_profile", profiles=unknown)
     needed, required = set(assembly.runners), set(assembly.required)
     for paying, name in settings.shadows:
         beside = paying or next(iter(assembly.profiles))
@@ -60,8 +79,13 @@ def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = Non
                 f"REWARD_SHADOW: no enabled profile is called '{beside}'.{did_you_mean(beside, assembly.profiles)}",
                 param="shadow",
             )
-        assembly.shadows.append((beside, _served(assembly, name, settings, placement)))
-    assembly.only_shadows, assembly.required = set(assembly.runners) - needed, required
+        served = _served(assembly, name, settings, placement)
+        if any((beside, served.name) == (shadow.paying, shadow.served.name) for shadow in assembly.shadows):
+            raise ConfigurationError(f"REWARD_SHADOW: '{name}' stands twice beside '{beside}'.", param="shadow")
+        stages = served.stages if isinstance(served, ServedSchedule) else (served,)
+        uses = {bound.runner_key for stage in stages for bound in stage.components.values()}
+        assembly.shadows.append(ShadowProfile(beside, served, uses - needed))
+    assembly.required = required
     return assembly
 
 
@@ -76,9 +100,8 @@ def _served(assembly: Assembly, name: str, settings: Settings, placement: Placem
 def _serve(assembly: Assembly, profile: Profile, settings: Settings, placement: Placement) -> ServedProfile:
     for spec in profile.components.values():
         _require_known(profile, spec.component)
-    return ServedProfile.of(
-        profile, {key: _bind(assembly, profile, key, settings, placement) for key in profile.components}
-    )
+    bound = {key: _bind(assembly, profile, key, settings, placement) for key in profile.components}
+    return ServedProfile.of(profile, bound, canaries.of(profile, bound).document)
 
 
 def check(settings: Settings) -> None:
@@ -87,7 +110,8 @@ def check(settings: Settings) -> None:
         specs = [item for profile in profiles_of(name) for item in profile.components.items()]
         for key, spec in specs:
             try:
-                build(spec.component, settings.for_component(spec.component, spec.settings))
+                component = build(spec.component, settings.for_component(spec.component, spec.settings))
+                _require_lasting_cache(settings, key, component)
             except ConfigurationError as error:
                 raise ConfigurationError(
                     f"Profile '{name}', component '{key}': {error.message}", code=error.code, param="profiles"
@@ -108,17 +132,49 @@ def _bind(assembly: Assembly, profile: Profile, key: str, settings: Settings, pl
         document = fingerprint.component_document(spec.component, component, normaliser.manifest(profile.normaliser))
     except Exception as error:
         raise _unavailable(profile, error) from error
+    _require_lasting_cache(settings, key, component)
     if spec.when_missing == "fail" and spec.weight:
         assembly.required.add(runner_key)
+    digest = fingerprint.component_fingerprint(document)
+    assembly.shapes[digest] = Shape(frozenset(component.keys), row(spec.component).judges)
     _require_value(profile, key, spec, component)
     return BoundComponent(
         name=spec.component,
-        fingerprint=fingerprint.digest(document)[:40],
+        fingerprint=digest,
         document=document,
         runner=runner,
+        runner_key=runner_key,
         uses_prior=component.uses_prior,
         determinism=component.determinism,
+        code=source_code.of_component(component),
+        read=_reader(component),
+        canary_key=canaries.key_of(spec.component, component.version, spec.settings) if _as_written(own, spec) else "",
     )
+
+
+def _as_written(own: Mapping[str, object], spec: ComponentSpec) -> bool:
+    """Whether the deployment leaves alone what the profile's file says of a component's arithmetic."""
+    return own.get("precision", "float32") == "float32" and all(own[key] == spec.settings[key] for key in spec.settings)
+
+
+def _reader(component: Any) -> Callable[[Pair, Judgement], Judgement] | None:
+    read = getattr(component, "read", None)
+    return None if read is None else lambda pair, stored: read(*pair, stored)
+
+
+def _require_lasting_cache(settings: Settings, key: str, component: Any) -> None:
+    """Raise `ConfigurationError` where two processes could give out different first verdicts, or none could be kept."""
+    if component.determinism != "first_verdict" or not settings.cache_url.get_secret_value().startswith("memory:"):
+        return
+    reason = "" if settings.cache_memory_bytes else "REWARD_CACHE_MEMORY_BYTES=0 keeps none"
+    if settings.workers > 1:
+        reason = f"each of REWARD_WORKERS={settings.workers} HTTP processes would have its own"
+    if reason:
+        raise ConfigurationError(
+            f"Component '{key}' gives verdicts of which the first must stay, and with memory:// {reason}. "
+            "Set REWARD_CACHE_URL to a Redis that all processes share, or run one process.",
+            param="cache_url",
+        )
 
 
 def _build(name: str, own: Mapping[str, object], placement: Placement) -> tuple[Any, Runner]:

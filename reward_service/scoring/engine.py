@@ -17,18 +17,20 @@ from reward_service.contracts import ComponentError
 from reward_service.errors import (
     ComponentsUnavailable,
     ConfigurationError,
+    InvalidRequest,
     Overloaded,
     UnknownProfile,
     did_you_mean,
     quoted,
 )
 from reward_service.observability.telemetry import Telemetry
+from reward_service.profiles.accepted import Accepted
 from reward_service.profiles.loading import shipped
 from reward_service.scoring.admission import Admission
 from reward_service.scoring.assembly import assemble
 from reward_service.scoring.profile_scorer import ProfileScorer, ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
-from reward_service.scoring.served_profile import Served, ServedProfile
+from reward_service.scoring.served_profile import Served, ServedProfile, ServedSchedule
 from reward_service.scoring.shadow import Shadow
 from reward_service.scoring.single_flight import SingleFlight
 from reward_service.scoring.state import EngineState
@@ -61,20 +63,15 @@ class Engine:
         self.assembly = assemble(settings, self.telemetry, sockets)
         self.profiles = self.assembly.profiles
         self.default = next(iter(self.profiles))
-        self.cache: ScoreCache = make_cache(settings)
+        self.cache: ScoreCache = make_cache(settings, self.assembly.shapes)
         self.flights = SingleFlight(self.cache, orphan_grace_s=settings.orphan_grace_s)
+        turns = asyncio.Lock()
         self.shadows = [
-            Shadow(
-                paying,
-                served,
-                self.scorer,
-                self.telemetry,
-                most=settings.queue_items,
-                timeout_s=settings.timeout_s,
-            )
-            for paying, served in self.assembly.shadows
-        ]
-        self._shadow_start: asyncio.Task[None] | None = None
+            Shadow(shadow.paying, shadow.served, self.scorer, self.telemetry, turns,
+                   most=settings.queue_items, timeout_s=settings.timeout_s)
+            for shadow in self.assembly.shadows
+        ]  # fmt: skip
+        self._shadow_starts: list[asyncio.Task[None]] = []
         self.admission = Admission(settings.queue_items)
         self._shedding = False
         self.state = EngineState(self)
@@ -89,8 +86,8 @@ class Engine:
             raise
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.stop(0 if kind else None)  # after an error or Ctrl-C nobody waits for what has started
 
     async def start(self) -> None:
         """Load and warm up everything. Raises `ConfigurationError` for what will not heal by itself."""
@@ -101,19 +98,14 @@ class Engine:
             self.problem = str(error)
             raise ConfigurationError(str(error), code=error.code) from None
         self.ready.set()
-        if self.shadows:
-            self._shadow_start = asyncio.create_task(self._start_shadows(), name="start of the shadows")
-
-    async def _start_shadows(self) -> None:
-        """Load what only shadows need. That it fails is logged, shown and otherwise without effect."""
-        problem: str | None = None
-        try:
-            await self._start_runners(self.assembly.only_shadows)
-        except Exception as error:
-            problem = str(error) if isinstance(error, ComponentError) else type(error).__name__
-            log.error("shadow_cannot_start", shadows=[s.served.name for s in self.shadows], reason=problem)
-        for shadow in self.shadows:
-            shadow.problem = problem
+        starts = {
+            key: asyncio.create_task(self._start_runners({key}), name=f"start of {key}")
+            for key in self.assembly.only_shadows
+        }
+        self._shadow_starts = [*starts.values()]
+        for shadow, of in zip(self.shadows, self.assembly.shadows, strict=True):
+            own = [starts[key] for key in of.own_runners]
+            self._shadow_starts.append(asyncio.create_task(shadow.begin_after(own), name=f"start of {of.served.name}"))
 
     async def _start_runners(self, keys: Collection[str]) -> None:
         """All at once. Raises what the first one to fail raises; the others are then given up."""
@@ -134,12 +126,13 @@ class Engine:
         """Finish what has started within the grace time, then release everything; a few seconds later at most."""
         grace = self.settings.shutdown_grace_s if grace_s is None else grace_s
         self.closing = True
-        await end([self._shadow_start] if self._shadow_start else [])
+        await end(self._shadow_starts)
         for shadow in self.shadows:
             await shadow.aclose()
+        waits = {key: 0.0 if key in self.assembly.only_shadows else grace for key in self.assembly.runners}
         await asyncio.gather(
             *(
-                finish(runner.stop(grace), within_s=grace + _RELEASE_S, name=f"stop of {key}")
+                finish(runner.stop(waits[key]), within_s=waits[key] + _RELEASE_S, name=f"stop of {key}")
                 for key, (_, runner) in self.assembly.runners.items()
             )
         )
@@ -171,7 +164,7 @@ class Engine:
         there is no room (with `request.hold`: none before the deadline).
         """
         served = self.served(request.profile)
-        served.check_pin(request.pin, request.step)
+        accepted = served.check_pin(request.pin, request.step)
         stage = served.at(request.step)
         settings = self.settings
         default_s = settings.hold_timeout_s if request.hold else settings.timeout_s
@@ -181,7 +174,7 @@ class Engine:
         request.timings.queue_ms = request.timings.total_ms
         self.telemetry.inflight.inc(count)
         try:
-            yield Admitted(self, served, stage, request, deadline)
+            yield Admitted(self, served, stage, request, deadline, accepted)
         finally:
             self.telemetry.inflight.dec(count)
             self.admission.leave(count)
@@ -220,7 +213,8 @@ class Engine:
                 await self.admission.enter(count)
         except TimeoutError:
             raise Overloaded(
-                self.problem or "No room before the deadline: the service is starting or overloaded."
+                self.problem or "No room before the deadline: the service is starting or overloaded.",
+                code="no_room_in_time",
             ) from None
 
 
@@ -228,13 +222,23 @@ class Admitted:
     """A request whose pairs have their place in the queue."""
 
     def __init__(
-        self, engine: Engine, served: Served, stage: ServedProfile, request: ScoringRequest, deadline: float
+        self,
+        engine: Engine,
+        served: Served,
+        stage: ServedProfile,
+        request: ScoringRequest,
+        deadline: float,
+        accepted: Accepted | None = None,
     ) -> None:
-        """`deadline` is `time.monotonic()` seconds."""
+        """`deadline` is `time.monotonic()` seconds. `accepted`: the older fingerprint that the request pins."""
         self.served = served
         """What the request named."""
         self.stage = stage
         """The profile that pays: that of the schedule's stage, else `served` itself."""
+        self.fingerprint = accepted.fingerprint if accepted else served.fingerprint
+        """Of the answer: the older one that was pinned, if the operator accepts it."""
+        at = served.stages.index(stage) if isinstance(served, ServedSchedule) else 0
+        self._older = accepted.stages[at] if accepted and at < len(accepted.stages) else {}
         self._engine = engine
         self._request = request
         self._deadline = deadline
@@ -243,7 +247,7 @@ class Admitted:
         """One `ScoredItem` per item, in order. Raises `ComponentsUnavailable`."""
         items = self._request.items
         scorer = self._engine.scorer(self.stage)
-        scored = await scorer.score(items, self._deadline, self._request.timings)
+        scored = await scorer.score(items, self._deadline, self._request.timings, self._older)
         if self._request.hold:
             await self._retry(scorer, scored)
         scorer.count(scored)
@@ -257,27 +261,33 @@ class Admitted:
         """Score again, in place, what has no reward yet and may still get one before the deadline."""
         items = self._request.items
         pause = _RETRY_FIRST_S
-        while again := [i for i, s in enumerate(scored) if _may_heal(s)]:
+        while again := [i for i, s in enumerate(scored) if s.composite.reward is None and s.composite.may_heal]:
             if time.monotonic() + pause >= self._deadline or self._engine.closing:
                 break
+            if any(s.composite.failed and not s.composite.may_heal for s in scored):
+                break  # whatever heals, the request as a whole does not
             await asyncio.sleep(pause)
             pause = min(_RETRY_MOST_S, 2 * pause)
-            for i, fresh in zip(again, await scorer.score([items[i] for i in again], self._deadline), strict=True):
-                scored[i] = fresh
+            fresh = await scorer.score([items[i] for i in again], self._deadline, older=self._older)
+            for i, one in zip(again, fresh, strict=True):
+                scored[i] = one
 
 
 def _require(scored: Sequence[ScoredItem], items: Sequence[Item]) -> None:
-    failed = {i: s.composite.failed for i, s in enumerate(scored) if s.composite.failed}
-    if failed:
-        names = [items[i].id or items[i].where or f"items[{i}]" for i in failed]
-        first = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-        keys = sorted({key for keys in failed.values() for key in keys})
-        raise ComponentsUnavailable(
-            f"No score from {', '.join(keys)}, which this profile cannot do without, for {first}. Retry later.",
-            details={"components": keys, "items": names},
-        )
-
-
-def _may_heal(scored: ScoredItem) -> bool:
-    made = scored.composite
-    return bool(made.blocking) and all(made.missing[key].retryable for key in made.blocking)
+    """Raises for items that lack a component whose policy is `fail`: first for those that no other try can heal."""
+    failed = [i for i, s in enumerate(scored) if s.composite.failed]
+    lost = [i for i in failed if not scored[i].composite.may_heal]
+    if not failed:
+        return
+    told = lost or failed
+    places = [items[i].where or f"items[{i}]" for i in told]
+    names = [items[i].id or place for i, place in zip(told, places, strict=True)]
+    first = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    keys = sorted({key for i in told for key in scored[i].composite.failed})
+    message = f"No score from {', '.join(keys)}, which this profile cannot do without, for {first}. "
+    details = {"components": keys, "items": names}
+    if lost:
+        codes = sorted({error.code for i in lost for error in scored[i].composite.missing.values()})
+        message += f"Another try would not help ({', '.join(codes)}): leave these items out, or mend them."
+        raise InvalidRequest(message, code="reward_missing", param=places[0], details=details)
+    raise ComponentsUnavailable(f"{message}Retry later.", details=details)

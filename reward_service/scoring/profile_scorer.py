@@ -23,7 +23,9 @@ from reward_service.scoring.served_profile import ServedProfile
 from reward_service.scoring.single_flight import SingleFlight, WantedScore
 from reward_service.text import guards, sections
 from reward_service.text.normaliser import Normalised, normalise
+from reward_service.workers.judge import as_component_error
 
+_NONE_OLDER: Mapping[str, str] = {}
 _YIELD_EVERY = 64, 20_000  # items, or characters of candidates, between two chances for other requests to run
 
 
@@ -51,6 +53,7 @@ class PreparedPair(NamedTuple):
 
     candidate: Normalised
     reference: Normalised
+    prior: str | None
     keys: Mapping[str, CacheKey]
     """Cache key by component key of the profile."""
 
@@ -83,12 +86,33 @@ class ProfileScorer:
         self._telemetry = telemetry
         self._max_text_chars = max_text_chars
 
-    async def score(self, items: Sequence[Item], deadline: float, timings: Timings | None = None) -> list[ScoredItem]:
-        """One `ScoredItem` per item, in order. `deadline` is `time.monotonic()` seconds."""
+    async def score(
+        self,
+        items: Sequence[Item],
+        deadline: float,
+        timings: Timings | None = None,
+        older: Mapping[str, str] = _NONE_OLDER,
+    ) -> list[ScoredItem]:
+        """One `ScoredItem` per item, in order. `deadline` is `time.monotonic()` seconds.
+
+        `older`: by component key, an older fingerprint of it whose stored values come before others.
+        """
         prepared, work = await self._prepare(items)
-        known = await self._look_up(work)
+        stored = {f"{older[name]}:{_pair(key)}": key for key, (name, _) in work.items() if name in older}
+        known = await self._look_up(stored)
+        known |= await self._look_up({key: key for key in work if key not in known})
         fresh = await self._compute({k: v for k, v in work.items() if k not in known}, deadline, timings)
         return await self._compose(items, prepared, known, fresh)
+
+    def prepare(
+        self, items: Sequence[Item]
+    ) -> tuple[list[PreparedPair | ComponentError], dict[CacheKey, tuple[str, Pair]]]:
+        """`_prepare` in one go, for a few items and outside of an event loop."""
+        texts: dict[tuple[str, str], Normalised | ComponentError] = {}
+        digests: dict[str, bytes] = {}
+        work: dict[CacheKey, tuple[str, Pair]] = {}
+        wanted = [(item.candidate, item.reference, item.prior) for item in items]
+        return [self._prepare_pair(each, texts, digests, work) for each in wanted], work
 
     async def _prepare(
         self, items: Sequence[Item]
@@ -145,7 +169,7 @@ class ProfileScorer:
             if looked_up not in work:
                 earlier = prior.text if prior is not None and component.uses_prior else None
                 work[looked_up] = (key, Pair(candidate.text, reference.text, earlier))
-        return PreparedPair(candidate, reference, keys)
+        return PreparedPair(candidate, reference, None if prior is None else prior.text, keys)
 
     def _prepare_text(self, text: str, role: str) -> Normalised | ComponentError:
         if len(text) > self._max_text_chars:
@@ -166,11 +190,10 @@ class ProfileScorer:
             return norm
         return ComponentError("section_missing", f"The reference has no {scope} section, which this profile scores.")
 
-    async def _look_up(self, work: Mapping[CacheKey, tuple[str, Pair]]) -> dict[CacheKey, ComponentScore]:
-        """One batched look-up for all components of all items."""
-        keys = list(work)
-        found = await self._cache.get_many(keys) if keys else []
-        return {key: score for key, score in zip(keys, found, strict=True) if score is not None}
+    async def _look_up(self, wanted: Mapping[CacheKey, CacheKey]) -> dict[CacheKey, ComponentScore]:
+        """One batched look-up for all components of all items; `wanted`: the key to read, the key to answer under."""
+        found = await self._cache.get_many(list(wanted)) if wanted else []
+        return {key: score for key, score in zip(wanted.values(), found, strict=True) if score is not None}
 
     async def _compute(
         self, work: Mapping[CacheKey, tuple[str, Pair]], deadline: float, timings: Timings | None
@@ -206,21 +229,27 @@ class ProfileScorer:
         for item, ready in zip(items, prepared, strict=True):
             await turns.taken(len(item.candidate))
             if id(ready) not in memo:  # identical pairs share one PreparedPair, and so one answer
-                memo[id(ready)] = self._compose_one(ready, known, fresh)
+                memo[id(ready)] = self.compose_one(ready, known, fresh)
             answer = memo[id(ready)]
             scored.append(replace(answer, id=item.id))
         return scored
 
-    def _compose_one(
+    def compose_one(
         self,
         ready: PreparedPair | ComponentError,
         known: Mapping[CacheKey, ComponentScore],
         fresh: Mapping[CacheKey, ComponentScore | ComponentError],
     ) -> ScoredItem:
+        """The answer to one pair from the scores of its components: `known` is what was stored, `fresh` the rest."""
         if isinstance(ready, ComponentError):
-            nothing = dict.fromkeys((*self.profile.components, *self.served.absent))
-            return ScoredItem(None, Composite(None, "null", nothing, {}, {"item": ready}, (), ("item",), ()), "none")
-        scores = {key: known.get(at) or fresh[at] for key, at in ready.keys.items()}
+            return self._nothing(ready)
+        scores = {key: self._read(key, ready, known.get(at) or fresh[at]) for key, at in ready.keys.items()}
+        hits = sum(at in known for at in ready.keys.values())
+        return self._composed(ready, scores, "hit" if hits == len(ready.keys) else "partial" if hits else "miss")
+
+    def _composed(
+        self, ready: PreparedPair, scores: Mapping[str, ComponentScore | ComponentError], cache: str
+    ) -> ScoredItem:
         # A sentinel's notes have no say: its score may be missing, and a reward must not depend on that.
         weighted = (scores[key] for key, spec in self.profile.components.items() if spec.weight)
         notes = [note for score in weighted if isinstance(score, ComponentScore) for note in score.notes]
@@ -232,9 +261,32 @@ class ProfileScorer:
             composite = _with_absent(composite, self.served)
         given = {key: score for key, score in scores.items() if isinstance(score, ComponentScore)}
         judged = (score.judgement for score in given.values() if score.judgement is not None)
-        hits = sum(at in known for at in ready.keys.values())
-        cache = "hit" if hits == len(ready.keys) else "partial" if hits else "miss"
         return ScoredItem(None, composite, cache, next(judged, None), ready, given)
+
+    def recompose(self, item: Item, scores: Mapping[str, ComponentScore | ComponentError]) -> ScoredItem:
+        """The answer to an item whose components have been scored before; `scores` has every key of the profile."""
+        ready = item.fault or self._prepare_pair((item.candidate, item.reference, item.prior), {}, {}, {})
+        if isinstance(ready, ComponentError):
+            return replace(self._nothing(ready), id=item.id)
+        return replace(self._composed(ready, scores, "none"), id=item.id)
+
+    def _nothing(self, error: ComponentError) -> ScoredItem:
+        nothing = dict.fromkeys((*self.profile.components, *self.served.absent))
+        return ScoredItem(None, Composite(None, "null", nothing, {}, {"item": error}, (), ("item",), ()), "none")
+
+    def _read(
+        self, key: str, ready: PreparedPair, score: ComponentScore | ComponentError
+    ) -> ComponentScore | ComponentError:
+        """The score; of a verdict, what it means to the code of now, whichever process stored it."""
+        component = self.served.components[key]
+        if component.read is None or isinstance(score, ComponentError) or score.judgement is None:
+            return score
+        prior = ready.prior if component.uses_prior else None
+        try:
+            judged = component.read(Pair(ready.candidate.text, ready.reference.text, prior), score.judgement)
+        except Exception as error:
+            return as_component_error(error)
+        return ComponentScore(judged.values, judged.notes, judged)
 
     def count(self, scored: Sequence[ScoredItem]) -> None:
         """Enter what is answered into the metrics; what was tried again before counts once."""
@@ -249,6 +301,10 @@ class ProfileScorer:
                 self._telemetry.missing.labels(key, error.code).inc()
             for flag in composite.flags:
                 self._telemetry.flags.labels(flag).inc()
+
+
+def _pair(key: CacheKey) -> str:
+    return key.partition(":")[2]
 
 
 def _with_absent(composite: Composite, served: ServedProfile) -> Composite:
@@ -272,7 +328,8 @@ def _to_originals(judgement: Judgement, ready: PreparedPair) -> Judgement:
     """The same judgement with evidence offsets into the texts as they were sent."""
 
     def sent(text: Normalised, span: tuple[int, int] | None) -> tuple[int, int] | None:
-        return None if span is None else text.to_original(*span)
+        # A judgement from the cache may be another's, and its spans lie where they like.
+        return None if span is None or span[1] > len(text.text) else text.to_original(*span)
 
     evidence = (
         e._replace(candidate=sent(ready.candidate, e.candidate), reference=sent(ready.reference, e.reference))

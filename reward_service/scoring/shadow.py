@@ -16,17 +16,19 @@ import numpy as np
 import structlog
 
 from reward_service.caching.base import text_digest
+from reward_service.contracts import ComponentError
 from reward_service.errors import ServiceError
 from reward_service.observability.logs import described
 from reward_service.observability.telemetry import Telemetry
 from reward_service.scoring.profile_scorer import ProfileScorer, ScoredItem
-from reward_service.scoring.request import ScoringRequest
+from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.scoring.served_profile import Served, ServedProfile
 from reward_service.tasks import end
 
 log = structlog.get_logger("reward_service.shadow")
 
 _OPEN_GROUPS, _GROUP_MOST = 4096, 64
+_AT_ONCE = 16  # pairs: a group
 _IDLE_S = 30.0  # a rollout group whose members come one by one is complete when none has come for so long
 
 Rewards = list[tuple[float, float]]
@@ -62,16 +64,21 @@ class Shadow:
         served: Served,
         scorer: Callable[[ServedProfile], ProfileScorer],
         telemetry: Telemetry,
+        turns: asyncio.Lock,
         *,
         most: int,
         timeout_s: float,
     ) -> None:
-        """`paying`: name of the profile that pays. `most`: pairs that may be scored at once. `timeout_s`: for each."""
+        """`paying`: name of the profile that pays. `turns`: shared by all shadows, of which one scores at a time.
+
+        `most`: pairs that may wait. `timeout_s`: for `_AT_ONCE` pairs.
+        """
         self.paying, self.served = paying, served
         self.problem: str | None = "its models are loading"
         """Why nothing is compared, or None."""
         self._scorer = scorer
         self._telemetry = telemetry
+        self._turns = turns
         self._most, self._timeout_s = most, timeout_s
         self._pairs = 0
         self._drift, self._agreement = _LateMean(4096), _LateMean(256)
@@ -82,13 +89,25 @@ class Shadow:
         """Compare what `paid` the request's items, in a task of its own. Returns at once and never raises."""
         count = len(request.items)
         if self.problem or self._pairs + count > self._most:
-            self._count("dropped", count)
+            self._count("unavailable" if self.problem else "dropped", count)
             return
         self._pairs += count
         rewards = [scored.composite.reward for scored in paid]
         task = asyncio.create_task(self._follow(request, rewards), name=f"shadow {self.served.name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def begin_after(self, starts: Sequence[asyncio.Task[None]]) -> None:
+        """Compare from when the models are there that only this shadow needs.
+
+        That one fails is logged, shown in `/info` and otherwise without effect.
+        """
+        for failure in await asyncio.gather(*starts, return_exceptions=True):
+            if isinstance(failure, Exception):
+                self.problem = str(failure) if isinstance(failure, ComponentError) else type(failure).__name__
+                log.error("shadow_cannot_start", shadow=self.served.name, reason=self.problem)
+                return
+        self.problem = None
 
     async def aclose(self) -> None:
         """Give up what is being compared."""
@@ -106,12 +125,12 @@ class Shadow:
 
     def describe(self) -> dict[str, object]:
         """Its entry in `/info`."""
-        return {"beside": self.paying, "problem": self.problem, **self.served.describe()}
+        return {"profile": self.served.name, "beside": self.paying, "problem": self.problem, **self.served.describe()}
 
     async def _follow(self, request: ScoringRequest, paid: Sequence[float | None]) -> None:
         try:
             stage = self.served.at(request.step)
-            scored = await self._scorer(stage).score(request.items, time.monotonic() + self._timeout_s)
+            scored = await self._score(stage, request.items)
             compared = self._compare(request, paid, scored)
         except ServiceError as error:
             self._count("failed", len(request.items))
@@ -123,6 +142,15 @@ class Shadow:
             self._tell(request, stage, compared)
         finally:
             self._pairs -= len(request.items)
+
+    async def _score(self, stage: ServedProfile, items: Sequence[Item]) -> list[ScoredItem]:
+        """A few pairs at a time, so that no more than these are before a paying pair in a worker that both use."""
+        scored: list[ScoredItem] = []
+        for begin in range(0, len(items), _AT_ONCE):
+            async with self._turns:
+                some = items[begin : begin + _AT_ONCE]
+                scored += await self._scorer(stage).score(some, time.monotonic() + self._timeout_s)
+        return scored
 
     def _compare(
         self, request: ScoringRequest, paid: Sequence[float | None], scored: Sequence[ScoredItem]
@@ -176,6 +204,7 @@ class Shadow:
             "shadow_scored",
             profile=self.paying,
             shadow=self.served.name,
+            stage=stage.name,
             fingerprint=stage.fingerprint,
             items=len(request.items),
             compared=len(rewards),

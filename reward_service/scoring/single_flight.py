@@ -17,6 +17,10 @@ from reward_service.contracts import ComponentError, ComponentScore, Pair, Runne
 from reward_service.tasks import end
 
 _DEADLINE = "deadline"
+_NO_ROOM = (
+    "A verdict that cannot be kept is not given out: memory for verdicts is used up. Set REWARD_CACHE_URL to a Redis, "
+    "or raise REWARD_CACHE_MEMORY_BYTES."
+)
 
 
 class WantedScore(NamedTuple):
@@ -154,13 +158,17 @@ class SingleFlight:
         self._submit([flight for flight in flights if flight.key in mine])
 
     async def _await_other_process(self, flight: _Flight) -> None:
-        while (score := await self._cache.wait(flight.key, flight.deadline)) is None:
-            if time.monotonic() >= flight.deadline:
-                self._fail(flight, _late())
-                return
-            if await self._cache.claim([flight.key]):  # the other process failed or died
-                self._submit([flight])
-                return
+        try:
+            while (score := await self._cache.wait(flight.key, flight.deadline)) is None:
+                if time.monotonic() >= flight.deadline:
+                    self._fail(flight, _late())
+                    return
+                if await self._cache.claim([flight.key]):  # the other process failed or died
+                    self._submit([flight])
+                    return
+        except Exception as error:
+            self._fail(flight, _component_error(error))
+            raise
         self._deliver(flight, score)
 
     def _submit(self, flights: list[_Flight]) -> None:
@@ -196,18 +204,30 @@ class SingleFlight:
     async def _store(self) -> None:
         """Cache what has finished, then deliver it: in between, the flight still catches newcomers."""
         finished, self._finished = self._finished, []
-        for permanent in (False, True):
-            part = [(flight, score) for flight, score in finished if flight.permanent is permanent]
-            if not part:
-                continue
-            try:
-                await self._cache.put_many([(flight.key, score) for flight, score in part], permanent=permanent)
-                if permanent:  # another process may have been first: its judgement is the value
-                    stored = await self._cache.get_many([flight.key for flight, _ in part])
-                    part = [(flight, kept or own) for (flight, own), kept in zip(part, stored, strict=True)]
-            finally:
-                for flight, score in part:
+        try:
+            for permanent in (False, True):
+                part = [entry for entry in finished if entry[0].permanent is permanent]
+                for flight, score in await self._stored(part, permanent):
                     self._deliver(flight, score)
+        finally:
+            for flight, score in finished:  # a cache that fails may cost the memory of a score, never the score
+                if not flight.future.done():
+                    self._deliver(flight, score)
+
+    async def _stored(
+        self, part: list[tuple[_Flight, ComponentScore]], permanent: bool
+    ) -> list[tuple[_Flight, ComponentScore]]:
+        """`part` with the scores that stay: of a permanent one, another process's if that was first."""
+        if not part:
+            return []
+        refused = await self._cache.put_many([(flight.key, score) for flight, score in part], permanent=permanent)
+        for flight in [flight for flight, _ in part if flight.key in refused]:
+            self._fail(flight, ComponentError("no_room_for_verdict", _NO_ROOM))
+        part = [(flight, score) for flight, score in part if flight.key not in refused]
+        if not permanent:
+            return part
+        kept = await self._cache.get_many([flight.key for flight, _ in part])
+        return [(flight, stored or own) for (flight, own), stored in zip(part, kept, strict=True)]
 
     def _deliver(self, flight: _Flight, score: ComponentScore) -> None:
         self._forget(flight)

@@ -59,7 +59,7 @@ class EngineState:
             "version": __version__,
             "default_profile": engine.default,
             "profiles": {name: served.describe() for name, served in engine.profiles.items()},
-            "shadows": {shadow.served.name: shadow.describe() for shadow in engine.shadows},
+            "shadows": [shadow.describe() for shadow in engine.shadows],
             "shipped_profiles": self._shipped,
             "limits": {name: getattr(engine.settings, name) for name in _LIMITS},
             "readiness": self.readiness(),

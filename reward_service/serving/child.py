@@ -6,6 +6,7 @@ Apart from `server.py`, so that a model worker does not import the web applicati
 from __future__ import annotations
 
 import resource
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +24,8 @@ _CANNOT_START = 3
 
 
 def set_up_process(settings: Settings) -> None:
-    """Logs and limits; what the process then runs may count on them."""
+    """Logs, limits and SIGHUP, which must not end it; what the process then runs may count on them."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until somebody listens to it
     configure_logs(settings)
     raise_file_limit()
 

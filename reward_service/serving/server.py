@@ -21,15 +21,16 @@ from tempfile import TemporaryDirectory
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.loops.auto import auto_loop_factory
 
 from reward_service.api.app import create_app
-from reward_service.api.auth import require_safe_address
+from reward_service.api.auth import accepted_keys, require_safe_address
 from reward_service.contracts import ComponentError
-from reward_service.errors import ConfigurationError
+from reward_service.errors import MAX_HEAD_BYTES, ConfigurationError
 from reward_service.observability.logs import flush, say
 from reward_service.scoring.engine import Engine
-from reward_service.serving import supervisor
+from reward_service.serving import supervisor, tls
 from reward_service.serving.child import in_child, set_up_process
 from reward_service.serving.http_protocol import HttpProtocol
 from reward_service.settings import Settings, unknown_variables
@@ -47,21 +48,21 @@ def run(settings: Settings) -> int:
 
     Raises `ConfigurationError` when it cannot start.
     """
-    require_safe_address(settings.host, settings.api_keys, settings.insecure)
+    require_safe_address(settings.host, accepted_keys(settings), settings.insecure)
+    scheme = "https" if tls.options(settings) else "http"
     set_up_process(settings)
     for name, hint in unknown_variables():
         log.warning("unknown_setting", name=name, hint=hint)
     with contextlib.ExitStack() as cleanup:
         listener = cleanup.enter_context(_listen(settings))
         host, port = listener.getsockname()[:2]
-        announcement = f"reward-service listening on http://{f'[{host}]' if ':' in host else host}:{port}"
+        announcement = f"reward-service listening on {scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         if settings.workers == 1 and not settings.model_process:
             _run_loop(settings, None, listener.detach(), lambda event: say(announcement) if event == "up" else None)
             return 0
-        sockets = cleanup.enter_context(TemporaryDirectory(prefix="reward-", ignore_cleanup_errors=True))
+        sockets = cleanup.enter_context(_temporary_directory("reward-"))
         if settings.workers > 1:  # counters in files, to be added up; a process alone is quicker without
-            metrics = TemporaryDirectory(prefix="reward-metrics-", ignore_cleanup_errors=True)
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = cleanup.enter_context(metrics)
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = cleanup.enter_context(_temporary_directory("reward-metrics-"))
         try:
             models = [in_child(job, settings) for job in model_jobs(settings, sockets)]
         except ComponentError as error:
@@ -97,19 +98,25 @@ async def _serve(settings: Settings, sockets: str | None, listener: int, report:
             ws="none",
             log_config=None,
             access_log=False,
+            log_level="error",  # a warning for each client that offers HTTP/2 tells nothing
             backlog=settings.backlog,
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             timeout_keep_alive=_KEEP_ALIVE_S,
             server_header=False,
             proxy_headers=False,
+            **tls.options(settings),
         ),
-        engine,
+        app,
         settings,
     )
     app.state.on_loaded = lambda: _loaded(report)
     app.state.on_fatal = server.stop
     app.state.time_left = server.time_left
     report("up")
-    await server.serve(sockets=[socket.socket(fileno=listener)])
+    try:
+        await server.serve(sockets=[socket.socket(fileno=listener)])
+    finally:
+        gc.unfreeze()  # else nothing of this engine could be freed by a process that lives on
     if app.state.fatal:
         raise app.state.fatal
 
@@ -130,9 +137,11 @@ def _give_up() -> None:
 class HttpServer(uvicorn.Server):
     """uvicorn's server with a drain: it would stop accepting at once, and end with the signal's status."""
 
-    def __init__(self, config: uvicorn.Config, engine: Engine, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings) -> None:
         super().__init__(config)
-        self._engine = engine
+        self._app = app
+        self._engine: Engine = app.state.engine
+        self._settings = settings
         self._grace_s = settings.shutdown_grace_s
         self._delay_s = min(settings.drain_delay_s, settings.shutdown_grace_s / 2)
         self._end: float | None = None
@@ -142,10 +151,11 @@ class HttpServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.drain)
         loop.add_signal_handler(signal.SIGINT, self.interrupt)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         try:
             yield
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)  # what is left to do is short; let it finish
 
@@ -165,6 +175,19 @@ class HttpServer(uvicorn.Server):
         """Stop accepting now, finish what is in flight."""
         self._begin_end()
         self.should_exit = True
+
+    def reload(self) -> None:
+        """SIGHUP: read keys and certificate again; where that fails, the ones before stay."""
+        try:
+            keys = accepted_keys(self._settings)
+            if self.config.is_ssl:
+                assert self.config.ssl is not None
+                tls.load(self.config.ssl, self._settings)
+        except ConfigurationError as error:
+            log.error("not_reloaded", reason=error.message)
+            return
+        self._app.state.keys.accept(keys)
+        log.info("reloaded", keys=len(keys))
 
     def _begin_end(self) -> None:
         self._engine.closing = True
@@ -189,7 +212,7 @@ class HttpServer(uvicorn.Server):
             server.close()
         for connection in waiting:
             with contextlib.suppress(OSError):
-                await loop.connect_accepted_socket(self._protocol, connection)
+                await loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
         heard_by = loop.time() + min(_LAST_WORDS_S, self.time_left() / 2)
         for unheard in self.server_state.connections.copy():
             while unheard.cycle is None and loop.time() < heard_by:  # type: ignore[union-attr]  # noqa: ASYNC110
@@ -200,6 +223,15 @@ class HttpServer(uvicorn.Server):
     def _protocol(self) -> asyncio.Protocol:
         state = self.lifespan.state
         return HttpProtocol(config=self.config, server_state=self.server_state, app_state=state)
+
+
+def _temporary_directory(prefix: str) -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot make a temporary directory: {error.strerror}. TMPDIR says where; it must be writable."
+        ) from None
 
 
 def _listen(settings: Settings) -> socket.socket:

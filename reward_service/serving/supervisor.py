@@ -55,6 +55,12 @@ async def supervise(
         loop.add_signal_handler(number, on_signal, number)
     workers = [KeptProcess(job) for job in models]
     servers = [KeptProcess(job, on_event) for job in http]
+
+    def pass_on(number: signal.Signals) -> None:
+        for server in servers:
+            server.send(number)
+
+    loop.add_signal_handler(signal.SIGHUP, pass_on, signal.SIGHUP)
     number = signal.SIGTERM
     try:
         number = await told

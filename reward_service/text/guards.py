@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,7 +18,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from judges import constants
 from judges.injection import SHA256, addresses_grader
 from judges.rules.compiler import default
 from judges.rules.vocabulary import finding_words
@@ -171,12 +169,9 @@ class GuardResult(NamedTuple):
 
 def manifest(settings: GuardSettings) -> dict[str, Any]:
     """What determines a result, as plain JSON for the fingerprint. It loads the lexicon, so that no request has to."""
-    tables = constants.digest(sys.modules[__name__])
     finding_words()
-    return {
-        "version": VERSION, "tables": tables, "injection_patterns": SHA256[:16], "lexicon": default().sha256[:16],
-        **settings.model_dump(),
-    }  # fmt: skip
+    lexicon = default().sha256[:16]
+    return {"version": VERSION, "injection_patterns": SHA256[:16], "lexicon": lexicon, **settings.model_dump()}
 
 
 def inspect(

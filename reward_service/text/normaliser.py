@@ -8,7 +8,6 @@ reference alike, so that no metric or judge has to know of them; what was remove
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,6 @@ from functools import lru_cache
 from typing import Literal
 
 from judges import chat_tokens as tokens
-from judges import constants
 
 VERSION = 1
 """Raised by hand whenever any output changes; part of every component's fingerprint."""
@@ -123,7 +121,7 @@ def manifest(policy: Policy) -> dict[str, object]:
     unicode = {"unicodedata": unicodedata.unidata_version}
     if policy == "none":
         return {"policy": policy, **unicode}
-    return {"policy": policy, "version": VERSION, "tables": constants.digest(sys.modules[__name__]), **unicode}
+    return {"policy": policy, "version": VERSION, **unicode}
 
 
 def normalise(text: str, policy: Policy = "standard") -> Normalised:

@@ -6,7 +6,7 @@ scores. Both are pure functions without HTTP; one row in this package's `__init_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,22 +72,26 @@ class Dialect:
 def rewards(answered: Answered) -> list[float]:
     """Numbers only. A missing reward is the declared substitute; without one the request fails.
 
-    Raises `ComponentsUnavailable` when a later attempt may succeed, else `InvalidRequest`; code ``reward_missing``.
+    Raises `InvalidRequest` when no later attempt can succeed, else `ComponentsUnavailable`; code ``reward_missing``.
     """
-    values = []
-    for item, result in zip(answered.items, answered.results, strict=True):
-        value = answered.missing if result.reward is None else result.reward
-        if value is None:
-            why = ", ".join(f"{key}: {error.code}" for key, error in result.missing.items()) or "no reason given"
-            later = bool(result.blocking) and all(result.missing[key].retryable for key in result.blocking)
-            raise (ComponentsUnavailable if later else InvalidRequest)(
-                f"{item.param}: no reward ({why}). Fix the cause, or declare a substitute with the query parameter "
-                "'missing' (e.g. ?missing=0), which is reported as rr_valid 0.",
-                code="reward_missing",
-                param=item.param,
-            )
-        values.append(value)
-    return values
+    values = [answered.missing if result.reward is None else result.reward for result in answered.results]
+    absent = [pair for pair, value in zip(_pairs(answered), values, strict=True) if value is None]
+    if absent:
+        lost = [pair for pair in absent if not pair[1].may_heal]
+        item, result = (lost or absent)[0]
+        why = ", ".join(f"{key}: {error.code}" for key, error in result.missing.items()) or "no reason given"
+        raise (InvalidRequest if lost else ComponentsUnavailable)(
+            f"{item.param}: no reward ({why}). Fix the cause, or declare a substitute with the query parameter "
+            "'missing' (e.g. ?missing=0), which is reported as rr_valid 0.",
+            code="reward_missing",
+            param=item.param,
+            details={"items": [item.param for item, _ in lost or absent]},
+        )
+    return [value for value in values if value is not None]
+
+
+def _pairs(answered: Answered) -> Iterator[tuple[DialectItem, Composite]]:
+    return zip(answered.items, answered.results, strict=True)
 
 
 def logs(result: Composite) -> dict[str, float]:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reward_service.errors import InvalidRequest
+
+# The client has the same rule (`reward_client.trainers._shared`); a test holds both to one table.
+_LIKE_JSON = re.compile(
+    r"""(?: ```\w*\s* )? ["']? \s* (?: \{ | \[ \s* ["'{\[] )  # an object or a list, also one quoted or fenced
+      | (?: \[ [\s\d.,eE+-]* \] | [+-]? \d [\d.]* (?: e[+-]?\d+ )? | [+-]?inf(?:inity)? | nan | null | none | undefined
+          | true | false ) \Z""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_BLANK = " \t\r\n\v\f\u00a0\u200b\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +40,21 @@ class Label:
 def parse_label(label: Any, param: str) -> Label:
     """A label that is a reference text, or JSON (text or object) with `reference`, `study_id`, `prior`.
 
-    None is an empty label. Raises `InvalidRequest` (``bad_label``) for any other shape.
+    None is an empty label. Raises `InvalidRequest` (``bad_label``) for any other shape, and for a text that looks like
+    JSON and is no object: scored as a report it would give every candidate a reward that means nothing.
     """
     if isinstance(label, str):
-        found = json_object(label) if label.lstrip().startswith("{") else None
-        if found is None:
+        text = label.strip(_BLANK)
+        if not _LIKE_JSON.match(text):
             return Label(reference=label)
-        label = found
+        label = json_object(text)
+        if label is None:
+            raise InvalidRequest(
+                f"{param}: looks like JSON and is no JSON object. Send a report that begins so as 'reference' of an "
+                "object.",
+                code="bad_label",
+                param=param,
+            )
     if label is None:
         return Label()
     if not isinstance(label, Mapping):

@@ -14,10 +14,40 @@ import orjson
 
 from reward_service.errors import InvalidRequest
 
+LARGE_BYTES = 2**18
+"""A larger body is decoded on a thread, and its values are counted before: decoding cannot be interrupted."""
+
 _TEXTS = ("candidate", "reference", "prior")
+_VALUES_PER_ITEM = 64
+_FEWEST_VALUES = 2**18  # whatever the limit of items: decoded in the time of a few requests
+_WINDOW = 2**16
 
 Broken = Mapping[tuple[str | int, ...], str]
-"""Where texts were not valid Unicode: by ("items", i), ("groups", g) or ("groups", g, candidate), the text's path."""
+"""Where texts were not valid Unicode: the text's path by ("items", i) or ("groups", g), or for one of a list by
+("groups", g, "candidates", c) or (..., "references", r)."""
+
+
+def refuse_too_many_values(raw: bytes, max_items: int) -> None:
+    """Raises `InvalidRequest` for a large body of more JSON values than any request for `max_items` pairs has.
+
+    What separates values is counted outside of texts, window by window, so that other threads get their turn.
+    """
+    most = max(_FEWEST_VALUES, _VALUES_PER_ITEM * max_items)
+    if len(raw) <= LARGE_BYTES:
+        return
+    plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"")  # every quotation mark left begins or ends a text
+    values = outside = 0
+    for begin in range(0, len(plain), _WINDOW):
+        parts = plain[begin : begin + _WINDOW].split(b'"')
+        between = b"".join(parts[outside::2])
+        values += sum(map(between.count, (b",", b"[", b"{")))
+        outside ^= (len(parts) - 1) & 1
+        if values > most:
+            raise InvalidRequest(
+                f"The body holds more than {most} JSON values, for at most {max_items} pairs (REWARD_MAX_ITEMS). "
+                "Split it.",
+                code="too_many_items",
+            )
 
 
 def decode(raw: bytes) -> tuple[Any, Broken]:
@@ -79,13 +109,14 @@ def _empty_broken_texts(entries: Any, name: str, broken: dict[tuple[str | int, .
             if is_broken(entry.get(field)):
                 entry[field] = ""
                 broken.setdefault((name, i), f"{name}[{i}].{field}")
-        candidates = entry.get("candidates")
-        if not isinstance(candidates, list):
-            continue
-        for j, candidate in enumerate(candidates):
-            if is_broken(candidate):
-                candidates[j] = ""
-                broken[name, i, j] = f"{name}[{i}].candidates[{j}]"
+        for field in ("candidates", "references"):
+            texts = entry.get(field)
+            if not isinstance(texts, list):
+                continue
+            for j, text in enumerate(texts):
+                if is_broken(text):
+                    texts[j] = ""
+                    broken[name, i, field, j] = f"{name}[{i}].{field}[{j}]"
 
 
 def is_broken(text: object) -> bool:

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from reward_service.contracts import ComponentError
 from reward_service.errors import InvalidRequest
 from reward_service.scoring.request import Item, ScoringRequest, Timings
-from reward_service.wire.decoding import Broken, decode
-from reward_service.wire.schemas import ScoreRequest
+from reward_service.wire.decoding import Broken, decode, refuse_too_many_values
+from reward_service.wire.schemas import ScoreGroup, ScoreItem, ScoreRequest
 
 M = TypeVar("M", bound=BaseModel)
 _FIELD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -27,14 +27,19 @@ class ParsedRequest(NamedTuple):
     body: ScoreRequest
     scoring: ScoringRequest
     groups: Sequence[tuple[int, int]]
-    """Where each group's items lie in `scoring.items`: [start, end)."""
+    """Where each group's candidates lie among all candidates: [start, end)."""
+    references: Sequence[int]
+    """For each candidate, how many references it was given as a list; 0 for one, not as a list. Its pairs, one or as
+    many as these, lie together in `scoring.items`."""
 
 
 def parse(raw: bytes, max_items: int, timings: Timings | None = None) -> ParsedRequest:
     """`raw` as a request for at most `max_items` pairs. Raises `InvalidRequest`."""
+    refuse_too_many_values(raw, max_items)
     data, broken = decode(raw)
+    _refuse_too_many_pairs(data, max_items)
     body = validate(ScoreRequest, data)
-    items, groups = build_items(body, broken, max_items)
+    items, groups, references = build_items(body, broken)
     return ParsedRequest(
         body,
         ScoringRequest(
@@ -47,33 +52,67 @@ def parse(raw: bytes, max_items: int, timings: Timings | None = None) -> ParsedR
             timings=timings or Timings(),
         ),
         groups,
+        references,
     )
 
 
-def build_items(wanted: ScoreRequest, broken: Broken, max_items: int) -> tuple[list[Item], list[tuple[int, int]]]:
-    """Items of `items` and `groups` in one list, and where each group lies in it. Raises `InvalidRequest`."""
-    count = len(wanted.items) + sum(len(group.candidates) for group in wanted.groups)
+def _refuse_too_many_pairs(data: Any, max_items: int) -> None:
+    """Counted before anything is validated, because that takes time for each. A group without candidates is one."""
+    if not isinstance(data, dict):
+        return
+    items, groups = (value if isinstance(value := data.get(name), list) else [] for name in ("items", "groups"))
+    single = sum(_number(item, "references") for item in items)
+    count = single + sum(_number(group, "candidates") * _number(group, "references") for group in groups)
     if count > max_items:
         raise InvalidRequest(
             f"The request has {count} pairs; the limit is {max_items} (REWARD_MAX_ITEMS). Split it.",
             code="too_many_items",
-            param="items" if len(wanted.items) > max_items else "groups",
+            param="items" if single > max_items else "groups",
         )
+
+
+def _number(entry: Any, field: str) -> int:
+    """How many texts the entry has there; at least 1, because every entry costs something."""
+    texts = entry.get(field) if isinstance(entry, dict) else None
+    return max(1, len(texts)) if isinstance(texts, list) else 1
+
+
+def build_items(wanted: ScoreRequest, broken: Broken) -> tuple[list[Item], list[tuple[int, int]], list[int]]:
+    """All pairs in one list, and `groups` and `references` of a `ParsedRequest`. Raises `InvalidRequest`."""
     _refuse_duplicates([item.id for item in wanted.items], "items")
     _refuse_duplicates([group.id for group in wanted.groups], "groups")
-    items = [
-        Item(item.id, item.candidate, item.reference, item.prior, _fault(broken.get(("items", i))))
-        for i, item in enumerate(wanted.items)
-    ]
+    items: list[Item] = []
+    references = [len(item.references) for item in wanted.items]
+    for i, item in enumerate(wanted.items):
+        items += _pairs(item, item.candidate, broken, ("items", i), broken.get(("items", i)))
     bounds = []
     for g, group in enumerate(wanted.groups):
-        start = len(items)
+        start = len(references)
         for c, candidate in enumerate(group.candidates):
-            fault = _fault(broken.get(("groups", g)) or broken.get(("groups", g, c)))
-            where = f"groups[{g}].candidates[{c}]"
-            items.append(Item(None, candidate, group.reference, group.prior, fault, where))
-        bounds.append((start, len(items)))
-    return items, bounds
+            fault = broken.get(("groups", g)) or broken.get(("groups", g, "candidates", c))
+            items += _pairs(group, candidate, broken, ("groups", g), fault, f"groups[{g}].candidates[{c}]")
+            references.append(len(group.references))
+        bounds.append((start, len(references)))
+    return items, bounds, references
+
+
+def _pairs(
+    entry: ScoreItem | ScoreGroup,
+    candidate: str,
+    broken: Broken,
+    at: tuple[str | int, ...],
+    fault: str | None,
+    where: str = "",
+) -> list[Item]:
+    """A candidate with each of its references."""
+    id = entry.id if isinstance(entry, ScoreItem) else None
+    if not entry.references:
+        return [Item(id, candidate, entry.reference, entry.prior, _fault(fault), where)]
+    faults = [fault or broken.get((*at, "references", r)) for r in range(len(entry.references))]
+    return [
+        Item(id, candidate, reference, entry.prior, _fault(found), where)
+        for reference, found in zip(entry.references, faults, strict=True)
+    ]
 
 
 def _fault(at: str | None) -> ComponentError | None:

@@ -4,19 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from judges.base import Judgement
 from reward_service.contracts import ComponentError
 from reward_service.scoring.engine import Admitted
 from reward_service.scoring.profile_scorer import ScoredItem
+from reward_service.scoring.references import best
+from reward_service.scoring.served_profile import Served
 from reward_service.wire.parsing import ParsedRequest
 from reward_service.wire.schemas import Detail
 
 _SAME = 1e-9  # rewards closer than this are one reward
 
 
-def result(scored: ScoredItem, detail: Detail, *, id: str | None = None) -> dict[str, Any]:
+class Paid(NamedTuple):
+    """A candidate's pair that is paid."""
+
+    scored: ScoredItem
+    reference: int | None = None
+    """Which of its references that is of, where they were given as a list."""
+
+
+def paid(scored: Sequence[ScoredItem], references: Sequence[int]) -> list[Paid]:
+    """For each candidate the pair that is paid; `references` as in `ParsedRequest`."""
+    found = []
+    start = 0
+    for count in references:
+        own = scored[start : start + max(1, count)]
+        start += len(own)
+        if count:
+            changing = [any(error.retryable for error in one.composite.missing.values()) for one in own]
+            chosen = best([one.composite.reward for one in own], changing)
+            found.append(Paid(own[chosen], chosen))
+        else:
+            found.append(Paid(own[0]))
+    return found
+
+
+def result(
+    scored: ScoredItem, detail: Detail, *, id: str | None = None, reference: int | None = None
+) -> dict[str, Any]:
     """One entry of `results`."""
     composite = scored.composite
     out: dict[str, Any] = {
@@ -27,6 +55,8 @@ def result(scored: ScoredItem, detail: Detail, *, id: str | None = None) -> dict
         "flags": list(composite.flags),
         "cache": scored.cache,
     }
+    if reference is not None:
+        out["reference_index"] = reference
     if detail != "reward":
         out["components"] = composite.components
         out["contributions"] = composite.contributions
@@ -42,17 +72,24 @@ def render(parsed: ParsedRequest, admitted: Admitted, scored: Sequence[ScoredIte
     body, served, stage = parsed.body, admitted.served, admitted.stage
     paying = {"profile": stage.name, "fingerprint": stage.fingerprint, "signature": stage.signature}
     echoed = {"run_id": body.run_id, "step": body.step, "stage": None if stage is served else paying}
+    candidates = paid(scored, parsed.references)
     return {
         "profile": served.name,
-        "fingerprint": served.fingerprint,
+        "fingerprint": admitted.fingerprint,
         "signature": served.signature,
-        "results": [result(one, body.detail) for one in scored[: len(body.items)]],
+        **({"accepted": accepted(served)} if served.accepted else {}),
+        "results": [result(one, body.detail, reference=at) for one, at in candidates[: len(body.items)]],
         "groups": [
-            group(wanted.id, scored[start:end], body.detail)
+            group(wanted.id, candidates[start:end], body.detail)
             for wanted, (start, end) in zip(body.groups, parsed.groups, strict=True)
         ],
         **{name: value for name, value in echoed.items() if value is not None},
     }
+
+
+def accepted(served: Served) -> dict[str, Any]:
+    """What stands for what, where the operator accepts older fingerprints."""
+    return {"served": served.fingerprint, "fingerprints": [one.fingerprint for one in served.accepted]}
 
 
 def missing(error: ComponentError) -> dict[str, Any]:
@@ -72,10 +109,12 @@ def judgement(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def group(id: str | None, members: Sequence[ScoredItem], detail: Detail) -> dict[str, Any]:
+def group(id: str | None, members: Sequence[Paid], detail: Detail) -> dict[str, Any]:
     """One entry of `groups`, with the statistics a group-relative advantage would use."""
-    stats = spread([m.composite.reward for m in members])
-    results = [result(m, detail, id=None if id is None else f"{id}/{i}") for i, m in enumerate(members)]
+    stats = spread([member.scored.composite.reward for member in members])
+    results = [
+        result(one, detail, id=None if id is None else f"{id}/{i}", reference=at) for i, (one, at) in enumerate(members)
+    ]
     return {"id": id, "results": results, **stats}
 
 

@@ -24,20 +24,46 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class ScoreItem(_Strict):
+def _one_or_several(schema: dict[str, JsonValue]) -> None:
+    """The schema of what `_Referenced` accepts: `reference` or `references`."""
+    required = schema["required"]
+    assert isinstance(required, list)
+    required.remove("reference")
+    schema["oneOf"] = [{"required": ["reference"]}, {"required": ["references"]}]
+
+
+class _Referenced(_Strict):
+    """Has a reference, or several of which the best one is paid."""
+
+    model_config = ConfigDict(json_schema_extra=_one_or_several)
+
+    reference: str = Field(description="reference report; an empty one makes this item null")
+    references: Annotated[list[str], Field(min_length=1), FailFast()] = Field(
+        default=[], description="several: a pair is scored for each, and the one with the highest reward is paid"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_of_several(cls, data: object) -> object:
+        if not isinstance(data, dict) or "references" not in data:
+            return data
+        if "reference" in data:
+            raise ValueError("give 'reference' or 'references', not both")
+        return {**data, "reference": ""}
+
+
+class ScoreItem(_Referenced):
     """One candidate report with the reference it is scored against."""
 
     id: Id | None = Field(None, description="echoed; must be unique in the request")
     candidate: str = Field(description="generated report; empty is valid and scores the profile's floor")
-    reference: str = Field(description="reference report; an empty one makes this item null")
     prior: str | None = Field(None, description="earlier report of the same patient, for comparison findings")
 
 
-class ScoreGroup(_Strict):
+class ScoreGroup(_Referenced):
     """Rollouts of one study: many candidates, one reference."""
 
     id: Id | None = Field(None, description="echoed; must be unique in the request")
-    reference: str
     candidates: Annotated[list[str], FailFast()]
     prior: str | None = None
 
@@ -108,6 +134,7 @@ class ItemResult(BaseModel):
     missing: dict[str, Missing]
     flags: list[str]
     cache: Literal["hit", "partial", "miss", "none"]
+    reference_index: int | None = Field(None, description="which of `references` it is paid for, where they were given")
 
 
 class GroupResult(BaseModel):
@@ -132,10 +159,16 @@ class StageOut(BaseModel):
     signature: str
 
 
+class Accepted(BaseModel):
+    served: str = Field(description="the fingerprint of what is served, whichever was pinned")
+    fingerprints: list[str] = Field(description="older ones that the operator lets stand for it")
+
+
 class ScoreResponse(BaseModel):
     profile: str
-    fingerprint: str
+    fingerprint: str = Field(description="of what is served; or the older one that was pinned, if that is accepted")
     signature: str
+    accepted: Accepted | None = Field(None, description="where the operator accepts older fingerprints")
     results: list[ItemResult]
     groups: list[GroupResult]
     stage: StageOut | None = Field(None, description="where the profile is a schedule")
@@ -154,6 +187,7 @@ class FingerprintResponse(BaseModel):
     profile: str
     fingerprint: str
     signature: str
+    accepted: list[str] = Field([], description="older fingerprints that may be pinned as well")
     stages: list[ScheduledStage] | None = Field(None, description="where the profile is a schedule")
     document: dict[str, JsonValue] = Field(description="what `fingerprint` is the hash of; it can be pinned whole")
 
@@ -175,7 +209,9 @@ class Info(BaseModel):
     version: str
     default_profile: str
     profiles: dict[str, JsonValue]
-    shadows: dict[str, JsonValue] = Field(description="scored beside a profile that pays, and what keeps them from it")
+    shadows: list[dict[str, JsonValue]] = Field(
+        description="scored beside a profile that pays, and what keeps them from it"
+    )
     shipped_profiles: dict[str, str] = Field(description="enabled, not enabled, or why it is unavailable")
     limits: dict[str, float]
     readiness: Readiness

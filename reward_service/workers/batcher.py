@@ -122,7 +122,8 @@ class MicroBatcher:
                     async with asyncio.timeout(grace_s):
                         await self._empty.wait()
                 except TimeoutError:
-                    log.warning("%d pairs unfinished after the grace time", len(self._inflight))
+                    if grace_s:
+                        log.warning("%d pairs unfinished after the grace time", len(self._inflight))
         self.state = "stopped"
         if self._life:
             await self._life.stop()
@@ -212,7 +213,10 @@ class MicroBatcher:
         submission.tickets.clear()
 
     def _take(self) -> list[_Entry]:
-        """The next batch: from each submission in turn a quantum, extended while the reference stays the same."""
+        """The next batch: from each submission in turn a quantum, or two while the reference stays the same.
+
+        The batch after it begins with the next submission, so that a large group of one reference keeps nobody out.
+        """
         batch: list[_Entry] = []
         characters = 0
         while self._ring:
@@ -222,8 +226,11 @@ class MicroBatcher:
                 if not entry.started and not future.done():
                     size = sum(len(text) for text in entry.pair if text)
                     if batch and (len(batch) == self._limits.pairs or characters + size > self._limits.characters):
+                        if taken:
+                            self._ring.rotate(-1)
                         return batch
-                    if taken >= self._quantum and entry.pair.reference != batch[-1].pair.reference:
+                    same = taken and entry.pair.reference == batch[-1].pair.reference
+                    if taken >= (2 * self._quantum if same else self._quantum):
                         break
                     entry.started = True
                     for waiter in entry.waiters:

@@ -26,7 +26,7 @@ class JudgeRunner:
         try:
             await self._judge.start()
         except Exception as error:
-            raise _as_component_error(error) from error
+            raise as_component_error(error) from error
 
     async def stop(self, grace_s: float) -> None:
         if self._tasks:
@@ -65,7 +65,7 @@ class JudgeRunner:
             fail(future, ComponentError("shutting_down", "The service is shutting down.", retryable=True))
             raise
         except Exception as error:
-            fail(future, _as_component_error(error))
+            fail(future, as_component_error(error))
         else:
             if not future.done():
                 future.set_result(score)
@@ -74,7 +74,8 @@ class JudgeRunner:
                 self._observe("judge_s", time.monotonic() - began)
 
 
-def _as_component_error(error: Exception) -> ComponentError:
+def as_component_error(error: Exception) -> ComponentError:
+    """What a judge raised, as data."""
     code, message = getattr(error, "code", None), getattr(error, "message", None)
     if isinstance(code, str) and isinstance(message, str):
         return ComponentError(code, message, retryable=bool(getattr(error, "retryable", False)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from reward_service.caching.base import MemoryCache, ScoreCache
+from reward_service.caching.codec import Shape
 from reward_service.caching.redis import RedisCache
 from reward_service.components.registry import build, row
 from reward_service.contracts import AsyncJudge, PairMetric, Runner
@@ -27,14 +28,14 @@ from reward_service.workers.replicas import Replicas
 from reward_service.workers.thread import ThreadWorker
 
 
-def make_cache(settings: Settings) -> ScoreCache:
-    """The score cache that the settings ask for."""
+def make_cache(settings: Settings, shapes: Mapping[str, Shape] | None = None) -> ScoreCache:
+    """The score cache that the settings ask for. `shapes`: see `RedisCache`."""
     url = settings.cache_url.get_secret_value()
     if url.startswith("memory:"):
         return MemoryCache(settings.cache_memory_bytes)
     if url.startswith(("redis:", "rediss:", "unix:")):
         memory = MemoryCache(settings.cache_memory_bytes)
-        return RedisCache(url, memory, ttl_s=settings.cache_ttl_s, namespace=settings.cache_namespace)
+        return RedisCache(url, memory, ttl_s=settings.cache_ttl_s, namespace=settings.cache_namespace, shapes=shapes)
     raise ConfigurationError("REWARD_CACHE_URL starts with memory://, redis:// or rediss://.", param="cache_url")
 
 

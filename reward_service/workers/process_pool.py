@@ -61,8 +61,10 @@ class PoolRunner:
 
     async def stop(self, grace_s: float) -> None:
         await self._batcher.stop(grace_s)
-        if self._pool:
-            _kill(self._pool)
+        if pool := self._pool:
+            self._pool = None
+            # On a thread, until its semaphores are gone: a process that ends by `os._exit` would leave them behind.
+            await asyncio.to_thread(_kill, pool, wait=True)
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         return self._batcher.submit(pairs, deadline)
@@ -114,11 +116,11 @@ class PoolRunner:
         )
 
 
-def _kill(pool: ProcessPoolExecutor) -> None:
+def _kill(pool: ProcessPoolExecutor, *, wait: bool = False) -> None:
     # By signal first: the executor's own clean-up waits for its processes, for ever if one is stopped.
     for process in list((pool._processes or {}).values()):
         process.kill()
-    pool.shutdown(wait=False)  # its other chunks fail as broken, and are repeated
+    pool.shutdown(wait)  # its other chunks fail as broken, and are repeated
 
 
 _computer: PairComputer | None = None

@@ -279,6 +279,22 @@ def test_a_changed_fingerprint_raises(service: Scripted, make: Make) -> None:
         make(service.url, fingerprint="sha256:one").score(PAIRS)
 
 
+def test_an_accepted_fingerprint_lets_a_run_go_on(service: Scripted, make: Make) -> None:
+    user = make(service.url)
+    user.score(PAIRS)
+    service.fingerprint, service.accepted = "sha256:two", ["sha256:one"]
+    user.score(PAIRS)  # as it was started
+    resumed = make(service.url, fingerprint="sha256:one")
+    resumed.score(PAIRS)
+    assert resumed.client.fingerprint == "sha256:one"
+    assert {request["fingerprint"] for request in service.requests} == {"sha256:one"}
+    fresh = make(service.url)
+    fresh.score(PAIRS)
+    assert fresh.client.fingerprint == "sha256:two"
+    with pytest.raises(FingerprintChanged):
+        make(service.url, fingerprint="sha256:zero").score(PAIRS)
+
+
 def test_the_part_after_the_dot_only_says_what_changed(service: Scripted, make: Make) -> None:
     service.fingerprint = "sha256:one.a1b2"
     for pin in ("sha256:one", "sha256:one.a1b2", "sha256:one.ffff"):

@@ -19,6 +19,7 @@ import pytest
 
 from reward_client import ApiError, AsyncRewardClient, FingerprintChanged, Group, Item, MissingScore, RewardClient
 from reward_client.trainers import slime, trl, verl
+from reward_service import Scorer
 from tests.client.live import REPORTS, LiveService, running
 from tests.waiting import wait_until
 
@@ -241,3 +242,18 @@ def test_no_report_text_in_the_services_log(live: LiveService) -> None:
     assert httpx.post(f"{live.url}/compat/slime", json=long).status_code == 422
     assert "/compat/slime" in live.log
     assert not [text for text in REPORTS if text[:20] in live.log or json.dumps(text)[:20] in live.log]
+
+
+async def test_texts_are_scored_as_the_scorer_in_python_scores_them(live: LiveService) -> None:
+    candidates, references = list(REPORTS[:3]), list(REPORTS[1:4])
+    with Scorer(profile="text") as scorer, RewardClient(live.url) as client:
+        wanted = scorer.score(candidates, references)
+        assert [score.reward for score in client.score(candidates, references)] == wanted.rewards
+        assert client.fingerprint == wanted.fingerprint
+        assert [score.reward for score in client.score(candidates, references[0])] == (
+            scorer.score(candidates, references[0]).rewards
+        )
+        with pytest.raises(ValueError, match="3 candidates and 2 references"):
+            client.score(candidates, references[:2])
+    async with AsyncRewardClient(live.url) as waiting:
+        assert [score.reward for score in await waiting.score(candidates, references)] == wanted.rewards

@@ -12,7 +12,7 @@ import multiprocessing
 import pickle
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -121,6 +121,32 @@ class TestTrl:
         assert dict(metrics) == {"rr_valid": 0.5, "rr_bleu2": of("aa"), "rr_clinical": of("aa")}
         assert len(metrics) == 3
         assert columns["rr_bleu2"] == [of("aa"), None]
+
+    def test_a_null_and_a_failure_are_asked_for_again_and_logged_once(self, service: Scripted) -> None:
+        def lose(body: dict[str, Any], honest: dict[str, Any]) -> dict[str, Any]:
+            return {**honest, "results": [service.result(i["id"], i["candidate"], "") for i in body["items"]]}
+
+        metrics: list[tuple[str, float]] = []
+        service.faults = [lambda *_: refuse(422), lose]
+        function, logging = trl.make_reward_fn(), {"log_metric": lambda *pair: metrics.append(pair)}
+        with pytest.raises(ApiError):
+            self.call(function, **logging)
+        assert self.call(function, **logging) == [None, None]
+        assert metrics == [("rr_valid", 0.0)]
+        assert self.call(function, **logging) == [of("aa"), of("bbb")]
+        assert self.call(function, **logging) == [of("aa"), of("bbb")]
+        assert metrics == [("rr_valid", 0.0)]
+        assert len(service.requests) == 3
+
+    def test_functions_of_other_batches_do_not_wait_for_one_another(self, service: Scripted) -> None:
+        """The service answers nobody before three requests are there, one for each distinct batch."""
+        service.together = 3
+        functions = [trl.make_reward_fn(), trl.make_reward_fn(component="bleu2"), trl.make_reward_fn(run_id="other")]
+        with ThreadPoolExecutor(4) as pool:
+            answers = [pool.submit(self.call, function, 7) for function in functions]
+            answers.append(pool.submit(self.call, trl.make_reward_fn(run_id="third"), 7))
+            assert [answer.result() for answer in answers] == [[of("aa"), of("bbb")]] * 4
+        assert len(service.requests) == 3
 
     def test_an_absent_column_is_an_error(self) -> None:
         with pytest.raises(ValueError, match="no column 'findings'"):

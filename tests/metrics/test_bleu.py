@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from metrics.bleu import Bleu2, Bleu4, Smoothing
+from metrics.bleu import Bleu1, Bleu2, Bleu3, Bleu4, Smoothing
 from metrics.ngrams import NGrams
 
 METHODS: tuple[Smoothing, ...] = get_args(Smoothing)
@@ -36,7 +36,7 @@ def nltk_bleu(candidate: list[str], reference: list[str], order: int, smoothing:
         return float(sentence_bleu([reference], candidate, (1 / order,) * order, smoothing_function=method))
 
 
-def bleu(metric: Bleu2 | Bleu4, candidate: str, reference: str) -> float:
+def bleu(metric: Bleu1 | Bleu2 | Bleu3 | Bleu4, candidate: str, reference: str) -> float:
     (c, r) = metric.encode([candidate, reference])
     return metric.compare([c], [r])[0].values[metric.key]
 
@@ -96,7 +96,8 @@ def test_nothing_in_common_is_zero(metric: Bleu2 | Bleu4, candidate: str, refere
 @given(texts, texts, st.sampled_from(METHODS))
 def test_equals_nltk_exactly(candidate: str, reference: str, smoothing: Smoothing) -> None:
     c, r = tokens(candidate), tokens(reference)
-    assert bleu(Bleu2(), candidate, reference) == nltk_bleu(c, r, 2, "method1")
+    for metric in (Bleu1(), Bleu2(), Bleu3()):
+        assert bleu(metric, candidate, reference) == nltk_bleu(c, r, metric.order, "method1")
     assert bleu(Bleu4(smoothing), candidate, reference) == nltk_bleu(c, r, 4, smoothing)
 
 

@@ -18,7 +18,19 @@ torch = pytest.importorskip("torch", reason="extra bertscore")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from metrics.chexbert import BLANK, FIVE, LABELS, NEGATIVE, POSITIVE, UNCERTAIN, CheXbert, Reading, convert  # noqa: E402
+from metrics.chexbert import (  # noqa: E402
+    BLANK,
+    FIVE,
+    LABELS,
+    NEGATIVE,
+    POSITIVE,
+    UNCERTAIN,
+    CheXbert,
+    Reading,
+    convert,
+    given,
+    given_of_sum,
+)
 from metrics.encoder import ModelUnavailable  # noqa: E402
 from tests.metrics import random_chexbert as reference  # noqa: E402
 
@@ -137,7 +149,17 @@ def test_label_values(
     metric: CheXbert, candidate: dict[str, int], theirs: dict[str, int], expected: tuple[float, ...]
 ) -> None:
     got = values(metric, reading(**candidate), reading(**theirs))
-    assert tuple(got.values())[1:] == pytest.approx(expected, abs=1e-12)
+    assert tuple(got.values())[1:5] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_labels_of_each_side_are_a_sum_of_powers_of_two(metric: CheXbert) -> None:
+    got = values(metric, reading(Edema=POSITIVE, No_Finding=POSITIVE), reading(Cardiomegaly=UNCERTAIN, Edema=NEGATIVE))
+    assert (got["candidate_labels"], got["reference_labels"]) == (2**4 + 2**13, 2**1)
+    assert given_of_sum(got["candidate_labels"]) == given(reading(Edema=POSITIVE, No_Finding=POSITIVE).classes)
+
+
+def test_what_is_no_number_stays_none(metric: CheXbert) -> None:
+    assert math.isnan(values(metric, reading([math.nan, 1.0]), reading([1.0, 0.0]))["semb"])
 
 
 def test_the_cosine_is_bounded_and_a_vector_without_length_has_none(metric: CheXbert) -> None:
@@ -150,7 +172,9 @@ def test_the_cosine_is_bounded_and_a_vector_without_length_has_none(metric: CheX
 
 def test_equal_texts_are_equal_and_an_empty_text_has_a_reading(metric: CheXbert) -> None:
     empty, same, again = metric.encode(["", "no effusion", "no  effusion\n"])
-    assert values(metric, same, again) == dict.fromkeys(metric.keys, 1.0)
+    found = values(metric, same, again)
+    assert found.pop("candidate_labels") == found.pop("reference_labels")
+    assert found == dict.fromkeys(metric.keys[:5], 1.0)
     assert all(map(math.isfinite, values(metric, empty, same).values()))
 
 
@@ -263,6 +287,7 @@ def test_position_ids_of_old_checkpoints_and_a_missing_prefix_are_no_matter(
             r"layer\.1\.output\.dense\.bias has the shape nothing",
         ),
         ({"module.bert.encoder.layer.2.output.dense.bias": torch.zeros(32)}, "layer.2.* asks for nothing"),
+        ({"module.linear_heads.13.bias": torch.full((2,), math.nan)}, r"linear_heads\.13\.bias holds values"),
         ({"module.bert.embeddings.word_embeddings.weight": torch.zeros(3, 32)}, r"\(3, 32\), config.json asks for"),
     ],
 )

@@ -63,19 +63,42 @@ def text(value: Any) -> str:
     raise TypeError(f"expected report text or chat messages, got {type(value).__name__}")
 
 
+# The service's trainer routes have the same rule (`reward_service.trainers.labels`); a test holds both to one table.
+_LIKE_JSON = re.compile(
+    r"""(?: ```\w*\s* )? ["']? \s* (?: \{ | \[ \s* ["'{\[] )  # an object or a list, also one quoted or fenced
+      | (?: \[ [\s\d.,eE+-]* \] | [+-]? \d [\d.]* (?: e[+-]?\d+ )? | [+-]?inf(?:inity)? | nan | null | none | undefined
+          | true | false ) \Z""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_BLANK = " \t\r\n\v\f\u00a0\u200b\ufeff"
+
+
+def _label_object(label: str) -> Any:
+    """The JSON object that a label's text holds, or the text. Raises `ValueError` if it looks like one and is none."""
+    held = label.strip(_BLANK)
+    if not _LIKE_JSON.match(held):
+        return label
+    try:
+        parsed = json.loads(held)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise ValueError(
+            "the label looks like JSON and is no JSON object; send a report that begins so as 'reference' of an object"
+        )
+    return parsed
+
+
 def item(candidate: Any, label: Any, prior: Any = None) -> Item:
     """An item from a completion and a label: the reference text, or JSON (text or mapping) with `reference`, `prior`.
 
-    The candidate is the completion's `report`. Raises `ValueError` for a label that names no reference.
+    The candidate is the completion's `report`. Raises `ValueError` for a label that names no reference, or looks like
+    JSON and is no object.
     """
     if hasattr(label, "tolist"):
         label = label.tolist()
-    if isinstance(label, str) and label.lstrip().startswith("{"):
-        try:
-            parsed = json.loads(label)
-        except ValueError:
-            parsed = None
-        label = parsed if isinstance(parsed, dict) else label
+    if isinstance(label, str):
+        label = _label_object(label)
     if isinstance(label, Mapping):
         prior = label.get("prior") if prior is None else prior
         label = label.get("reference")

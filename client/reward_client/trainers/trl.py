@@ -5,16 +5,19 @@ Several functions with the same settings (the reward and some components) share 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from reward_client.trainers._shared import client, item, options, step_of
 from reward_client.types import Item, Options, Score
 
-_last: dict[Options, tuple[tuple[Any, list[Item]], list[Score]]] = {}
-_lock = threading.Lock()
+_last: dict[Options, tuple[tuple[Any, ...], Future[list[Score]]]] = {}
+"""The last batch that each client was asked for, and its scores."""
+_lock = threading.Lock()  # of `_last`, never held while the service is asked
 
 
 @dataclass(frozen=True)
@@ -49,20 +52,44 @@ class RewardFunction:
             )
         priors = columns.get(self.prior_column) or [None] * len(completions)
         items = list(map(item, completions, columns[self.reference_column], priors))
-        step = step_of(trainer_state)
-        key = (step, items)
-        with _lock:
-            known = _last.get(self.options)
-            if known is None or known[0] != key:
-                known = (key, client(self.options).score(items, step=step))
-                _last[self.options] = known
-                _log(known[1], log_metric, log_extra)
-        scores = known[1]
+        scores, fresh = _scores(self.options, step_of(trainer_state), items)
+        if fresh:
+            _log(scores, log_metric, log_extra)
         if self.component is None:
             return [score.reward for score in scores]
         if scores and self.component not in scores[0].components:
             raise ValueError(f"no component '{self.component}'; there are {', '.join(scores[0].components)}")
         return [score.components[self.component] for score in scores]
+
+
+def _scores(chosen: Options, step: int | None, items: list[Item]) -> tuple[list[Score], bool]:
+    """The scores, and whether they are the first of this batch. What failed or was null is asked for again."""
+    key = (os.getpid(), step, items)  # the process, because nobody answers what was asked before a fork
+    with _lock:
+        known = _last.get(chosen)
+        earlier = known[1] if known and known[0] == key else None
+        if earlier and not _is_spent(earlier):
+            asked = None
+        else:
+            asked = Future()
+            _last[chosen] = (key, asked)
+    if asked is None:
+        assert earlier is not None
+        return earlier.result(), False
+    try:
+        asked.set_result(client(chosen).score(items, step=step))
+    except BaseException as error:
+        asked.set_exception(error)
+    return asked.result(), earlier is None or earlier.exception() is not None
+
+
+def _is_spent(asked: Future[list[Score]]) -> bool:
+    """Whether another answer may be a better one: it failed, or a score is missing."""
+    if not asked.done():
+        return False
+    return asked.exception() is not None or any(
+        score.reward is None or None in score.components.values() for score in asked.result()
+    )
 
 
 def make_reward_fn(

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from metrics.radgraph import RadGraph, convert
+from metrics.encoder import ModelUnavailable
+from metrics.radgraph import RadGraph, RadGraphF1, convert
 from tests.metrics.radgraph.conftest import Folders
 
 Edit = Callable[[dict[str, Any]], None]
@@ -143,6 +144,8 @@ def _set(path: str, value: object) -> Edit:
         (_set("model/feedforward_params/num_layers", 3), "missing"),
         (_set("model/embedder/token_embedders/bert/max_length", 256), "512 for the indexer and 256"),
         (_set("model/modules", {}), "config.json: KeyError"),
+        (_set("dataset_reader/max_span_width", 0), "out of its range"),
+        (_set("model/modules/relation/spans_per_word", float("nan")), "out of its range"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(
@@ -167,6 +170,7 @@ LAYER = "_embedder.token_embedder_bert._matched_embedder.transformer_model.encod
         (lambda w: w.pop(f"{LAYER}.1.output.dense.bias"), "encoder.layer.1.output.dense.bias is missing"),
         (lambda w: w.update({f"{LAYER}.2.output.dense.bias": torch.zeros(32)}), "is too much"),
         (lambda w: w[f"{RELATION}.bias"].fill_(float("nan")), "no finite numbers"),
+        (lambda w: w.update({f"{RELATION}.bias": torch.zeros(3, dtype=torch.complex64)}), "no finite numbers"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
@@ -215,6 +219,24 @@ def test_wrong_folders_are_named(v1: Folders, tmp_path: Path) -> None:
         convert(tmp_path / "nothing", tmp_path / "converted", v1.encoder)
     with pytest.raises(ValueError, match=r"has no config\.json"):
         convert(v1.archive, tmp_path / "converted", tmp_path)
+
+
+def test_a_folder_without_a_vocabulary_is_refused(v1: Folders, tmp_path: Path) -> None:
+    """transformers would make an empty tokenizer of it, to which every word is the same."""
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    shutil.copy(v1.encoder / "config.json", encoder)
+    with pytest.raises(ValueError, match=r"tokenizer\.json or vocab\.txt is missing there"):
+        convert(v1.archive, tmp_path / "converted", encoder)
+    served = Path(shutil.copytree(v1.converted, tmp_path / "served"))
+    for name in ("tokenizer.json", "vocab.txt"):
+        (served / name).unlink(missing_ok=True)
+    with pytest.raises(ModelUnavailable, match="no tokenizer there"):
+        RadGraphF1(str(served)).warm_up()
+
+
+def test_everybody_may_read_what_is_written(v1: Folders) -> None:
+    assert {file.stat().st_mode & 0o777 for file in v1.converted.iterdir()} == {0o644}
 
 
 @pytest.mark.parametrize(

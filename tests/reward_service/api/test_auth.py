@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_service.api.auth import ApiKeys, new_key, require_safe_address
+from reward_service.api.auth import ApiKeys, accepted_keys, new_key, require_safe_address
 from reward_service.errors import ConfigurationError, Unauthorized
+from reward_service.settings import Settings
 
 
 def test_any_of_several_keys_is_accepted_under_its_name_and_no_other() -> None:
@@ -64,3 +66,34 @@ def test_a_url_can_carry_the_key() -> None:
     for wrong in (key, base64.b64encode(key.encode()).decode(), base64.b64encode(b"key:other").decode(), "\u00e4", ""):
         with pytest.raises(Unauthorized):
             keys.check(f"Basic {wrong}")
+
+
+def test_a_file_of_keys_adds_to_those_of_the_settings(tmp_path: Path) -> None:
+    (_, first), (_, second), (_, third) = new_key("a"), new_key("b"), new_key("c")
+    file = tmp_path / "keys"
+    file.write_text(f"\ufeff# keys\r\n\r\n  {second}  \n{third}")
+    assert accepted_keys(Settings(api_keys=(first,), api_keys_file=str(file))) == (first, second, third)
+    assert accepted_keys(Settings(api_keys=(first,))) == (first,)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        (b"", "holds no"),
+        (b"# nothing yet\n\n", "holds no"),
+        (b"alice:secret\n", "line 1"),
+        (b"\n" + new_key("a")[1].encode() + b"\nrr-abc", "line 3"),
+        (b"\xff\xfe", "UTF-8"),
+    ],
+)
+def test_a_file_without_sound_keys_is_refused_and_not_quoted(tmp_path: Path, content: bytes | None, words: str) -> None:
+    """An empty one above all: without keys everybody is let in."""
+    file = tmp_path / "keys"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        accepted_keys(Settings(api_keys_file=str(file)))
+    assert "REWARD_API_KEYS_FILE" in caught.value.message
+    assert "secret" not in caught.value.message
+    assert "rr-abc" not in caught.value.message

@@ -67,7 +67,15 @@ async def test_least_recently_used_leaves_first_and_bytes_are_bounded() -> None:
         ComponentScore({"x": 2.0}),
         ComponentScore({"x": 3.0}),
     ]
-    assert cache.stats()["memory"] == {"hits": 4, "misses": 1, "evictions": 1, "entries": 3, "bytes": 3 * one}
+    assert cache.stats()["memory"] == {
+        "hits": 4,
+        "misses": 1,
+        "evictions": 1,
+        "permanent": 0,
+        "permanent_bytes": 0,
+        "entries": 3,
+        "bytes": 3 * one,
+    }
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 30)), max_size=60), st.integers(0, 20_000))
@@ -123,3 +131,26 @@ async def test_closing_empties_it() -> None:
     await cache.release(["k"])
     await cache.aclose()
     assert cache.stats()["memory"]["bytes"] == 0
+
+
+async def test_a_permanent_score_outlives_any_number_of_others_and_is_never_replaced() -> None:
+    cache = MemoryCache(3000)
+    assert await cache.put_many([("v", verdict(1))], permanent=True) == set()
+    assert await cache.claim(["v", "w"]) == {"w"}
+    await cache.put_many([(str(n), ComponentScore({"x": float(n)})) for n in range(50)])
+    assert await cache.put_many([("v", verdict(2))], permanent=True) == set()
+    assert await cache.get_many(["v", "49", "0"]) == [verdict(1), ComponentScore({"x": 49.0}), None]
+    assert await cache.wait("v", 0.0) == cache.peek("v") == verdict(1)
+
+
+async def test_permanent_scores_for_which_there_is_no_room_are_named() -> None:
+    cache = MemoryCache(3000)
+    keys = [f"v{n}" for n in range(10)]
+    refused = await cache.put_many([(key, verdict(n)) for n, key in enumerate(keys)], permanent=True)
+    kept = [key for key in keys if key not in refused]
+    assert 2 <= len(kept) < 10
+    assert refused == set(keys[len(kept) :])  # the first ones stay
+    assert await cache.get_many(keys) == [verdict(n) if n < len(kept) else None for n in range(10)]
+    stats = cache.stats()["memory"]
+    assert stats["permanent"] == len(kept)
+    assert stats["permanent_bytes"] <= 3000

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import struct
+import tracemalloc
+import zlib
+from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from judges.base import CATEGORIES, Evidence, Judgement
-from reward_service.caching.codec import SCHEMA, decode, encode
+from reward_service.caching.codec import SCHEMA, Shape, _checksum, decode, encode
 from reward_service.contracts import ComponentScore
 
 KEY = "0123456789abcdef:" + "7" * 40
@@ -21,24 +25,25 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORD, inner, max_size=3),
     max_leaves=8,
 )
-SPAN = st.none() | st.tuples(st.integers(0, 20_000), st.integers(0, 20_000))
+NUMBER = st.floats(-1e12, 1e12)
+COUNT = st.floats(0, 1e12)
+SPAN = st.none() | st.tuples(st.integers(0, 20_000), st.integers(0, 20_000)).map(lambda span: tuple(sorted(span)))
 EVIDENCE = st.builds(Evidence, st.sampled_from([*CATEGORIES, "matched"]), WORD, st.booleans(), SPAN, SPAN, WORD)
-COUNTS = st.fixed_dictionaries(dict.fromkeys(CATEGORIES, FLOAT))
-JUDGEMENT = st.builds(
-    Judgement,
-    COUNTS,
-    COUNTS,
-    FLOAT,
-    st.lists(EVIDENCE, max_size=8).map(tuple),
-    st.dictionaries(WORD, FLOAT, max_size=3),
-    st.lists(WORD, max_size=2).map(tuple),
-    st.dictionaries(WORD, JSON, max_size=3),
-)
-OUTCOME = st.builds(
-    ComponentScore,
-    st.dictionaries(WORD, FLOAT, max_size=5),
-    st.lists(WORD, max_size=3).map(tuple),
-    st.none() | JUDGEMENT,
+COUNTS = st.fixed_dictionaries(dict.fromkeys(CATEGORIES, COUNT))
+VALUES = st.dictionaries(WORD, NUMBER, max_size=5)
+NOTES = st.lists(WORD, max_size=3).map(tuple)
+
+
+def judgements(values: dict[str, float]) -> st.SearchStrategy[Judgement]:
+    """A judge's scores are the component's values."""
+    evidence = st.lists(EVIDENCE, max_size=8).map(tuple)
+    return st.builds(
+        Judgement, COUNTS, COUNTS, COUNT, evidence, st.just(values), NOTES, st.dictionaries(WORD, JSON, max_size=3)
+    )
+
+
+OUTCOME = VALUES.flatmap(
+    lambda values: st.builds(ComponentScore, st.just(values), NOTES, st.none() | judgements(values))
 )
 
 
@@ -69,13 +74,72 @@ def test_garbage_is_a_miss(blob: bytes) -> None:
     assert decode(KEY, bytes([SCHEMA, 0]) + blob) is None
 
 
-@pytest.mark.parametrize(
-    "body", [b"[]", b"null", b'[{"x":1.0},[]]', b'[{"x":1.0},[],{}]', b'[{"x":1.0},[],[1,2]]', b"{"]
-)
-def test_the_right_checksum_over_the_wrong_shape_is_a_miss(body: bytes) -> None:
-    from reward_service.caching.codec import _checksum
+ZEROS: dict[str, float] = dict.fromkeys(CATEGORIES, 0.0)
+VERDICT: list[Any] = [ZEROS, ZEROS, 1.0, [["matched", "edema", True, [0, 3], None, ""]], {"x": 1.0}, [], {}]
 
-    assert decode(KEY, bytes([SCHEMA, 0]) + _checksum(KEY, 0, body) + body) is None
+
+def forged(body: Any, flag: int = 0) -> bytes:
+    """With the right checksum, which is no secret."""
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return bytes([SCHEMA, flag]) + _checksum(KEY, flag, raw) + raw
+
+
+def changed(position: int, value: Any) -> list[Any]:
+    return [{"x": 1.0}, [], [value if i == position else part for i, part in enumerate(VERDICT)]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]", b"null", b"{", b"[[],[],null]", b'[{"x":1.0},[]]', b'[{"x":1.0},[],{}]', b'[{"x":1.0},[],[1,2]]',
+        b'[{"x":NaN},[],null]', b'[{"x":1e999},[],null]', b'[{"x":1e300},[],null]', b"[" * 3000,
+        [{"x": "1.0"}, [], None], [{"x": True}, [], None], [{"x": None}, [], None], [{"x": [1.0]}, [], None],
+        [[["x", 1.0]], [], None], [{"x": 1.0}, "notes", None], [{"x": 1.0}, [1], None], [{"x": 1.0}, [["a"]], None],
+        [{"x": 1.0}, None, None], [{"x": 1.0}, [], None, 1], [{"x": 1.0}, [], False],
+        changed(0, {}), changed(0, {**ZEROS, "more": 0.0}), changed(0, {**ZEROS, "wrong_location": -1.0}),
+        changed(1, {**ZEROS, "wrong_location": "1"}), changed(1, {**ZEROS, "wrong_location": True}), changed(2, None),
+        changed(2, -1.0), changed(3, None), changed(3, [[]]), changed(3, [["matched", "edema", True, [0, 3], None]]),
+        changed(3, [["invented", "edema", True, None, None, ""]]), changed(3, [["matched", 5, True, None, None, ""]]),
+        changed(3, [["matched", "edema", 1, None, None, ""]]), changed(3, [["matched", "edema", True, [0], None, ""]]),
+        changed(3, [["matched", "edema", True, [5, 3], None, ""]]),
+        changed(3, [["matched", "edema", True, [-5, 3], None, ""]]),
+        changed(3, [["matched", "edema", True, [0, 1.5], None, ""]]), changed(4, None), changed(5, "flag"), changed(5, [None]), changed(6, []), changed(6, "details"),
+    ],
+)  # fmt: skip
+def test_the_right_checksum_over_the_wrong_shape_is_a_miss(body: Any) -> None:
+    assert decode(KEY, forged(body)) is None
+
+
+def test_what_these_are_made_of_is_no_miss() -> None:
+    assert decode(KEY, forged(changed(9, None)), Shape(frozenset({"x"}), True)) is not None
+    assert decode(KEY, forged([{"x": 1.0}, [], None]), Shape(frozenset({"x"}), False)) is not None
+
+
+@pytest.mark.parametrize("keys", [{"x", "y"}, {"y"}, set()])
+@pytest.mark.parametrize("judges", [True, False])
+def test_a_score_that_its_component_does_not_give_is_a_miss(keys: set[str], judges: bool) -> None:
+    shape = Shape(frozenset(keys), judges)
+    for body in (changed(9, None), [{"x": 1.0}, [], None], [{}, [], None]):
+        fits = body[0].keys() == keys and (body[2] is not None) == judges
+        assert (decode(KEY, forged(body), shape) is not None) == fits
+    x = Shape(frozenset({"x"}), True)
+    assert decode(KEY, forged(changed(4, {"y": 1.0})), x) is decode(KEY, forged(changed(4, {})), x) is None
+
+
+def test_what_is_compressed_is_inflated_as_far_as_a_value_may_go() -> None:
+    bomb = zlib.compress(b" " * 300_000_000, 9)
+    tracemalloc.start()
+    try:
+        assert decode(KEY, forged(bomb, 1)) is None
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert decode(KEY, forged(b"no zlib", 1)) is None
+    assert decode(KEY, forged(zlib.compress(b'[{"x":1.0},[],null]'), 1)) == ComponentScore({"x": 1.0})
+    long = [{"x": 1.0}, ["n" * 2**21], None]
+    assert decode(KEY, forged(long)) is None
+    with pytest.raises(TypeError):
+        encode(KEY, ComponentScore({"x": 1.0}, ("n" * 2**21,)))
 
 
 def test_an_older_schema_is_a_miss() -> None:

@@ -23,7 +23,7 @@ from structlog.testing import capture_logs
 
 from judges.base import CATEGORIES, Evidence, Judgement
 from reward_service.caching.base import MemoryCache
-from reward_service.caching.codec import SCHEMA, encode
+from reward_service.caching.codec import SCHEMA, Shape, encode
 from reward_service.caching.redis import RedisCache
 from reward_service.contracts import ComponentScore
 from reward_service.errors import ConfigurationError
@@ -98,7 +98,7 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
     """
     made = []
 
-    async def start(url: str = "", **options: float) -> RedisCache:
+    async def start(url: str = "", **options: Any) -> RedisCache:
         url = url or request.getfixturevalue("server").url
         settings = {"timeout_s": SOON, "lease_s": SOON, **options}
         cache = RedisCache(url, MemoryCache(1 << 20), ttl_s=settings.pop("ttl_s", 60), namespace="t", **settings)
@@ -533,6 +533,28 @@ async def test_a_lease_that_never_ends_is_not_respected(make: Make, server: Serv
     server.client().set(lease, "somebody")
     other = await make()
     assert await other.claim([key(1)]) == {key(1)}
+
+
+async def test_a_lease_that_lasts_longer_than_any_of_ours_is_not_respected(make: Make, server: Server) -> None:
+    """Neither one that is found, nor one that takes the place of a lease while somebody waits for it."""
+    one, other = await make(lease_s=0.2), await make(lease_s=0.2)
+    await one.claim([key(1)])
+    (lease,) = server.client().scan_iter()
+    waiting = asyncio.create_task(other.wait(key(1), soon()))
+    await polled(other)
+    server.client().set(lease, "somebody", px=3_600_000)
+    assert await waiting is None
+    assert await other.claim([key(1)]) == {key(1)}
+
+
+async def test_a_stored_score_has_what_its_component_gives(make: Make, server: Server) -> None:
+    cache = await make()
+    await cache.put_many([(key(1), ComponentScore({"x": 1.0}))])
+    await until(lambda: counts(cache)["writes"])
+    component = key(1).partition(":")[0]
+    for keys, found in ({"x"}, [ComponentScore({"x": 1.0})]), ({"y"}, [None]):
+        other = await make(shapes={component: Shape(frozenset(keys), False)})
+        assert await other.get_many([key(1)]) == found
 
 
 async def test_flushed_while_claimed(make: Make, server: Server) -> None:

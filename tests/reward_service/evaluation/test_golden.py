@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def test_labels_agree_or_are_named(tmp_path: Path) -> None:
     line = {"text": "a", "chexbert": CHEXBERT}
     assert differences(tmp_path, "semb_score", reading(CHEXBERT), line) == ["ok: 1 texts as in the file"]
     (difference,) = differences(tmp_path, "semb_score", reading({**CHEXBERT, "Edema": -1, "Fracture": None}), line)
-    assert difference == "WRONG: line 1: Edema is -1, not 1; Fracture is None, not 0"
+    assert difference == "WRONG: line 1: Edema is uncertain, not positive; Fracture is blank, not negative"
 
 
 def test_only_the_first_differences_are_printed(tmp_path: Path) -> None:
@@ -92,6 +93,21 @@ def test_other_components_have_no_goldens(tmp_path: Path) -> None:
     assert differences(tmp_path, "bleu2", None, {"text": "a", "chexbert": CHEXBERT}) == []
 
 
+def entity(**changes: Any) -> dict[str, Any]:
+    """An annotation with one entity."""
+    one = {"tokens": "a", "label": "OBS-DP", "start_ix": 0, "end_ix": 0, "relations": [], **changes}
+    return {"text": "a", "entities": {"1": one}}
+
+
+def test_blanks_may_be_what_pandas_writes_and_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    labels = {**CHEXBERT, **dict(zip(LABELS[:3], (math.nan, "", None), strict=True))}
+    path = tmp_path / "golden"
+    path.write_text("\ufeff" + json.dumps({"text": "a", "chexbert": labels}), encoding="utf-8")
+    assert compare_golden("semb_score", Fixed(reading(CHEXBERT)), read_golden(str(path))) == [
+        "ok: 1 texts as in the file"
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -101,7 +117,12 @@ def test_other_components_have_no_goldens(tmp_path: Path) -> None:
         ({"text": "a", "radgraph": {"text": "a"}}, "not an annotation"),
         ({"text": "a", "radgraph": {"text": "a", "entities": []}}, "not an annotation"),
         ({"text": "a", "chexbert": {"Edema": 1}}, "needs these labels: Enlarged"),
-        ({"text": "a", "chexbert": dict.fromkeys(LABELS, 3)}, "is null, 1, 0 or -1"),
+        ({"text": "a", "chexbert": dict.fromkeys(LABELS, 3)}, "is 1, 0, -1 or blank"),
+        ({"text": "a", "chexbert": {**CHEXBERT, "Edema": [1]}}, "is 1, 0, -1 or blank"),
+        ({"text": "a", "radgraph": entity(label=["OBS-DP"])}, "not an annotation"),
+        ({"text": "a", "radgraph": entity(start_ix="0")}, "not an annotation"),
+        ({"text": "a", "radgraph": entity(relations=[[["modify"], "1"]])}, "not an annotation"),
+        ({"text": "a", "radgraph": entity(relations=[["modify", "7"]])}, "not an annotation"),
     ],
 )
 def test_a_wrong_file_names_the_line(tmp_path: Path, line: Any, words: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,6 +18,9 @@ from metrics.chexbert import BLANK, LABELS, NEGATIVE, POSITIVE, CheXbert, given
 from metrics.radcliq import RadCliQInputs
 from metrics.radgraph import RadGraphF1
 from reward_service.evaluation import check, score_file
+from reward_service.evaluation.reading.columns import Columns
+from reward_service.evaluation.reading.entries import Input
+from reward_service.evaluation.reading.formats import opened
 from reward_service.scoring.engine import Engine
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
@@ -63,7 +68,7 @@ async def test_check_loads_and_scores_what_is_there(capsys: pytest.CaptureFixtur
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("unirg")]
     assert [line.split()[1] for line in lines[:4]] == ["bleu2", "bertscore", "semb_score", "radgraph_f1"]
     assert all(line.split()[2] == "ok:" for line in lines[:4])
-    assert "sha256:" in lines[4]
+    assert "sha256:" in lines[5]
 
 
 async def test_check_compares_goldens(configured: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,12 +95,28 @@ async def test_check_compares_goldens(configured: Models, tmp_path: Path, capsys
     assert "semb_score       WRONG: line 2: Edema is" in capsys.readouterr().out
 
 
+async def test_goldens_that_nothing_reads_are_no_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    golden = tmp_path / "golden.jsonl"
+    golden.write_text(json.dumps({"text": "a", "chexbert": dict.fromkeys(LABELS)}))
+    assert await check.check("text", str(golden)) == 3
+    assert "nothing was compared" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("configured")
+def test_three_models_load_at_once_in_a_new_process() -> None:
+    """In this process transformers has long been imported, and names that are there cannot be missed."""
+    command = [sys.executable, "-m", "reward_service.cli", "check", "--profile", "unirg-step1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 async def test_values_of_a_whole_file_are_those_of_its_texts(configured: Models, tmp_path: Path) -> None:
     source, out, values = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "values.json"))
     lines = [{"candidate": candidate, "reference": reference} for candidate, reference in PAIRS]
     source.write_text("\n".join(map(json.dumps, lines)))
     wanted = score_file.Wanted(profile="unirg-step1", corpus=str(values))
-    assert await score_file.score(score_file.read(str(source)), str(out), wanted) == 0
+    with opened([str(source)]) as sources:
+        assert await score_file.score(Input(sources, Columns()), str(out), wanted) == 0
 
     results = [json.loads(line)["values"] for line in out.read_text().splitlines()]
     chexbert, radgraph = CheXbert(configured.chexbert_model), RadGraphF1(configured.radgraph_model)

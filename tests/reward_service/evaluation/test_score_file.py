@@ -1,72 +1,242 @@
-"""Scoring a file through a service: what is tried again, what is not, and what the person at the terminal reads."""
+"""Scoring in a stream: order, requests in flight, several references, and resuming to the same bytes."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
-from tenacity import wait_none
 
-from reward_service.errors import ServiceError
+from reward_service.errors import InvalidRequest, PinMismatch, ServiceError
 from reward_service.evaluation import score_file
+from reward_service.evaluation.output import Output
+from reward_service.evaluation.progress import text
+from reward_service.evaluation.reading.columns import Columns
+from reward_service.evaluation.reading.entries import Input
+from reward_service.evaluation.reading.formats import opened, rows
+from reward_service.evaluation.score_file import Interrupted, Wanted
+from reward_service.evaluation.senders import Scoring
+from reward_service.scoring.references import best
+
+ROOT = Path(__file__).parents[3]
 
 
-class Service(HTTPServer):
-    """Answers each post with the next of `statuses`, the last one again and again."""
+class Scorer:
+    """Answers each request with rewards made of the texts' lengths; `before` is awaited before each answer."""
 
-    statuses: list[int]
-    posts = 0
+    fingerprint = "sha256:one"
 
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.before: Any = None
 
-class Handler(BaseHTTPRequestHandler):
-    server: Service
+    async def send(self, raw: bytes) -> dict[str, Any]:
+        body = orjson.loads(raw)
+        self.asked.append(body)
+        if self.before:
+            await self.before(len(self.asked))
+        if body.get("fingerprint") not in (None, self.fingerprint):
+            raise PinMismatch("Another fingerprint.")
+        results = [self.result(item) for item in body["items"]]
+        return {"fingerprint": self.fingerprint, "signature": "signed", "results": results, "groups": []}
 
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.server.posts += 1
-        status = self.server.statuses.pop(0) if len(self.server.statuses) > 1 else self.server.statuses[0]
-        error = {"message": "Scripted.", "code": "scripted", "param": None}
-        body = json.dumps({"results": []} if status == 200 else {"error": error}).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    async def document(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"components": {}}
 
-    def log_message(self, *_: object) -> None:
-        """Nothing to the terminal, which the tests read."""
+    def result(self, item: dict[str, Any]) -> dict[str, Any]:
+        reward = None if not item["reference"] else len(item["candidate"]) / len(item["reference"])
+        lacking = {} if item["reference"] else {"item": {"code": "empty", "message": "Empty.", "retryable": False}}
+        values = {"bleu2": reward}
+        return {"id": item["id"], "reward": reward, "status": "ok", "missing": lacking, "flags": [], "cache": "miss",
+                "components": values, "contributions": {}}  # fmt: skip
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    monkeypatch.setattr(score_file, "_PAUSE", wait_none())
-    with Service(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def scorer(monkeypatch: pytest.MonkeyPatch) -> Scorer:
+    made = Scorer()
+
+    @contextlib.asynccontextmanager
+    async def here(_: str | None) -> AsyncIterator[Any]:
+        yield Scoring(made.send, made.document)
+
+    monkeypatch.setattr(score_file, "here", here)
+    return made
 
 
-async def post(service: Service) -> object:
-    async with score_file._remote(f"http://127.0.0.1:{service.server_port}") as scoring:
-        return await scoring.send(b"{}")
+def written(folder: Path, count: int) -> Path:
+    path = folder / "in.jsonl"
+    lines = (
+        {"id": str(i), "candidate": "x" * (i % 7 + 1), "reference": "y" * 10, "sex": "FM"[i % 2]} for i in range(count)
+    )
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
 
 
-async def test_a_service_that_is_full_or_restarting_is_asked_again(
-    service: Service, capsys: pytest.CaptureFixture[str]
-) -> None:
-    service.statuses = [429, 503, 200]
-    assert await post(service) == {"results": []}
-    assert service.posts == 3
-    assert capsys.readouterr().err == "Scripted. Trying again in 0.0 s.\n" * 2
+async def run(source: Path, output: Path, **options: Any) -> int:
+    with opened([str(source)]) as sources:
+        return await score_file.score(Input(sources, Columns()), str(output), Wanted(**options))
 
 
-@pytest.mark.parametrize(("status", "posts"), [(503, 10), (422, 1), (501, 1)])
-async def test_the_last_error_is_the_service_s_own(service: Service, status: int, posts: int) -> None:
-    service.statuses = [status]
-    with pytest.raises(ServiceError, match=r"^Scripted\.$"):
-        await post(service)
-    assert service.posts == posts
+async def test_four_requests_are_in_flight_and_the_rows_in_order(scorer: Scorer, tmp_path: Path) -> None:
+    together = asyncio.Event()
+
+    async def wait(number: int) -> None:
+        if number >= 5:  # the first is alone, then 2 to 5 wait for one another
+            together.set()
+        if number > 1:
+            await together.wait()
+
+    scorer.before = wait
+    source = written(tmp_path, 256 * 6)
+    assert await run(source, tmp_path / "out.jsonl") == 0
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in found] == [str(i) for i in range(256 * 6)]
+    assert found[3]["reward"] == 0.4
+    assert (found[3]["sex"], "cache" in found[3]) == ("M", False)
+    assert [body.get("fingerprint") for body in scorer.asked] == [None] + ["sha256:one"] * 5
+    assert sorted(os.listdir(tmp_path)) == ["in.jsonl", "out.jsonl"]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+async def test_an_interrupted_run_is_continued_to_the_same_bytes(scorer: Scorer, tmp_path: Path, ending: str) -> None:
+    source, whole, out = written(tmp_path, 1500), tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
+    await run(source, whole)
+    scorer.asked.clear()
+
+    async def fail(number: int) -> None:
+        if number == 3:
+            raise ServiceError("Gone.")
+
+    scorer.before = fail
+    with pytest.raises(ServiceError, match="Gone"):
+        await run(source, out)
+    scorer.before = None
+    partial = tmp_path / f"out.{ending}.partial"
+    partial.write_bytes(partial.read_bytes() + b'{"id": "512", "rew')  # killed in the middle of a line
+    scorer.asked.clear()
+    assert await run(source, out) == 0
+    assert sum(len(body["items"]) for body in scorer.asked) == 1500 - 512
+    assert out.read_bytes() == whole.read_bytes()
+    assert not [name for name in os.listdir(tmp_path) if "partial" in name]
+
+
+async def interrupted_at_the_second(scorer: Scorer, source: Path, out: Path) -> None:
+    async def fail(number: int) -> None:
+        if number == 2:
+            raise ServiceError("Gone.")
+
+    scorer.before = fail
+    with pytest.raises(ServiceError, match="Gone"):
+        await run(source, out)
+    scorer.before = None
+
+
+async def test_a_run_is_only_continued_with_its_own_input_and_fingerprint(scorer: Scorer, tmp_path: Path) -> None:
+    source, out = written(tmp_path, 600), tmp_path / "out.jsonl"
+    await interrupted_at_the_second(scorer, source, out)
+    with pytest.raises(InvalidRequest, match=r"differs: detail"):
+        await run(source, out, detail="reward")
+    scorer.fingerprint = "sha256:two"
+    with pytest.raises(PinMismatch, match="--restart"):
+        await run(source, out)
+    assert await run(source, out, restart=True) == 0
+    assert {json.loads(line)["fingerprint"] for line in out.read_text().splitlines()} == {"sha256:two"}
+
+
+async def test_sigterm_keeps_what_is_done(scorer: Scorer, tmp_path: Path) -> None:
+    async def end(number: int) -> None:
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(60)
+
+    scorer.before = end
+    source, out = written(tmp_path, 600), tmp_path / "out.jsonl"
+    with pytest.raises(Interrupted, match="same command continues") as caught:
+        await run(source, out)
+    assert caught.value.status == 143
+    scorer.before = None
+    scorer.asked.clear()
+    await run(source, out)
+    assert sum(len(body["items"]) for body in scorer.asked) == 600 - 256
+
+
+def test_a_full_disk_costs_no_row(tmp_path: Path) -> None:
+    """The limit on the size of a file stands for the disk: the write fails in the middle of a line."""
+    source, out, whole = written(tmp_path, 400), tmp_path / "out.jsonl", tmp_path / "whole.jsonl"
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY));"
+        "from reward_service.cli import main; sys.argv[1:] = ['score', *sys.argv[1:]]; main()"
+    )
+    environment = {**os.environ, "REWARD_PROFILES": "text", "REWARD_POOL_WORKERS": "0"}
+    command = ["score", str(source), "--detail", "components", "-o"]
+    full = subprocess.run([sys.executable, "-c", code, *command[1:], str(out)], env=environment, cwd=ROOT,
+                          capture_output=True, text=True)  # fmt: skip
+    assert (full.returncode, "File too large" in full.stderr, out.exists()) == (3, True, False), full.stderr
+    assert "same command continues" in full.stderr
+    for path in (out, whole):
+        done = subprocess.run([sys.executable, "-m", "reward_service.cli", *command, str(path)], env=environment, cwd=ROOT,
+                              capture_output=True, text=True)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert ("continuing after" in done.stderr) == (path == out)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+async def test_the_best_of_several_references_is_paid_and_named(scorer: Scorer, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    entries = [
+        {"id": "a", "candidate": "xx", "references": ["yyyy", "yy", "yyy"]},
+        {"id": "g", "candidates": ["x", "xx"], "references": ["", "yy"], "age": 60},
+    ]
+    source.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    assert await run(source, tmp_path / "out.jsonl", with_texts=True) == 0
+    single, group = (json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines())
+    assert (single["reward"], single["reference_index"], single["references"]) == (1.0, 1, ["yyyy", "yy", "yyy"])
+    assert [one["reference_index"] for one in group["results"]] == [1, 1]
+    assert (group["mean"], group["std"], group["age"], group["candidates"]) == (0.75, 0.25, 60, ["x", "xx"])
+
+
+def test_the_best_reference() -> None:
+    assert best([0.1, 0.3, 0.3], [False] * 3) == 1
+    assert best([None, -0.5], [False, False]) == 1
+    assert best([0.4, None], [False, True]) == 1  # may still be better
+    assert best([None, None], [False, False]) == 0
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+async def test_tables_have_a_row_for_each_candidate(scorer: Scorer, tmp_path: Path, ending: str) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
+    entries: list[dict[str, Any]] = [
+        {"id": "a", "candidate": "xx", "reference": "yy", "status": "old"},
+        {"id": "g", "candidates": ["x", "xx"], "reference": "yy"},
+        {"id": "n", "candidate": "x", "reference": ""},
+    ]
+    source.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    assert await run(source, out, with_texts=True) == 1
+    with opened([str(out)]) as sources:
+        table = [row.fields for row in rows(sources[0])]
+    assert [(row["id"], row["group"] or None, row["candidate"]) for row in table] == [
+        ("a", None, "xx"), ("g/0", "g", "x"), ("g/1", "g", "xx"), ("n", None, "x"),
+    ]  # fmt: skip
+    assert [float(row["components.bleu2"]) for row in table[:3]] == [1.0, 0.5, 1.0]
+    assert (table[0]["status"], table[0]["input_status"]) == ("ok", "old")
+    assert json.loads(table[3]["missing"])["item"]["code"] == "empty"
+
+
+def test_output_in_another_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="JSONL, CSV or Parquet"):
+        Output(str(tmp_path / "out.jsonl.gz"), {})
+
+
+def test_the_line_of_progress() -> None:
+    assert text(500, 2000, 3, 250, 10.0) == "500/2,000 rows, 25 rows/s, 1:00 left, 3 null"
+    assert text(0, 10, 0, 0, 0.0) == "0/10 rows, 0 rows/s, time left unknown, 0 null"

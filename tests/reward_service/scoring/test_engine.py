@@ -8,8 +8,16 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from reward_service.contracts import ComponentError
-from reward_service.errors import ComponentsUnavailable, ConfigurationError, Overloaded, PinMismatch, UnknownProfile
+from reward_service.contracts import ComponentError, Composite
+from reward_service.errors import (
+    ComponentsUnavailable,
+    ConfigurationError,
+    InvalidRequest,
+    Overloaded,
+    PinMismatch,
+    ServiceError,
+    UnknownProfile,
+)
 from reward_service.profiles.fingerprint import canonical
 from reward_service.scoring import engine as engine_module
 from reward_service.scoring.engine import Engine
@@ -130,9 +138,37 @@ async def test_sections(write: WriteProfile) -> None:
 async def test_policy_fail_is_a_request_error_that_names_the_items(write: WriteProfile) -> None:
     path = write(components={"length": {"weight": 1, "when_missing": "fail"}})
     async with Engine(settings(path)) as engine:
-        with pytest.raises(ComponentsUnavailable) as caught:
-            await score(engine, item("fine", id="a"), item("poison", id="b"))
-    assert caught.value.details["items"] == ["b"]
+        with pytest.raises(InvalidRequest) as caught:  # a text that cannot be read will not be read next time
+            await score(engine, item("fine", id="a"), item("poison", id="b"), hold=True)
+    assert (caught.value.code, caught.value.param, caught.value.details["items"]) == (
+        "reward_missing",
+        "items[1]",
+        ["b"],
+    )
+
+
+def lacking(**codes: bool) -> ScoredItem:
+    """A result that fails for want of components; whether each may be there the next time."""
+    missing = {key: ComponentError(key, "message", retryable=retryable) for key, retryable in codes.items()}
+    failed = tuple(missing)
+    return ScoredItem(None, Composite(None, "null", {}, {}, missing, failed, failed, ()), "miss")
+
+
+@pytest.mark.parametrize(
+    ("results", "error", "named"),
+    [
+        ([lacking(judge=True), lacking(judge=True)], ComponentsUnavailable, ["a", "b"]),
+        ([lacking(judge=True), lacking(judge=False)], InvalidRequest, ["b"]),
+        ([lacking(judge=True, metric=False), lacking(judge=True)], InvalidRequest, ["a"]),
+    ],
+)
+def test_only_what_may_heal_is_worth_another_try(
+    results: list[ScoredItem], error: type[ServiceError], named: list[str]
+) -> None:
+    with pytest.raises(error) as caught:
+        engine_module._require(results, [item("x", id="a"), item("y", id="b")])
+    assert caught.value.details["items"] == named
+    assert caught.value.retryable is (error is ComponentsUnavailable)
 
 
 async def test_pins(write: WriteProfile) -> None:

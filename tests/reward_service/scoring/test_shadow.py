@@ -38,7 +38,7 @@ def sample(engine: Engine, name: str, **labels: str) -> float:
 
 async def compared(engine: Engine, pairs: float) -> None:
     shadow = engine.shadows[0].served.name
-    names = ("ok", "degraded", "null", "dropped", "failed")
+    names = ("ok", "degraded", "null", "dropped", "unavailable", "failed")
     await until(
         lambda: sum(sample(engine, "reward_shadow_items_total", shadow=shadow, status=s) for s in names) == pairs
     )
@@ -117,8 +117,8 @@ async def test_a_shadow_that_cannot_load_leaves_the_service_ready(pays: str, wri
             assert running.state.readiness() == {"ready": True, "degraded": {}}
             scored = await running.score(ScoringRequest(GROUP))
             assert [s.composite.status for s in scored] == ["ok"] * 4
-            assert sample(running, "reward_shadow_items_total", shadow="other", status="dropped") == 4
-            described = running.state.info()["shadows"]["other"]
+            assert sample(running, "reward_shadow_items_total", shadow="other", status="unavailable") == 4
+            (described,) = running.state.info()["shadows"]
     assert "no weights here" in described["problem"]
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["shadow_cannot_start"]
 
@@ -152,3 +152,48 @@ def test_the_correlation_is_scipy_s(pairs: list[tuple[int, int]]) -> None:
         assert found is None
     else:
         assert found == pytest.approx(stats.spearmanr(*zip(*rewards, strict=True)).statistic, abs=1e-12)
+
+
+async def test_one_shadow_that_cannot_load_leaves_the_others(pays: str, write: WriteProfile) -> None:
+    bad = write("bad", components={"unloadable": {"weight": 1}})
+    running = engine(pays, bad, write("other"))
+    async with running:
+        await until(lambda: all(shadow.problem != "its models are loading" for shadow in running.shadows))
+        await running.score(ScoringRequest(GROUP))
+        await until(lambda: sample(running, "reward_shadow_items_total", shadow="other", status="ok") == 4)
+        assert sample(running, "reward_shadow_items_total", shadow="bad", status="unavailable") == 4
+
+
+async def test_shadows_have_sixteen_pairs_in_work_at_most(pays: str, write: WriteProfile) -> None:
+    running = engine(pays, write("other"), write("another"))
+    at_once: list[int] = []
+    async with running:
+        for shadow in running.shadows:
+            await until(lambda shadow=shadow: shadow.problem is None)
+            scorer = shadow._scorer
+
+            def counted(stage: Any, scorer: Any = scorer) -> Any:
+                made = scorer(stage)
+                real = made.score
+
+                async def score(items: Any, deadline: float) -> Any:
+                    at_once.append(len(items))
+                    try:
+                        return await real(items, deadline)
+                    finally:
+                        at_once.append(-len(items))
+
+                made.score = score
+                return made
+
+            shadow._scorer = counted
+        await running.score(ScoringRequest([Item(None, f"x{n}", "0123456789") for n in range(40)]))
+        await compared(running, 40)
+        await until(lambda: sum(n for n in at_once if n > 0) == 80 and sum(at_once) == 0)
+    assert max(sum(at_once[: end + 1]) for end in range(len(at_once))) == 16
+
+
+def test_the_same_shadow_twice_is_refused(pays: str, write: WriteProfile) -> None:
+    other = write("other")
+    with pytest.raises(ConfigurationError, match="stands twice beside 'pays'"):
+        engine(pays, other, f"pays={other}")

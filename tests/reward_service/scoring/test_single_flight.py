@@ -54,10 +54,10 @@ class Recording(MemoryCache):
         self.puts: Counter[str] = Counter()
         self.released: Counter[str] = Counter()
 
-    async def put_many(self, entries: Sequence[tuple[str, ComponentScore]], *, permanent: bool = False) -> None:
+    async def put_many(self, entries: Sequence[tuple[str, ComponentScore]], *, permanent: bool = False) -> set[str]:
         self.puts.update(key for key, _ in entries)
         await asyncio.sleep(0)  # a real cache may yield here
-        await super().put_many(entries, permanent=permanent)
+        return await super().put_many(entries, permanent=permanent)
 
     async def release(self, keys: Sequence[str]) -> None:
         self.released.update(keys)
@@ -326,3 +326,93 @@ async def test_each_runner_is_given_its_share_at_once_and_every_time_of_landing_
     assert [one.score for one in landed] == [score(f"{i}") for i in range(9)]
     early, late = [one.at for i, one in enumerate(landed) if i % 3], [one.at for one in landed[::3]]
     assert began < max(early) <= between <= min(late)
+
+
+class Failing(Recording):
+    """Raises, which no cache may, in the methods named `broken`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken: set[str] = set()
+        self.others: set[str] = set()
+        """Keys that another process computes."""
+
+    def _check(self, method: str) -> None:
+        if method in self.broken:
+            raise RuntimeError(method)
+
+    async def claim(self, keys: Sequence[str]) -> set[str]:
+        self._check("claim")
+        return set(keys) - self.others
+
+    async def wait(self, key: str, deadline: float) -> ComponentScore | None:
+        self._check("wait")
+        self.broken.add("claim")
+        return None
+
+    async def get_many(self, keys: Sequence[str]) -> list[ComponentScore | None]:
+        self._check("get_many")
+        return await super().get_many(keys)
+
+    async def put_many(self, entries: Sequence[tuple[str, ComponentScore]], *, permanent: bool = False) -> None:
+        self._check("put_many")
+        await super().put_many(entries, permanent=permanent)
+
+    async def release(self, keys: Sequence[str]) -> None:
+        self._check("release")
+
+
+@pytest.mark.parametrize(
+    ("broken", "elsewhere", "answered"),
+    [
+        ({"claim"}, False, False),
+        ({"wait"}, True, False),
+        (set(), True, False),  # the second claim, after a wait in vain
+        ({"wait", "release"}, True, False),
+        ({"put_many"}, False, True),
+        ({"get_many"}, False, True),
+    ],
+)
+async def test_a_cache_that_raises_leaves_no_flight_behind(broken: set[str], elsewhere: bool, answered: bool) -> None:
+    """Of either kind: the next request would join it, and wait in vain."""
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    world = World(SOON)
+    world.cache = cache = Failing()
+    cache.broken, cache.others = set(broken), {"plain", "permanent"} if elsewhere else set()
+    world.flights = SingleFlight(cache, orphan_grace_s=SOON)
+    asked = [world.ask("plain"), world.ask("permanent", permanent=True)]
+    await settle()
+    if answered:
+        world.works.finish("plain", "permanent")
+    results = [(await task)[0] for task in asked]
+    if answered:
+        assert results == [score("plain"), score("permanent")]
+    else:
+        assert {getattr(result, "code", None) for result in results} == {"internal_error"}
+    assert world.flights.stats()["running"] == 0
+    await world.flights.aclose()
+
+
+async def test_whoever_awaits_started_work_is_cancelled_at_once_and_the_work_goes_on() -> None:
+    work = WorkFuture()
+    work.started = True
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await work
+    assert not work.done()
+    work.set_result(score("late"))
+    assert await work == score("late")
+
+
+async def test_whoever_awaits_work_that_has_not_started_takes_it_back_when_cancelled() -> None:
+    work = WorkFuture()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await work
+    assert work.cancelled()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    failing = WorkFuture()
+    failing.set_exception(ComponentError("x", "y"))
+    with pytest.raises(ComponentError):
+        await failing

@@ -1,16 +1,19 @@
-"""Connections that never finish a request's head are closed; all others keep their time."""
+"""What arrives is bounded in size and time, and is never read as anything but what it is."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import h11
 import pytest
 import uvicorn
 
+from reward_service.errors import MAX_HEAD_BYTES
 from reward_service.serving.http_protocol import HttpProtocol
 from tests.waiting import SOON, until
 
@@ -21,21 +24,55 @@ class Impatient(HttpProtocol):
     head_timeout_s = 0.3
 
 
+Seen = list[tuple[str, bytes]]
+
+
 async def slow_app(scope: Any, receive: Any, send: Any) -> None:
     await asyncio.sleep(0.6)  # longer than the time for a head
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
 
-@pytest.fixture
-async def port() -> AsyncIterator[int]:
-    config = uvicorn.Config(slow_app, port=0, http=Impatient, lifespan="off", log_config=None, timeout_keep_alive=600)
+@contextlib.asynccontextmanager
+async def serving(app: Any, http: type[HttpProtocol]) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    config = uvicorn.Config(app, port=0, http=http, lifespan="off", log_config=None, timeout_keep_alive=600, ws="none",
+                            h11_max_incomplete_event_size=MAX_HEAD_BYTES)  # fmt: skip
     server = uvicorn.Server(config)
     running = asyncio.create_task(server._serve())
     await until(lambda: server.started)
-    yield server.servers[0].sockets[0].getsockname()[1]
+    yield server, server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await running
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    async with serving(slow_app, Impatient) as (_, port):
+        yield port
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return []
+
+
+@pytest.fixture
+async def reading_port(seen: Seen) -> AsyncIterator[int]:
+    """Of a server whose application reads every body."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        seen.append((scope["path"], body))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving(app, HttpProtocol) as (_, port):
+        yield port
 
 
 @pytest.mark.parametrize("head", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nhost: x\r\n"])
@@ -69,3 +106,69 @@ async def test_the_rest_of_a_body_that_nobody_wanted_has_a_time_limit(port: int)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(reader.read(100), 0.01)
     writer.close()
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.0", "anything"])
+async def test_an_offered_upgrade_leaves_the_body_a_body(reading_port: int, seen: Seen, protocol: str) -> None:
+    """RFC 9110, 7.8: a server may ignore `Upgrade`; the request then is what it is without."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", reading_port)
+    hidden = b"GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n"
+    head = f"POST /a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: {protocol}\r\ncontent-length: {len(hidden)}"
+    writer.write(head.encode() + b"\r\n\r\n")
+    await writer.drain()
+    await asyncio.sleep(0.05)  # so that the body is a segment of its own
+    writer.write(hidden)
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON)).startswith(b"HTTP/1.1 204")
+    writer.write(GOOD)
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON)).startswith(b"HTTP/1.1 204")
+    assert seen == [("/a", hidden), ("/", b"")]
+    writer.close()
+
+
+ENDLESS = {
+    "many headers": (b"GET / HTTP/1.1\r\nhost: x\r\n", b"a: b\r\n"),
+    "a long header": (b"GET / HTTP/1.1\r\nhost: x\r\nx: ", b"yyyyyy"),
+    "a long target": (b"GET /", b"zzzzzz"),
+    "trailers": (b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n", b"a: b\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+async def test_a_head_and_trailers_have_a_limit_of_size(reading_port: int, seen: Seen, what: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", reading_port)
+    begin, more = ENDLESS[what]
+    writer.write(begin)
+    with contextlib.suppress(ConnectionError):
+        for _ in range(200):  # of 12,000 bytes or more
+            writer.write(more * 2000)
+            await writer.drain()
+    with contextlib.suppress(ConnectionError):
+        answer = await asyncio.wait_for(reader.read(), SOON)
+        assert answer.startswith(b"HTTP/1.1 431")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "head_too_large"
+    assert seen in ([], [("/", b"x")])  # the application may have seen the body end with the connection
+    writer.close()
+
+
+async def test_requests_behind_one_another_wait_in_the_clients_memory() -> None:
+    """What the service holds of 16 MB of pipelined requests stays below 2 MB while the first is unanswered."""
+    go = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await go.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving(app, HttpProtocol) as (server, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        number = 2**24 // len(GOOD)
+        writer.write(GOOD * number)
+        await until(lambda: server.server_state.connections)
+        (connection,) = server.server_state.connections
+        assert isinstance(connection, HttpProtocol)
+        await until(lambda: connection.conn.their_state is h11.DONE and not connection.transport.is_reading())
+        assert len(connection.conn.trailing_data[0]) < 2**21
+        go.set()
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON)).startswith(b"HTTP/1.1 204")
+        writer.transport.abort()
+        await until(lambda: not server.server_state.connections)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ import jsonschema_rs
 import pytest
 
 from judges.rules import reading
+from reward_service.api.auth import new_key
 from reward_service.wire import schemas
 from testbed.service import ROOT, Service, running, write_profile
 from tests.waiting import wait_until
@@ -185,6 +188,18 @@ def test_a_shape_problem_is_the_requests(
     assert found["retryable"] is False
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/get_reward", {"query": [7] * 9}),
+        ("/get_reward", {"query": ["a"], "labels": ["b"] * 9}),
+        ("/v1/score/evaluation", {"messages": [None] * 9}),
+    ],
+)
+def test_samples_are_counted_before_any_is_read(service: Service, path: str, body: Any) -> None:
+    error(post(service, body, path), 422, "too_many_items")
+
+
 def test_messages_name_the_limit_the_setting_and_the_suggestion(service: Service) -> None:
     assert "8 (REWARD_MAX_ITEMS)" in error(post(service, items(*[GOOD] * 9)), 422, "too_many_items")["message"]
     assert "Did you mean 'text'" in error(post(service, items(profile="txt")), 404, "unknown_profile")["message"]
@@ -236,6 +251,14 @@ def test_what_is_not_http_gets_the_envelope_too(service: Service) -> None:
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 400")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "malformed_http"
+
+
+@pytest.mark.parametrize("path", ["/score", "/health"])
+def test_a_large_head_is_refused_before_anything_else(service: Service, path: str) -> None:
+    """Also one that arrives at once, as a whole."""
+    for headers in ({"x": "y" * 70_000}, {f"x-{n}": "y" for n in range(9_000)}):
+        error(httpx.get(f"{service.url}{path}", headers=headers, timeout=30), 431, "head_too_large")
+    assert httpx.get(f"{service.url}/health", headers={"x": "y" * 60_000}, timeout=30).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
@@ -346,3 +369,45 @@ def test_state_routes_match_the_committed_schema(service: Service) -> None:
     for path in ("/health", "/ready", "/info", "/v1/fingerprint"):
         assert httpx.get(f"{service.url}{path}", timeout=30).status_code == 200
     assert "reward_requests_total" in httpx.get(f"{service.url}/metrics").text
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_probes_may_ask_for_the_head_alone(service: Service, path: str) -> None:
+    answer = httpx.head(f"{service.url}{path}", timeout=30)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert httpx.head(f"{service.url}/info", timeout=30).status_code == 405
+
+
+def addresses(page: str) -> set[str]:
+    """Everything that a page of Swagger UI loads."""
+    return set(re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", page))
+
+
+def test_the_page_of_documentation_loads_nothing_from_elsewhere(service: Service) -> None:
+    page = httpx.get(f"{service.url}/docs", timeout=30)
+    loaded = addresses(page.text)
+    assert "/openapi.json" in loaded
+    assert len(loaded) == 4
+    for address in loaded:
+        assert address.startswith("/")
+        assert httpx.get(f"{service.url}{address}", timeout=30).status_code == 200
+    assert "SwaggerUIBundle" in httpx.get(f"{service.url}/docs/swagger-ui-bundle.js", timeout=30).text
+    error(httpx.get(f"{service.url}/docs/other.js", timeout=30), 404, "not_found")
+
+
+def test_under_a_prefix_everything_works_with_and_without_it(tmp_path: Path) -> None:
+    """Some proxies strip the prefix, others do not."""
+    key, entry = new_key("trainer")
+    profile = write_profile(tmp_path, "mini", {"bleu2": {"weight": 0.5}, "rougeL": {"weight": 0.5}})
+    with running(tmp_path / "log", profiles=profile, root_path="/team/reward/", api_keys=entry) as service:
+        headers = {"Authorization": f"Bearer {key}"}
+        for prefix in ("", "/team/reward"):
+            assert httpx.get(f"{service.url}{prefix}/health").status_code == 200  # without a key
+            assert post(service, items(GOOD), f"{prefix}/score").status_code == 401
+            scored(post(service, items(GOOD), f"{prefix}/score", headers=headers))
+            page = httpx.get(f"{service.url}{prefix}/docs", headers=headers).text
+            for address in addresses(page):
+                assert address.startswith("/team/reward/")
+                assert httpx.get(f"{service.url}{address}", headers=headers).status_code == 200
+            spec = httpx.get(f"{service.url}{prefix}/openapi.json", headers=headers).json()
+            assert spec["servers"] == [{"url": "/team/reward"}]

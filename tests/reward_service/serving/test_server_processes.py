@@ -7,6 +7,8 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -15,7 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
+from reward_service.api.auth import new_key
+from reward_service.errors import ConfigurationError
+from reward_service.serving import server
 from testbed.service import Service, free_port, running, write_profile
+from tests.needs import needs
 from tests.waiting import SOON, soon, wait_until
 
 WORKERS = pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -55,6 +61,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (1, {"cache_url": "memcached://x"}, "REWARD_CACHE_URL"),
         (1, {"timeout_s": "0"}, "REWARD_TIMEOUT_S"),
         (1, {"api_keys": "name:secret"}, "new-key"),
+        (1, {"api_keys_file": "/no/such"}, "REWARD_API_KEYS_FILE"),
+        (2, {"ssl_certfile": "/no/such"}, "REWARD_SSL_CERTFILE"),
+        (1, {"ssl_keyfile": "/no/such"}, "REWARD_SSL_CERTFILE"),
+        (1, {"root_path": "reward"}, "REWARD_ROOT_PATH"),
     ],
 )
 def test_what_cannot_start_says_so_in_one_line_and_ends_with_3(
@@ -274,6 +284,72 @@ def test_a_dead_model_worker_is_replaced(folder: Path, workers: int) -> None:
         wait_until(scored)
         wait_until(lambda: service.metrics()['reward_worker_restarts{component="held"}'] >= 1)
         assert service.stop() == 0
+
+
+@WORKERS
+def test_sighup_reads_the_keys_again(folder: Path, workers: int) -> None:
+    """The old key is refused, the new one accepted; a file that cannot be used changes nothing."""
+    (old, first), (new, second) = new_key("old"), new_key("new")
+    keys = folder / "keys"
+    keys.write_text(first)
+    profile = write_profile(folder, "mini", TEXT)
+    with running(folder / "log", profiles=profile, workers=workers, api_keys_file=keys) as service:
+
+        def accepted(key: str) -> set[bool]:  # of several connections, each perhaps to another process
+            headers = {"Authorization": f"Bearer {key}"}
+            return {httpx.get(f"{service.url}/info", headers=headers).status_code == 200 for _ in range(6)}
+
+        assert (accepted(old), accepted(new)) == ({True}, {False})
+        wait_until(lambda: workers == 1 or len(service.http_processes()) == workers)
+        keys.write_text(second)
+        service.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: accepted(new) == {True} and accepted(old) == {False})
+        keys.write_text("no key")
+        service.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: service.log.count('"not_reloaded"') == workers)
+        assert (accepted(old), accepted(new)) == ({False}, {True})
+        assert service.stop() == 0
+
+
+@needs("openssl")
+def test_it_speaks_tls_and_takes_a_renewed_certificate(folder: Path) -> None:
+    def certify(name: str) -> bytes:
+        """A certificate for 127.0.0.1 that signs itself."""
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={name}"]
+        subprocess.run(
+            [*command, "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return ssl.PEM_cert_to_DER_cert((folder / "cert.pem").read_text())
+
+    def served(port: int) -> bytes | None:
+        context = ssl._create_unverified_context()
+        with socket.create_connection(("127.0.0.1", port), SOON) as plain, context.wrap_socket(plain) as secure:
+            secure.sendall(b"GET /ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            answer = b""
+            while chunk := secure.recv(4096):
+                answer += chunk
+            return secure.getpeercert(binary_form=True) if answer.startswith(b"HTTP/1.1 200") else None
+
+    first = certify("first")
+    files = {"ssl_certfile": folder / "cert.pem", "ssl_keyfile": folder / "key.pem"}
+    service = Service(folder / "log", profiles=write_profile(folder, "mini", TEXT), **files)
+    try:
+        wait_until(lambda: "listening on https://127.0.0.1:" in service.log)
+        port = int(service.log.split("https://127.0.0.1:")[1].split()[0])
+        wait_until(lambda: served(port) == first)
+        second = certify("second")
+        service.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: served(port) == second)
+        assert service.stop() == 0
+    finally:
+        service.kill()
+
+
+def test_a_directory_that_cannot_be_written_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/self")  # nobody can make a directory there
+    with pytest.raises(ConfigurationError, match="TMPDIR"):
+        server._temporary_directory("reward-")
 
 
 def test_a_full_log_device_costs_lines_and_nothing_else(folder: Path) -> None:

@@ -121,7 +121,7 @@ def test_the_shadow_is_counted_on_metrics(service: Service) -> None:
     text = httpx.get(f"{service.url}/metrics").text
     assert 'reward_shadow_rank_correlation_count{profile="two",shadow="shadow"}' in text
     assert 'reward_shadow_drift{profile="two",shadow="shadow"}' in text
-    assert httpx.get(f"{service.url}/info").json()["shadows"]["shadow"]["beside"] == "two"
+    assert httpx.get(f"{service.url}/info").json()["shadows"][0]["beside"] == "two"
 
 
 def test_stages_and_shadow_are_in_info(service: Service, tmp_path: Path) -> None:

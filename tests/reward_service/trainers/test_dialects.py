@@ -123,6 +123,11 @@ def test_a_missing_reward_is_an_error_by_default(dialect: Dialect, result: Compo
         dialect.render(answered(result))
 
 
+def test_one_reward_that_is_lost_for_good_makes_the_request_not_worth_another_try() -> None:
+    with pytest.raises(InvalidRequest, match="empty_reference"):
+        openrlhf.render(answered(LOST, NO_REFERENCE))
+
+
 def test_slime() -> None:
     body = {"prompt": [{"role": "user", "content": "?"}], "response": REPORT + "<|im_end|>", "label": REFERENCE}
     assert slime.parse(body) == [DialectItem(REPORT, REFERENCE, None, "label")]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reward_client.trainers._shared import item
 from reward_service.errors import InvalidRequest
 from reward_service.trainers.labels import Label, parse_label
 
@@ -29,7 +30,6 @@ def test_labels(label: Any) -> None:
 def test_label_objects_carry_prior_and_study() -> None:
     label = parse_label('{"study_id": 50, "prior": "Older."}', "labels[0]")
     assert (label.reference, label.study_id, label.prior) == (None, "50", "Older.")
-    assert parse_label("{not json", "l").reference == "{not json"
     assert parse_label(None, "l") == parse_label({"study_id": True, "prior": " "}, "l") == Label()
 
 
@@ -39,3 +39,63 @@ def test_other_labels_are_refused(label: Any) -> None:
         parse_label(label, "labels[2]")
     assert caught.value.code == "bad_label"
     assert (caught.value.param or "").startswith("labels[2]")
+
+
+LOOKS_LIKE_JSON = [
+    "{'study_id': '77'}",
+    "{'reference': 'Small effusion.'}",
+    '{"reference": "Small eff',
+    '{"study_id": ' + "7" * 6000 + "}",
+    '{"reference": "a"} and more',
+    '{"reference": "a"}\n{"reference": "b"}',
+    "{reference: Small effusion}",
+    "{not json",
+    "\ufeff{'study_id': 1}",
+    '["Small effusion."]',
+    "['Small effusion.']",
+    '[{"reference": "a"}]',
+    "[1, 2]",
+    json.dumps(json.dumps({"reference": REFERENCE})),
+    '```json\n{"reference": "a"}\n```',
+    "{" * 100_000,
+    '{"a":' * 5000 + "1" + "}" * 5000,
+    "null", "None", " nan", "NaN", "true", "77", "-3.5", "1e5", "Infinity",
+]  # fmt: skip
+REPORTS = [
+    "[**2134-5-6**] FINAL REPORT: no effusion.",
+    "[REDACTED] chest radiograph. No effusion.",
+    "[1] No effusion. [2] Stable heart.",
+    "1. No effusion. 2. Stable heart.",
+    "None of the prior findings persists.",
+    "Nan-based contrast is absent; heart normal.",
+    '"No effusion."',
+    "No change {see above}.",
+    "___",
+    "...",
+    "12 mm nodule",
+]
+
+
+@pytest.mark.parametrize("label", LOOKS_LIKE_JSON, ids=lambda label: label[:24])
+def test_what_looks_like_json_and_is_none_is_refused_here_and_in_the_client(label: str) -> None:
+    """As a report it would be scored, and every candidate would get a number."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse_label(label, "labels[2]")
+    assert (caught.value.code, caught.value.param) == ("bad_label", "labels[2]")
+    assert "effusion" not in caught.value.message
+    with pytest.raises(ValueError, match="looks like JSON"):
+        item("a candidate", label)
+
+
+@pytest.mark.parametrize("label", REPORTS)
+def test_reports_that_only_remind_of_json_are_reports(label: str) -> None:
+    assert parse_label(label, "l").reference == label
+    assert parse_label({"reference": "{'x': 1}"}, "l").reference == "{'x': 1}"  # said to be the reference
+    assert item("a candidate", label).reference == label
+
+
+@pytest.mark.parametrize("before", ["", " ", "\n", "\ufeff", "\u200b "])
+def test_what_stands_before_an_object_does_not_matter(before: str) -> None:
+    label = before + json.dumps({"reference": REFERENCE, "prior": "P."})
+    assert parse_label(label, "l") == Label(REFERENCE, None, "P.")
+    assert (item("c", label).reference, item("c", label).prior) == (REFERENCE, "P.")

@@ -75,10 +75,60 @@ def test_thousands_of_broken_texts_cost_no_more_than_their_number() -> None:
         item = {"candidate": "\ud800", "reference": "r"}
         data, broken = decoding.decode(json.dumps({"items": [item] * count, "groups": [{"reference": "r"}]}).encode())
         wanted = parsing.validate(schemas.ScoreRequest, {"items": data["items"]})
-        return parsing.build_items(wanted, broken, count)[0]
+        return parsing.build_items(wanted, broken)[0]
 
     items = read(4096)
     assert [one.fault is not None for one in items] == [True] * 4096
     assert items[4095].fault is not None
     assert "items[4095].candidate" in items[4095].fault.message
     assert work(lambda: read(4096)) < 4.5 * work(lambda: read(1024))
+
+
+ONE = b'{"candidate":"a","reference":"b"}'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"items":[' + b",".join([ONE] * 200_000) + b"]}",
+        b'{"items":[' + b"{}," * 300_000 + b"{}]}",
+        b'{"groups":[{"reference":"r","candidates":[' + b'"",' * 300_000 + b'""]}]}',
+        b'{"groups":[' + b'{"candidates":[]},' * 150_000 + b"{}]}",
+        b"[" * 300_000,
+        b'{"note":"' + rb"\"\\" * 100_000 + b'","items":[' + b"{}," * 300_000 + b"{}]}",
+    ],
+)
+def test_a_large_body_of_tiny_values_is_refused_before_it_is_decoded(
+    raw: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "_load", lambda raw: pytest.fail("decoded"))
+    with pytest.raises(InvalidRequest) as caught:
+        parsing.parse(raw, 4096)
+    assert (caught.value.code, "REWARD_MAX_ITEMS" in caught.value.message) == ("too_many_items", True)
+
+
+@pytest.mark.parametrize(
+    "text", ["[{, " * 5000, 'He said "no, no" [{, ' * 900, "\\" * 9000, '\\"[,' * 3000, "é[,{" * 4000]
+)
+def test_what_texts_hold_is_not_counted(text: str) -> None:
+    """4,096 pairs of the longest texts, and full of what separates values."""
+    item = {"candidate": text, "reference": text}
+    raw = orjson.dumps({"items": [item] * 400})
+    assert len(raw) > decoding.LARGE_BYTES
+    decoding.refuse_too_many_values(raw, 4096)
+    assert len(parsing.parse(raw, 4096).scoring.items) == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"items": [{}] * 9},
+        {"groups": [{}] * 9},
+        {"groups": [{"reference": "r", "candidates": []}] * 9},
+        {"items": [1] * 5, "groups": [{"reference": "r", "candidates": ["c", "c"]}, None, "x"]},
+    ],
+)
+def test_pairs_are_counted_before_any_is_validated(body: Any) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parsing.parse(orjson.dumps(body), 8)
+    assert caught.value.code == "too_many_items"

@@ -132,6 +132,41 @@ async def test_256_concurrent_submissions_of_one_pair_form_full_batches_with_eac
     assert all(0 <= value < SOON for name, value in seen if name != "batch_size")
 
 
+@pytest.mark.parametrize("others", [1, 3, 12])
+async def test_a_large_group_of_one_reference_keeps_nobody_out(others: int) -> None:
+    """4,096 candidates of one study, then requests of one pair each: of the same study, and of another."""
+    worker = Worker()
+    async with batching(worker, pairs=64) as batcher:
+        group = [Pair(f"candidate {n}", "one reference") for n in range(4096)]
+        batcher.submit(group, soon())
+        await worker.batch(0)
+        late = [Pair(f"late {n}", "one reference" if n % 2 else "another") for n in range(others)]
+        futures = [batcher.submit([pair], soon())[0] for pair in late]
+        worker.gate.release()
+        assert set(late) <= set(await worker.batch(1))
+        worker.gate.release()
+        assert await codes(futures) == {"ok": others}
+        worker.free = True
+        worker.gate.release()
+
+
+async def test_large_groups_share_the_batches_evenly() -> None:
+    worker = Worker()
+    async with batching(worker, pairs=64) as batcher:
+        batcher.submit(numbered(1), soon())
+        await worker.batch(0)
+        for name in "abc":
+            batcher.submit([Pair(f"{name} {n}", "one reference") for n in range(640)], soon())
+        for number in range(1, 25):
+            worker.gate.release()
+            await worker.batch(number)
+        shares = Counter(pair.candidate[0] for batch in worker.batches[1:25] for pair in batch)
+        assert sum(shares.values()) == 24 * 64
+        assert max(shares.values()) - min(shares.values()) <= 32  # two quanta
+        worker.free = True
+        worker.gate.release()
+
+
 async def test_a_batch_is_limited_in_characters_and_a_pair_above_the_limit_runs_alone() -> None:
     worker = Worker()
     async with batching(worker, pairs=8, characters=100) as batcher:
@@ -142,7 +177,7 @@ async def test_a_batch_is_limited_in_characters_and_a_pair_above_the_limit_runs_
         worker.free = True
         worker.gate.release()
         assert await codes(futures) == {"ok": 4}
-    assert [sum(len(p.candidate + p.reference) for p in batch) for batch in worker.batches[1:]] == [80, 40, 501]
+    assert [sum(len(p.candidate + p.reference) for p in batch) for batch in worker.batches[1:]] == [80, 501, 40]
 
 
 async def test_one_submission_is_ordered_by_reference_and_length() -> None:

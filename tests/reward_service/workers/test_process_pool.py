@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -76,6 +78,16 @@ async def test_a_group_is_encoded_in_one_process() -> None:
         artefacts = runner.health()["artefacts"]
         assert isinstance(artefacts, dict)
         assert artefacts["misses"] == 20 * 17
+
+
+async def test_a_stopped_pool_leaves_no_semaphores() -> None:
+    """Without the garbage collector, which may not run before the process ends: Python would print a warning."""
+    gc.disable()  # the test's process is put back afterwards
+    async with pool() as runner:
+        assert await codes(runner.submit([Pair(f"c {i}", f"r {i}") for i in range(200)], deadline())) == {"ok": 200}
+        assert runner._pool is not None
+        calls = weakref.ref(runner._pool._call_queue)  # it holds three of them
+    assert calls() is None
 
 
 async def test_chunks_run_side_by_side(tmp_path: Path) -> None:

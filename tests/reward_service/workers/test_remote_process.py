@@ -227,6 +227,7 @@ async def test_a_client_that_vanishes_takes_its_queue_with_it(path: str, tmp_pat
 async def test_deadlines_and_the_queue_limit_hold_across_the_socket(path: str, tmp_path: Path) -> None:
     async with both(path, partial(Held, str(tmp_path / "gate")), BatchLimits(pairs=4, queue=20)) as worker:
         busy = worker.submit(numbered(4), deadline())
+        await until((tmp_path / "gate.held").exists)  # else the others would have their share of the batch
         late = worker.submit(numbered(4, start=10), time.monotonic() + 0.05)
         full = worker.submit(numbered(20, start=20), deadline())
         assert await codes(full) == {"queue_full": 20}

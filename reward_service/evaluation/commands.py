@@ -1,0 +1,174 @@
+"""The commands that read files of scores; `cli` puts them beside its own. What they use is imported when they run."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reward_service.errors import ServiceError
+from reward_service.settings import Settings
+
+if TYPE_CHECKING:
+    from reward_service.scoring.engine import Engine
+
+_ScoresArgument = Annotated[list[str], typer.Argument(metavar="SCORES...", help="what `score` has written")]
+_FormatOption = Annotated[str, typer.Option("--format", "-f", help="table, markdown, latex, json or csv")]
+_SeedOption = Annotated[int, typer.Option(help="of the resampling")]
+_StudyOption = Annotated[str | None, typer.Option(help="column whose equal values are one study; default: each group")]
+_AnywayOption = Annotated[bool, typer.Option("--anyway", help="take rows of different reward functions together")]
+
+
+def summarize(
+    scores: _ScoresArgument,
+    by: Annotated[list[str] | None, typer.Option(help="column of subgroups, e.g. sex; may be repeated")] = None,
+    study: _StudyOption = None,
+    format: _FormatOption = "table",
+    document: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="of `fingerprint --document`: adds F1-CheXbert, RadGraph and RadCliQ"),
+    ] = None,
+    seed: _SeedOption = 0,
+    anyway: _AnywayOption = False,
+) -> None:
+    """Means with intervals, corpus values, errors, findings, subgroups and flags of scored files."""
+    from reward_service.evaluation import scores as scored
+    from reward_service.evaluation import summary, tables
+    from reward_service.profiles import fingerprint as fingerprints
+
+    _check_format(format)
+    about = scored.document(document) if document else None
+    made = summary.Summary(scored.read(scores), ", ".join(scores), study=study, by=by or [], document=about)
+    head = {"scores": made.scores.name, "fingerprint": made.scores.one_fingerprint(anyway)}
+    if about and not fingerprints.same(fingerprints.of_profile(about), head["fingerprint"]):
+        raise ServiceError(f"{document} is the document of another fingerprint.", param="--document")
+    sys.stdout.write(tables.render(made.tables(seed), format, head))
+
+
+def compare(
+    scores: Annotated[list[str], typer.Argument(metavar="A B...", help="scores of two or more systems; A is the base")],
+    study: _StudyOption = None,
+    format: _FormatOption = "table",
+    seed: _SeedOption = 0,
+    anyway: _AnywayOption = False,
+    most: Annotated[int, typer.Option(help="how many of the studies that differ most are listed")] = 10,
+) -> None:
+    """Test whether systems differ, paired by id: bootstrap, approximate randomisation, effect, wins."""
+    from reward_service.evaluation import comparison, tables
+    from reward_service.evaluation import scores as scored
+
+    _check_format(format)
+    if len(scores) < 2:
+        raise typer.BadParameter("give at least two files", param_hint="A B...")
+    systems = [scored.Scores.of(scored.read([name]), name, study=study) for name in scores]
+    head = {"fingerprint": systems[0].one_fingerprint(anyway)}
+    sys.stdout.write(tables.render(comparison.compare(systems, seed=seed, anyway=anyway, most=most), format, head))
+
+
+def report(
+    scores: _ScoresArgument,
+    output: Annotated[str, typer.Option("--output", "-o", help="the HTML file; - for standard output")] = "report.html",
+    against: Annotated[str | None, typer.Option("--compare", help="scores of another system, compared by id")] = None,
+    by: Annotated[list[str] | None, typer.Option(help="column of subgroups, e.g. sex; may be repeated")] = None,
+    study: _StudyOption = None,
+    seed: _SeedOption = 0,
+    anyway: _AnywayOption = False,
+) -> None:
+    """One HTML page: summary, plots, and every study with its texts (`score --with-texts`) and errors side by side."""
+    from reward_service.evaluation import scores as scored
+    from reward_service.evaluation.output import write_whole
+    from reward_service.evaluation.report.page import page
+
+    other = scored.Scores.of(scored.read([against]), against) if against else None
+    made = page(scored.read(scores), ", ".join(scores), other=other, study=study, by=by or [], seed=seed, anyway=anyway)
+    write_whole(output, made.encode(errors="replace"))
+
+
+def reweigh(
+    scores: _ScoresArgument,
+    profile: Annotated[str, typer.Option(help="profile with the new weights: a name, or a path to YAML")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="records: JSONL, or by its ending CSV or Parquet; - for stdout")
+    ] = "-",
+    tune: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="print the profile with weights fitted to ratings or preferences instead"),
+    ] = None,
+    seed: _SeedOption = 0,
+    anyway: Annotated[bool, typer.Option("--anyway", help="take stored values by key where components differ")] = False,
+) -> None:
+    """Rewards under another profile from stored raw values (`score --with-texts`), without scoring anything anew."""
+    if tune:
+        _tune(scores, profile, output, tune, seed)
+        return
+    from reward_service.evaluation import reweighing
+    from reward_service.evaluation import scores as scored
+    from reward_service.evaluation.output import Output
+
+    engine = asyncio.run(_engine(profile))
+    served = engine.served(None).at(None)
+    out = Output(output, {"reweigh": scores}, restart=True)
+    answer = {"fingerprint": served.fingerprint, "signature": served.signature}
+    try:
+        for record in reweighing.reweighed(scored.stored(scores), engine.scorer(served), anyway=anyway):
+            out.write(record, answer)
+    finally:
+        out.close()
+    out.finish()
+    typer.echo(served.signature, err=True)
+    if out.nulls:
+        raise typer.Exit(1)
+
+
+def groups(
+    scores: _ScoresArgument,
+    study: _StudyOption = None,
+    format: _FormatOption = "table",
+    most: Annotated[int, typer.Option(help="how many studies are listed; 0: all")] = 20,
+    seed: _SeedOption = 0,
+    anyway: _AnywayOption = False,
+) -> None:
+    """What rollouts would teach: spread within groups, share without advantage, agreement of components, best of n."""
+    from reward_service.evaluation import group_profile, tables
+    from reward_service.evaluation import scores as scored
+
+    _check_format(format)
+    found = scored.Scores.of(scored.read(scores), ", ".join(scores), study=study)
+    head = {"scores": found.name, "fingerprint": found.one_fingerprint(anyway)}
+    sys.stdout.write(tables.render(group_profile.profile_groups(found, seed=seed, most=most), format, head))
+
+
+def _check_format(format: str) -> None:
+    from reward_service.evaluation.tables import FORMATS
+
+    if format not in FORMATS:
+        raise typer.BadParameter(", ".join(FORMATS), param_hint="--format")
+
+
+def _tune(scores: list[str], profile: str, output: str, column: str, seed: int) -> None:
+    """The profile with fitted weights as YAML; on stderr how well they and simpler ones agree with the labels."""
+    from reward_service.evaluation import scores as scored
+    from reward_service.evaluation import tables, tuning
+    from reward_service.evaluation.output import write_whole
+    from reward_service.profiles.loading import load_profile
+
+    given = load_profile(profile)
+    data = tuning.gathered(scored.read(scores), given, column)
+    table, weights = tuning.tune(data, given, seed)
+    sys.stderr.write(tables.render([table], "table", {"labels": column}))
+    sys.stdout.flush()
+    write_whole(output, tuning.profile_text(given, data.names, weights).encode())
+
+
+async def _engine(profile: str) -> Engine:
+    """Not started: nothing is loaded or scored, but components know their fingerprints."""
+    from reward_service.observability.logs import configure_logs
+    from reward_service.scoring.engine import Engine
+
+    configure_logs(Settings(log_level="warning"))
+    return Engine(Settings(profiles=(profile,), pool_workers=0))
+
+
+COMMANDS = (summarize, compare, report, reweigh, groups)

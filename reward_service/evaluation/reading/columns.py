@@ -1,0 +1,78 @@
+"""Which column holds the candidates, the references, the ids and the earlier reports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reward_service.errors import InvalidRequest, did_you_mean
+
+ROLES = ("candidate", "reference", "id", "prior")
+_NAMES = {
+    "candidate": "candidate candidates prediction predictions predicted pred preds generated generated_report "
+    "generated_text generation hypothesis hypotheses hyp hyps res result_report output model_output completion "
+    "candidate_report predicted_report prediction_report pred_report report_generated response",
+    "reference": "reference references target targets ground_truth groundtruth ground_truth_report gt gts ref refs "
+    "reference_report gold gold_report label labels answer true_report report_reference original_report report",
+    "id": "id study_id studyid study uid uuid report_id sample_id example_id item_id image_id dicom_id key name index",
+    "prior": "prior prior_report previous_report prior_study previous",
+}
+USUAL: Mapping[str, tuple[str, ...]] = {role: tuple(names.split()) for role, names in _NAMES.items()}
+"""Names that public files of results give each role, the plainest first; case, spaces and dashes do not matter."""
+
+_NO_ID = "none"
+
+
+@dataclass(slots=True)
+class Columns:
+    """Finds the roles among the names of a row's fields. `given`: names that the user said, by role."""
+
+    given: Mapping[str, str | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What was recognised, for the user: ``using prediction → candidate``."""
+    _known: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
+
+    def of(self, names: Iterable[str]) -> dict[str, str]:
+        """Role -> name of the field. Raises `InvalidRequest` when candidate or reference cannot be told."""
+        key = tuple(names)
+        if key not in self._known:
+            self._known[key] = self._find(key)
+        return self._known[key]
+
+    def _find(self, names: tuple[str, ...]) -> dict[str, str]:
+        roles: dict[str, str] = {}
+        for role in ROLES:
+            name = self.given.get(role)
+            if role == "id" and name == _NO_ID:
+                continue
+            if name is not None:
+                if name not in names:
+                    raise InvalidRequest(f"there is no field '{name}'.{did_you_mean(name, names)}", param="IN")
+            else:
+                taken = {*self.given.values(), *roles.values()}
+                name = _usual(role, [n for n in names if n not in taken])
+            if name is not None:
+                roles[role] = name
+        self._say(roles)
+        return roles
+
+    def _say(self, roles: Mapping[str, str]) -> None:
+        for role, name in roles.items():
+            note = f"using {name} → {role}"
+            if name not in (role, f"{role}s") and note not in self.notes:
+                self.notes.append(note)
+
+
+def _usual(role: str, names: Iterable[str]) -> str | None:
+    plain = {re.sub(r"[\W_]+", "_", name.strip().lower()).strip("_"): name for name in names}
+    found = [plain[usual] for usual in USUAL[role] if usual in plain]
+    first = USUAL[role][: 2 if role in ("candidate", "reference") else 1]
+    if len(found) > 1 and role in ("candidate", "reference") and not any(name in plain for name in first):
+        if role == "reference" and found[-1].lower() == "report":  # a plain `report` is the least likely one
+            found.pop()
+        if len(found) > 1:
+            raise InvalidRequest(
+                f"{' and '.join(found[:3])} may each be the {role}; say which: --{role}-field {found[0]}.", param="IN"
+            )
+    return found[0] if found else None

@@ -1,0 +1,202 @@
+"""Entries: what one record of a file asks to be scored, validated; and the check of whole files before scoring."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from reward_service.errors import InvalidRequest, quoted
+from reward_service.evaluation.reading.columns import Columns
+from reward_service.evaluation.reading.formats import DELIMITED, Row, Source, rows
+
+_NOTHING = {"nan", "NaN", "<NA>", "NULL", "null"}
+"""How programs write a missing value as text; no report consists of one of these words."""
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record: the pairs of every candidate with every reference are scored, a candidate is paid for its best."""
+
+    place: str
+    id: str
+    candidates: tuple[str, ...]
+    references: tuple[str, ...]
+    prior: str | None = None
+    grouped: bool = False
+    """Rollouts of one study: the candidates were given as a list."""
+    several: bool = False
+    """The references were given as a list."""
+    carried: dict[str, Any] | None = None
+    """Columns without a role, for the output."""
+
+    @property
+    def pairs(self) -> int:
+        return len(self.candidates) * len(self.references)
+
+
+class Census(NamedTuple):
+    """What the check of whole files has counted."""
+
+    entries: int
+    pairs: int
+    digest: str
+    """Of all ids and texts in order: equal for equal input, whatever the file's format."""
+
+
+@dataclass(slots=True)
+class Input:
+    """Files to score, and how to read them. `check` first; `entries` then streams them."""
+
+    sources: Sequence[Source]
+    columns: Columns
+    allow_empty: bool = False
+    """An empty cell is an empty report, which is scored, instead of a fault of the file."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Entries in order; memory does not grow with them. Raises `InvalidRequest` naming line and column."""
+        for source in self.sources:
+            for row in rows(source):
+                yield self._entry(source, row)
+
+    def check(self) -> Census:
+        """Read everything once. Raises `InvalidRequest` with the first problems, and for ids that repeat.
+
+        8 bytes a row are kept, for the ids.
+        """
+        problems: list[str] = []
+        wrong = pairs = 0
+        ids = array("Q")
+        digest = hashlib.blake2b(digest_size=16)
+        for source in self.sources:
+            for row in rows(source):
+                try:
+                    entry = self._entry(source, row)
+                except InvalidRequest as error:
+                    wrong += 1
+                    problems += [error.message] if wrong <= _SHOWN else []
+                    continue
+                ids.append(int.from_bytes(hashlib.blake2b(_utf8(entry.id), digest_size=8).digest(), "little"))
+                pairs += entry.pairs
+                digest.update(_digested(entry))
+        if problems:
+            more = f" And {wrong - _SHOWN} more." if wrong > _SHOWN else ""
+            raise InvalidRequest(" ".join(problems) + more, param="IN")
+        self._refuse_duplicates(ids)
+        return Census(len(ids), pairs, digest.hexdigest())
+
+    def _refuse_duplicates(self, ids: array[int]) -> None:
+        hashes = np.frombuffer(ids, np.uint64) if len(ids) else np.zeros(0, np.uint64)
+        order = np.argsort(hashes, kind="stable")
+        same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
+        if not len(same):
+            return
+        second = int(order[same + 1].min())
+        first = int(np.flatnonzero(hashes == hashes[second])[0])
+        found = {i: entry for i, entry in enumerate(self.entries()) if i in (first, second)}
+        more = f" (and {len(same) - 1} more)" if len(same) > 1 else ""
+        raise InvalidRequest(
+            f"{found[second].place} repeats an earlier id, that of {found[first].place[:1].lower()}"
+            f"{found[first].place[1:]}{more}; ids must be unique. With --id-field none the lines are numbered instead, "
+            "and the column is carried to the output.",
+            code="duplicate_id",
+            param="IN",
+        )
+
+    def _entry(self, source: Source, row: Row) -> Entry:
+        place = row.place
+        fields = row.fields
+        try:
+            roles = self.columns.of(fields)
+            lacking = [role for role in ("candidate", "reference") if role not in roles]
+            if lacking:
+                raise InvalidRequest(_lacking(lacking, fields))
+            candidate, reference = fields[roles["candidate"]], fields[roles["reference"]]
+            if source.format in DELIMITED:
+                candidate, reference = _listed(candidate, roles["candidate"]), _listed(reference, roles["reference"])
+            grouped, several = isinstance(candidate, list), isinstance(reference, list)
+            return Entry(
+                place,
+                _id(fields.get(roles.get("id", "")), place),
+                self._texts(candidate, roles["candidate"], source),
+                self._texts(reference, roles["reference"], source),
+                _optional(fields.get(roles.get("prior", "")), roles.get("prior", "")),
+                grouped,
+                several,
+                {name: value for name, value in fields.items() if name not in roles.values()},
+            )
+        except InvalidRequest as error:
+            raise InvalidRequest(f"{place}: {error.message}", param="IN") from None
+
+    def _texts(self, value: Any, name: str, source: Source) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            return (self._text(value, name, source),)
+        if not value:
+            raise InvalidRequest(f"{name}: the list is empty.")
+        return tuple(self._text(text, f"{name}[{i}]", source) for i, text in enumerate(value))
+
+    def _text(self, value: Any, name: str, source: Source) -> str:
+        absent = _absent(value) or (source.format in DELIMITED and value == "")
+        if absent and self.allow_empty:
+            return ""
+        if absent:
+            what = "empty" if value in (None, "") else "NaN"
+            raise InvalidRequest(f"{name}: is {what}. If the report is meant to be empty: --allow-empty.")
+        if not isinstance(value, str):
+            raise InvalidRequest(f"{name}: must be text, not {type(value).__name__}.")
+        return value
+
+
+def _lacking(roles: Sequence[str], fields: dict[str, Any]) -> str:
+    named = " and ".join(f"'{role}' ({role}s: a list)" for role in roles)
+    shown = ", ".join(quoted(name) for name in list(fields)[:12])  # a file without a header has reports there
+    options = " ".join(f"--{role}-field NAME" for role in roles)
+    return f"needs {named}. It has: {shown}. Say which it is: {options}."
+
+
+def _absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value)) or (
+        isinstance(value, str) and value.strip() in _NOTHING
+    )  # fmt: skip
+
+
+def _listed(value: Any, name: str) -> Any:
+    """A cell of a column named in the plural may hold a JSON list."""
+    if isinstance(value, str) and name.lower().endswith("s") and value.startswith("["):
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            pass
+    return value
+
+
+def _id(value: Any, place: str) -> str:
+    if _absent(value) or value == "":
+        return place.lower().replace(" ", "-")
+    if isinstance(value, float) and value.is_integer():  # an integer column with gaps, as pandas stores it
+        value = int(value)
+    return str(value)
+
+
+def _optional(value: Any, name: str) -> str | None:
+    if _absent(value) or value == "":
+        return None
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name}: must be text, not {type(value).__name__}.")
+    return value
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", errors="surrogatepass")
+
+
+def _digested(entry: Entry) -> bytes:
+    texts = (entry.id, *entry.candidates, "", *entry.references, entry.prior or "", str(entry.grouped))
+    return b"\x00".join(map(_utf8, texts)) + b"\x01"

@@ -1,0 +1,132 @@
+"""One record of an output: an entry with its results, and the same as flat rows of a table and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from metrics.bleu import Bleu2
+from reward_service.evaluation.reading.entries import Entry
+from reward_service.scoring.references import best
+from reward_service.wire.rendering import spread
+
+OURS = (
+    *("id", "group", "reward", "status", "flags", "missing", "components", "contributions", "values", "judgement"),
+    *("bleu_counts", "reference_index", "results", "mean", "std", "zero_advantage", "fingerprint"),
+    *("candidate", "candidates", "reference", "references", "prior"),
+)
+"""Fields of a record that are not carried over from the input."""
+_NESTED = ("components", "contributions")  # in a table: a column for each of their keys
+_ENCODED = ("flags", "missing", "values", "judgement", "bleu_counts", "references")  # in a table: JSON in a cell
+_NUMBERS = ("reward", "mean", "std")
+_TOKENS = Bleu2()
+
+
+def of(
+    entry: Entry, results: Sequence[Mapping[str, Any]], fingerprint: str, *, full: bool, texts: bool
+) -> dict[str, Any]:
+    """The record of an entry from the results of its pairs, which lie candidate by candidate.
+
+    What depends on the run rather than on the pair (`cache`) is left out: equal input gives equal bytes.
+    `full` adds what corpus BLEU is counted from, `texts` the reports themselves.
+    """
+    width = len(entry.references)
+    paid = [_paid(entry, i, results[i * width : (i + 1) * width], full) for i in range(len(entry.candidates))]
+    record: dict[str, Any]
+    if entry.grouped:
+        members = [{**one, "id": f"{entry.id}/{i}"} for i, one in enumerate(paid)]
+        record = {"id": entry.id, "results": members, **spread([one["reward"] for one in paid])}
+    else:
+        record = {**paid[0], "id": entry.id}
+    record["fingerprint"] = fingerprint
+    if texts:
+        record |= {"candidates": entry.candidates} if entry.grouped else {"candidate": entry.candidates[0]}
+        record |= {"references": entry.references} if entry.several else {"reference": entry.references[0]}
+        record |= {} if entry.prior is None else {"prior": entry.prior}
+    for name, value in (entry.carried or {}).items():
+        record[f"input_{name}" if name in OURS else name] = value
+    return record
+
+
+def _paid(entry: Entry, candidate: int, results: Sequence[Mapping[str, Any]], full: bool) -> dict[str, Any]:
+    changing = [any(missing["retryable"] for missing in one["missing"].values()) for one in results]
+    chosen = best([one["reward"] for one in results], changing)
+    out = {name: value for name, value in results[chosen].items() if name != "cache"}
+    if entry.several:
+        out["reference_index"] = chosen
+    if full:
+        out["bleu_counts"] = bleu_counts(entry.candidates[candidate], entry.references[chosen])
+    return out
+
+
+def bleu_counts(candidate: str, reference: str) -> list[int]:
+    """Clipped n-gram matches and n-grams of the candidate for n = 1 to 4, then both lengths in tokens.
+
+    Tokens are those of `metrics.bleu`, of the texts as they are in the file.
+    """
+    ours, theirs = _TOKENS.encode([candidate, reference])
+    length = len(ours.tokens)
+    return [*ours.overlaps(theirs), *(max(0, length - n) for n in range(4)), length, len(theirs.tokens)]
+
+
+def tokens(text: str) -> list[str]:
+    """The tokens of `metrics.bleu`."""
+    return _TOKENS.encode([text])[0].tokens
+
+
+def line(record: Mapping[str, Any]) -> bytes:
+    """A record as a line of JSONL."""
+    try:
+        return orjson.dumps(record, default=str) + b"\n"
+    except (orjson.JSONEncodeError, TypeError):  # a lone surrogate in a carried column or a text
+        return json.dumps(record, default=str).encode() + b"\n"
+
+
+def flat(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Rows of a table: one, or one for each member of a group, which then names its `group`."""
+    if "results" not in record:
+        yield dict(_flattened(record))
+        return
+    shared = {
+        k: v for k, v in record.items() if k not in ("id", "results", "mean", "std", "zero_advantage", "candidates")
+    }
+    for i, member in enumerate(record["results"]):
+        text = {"candidate": record["candidates"][i]} if "candidates" in record else {}
+        yield dict(_flattened({"id": member["id"], "group": record["id"], **member, **shared, **text}))
+
+
+def _flattened(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in record.items():
+        if name in _NESTED:
+            yield from ((f"{name}.{key}", number) for key, number in value.items())
+        elif name in _ENCODED or isinstance(value, (dict, list, tuple)):
+            yield name, orjson.dumps(value, default=str).decode()
+        else:
+            yield name, value
+
+
+def unflattened(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The record that a row of a table was made of; cells may be text, as in CSV. Raises `ValueError`."""
+    record: dict[str, Any] = {}
+    for name, value in row.items():
+        nest, dot, key = name.partition(".")
+        if dot and nest in _NESTED:
+            known = _number(value)
+            if known is not None or nest == "components":
+                record.setdefault(nest, {})[key] = known
+        elif name in _ENCODED:
+            record |= {name: orjson.loads(value)} if value else {}
+        elif name in _NUMBERS:
+            record[name] = _number(value)
+        elif name in OURS:
+            record |= {} if value in ("", None) else {name: value}
+        else:
+            record[name] = value
+    return record
+
+
+def _number(value: Any) -> float | None:
+    return None if value in ("", None) else float(value)

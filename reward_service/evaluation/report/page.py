@@ -1,0 +1,217 @@
+"""`reward-service report`: what goes into the page, packed so that 5,000 studies fit into a few megabytes."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import orjson
+
+from judges.base import CATEGORIES
+from reward_service.evaluation.comparison import compare
+from reward_service.evaluation.report import plots
+from reward_service.evaluation.scores import Scores
+from reward_service.evaluation.statistics import Interval
+from reward_service.evaluation.summary import Summary
+from reward_service.evaluation.tables import Table, shown
+from reward_service.viewer import pair as viewer
+
+_PER_BLOCK = 100
+
+
+class Studies:
+    """What the page keeps of each row, taken while the rows pass to the summary."""
+
+    def __init__(self, other: Mapping[str, float | None] | None = None) -> None:
+        """`other`: rewards of the system that is compared, by id."""
+        self.listed: list[dict[str, Any]] = []
+        self.with_texts = True
+        self._other = other
+        self._fragments: list[str] = []
+        self.blocks: list[str] = []
+        """Fragments of `_PER_BLOCK` studies each, compressed, in base64."""
+
+    def passed(self, rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+        """The same rows, remembered."""
+        for row in rows:
+            self._add(row)
+            yield row
+        self._pack()
+
+    def _add(self, row: Mapping[str, Any]) -> None:
+        at, id = len(self.listed), str(row["id"])
+        judgement = row.get("judgement") or {}
+        counts = {
+            c: sum((judgement.get(kind) or {}).get(c, 0) for kind in ("significant", "insignificant"))
+            for c in CATEGORIES
+        }
+        evidence = judgement.get("evidence") or []
+        study = {
+            "at": at,
+            "id": id,
+            "reward": row["reward"],
+            "errors": sum(counts.values()) if judgement else None,
+            "significant": sum(judgement["significant"].values()) if judgement else None,
+            "categories": [c for c, n in counts.items() if n],
+            "flags": list(row.get("flags") or ()),
+            "findings": sorted({one["finding"] for one in evidence if one["kind"] != "matched"}),
+            "codes": sorted({why["code"] for why in (row.get("missing") or {}).values()}),
+        }
+        if self._other is not None:
+            theirs = self._other.get(id)
+            study["difference"] = None if theirs is None or row["reward"] is None else theirs - row["reward"]
+        self.listed.append(study)
+        references = row.get("references") or [row.get("reference")]
+        reference = references[int(row.get("reference_index") or 0)]
+        if isinstance(row.get("candidate"), str) and isinstance(reference, str):
+            self._fragments.append(viewer.pair(row["candidate"], reference, row, f"s{at}"))
+        else:
+            self.with_texts = False
+            self._fragments.append("")
+        if len(self._fragments) == _PER_BLOCK:
+            self._pack()
+
+    def _pack(self) -> None:
+        if self._fragments:
+            packed = gzip.compress(orjson.dumps(self._fragments), 6, mtime=0)
+            self.blocks.append(base64.b64encode(packed).decode())
+            self._fragments = []
+
+
+def page(rows: Iterable[dict[str, Any]], name: str, *, other: Scores | None = None, study: str | None = None,
+         by: Sequence[str] = (), seed: int = 0, anyway: bool = False) -> str:  # fmt: skip
+    """The whole file. `other`: another system, compared by id. Raises what `Summary` and `compare` raise."""
+    rewards = None if other is None else dict(zip(other.ids, map(_plain, other.matrix(["reward"])[:, 0]), strict=True))
+    studies = Studies(rewards)
+    summary = Summary(studies.passed(rows), name, study=study, by=by)
+    fingerprint = summary.scores.one_fingerprint(anyway)
+    tables = summary.tables(seed)
+    compared = [] if other is None else compare([summary.scores, other], seed=seed, anyway=anyway)
+    drawn = _plots(summary, tables, other)
+    columns: list[tuple[str, str, int]] = [
+        ("reward", "reward", 3),
+        ("errors", "errors", 0),
+        ("significant", "significant", 0),
+    ]
+    columns += [] if other is None else [("difference", f"{other.name} less this", 3)]
+    """Key, title and decimals."""
+    data = {"studies": studies.listed, "columns": columns, "perBlock": _PER_BLOCK, "withTexts": studies.with_texts}
+    body = [
+        "<main>",
+        f"<h1>{escape(name)}</h1>",
+        f'<p class="about">{len(studies.listed):,} candidates. Fingerprint {escape(fingerprint)}</p>',
+        _section("Summary", "".join(map(_table, tables))),
+        _section("Comparison", "".join(map(_table, compared))) if compared else "",
+        _section("Plots", f'<div class="plots">{drawn}</div>'),
+        _section("Studies", _list(studies.listed, columns)),
+        "</main>",
+    ]
+    blocks = [_block(f"block{i}", content) for i, content in enumerate(studies.blocks)] if studies.with_texts else []
+    return _document(name, "".join(body), [_block("data", _json(data)), *blocks])
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _plots(summary: Summary, tables: Sequence[Table], other: Scores | None) -> str:
+    scores = summary.scores
+    names = [name for name in scores.metrics if "." not in name]
+    parts = [plots.distribution(name, column) for name, column in zip(names, scores.matrix(names).T, strict=True)]
+    for table in tables:
+        if table.name.startswith("by_"):
+            found = [(str(row[0]), row[2]) for row in table.rows if row[0] != "gap" and isinstance(row[2], Interval)]
+            parts.append(plots.intervals(f"reward by {table.columns[0]}", [n for n, _ in found], [i for _, i in found]))
+        if table.name == "errors":
+            rows = [row for row in table.rows if row[0] != "all"]
+            columns = [[row[i] for row in rows] for i in range(3)]
+            parts.append(plots.stacked("errors per report: significant, then insignificant", *columns))
+    if other is not None:
+        theirs = dict(zip(other.ids, other.matrix(["reward"])[:, 0], strict=True))
+        y = np.array([theirs.get(id, np.nan) for id in scores.ids])
+        title = f"reward: {scores.name} across, {other.name} upwards"
+        parts.append(plots.scatter(title, scores.name, other.name, scores.matrix(["reward"])[:, 0], y))
+    return "".join(parts)
+
+
+def _section(title: str, content: str) -> str:
+    id = f"h-{title.lower()}"
+    return f'<section aria-labelledby="{id}"><h2 id="{id}">{title}</h2>{content}</section>'
+
+
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in table.columns)
+    rows = ""
+    for row in table.rows:
+        cells = "".join(f"<td>{escape(shown(cell))}</td>" for cell in row[1:])
+        rows += f'<tr><th scope="row">{escape(str(row[0]))}</th>{cells}</tr>'
+    note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title, quote=True)}"><table>'
+        f"<caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}"
+    )
+
+
+def _list(studies: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str, int]]) -> str:
+    filters = "".join(
+        _filter(key, label, sorted({value for study in studies for value in study[key]}))
+        for key, label in (
+            ("categories", "Error"), ("findings", "Finding"), ("flags", "Flag"), ("codes", "Null because"),
+        )
+    )  # fmt: skip
+    heads = "".join(
+        f'<th scope="col"><button data-key="{key}">{escape(label)}</button></th>'
+        for key, label, _ in (("id", "id", 0), *columns)
+    )
+    return (
+        '<div class="controls">'
+        f'<label>Id<input id="search" type="search"></label>{filters}</div>'
+        '<div class="pager"><button id="back">Back</button><button id="on">On</button>'
+        '<span id="status" role="status"></span></div>'
+        f'<table id="studies"><thead><tr>{heads}<th scope="col" class="wide">notes</th></tr></thead>'
+        "<tbody></tbody></table>"
+    )
+
+
+def _filter(key: str, label: str, values: Sequence[str]) -> str:
+    if not values:
+        return ""
+    options = "".join(
+        f'<option value="{escape(value, quote=True)}">{escape(value.replace("_", " "))}</option>' for value in values
+    )
+    return f'<label>{label}<select data-filter="{key}"><option value="">any</option>{options}</select></label>'
+
+
+def _json(content: object) -> str:
+    """JSON that can stand in a script element: no text can end it."""
+    return orjson.dumps(content).decode().replace("<", "\\u003c")
+
+
+def _block(id: str, content: str) -> str:
+    return f'<script type="application/json" id="{id}">{content}</script>'
+
+
+def _document(title: str, body: str, blocks: Sequence[str]) -> str:
+    folder = resources.files("reward_service.evaluation.report")
+    style = folder.joinpath("page.css").read_text(encoding="utf-8") + viewer.style()
+    script = folder.joinpath("page.js").read_text(encoding="utf-8")
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{style}</style></head><body>{body}{''.join(blocks)}"
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

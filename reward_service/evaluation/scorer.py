@@ -1,0 +1,189 @@
+"""`Scorer`: rewards in Python and in notebooks, without a server, by the same way as files and HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from html import escape
+from typing import Any, TypeVar, overload
+
+from reward_service.errors import InvalidRequest
+from reward_service.evaluation import records
+from reward_service.evaluation.reading.columns import Columns
+from reward_service.evaluation.reading.entries import Entry
+from reward_service.evaluation.score_file import answers, chunks
+from reward_service.evaluation.senders import TIMEOUT_S, Send, here, remote
+from reward_service.evaluation.tables import shown
+from reward_service.viewer.pair import pair, style
+
+T = TypeVar("T")
+_SHOWN = 20
+References = str | Sequence[str] | Sequence[Sequence[str]]
+
+
+class Scores(Sequence[dict[str, Any]]):
+    """One result for each candidate, in order, as `/score` answers it at `detail: full`."""
+
+    def __init__(self, results: Sequence[dict[str, Any]], fingerprint: str, signature: str) -> None:
+        self._results = results
+        self.fingerprint = fingerprint
+        self.signature = signature
+
+    @property
+    def rewards(self) -> list[float | None]:
+        """The rewards alone; None where there is none, which `missing` explains."""
+        return [result["reward"] for result in self._results]
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Scores: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | Scores:
+        if isinstance(index, slice):
+            return Scores(self._results[index], self.fingerprint, self.signature)
+        return self._results[index]
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __repr__(self) -> str:
+        known = [reward for reward in self.rewards if reward is not None]
+        mean = f"mean reward {sum(known) / len(known):.3f}" if known else "no reward"
+        return f"<Scores: {len(self)} candidates, {mean}, {self.fingerprint[:19]}>"
+
+    def to_dataframe(self) -> Any:
+        """A pandas DataFrame with a row for each candidate. Raises `ImportError` without pandas."""
+        import pandas
+
+        return pandas.DataFrame([next(records.flat(result)) for result in self._results])
+
+    def _repr_html_(self) -> str:
+        """The first pairs with their errors marked, for notebooks."""
+        parts = [f"<style>{style()}</style><p>{escape(repr(self))}</p>"]
+        for i, result in enumerate(self._results[:_SHOWN]):
+            reference = _reference_of(result)
+            fragment = pair(result["candidate"], reference, result, f"rv{id(self)}-{i}")
+            title = escape(f"{result['id']}: reward {shown(result['reward'])}")
+            parts.append(f"<details{' open' if len(self) == 1 else ''}><summary>{title}</summary>{fragment}</details>")
+        return "".join(parts)
+
+
+def _reference_of(result: Mapping[str, Any]) -> str:
+    if "references" in result:
+        return str(result["references"][result["reference_index"]])
+    return str(result["reference"])
+
+
+class Scorer:
+    """Scores with one profile: `Scorer(profile="text").score(candidates, references)`.
+
+    Without `url` everything runs in this process, in a thread with an event loop of its own, so that it can be used in
+    a notebook, whose loop is running already. With `url` a service scores (key: REWARD_CLIENT_API_KEY). Numbers and
+    fingerprint are those of HTTP. Raises `ConfigurationError` and `UnknownProfile` for what cannot be served.
+    """
+
+    def __init__(self, profile: str | None = None, *, url: str | None = None, fingerprint: str | None = None) -> None:
+        self._common: dict[str, Any] = {"detail": "full", "timeout_s": TIMEOUT_S}
+        self._common |= {"profile": profile} if url and profile else {}
+        self._common |= {"fingerprint": fingerprint} if fingerprint else {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="reward-service-scorer", daemon=True)
+        self._thread.start()
+        # Threads instead of processes: a started process would import the caller's script once more.
+        self._opened = remote(url) if url else here(profile, pool_workers=0)
+        try:
+            self._send: Send = self._run(self._opened.__aenter__()).send
+        except BaseException:
+            self._end_thread()
+            raise
+
+    def score(self, candidates: Any, references: References | None = None, prior: Any = None) -> Any:
+        """`Scores` for texts, or a DataFrame for a DataFrame.
+
+        candidates: one text, a list of texts, or a pandas DataFrame whose columns are recognised as those of files are.
+        references: a text for all, or for each candidate a text or a list of texts, of which the best one is paid.
+        prior: the earlier reports, likewise, or None.
+
+        A DataFrame comes back as a copy with the columns `reward`, `status` and `components.<key>`. Raises
+        `InvalidRequest` for wrong input and `ServiceError` when scoring fails as a whole.
+        """
+        if hasattr(candidates, "columns") and hasattr(candidates, "iterrows"):
+            return self._score_frame(candidates)
+        if references is None:
+            raise InvalidRequest("score(candidates, references): references are missing.", param="references")
+        single = isinstance(candidates, str)
+        return self._score(list(_entries([candidates] if single else candidates, references, prior)))
+
+    def close(self) -> None:
+        """Release models and threads."""
+        if self._thread.is_alive():
+            self._run(self._opened.__aexit__(None, None, None))
+            self._end_thread()
+
+    def __enter__(self) -> Scorer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _score(self, entries: Sequence[Entry]) -> Scores:
+        if not self._thread.is_alive():
+            raise InvalidRequest("This Scorer is closed; make another one.")
+        return self._run(self._collect(entries))
+
+    async def _collect(self, entries: Sequence[Entry]) -> Scores:
+        found: list[dict[str, Any]] = []
+        fingerprint = signature = ""
+        async with contextlib.aclosing(answers(chunks(entries), self._send, dict(self._common))) as parts:
+            async for chunk, answer in parts:
+                results = iter(answer["results"])
+                fingerprint, signature = answer["fingerprint"], answer["signature"]
+                for entry in chunk:
+                    own = [next(results) for _ in range(entry.pairs)]
+                    record = records.of(entry, own, fingerprint, full=True, texts=True)
+                    found.append(json.loads(records.line(record)))  # lists for tuples, as over HTTP
+        return Scores(found, fingerprint, signature)
+
+    def _score_frame(self, frame: Any) -> Any:
+        roles = Columns().of([str(name) for name in frame.columns])
+        for role in ("candidate", "reference"):
+            if role not in roles:
+                raise InvalidRequest(f"No column of the DataFrame is recognised as the {role}; rename one to '{role}'.")
+        prior = frame[roles["prior"]] if "prior" in roles else None
+        priors = None if prior is None else [None if value != value else value for value in prior]  # NaN
+        scores = self.score(list(frame[roles["candidate"]]), list(frame[roles["reference"]]), priors)
+        rows = [next(records.flat(result)) for result in scores]
+        names = [
+            name for name in (rows[0] if rows else {}) if name.partition(".")[0] in ("reward", "status", "components")
+        ]
+        return frame.assign(**{name: [row[name] for row in rows] for name in names})
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _end_thread(self) -> None:
+        self._run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def _entries(candidates: Any, references: Any, prior: Any) -> Iterator[Entry]:
+    candidates = list(candidates)
+    many = [references] * len(candidates) if isinstance(references, str) else list(references)
+    priors = [prior] * len(candidates) if prior is None or isinstance(prior, str) else list(prior)
+    for name, given in (("references", many), ("prior", priors)):
+        if len(given) != len(candidates):
+            raise InvalidRequest(
+                f"{len(candidates)} candidates and {len(given)} {name}; as many are needed.", param=name
+            )
+    for i, (candidate, reference, earlier) in enumerate(zip(candidates, many, priors, strict=True)):
+        several = not isinstance(reference, str) and isinstance(reference, Sequence)
+        texts = tuple(reference) if several else (reference,)
+        for name, text in (("candidates", candidate), *(("references", text) for text in texts)):
+            if not isinstance(text, str):
+                raise InvalidRequest(f"{name}[{i}]: must be text, not {type(text).__name__}.", param=name)
+        yield Entry(f"item {i}", str(i), (candidate,), texts, earlier, several=several)

@@ -1,0 +1,170 @@
+"""Files that `reward-service score` has written, as columns of numbers."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from reward_service.errors import InvalidRequest
+from reward_service.evaluation import records
+from reward_service.evaluation.reading.formats import DELIMITED, Row, opened, rows
+from reward_service.evaluation.statistics import Floats
+
+
+def read(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The scored candidates of these files one after the other; a member of a group names its `group`.
+
+    Raises `InvalidRequest` for a file that holds no scores.
+    """
+    for record in stored(names):
+        yield from candidates(record)
+
+
+def stored(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The records as they lie in the files, groups whole. Raises `InvalidRequest` for what is no score."""
+    with opened(names, named=True) as sources:
+        for source in sources:
+            tabular = source.format in (*DELIMITED, "parquet")
+            for row in rows(source):
+                try:
+                    record = records.unflattened(row.fields) if tabular else row.fields
+                    for one in record.get("results", [record]):
+                        one["reward"], one["id"]
+                except (ValueError, KeyError, TypeError):
+                    raise _no_score(row) from None
+                yield record
+
+
+def _no_score(row: Row) -> InvalidRequest:
+    return InvalidRequest(f"{row.place} is not a result of `reward-service score`.", param="SCORES")
+
+
+def candidates(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A record as it is, or one for each member of a group, with what the group has in common.
+
+    A column of a group that is a list of as many values as candidates has one for each.
+    """
+    if "results" not in record:
+        yield dict(record)
+        return
+    texts = record.get("candidates")
+    shared = {k: v for k, v in record.items() if k not in (*_OF_GROUP, "id", "candidates")}
+    for i, member in enumerate(record["results"]):
+        own = {name: values[i] for name, values in shared.items() if _for_each(name, values, len(record["results"]))}
+        own |= {} if texts is None else {"candidate": texts[i]}
+        yield {**shared, **member, **own, "group": record["id"]}
+
+
+def _for_each(name: str, values: object, count: int) -> bool:
+    return name not in records.OURS and isinstance(values, list) and len(values) == count
+
+
+def document(name: str) -> dict[str, Any]:
+    """A file of `reward-service fingerprint --document`. Raises `InvalidRequest`."""
+    try:
+        found: dict[str, Any] = orjson.loads(Path(name).read_bytes())
+        found["components"].keys()
+    except OSError as error:
+        raise InvalidRequest(f"{name}: {error.strerror}.", param="--document") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InvalidRequest(f"{name} is no document of a fingerprint.", param="--document") from None
+    return found
+
+
+_OF_GROUP = ("results", "mean", "std", "zero_advantage")
+
+
+@dataclass(slots=True)
+class Scores:
+    """One system's scores: a row for each candidate. About 8 bytes for each number of a row are kept."""
+
+    name: str
+    ids: list[str] = field(default_factory=list)
+    studies: list[str] = field(default_factory=list)
+    """What is drawn as a whole by the bootstrap: the group, or the value of the column of studies, or the row."""
+    fingerprints: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    """Values of the wanted columns."""
+    _numbers: dict[str, array[float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, found: Iterable[Mapping[str, Any]], name: str, *, study: str | None = None, by: Sequence[str] = ()
+    ) -> Scores:
+        """Raises `InvalidRequest` for a column that a row lacks, and when there is no row."""
+        scores = cls(name, columns={column: [] for column in by})
+        for record in found:
+            scores.add(record, study)
+        if not scores.ids:
+            raise InvalidRequest(f"{name} has no row.", param="SCORES")
+        return scores
+
+    def add(self, record: Mapping[str, Any], study: str | None = None) -> None:
+        """Take over one row."""
+        id = str(record["id"])
+        for column in (*self.columns, *([study] if study else [])):
+            if column not in record:
+                raise InvalidRequest(f"{self.name}: the row '{id[:64]}' has no column '{column}'.", param="--by")
+        before = len(self.ids)
+        self.ids.append(id)
+        self.studies.append(str(record[study] if study else record.get("group") or id))
+        for column, values in self.columns.items():
+            values.append(record[column])
+        self.fingerprints[str(record.get("fingerprint"))] += 1
+        self.flags.update(record.get("flags") or ())
+        self.missing.update(f"{key}: {why['code']}" for key, why in (record.get("missing") or {}).items())
+        for name, value in numbers(record):
+            kept = self._numbers.get(name)
+            if kept is None:
+                kept = self._numbers[name] = array("d", [np.nan]) * before
+            kept.append(np.nan if value is None else value)
+        for kept in self._numbers.values():
+            if len(kept) == before:
+                kept.append(np.nan)
+
+    @property
+    def metrics(self) -> list[str]:
+        """`reward`, each component, and as ``component.value`` each raw value that the component does not repeat."""
+        return [name for name in self._numbers if not self._repeats(name, name.rpartition(".")[0])]
+
+    def _repeats(self, name: str, component: str) -> bool:
+        if component not in self._numbers:
+            return False
+        return np.array_equal(np.array(self._numbers[name]), np.array(self._numbers[component]), equal_nan=True)
+
+    def matrix(self, metrics: Sequence[str]) -> Floats:
+        """(rows, metrics), NaN for null."""
+        return np.array([self._numbers[name] for name in metrics], dtype=float).T
+
+    def one_fingerprint(self, anyway: bool = False) -> str:
+        """The fingerprint that all rows have. Raises `InvalidRequest` for several, unless `anyway`."""
+        if len(self.fingerprints) > 1 and not anyway:
+            shown = ", ".join(f"{name[:19]} ({count:,} rows)" for name, count in self.fingerprints.most_common(4))
+            raise InvalidRequest(
+                f"{self.name}: rows were scored by different reward functions: {shown}. --anyway takes them together.",
+                param="SCORES",
+            )
+        return self.fingerprints.most_common(1)[0][0]
+
+
+def numbers(record: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    """The numbers of a row by name; raw values that a component's own value repeats are left out."""
+    components = record.get("components") or {}
+    yield "reward", record["reward"]
+    yield from components.items()
+    for component, values in (record.get("values") or {}).items():
+        if len(values) > 1:
+            yield from ((f"{component}.{name}", value) for name, value in values.items() if name not in _BITS)
+
+
+_BITS = ("candidate_labels", "reference_labels")
+"""Sets of labels written as numbers: counted by `corpus_values`, and no average of them means anything."""

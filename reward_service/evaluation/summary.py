@@ -1,0 +1,185 @@
+"""`reward-service summarize`: what files of scores say in all, with intervals; one pass over the files."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from metrics.cider import cider_d
+from reward_service.errors import InvalidRequest
+from reward_service.evaluation import records
+from reward_service.evaluation import statistics as st
+from reward_service.evaluation.corpus_values import CorpusValues
+from reward_service.evaluation.findings import Findings
+from reward_service.evaluation.scores import Scores
+from reward_service.evaluation.statistics import Floats
+from reward_service.evaluation.tables import Table
+
+_BARS = "▁▂▃▄▅▆▇█"
+_BINS = 12
+_MOST_LEVELS = 12
+"""A column of numbers with more different values is cut into quarters."""
+
+
+class Summary:
+    """Everything that is counted in one pass over the rows."""
+
+    def __init__(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        name: str,
+        *,
+        study: str | None = None,
+        by: Sequence[str] = (),
+        document: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`document`: what the fingerprint is the hash of; without it the corpus values of models are left out.
+
+        Raises `InvalidRequest` for a row without a wanted column, and when there is no row.
+        """
+        self.scores = Scores(name, columns={column: [] for column in by})
+        self.findings = Findings()
+        self._bleu = array("d")
+        self._bleu_studies: list[str] = []
+        self._tokens: list[tuple[list[str], list[list[str]]]] = []
+        """Of candidate and references, where the rows hold texts."""
+        self._models = CorpusValues(document or {"components": {}})
+        for row in rows:
+            self.scores.add(row, study)
+            self._models.add([row])
+            self.findings.add(row, self.scores.studies[-1])
+            if row.get("bleu_counts"):
+                self._bleu.extend(row["bleu_counts"])
+                self._bleu_studies.append(self.scores.studies[-1])
+            references = row.get("references") or [row.get("reference")]
+            if isinstance(row.get("candidate"), str) and None not in references:
+                self._tokens.append((records.tokens(row["candidate"]), [*map(records.tokens, references)]))
+        if not self.scores.ids:
+            raise InvalidRequest(f"{name} has no row.", param="SCORES")
+
+    def tables(self, seed: int = 0) -> list[Table]:
+        """All tables, those without rows left out."""
+        made = [
+            self.values(seed),
+            self.corpus(seed),
+            *(self.subgroups(column, seed) for column in self.scores.columns),
+            self.findings.error_table(),
+            self.findings.table(seed),
+            self._counts("flags", "Flags", self.scores.flags),
+            self._counts("missing", "Components without a value, and why", self.scores.missing),
+        ]
+        return [table for table in made if table.rows]
+
+    def values(self, seed: int) -> Table:
+        """A row for the reward, each component and each further raw value."""
+        metrics = self.scores.metrics
+        matrix = self.scores.matrix(metrics)
+        sums = st.by_study(st.with_counts(matrix), self.scores.studies)
+        found = st.intervals(sums, st.means, st.draws(sums, st.means, seed=seed))
+        rows = []
+        for name, column, interval in zip(metrics, matrix.T, found, strict=True):
+            known = column[~np.isnan(column)]
+            median = float(np.median(known)) if len(known) else math.nan
+            rows.append([name, len(known), len(column) - len(known), interval, median, histogram(known)])
+        resampling = "BCa bootstrap" if len(sums) <= st.MOST_RESAMPLED else "normal, jackknife"
+        note = f"95 % intervals: {resampling} over {len(sums):,} studies."
+        return Table("values", "Values", ("value", "n", "null", "mean", "median", "distribution"), rows, note)
+
+    def corpus(self, seed: int) -> Table:
+        """Values of the corpus as a whole, which are no means of sentences' values."""
+        rows: list[list[Any]] = []
+        if self._bleu:
+            sums = st.by_study(np.array(self._bleu).reshape(-1, 10), self._bleu_studies)
+            found = st.intervals(sums, corpus_bleu, st.draws(sums, corpus_bleu, seed=seed))
+            rows += [[f"BLEU-{n}", interval] for n, interval in enumerate(found, 1)]
+        if self._tokens:
+            rows.append(["CIDEr-D", cider_d(*zip(*self._tokens, strict=True))])
+        for name, values in self._models.summary().items():
+            rows += [[f"{name} {key}", value] for key, value in values.items() if key != "n"]
+        note = "Corpus BLEU: n-grams counted over all reports, no smoothing, one brevity penalty."
+        return Table("corpus", "Corpus values", ("value", "corpus"), rows, note)
+
+    def subgroups(self, column: str, seed: int) -> Table:
+        """The reward and components by the values of a column, and the gap between the best and the worst."""
+        labels, names = levels(self.scores.columns[column])
+        metrics = [name for name in self.scores.metrics if "." not in name]
+        matrix = self.scores.matrix(metrics)
+        rows: list[list[Any]] = []
+        for name in names:
+            inside = np.array([label == name for label in labels])
+            studies = [study for study, is_in in zip(self.scores.studies, inside, strict=True) if is_in]
+            sums = st.by_study(st.with_counts(matrix[inside]), studies)
+            rows.append([name, int(inside.sum()), *st.intervals(sums, st.means, st.draws(sums, st.means, seed=seed))])
+        if len(names) > 1:
+            rows.append(["gap", len(labels), *self._gaps(matrix, labels, names, seed)])
+        note = "gap: highest mean less the lowest, its interval for these two subgroups."
+        return Table(f"by_{column}", f"By {column}", (column, "n", *metrics), rows, note)
+
+    def _gaps(self, matrix: Floats, labels: Sequence[str], names: Sequence[str], seed: int) -> list[st.Interval]:
+        inside = np.array([[label == name for name in names] for label in labels])
+        gaps = []
+        for values in matrix.T:
+            sums = st.by_study(st.with_counts(np.where(inside, values[:, None], np.nan)), self.scores.studies)
+            mean = st.means(sums.sum(0))
+            if np.isnan(mean).all():
+                gaps.append(st.Interval(math.nan, math.nan, math.nan))
+                continue
+            high, low = int(np.nanargmax(mean)), int(np.nanargmin(mean))
+
+            def gap(sums: Floats, high: int = high, low: int = low) -> Floats:
+                found = st.means(sums)
+                return found[..., [high]] - found[..., [low]]
+
+            gaps += st.intervals(sums, gap, st.draws(sums, gap, seed=seed))
+        return gaps
+
+    def _counts(self, name: str, title: str, counts: Mapping[str, int]) -> Table:
+        total = len(self.scores.ids)
+        rows = [[key, count, count / total] for key, count in sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))]
+        return Table(name, title, (name, "reports", "share"), rows)
+
+
+def corpus_bleu(sums: Floats) -> Floats:
+    """BLEU-1 to BLEU-4 of a corpus (Papineni et al., ACL 2002, section 2.3) from sums of `records.bleu_counts`."""
+    hits, grams, candidate, reference = sums[..., :4], sums[..., 4:8], sums[..., 8], sums[..., 9]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(st.divided(hits, grams))
+        penalty = np.minimum(0.0, 1 - reference / candidate)
+        return np.exp(np.cumsum(logs, -1) / np.arange(1, 5) + penalty[..., None])
+
+
+def levels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """The values as text, and the different ones in order; many different numbers as quarters of their distribution."""
+    if len(set(map(str, values))) > _MOST_LEVELS:
+        try:
+            return _quarters(np.array([math.nan if value in ("", None) else float(value) for value in values]))
+        except (TypeError, ValueError):
+            pass
+    labels = ["unknown" if value in ("", None) else str(value) for value in values]
+    return labels, sorted(set(labels))
+
+
+def _quarters(values: Floats) -> tuple[list[str], list[str]]:
+    cuts = np.unique(np.nanquantile(values, [0.25, 0.5, 0.75]))
+    inner = [f"{low:g} to {high:g}" for low, high in pairwise(cuts)]
+    names = [f"below {cuts[0]:g}", *inner, f"{cuts[-1]:g} and above"]
+    at = np.searchsorted(cuts, values, side="right")
+    labels = ["unknown" if math.isnan(x) else names[i] for x, i in zip(values, at, strict=True)]
+    return labels, [name for name in (*names, "unknown") if name in set(labels)]
+
+
+def histogram(values: Floats) -> str:
+    """The distribution from the least to the greatest value, in twelve characters."""
+    if not len(values):
+        return ""
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return f"all {low:.3g}"
+    counts, _ = np.histogram(values, _BINS, (low, high))
+    bars = "".join(" " if not n else _BARS[math.ceil(n / counts.max() * len(_BARS)) - 1] for n in counts)
+    return f"{low:.2f} {bars} {high:.2f}"

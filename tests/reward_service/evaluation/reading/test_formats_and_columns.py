@@ -1,0 +1,185 @@
+"""One table of two reports in every format that people have, and the words that come for a wrong one."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from reward_service.errors import InvalidRequest
+from reward_service.evaluation.reading.columns import Columns
+from reward_service.evaluation.reading.entries import Entry, Input
+from reward_service.evaluation.reading.formats import opened
+
+ROWS = [
+    {"study_id": 7, "prediction": 'Small effusion,\n"new".', "target": "Small effusion – no pneumothorax.", "sex": "F"},
+    {"study_id": 8, "prediction": "Größe normal.", "target": "Clear lungs.", "sex": "M"},
+]
+CSV = (
+    "study_id,prediction,target,sex\n"
+    '7,"Small effusion,\n""new"".",Small effusion – no pneumothorax.,F\n'
+    "8,Größe normal.,Clear lungs.,M\n"
+)
+LATIN = CSV.replace("–", "-")
+
+
+def parquet(rows: list[dict[str, Any]]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out)
+    return out.getvalue()
+
+
+def excel(rows: list[dict[str, Any]]) -> bytes:
+    openpyxl = pytest.importorskip("openpyxl")
+    book, out = openpyxl.Workbook(), io.BytesIO()
+    for cells in (list(rows[0]), *(list(row.values()) for row in rows)):
+        book.active.append(cells)
+    book.save(out)
+    return out.getvalue()
+
+
+def read(path: Path | str, allow_empty: bool = False, encoding: str | None = None, **fields: str) -> list[Entry]:
+    with opened([str(path)], encoding) as sources:
+        source = Input(sources, Columns(fields), allow_empty)
+        census = source.check()
+        found = list(source.entries())
+        assert census.entries == len(found)
+        return found
+
+
+FILES = {
+    "rows.jsonl": "".join(json.dumps(row) + "\n" for row in ROWS).encode(),
+    "lines.json": "".join(json.dumps(row) + "\r\n" for row in ROWS).encode(),
+    "array.json": json.dumps(ROWS, indent=2).encode(),
+    "lists.json": json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}, indent=1).encode(),
+    "lists in one line.json": json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}).encode(),
+    "by id.json": json.dumps({str(row["study_id"]): {**row, "id": row["study_id"]} for row in ROWS}, indent=1).encode(),
+    "pandas.json": json.dumps({name: {str(i): row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]}).encode(),
+    "plain.csv": CSV.encode(),
+    "mark.csv": CSV.encode("utf-8-sig"),
+    "crlf.csv": CSV.replace("M\n", "M\r\n").replace("F\n", "F\r\n").replace("sex\n", "sex\r\n").encode(),
+    "sixteen.csv": CSV.encode("utf-16"),
+    "sixteen without mark.csv": CSV.encode("utf-16-le"),
+    "semicolons.csv": CSV.replace(",", ";").replace("effusion;", "effusion,").encode(),
+    "tabs.tsv": CSV.replace(",", "\t").replace("effusion\t", "effusion,").encode(),
+    "packed.csv.gz": gzip.compress(CSV.encode()),
+    "packed.jsonl.zst": pa.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode(), "zstd", asbytes=True),
+    "table.parquet": parquet(ROWS),
+    "table.xlsx": excel(ROWS),
+    "no ending": CSV.encode(),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_same_table_is_the_same_entries(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(FILES[name])
+    entries = read(tmp_path / name)
+    assert [(e.id, e.candidates, e.references) for e in entries] == [
+        (str(row["study_id"]), (row["prediction"],), (row["target"],)) for row in ROWS
+    ]
+    assert [(e.carried or {})["sex"] for e in entries] == ["F", "M"]
+
+
+def test_an_older_encoding_is_named_and_can_be_given(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(LATIN.encode("latin-1"))
+    with pytest.raises(InvalidRequest, match=r"line 4 is not utf-8 \(byte 0xf6\).*--encoding latin-1"):
+        read(tmp_path / "a.csv")
+    assert read(tmp_path / "a.csv", encoding="latin-1")[1].candidates == ("Größe normal.",)
+
+
+def test_standard_input_is_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(CSV.encode())))
+    assert [e.id for e in read("-")] == ["7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("header", "roles"),
+    [
+        ("generated,ground_truth", {"candidate": "generated", "reference": "ground_truth"}),
+        ("gts,res", {"reference": "gts", "candidate": "res"}),
+        ("Hyp,Ref", {"candidate": "Hyp", "reference": "Ref"}),
+        ("report,generated report", {"reference": "report", "candidate": "generated report"}),
+        ("report,target,pred", {"reference": "target", "candidate": "pred"}),
+        ("label,reference,candidate,output", {"candidate": "candidate", "reference": "reference"}),
+        ("dicom_id,study_id,pred,gt,prior_report",
+         {"id": "study_id", "candidate": "pred", "reference": "gt", "prior": "prior_report"}),
+    ],
+)  # fmt: skip
+def test_the_usual_names_are_recognised(header: str, roles: dict[str, str]) -> None:
+    assert Columns().of(header.split(",")) == roles
+
+
+def test_what_is_recognised_is_told_once() -> None:
+    columns = Columns()
+    columns.of(["prediction", "reference"])
+    columns.of(["prediction", "reference", "sex"])
+    assert columns.notes == ["using prediction → candidate"]
+
+
+WRONG = {
+    "gap.csv": ("id,candidate,reference\n1,,Clear.\n2,Clear.,nan\n", "Line 2: candidate: is empty", "Line 3: reference: is NaN"),
+    "null.jsonl": ('{"candidate": "a", "reference": null}', "Line 1: reference: is empty", "--allow-empty"),
+    "nan.json": ('[{"candidate": "a", "reference": NaN}]', "Entry 1: reference: is NaN", ""),
+    "number.jsonl": ('{"candidate": 3, "reference": "b"}', "Line 1: candidate: must be text, not int", ""),
+    "same.csv": ("id,pred,ref\n1,a,b\n2,a,b\n1,c,d\n", "Line 4 repeats an earlier id, that of line 2", "--id-field none"),
+    "ragged.csv": ("pred,ref\na,b\nc,d,e\n", "Line 3: has 3 cells; the header names 2", "quotes"),
+    "quote.csv": ('pred,ref\na,"b\nc,d\n', "Line 2 is not CSV", ""),
+    "twice.csv": ("pred,pred\na,b\n", "'pred' stands twice", ""),
+    "which.csv": ("pred,hyp,ref\na,b,c\n", "pred and hyp may each be the candidate", "--candidate-field pred"),
+    "none.csv": ("first,second\na,b\n", "Line 2: needs 'candidate'", "'first', 'second'"),
+    "uneven.json": ('{"pred": ["a"], "ref": ["b", "c"]}', "differ in length: 'pred' 1, 'ref' 2", ""),
+    "number.json": ("[1]", "Entry 1: must be an object", ""),
+    "cut.csv.gz": (gzip.compress(CSV.encode() * 9)[:-20], "damaged", ""),
+    "bad.parquet": (b"PAR1" + b"x" * 50, "is not Parquet", ""),
+    "empty list.jsonl": ('{"candidate": "a", "references": []}', "Line 1: references: the list is empty", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_named_by_line_and_column(tmp_path: Path, name: str) -> None:
+    content, *words = WRONG[name]
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InvalidRequest) as caught:
+        read(tmp_path / name)
+    for word in words:
+        assert str(word) in caught.value.message
+
+
+def test_empty_cells_are_empty_reports_on_request(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("pred,ref\n,Clear.\n")
+    assert read(tmp_path / "a.csv", allow_empty=True)[0].candidates == ("",)
+
+
+def test_several_references_and_candidates(tmp_path: Path) -> None:
+    entry = {"id": "a", "candidates": ["x", "y"], "references": ["r", "s", "t"]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(entry))
+    (tmp_path / "a.csv").write_text('id,candidate,references\na,x,"[""r"", ""s""]"\n')
+    (found,) = read(tmp_path / "a.jsonl")
+    assert (found.pairs, found.grouped, found.several) == (6, True, True)
+    (found,) = read(tmp_path / "a.csv")
+    assert (found.references, found.grouped, found.several) == (("r", "s"), False, True)
+
+
+def test_several_files_have_one_rule_for_ids(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("id,pred,ref\n1,a,b\n")
+    with opened([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]) as sources:
+        with pytest.raises(InvalidRequest, match=r"b\.csv: line 2 repeats an earlier id"):
+            Input(sources, Columns()).check()
+        assert Input(sources, Columns({"id": "none"})).check().entries == 2
+
+
+def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
+    digests = []
+    for name in ("plain.csv", "table.parquet", "array.json"):
+        (tmp_path / name).write_bytes(FILES[name])
+        with opened([str(tmp_path / name)]) as sources:
+            digests.append(Input(sources, Columns()).check().digest)
+    assert len(set(digests)) == 1

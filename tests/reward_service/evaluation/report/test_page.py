@@ -1,0 +1,179 @@
+"""The page as a reader uses it, in Chromium; its size and safety without one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reward_service.evaluation.report.page import page
+from reward_service.evaluation.scores import Scores
+from tests.needs import is_missing, needs
+
+HOSTILE = "<script>document.title='taken'</script></script><img src=x onerror=\"document.title='taken'\">"
+CATEGORIES = ("false_finding", "missing_finding", "wrong_location", "wrong_severity", "false_comparison",
+              "missing_comparison")  # fmt: skip
+
+
+def row(i: int, reward: float | None, kind: str = "wrong_location", **more: Any) -> dict[str, Any]:
+    candidate = f"Study {i}: small right effusion. {HOSTILE if i == 3 else ''}"
+    reference = f"Study {i}: small left effusion."
+    at = candidate.index("small")
+    error = {"kind": kind, "finding": "pleural_effusion", "significant": True, "candidate": [at, at + 20],
+             "reference": [at, at + 19], "detail": "right/left", "cost": 0.25, "reason": "The side differs."}  # fmt: skip
+    judgement = {
+        "significant": {**dict.fromkeys(CATEGORIES, 0.0), kind: 1.0},
+        "insignificant": dict.fromkeys(CATEGORIES, 0.0),
+        "evidence": [error],
+    }
+    missing = {"item": {"code": "too_long", "message": "Too long.", "retryable": False}} if reward is None else {}
+    return {"id": f"study-{i:04}", "reward": reward, "components": {"bleu2": reward}, "missing": missing,
+            "flags": ["repetition"] if i % 10 == 0 else [], "fingerprint": "sha256:one", "judgement": judgement,
+            "candidate": candidate, "reference": reference, "sex": "FM"[i % 2], **more}  # fmt: skip
+
+
+ROWS = [row(i, None if i == 7 else i / 250, "false_finding" if i % 5 == 0 else "wrong_location") for i in range(250)]
+
+
+def made(rows: list[dict[str, Any]] = ROWS, **options: Any) -> str:
+    return page(rows, "mine.jsonl", **options)
+
+
+def test_it_loads_nothing_and_allows_nothing_else() -> None:
+    html = made(other=Scores.of(ROWS, "other.jsonl"), by=["sex"])
+    assert not re.findall(r"(?:src|href)\s*=\s*[\"']?(?!#)[^\"'#>\s]*//", html)
+    assert html.count("<script>") == 1
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
+    assert policy
+    assert policy[1].startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy[1]
+
+
+def test_5000_studies_are_under_15_megabytes() -> None:
+    words = ["effusion", "pneumothorax", "opacity", "lobe", "unchanged", "catheter", "mild", "left", "consolidation"]
+    rows = []
+    for i in range(5000):
+        text = " ".join(words[(i * 7 + k * k * (i % 11 + 1)) % 9] + str((i * k) % 97) for k in range(90))
+        rows.append({**row(i, i / 5000), "candidate": text, "reference": text[::-1]})
+    assert len(made(rows, other=Scores.of(rows, "b")).encode()) < 15e6
+
+
+def test_a_page_without_texts_says_so() -> None:
+    bare = [{k: v for k, v in one.items() if k not in ("candidate", "reference")} for one in ROWS]
+    assert '"withTexts":false' in made(bare)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        is_missing("playwright", "pip install playwright axe-playwright-python")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def shown(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    """The page in a browser that fails the test on any message of the console and any request."""
+    file = tmp_path / "report.html"
+    file.write_text(made(other=Scores.of(ROWS[::-1], "other.jsonl"), by=["sex"]), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    tab = context.new_page()
+    told: list[str] = []
+    tab.on("console", lambda message: told.append(message.text))
+    tab.on("pageerror", lambda error: told.append(str(error)))
+    tab.on("request", lambda request: None if request.url.startswith("file:") else told.append(request.url))
+    tab.goto(file.as_uri())
+    tab.wait_for_selector("#studies tbody tr")
+    yield tab
+    context.close()
+    assert told == []
+
+
+def ids(tab: Any) -> list[str]:
+    found: list[str] = tab.locator("#studies tbody td:first-child button").all_text_contents()
+    return found
+
+
+@needs("chromium")
+def test_worst_first_sorted_and_paged(shown: Any) -> None:
+    assert ids(shown)[:3] == ["study-0007", "study-0000", "study-0001"]  # null, then the lowest
+    assert len(ids(shown)) == 100
+    assert shown.inner_text("#status") == "1 to 100 of 250 studies"
+    shown.click("#on")
+    assert ids(shown)[0] == "study-0100"
+    shown.get_by_role("button", name="reward", exact=True).click()
+    assert ids(shown)[:2] == ["study-0007", "study-0249"]
+    shown.get_by_role("button", name="id", exact=True).click()
+    assert ids(shown)[0] == "study-0000"
+
+
+@needs("chromium")
+def test_filters_by_error_flag_code_and_id(shown: Any) -> None:
+    shown.locator("[data-filter=categories]").select_option("false_finding")
+    assert shown.inner_text("#status") == "1 to 50 of 50 studies"
+    shown.locator("[data-filter=flags]").select_option("repetition")
+    assert shown.inner_text("#status") == "1 to 25 of 25 studies"
+    shown.get_by_label("Id", exact=True).fill("024")
+    assert ids(shown) == ["study-0240"]
+    shown.locator("[data-filter=codes]").select_option("too_long")
+    assert shown.inner_text("#status") == "no study matches"
+
+
+@needs("chromium")
+def test_a_study_opens_by_keyboard_and_errors_are_linked_with_the_text(shown: Any) -> None:
+    button = shown.get_by_role("button", name="study-0000")
+    button.focus()
+    shown.keyboard.press("Enter")
+    pair = shown.locator(".rv-pair")
+    pair.wait_for()
+    assert button.get_attribute("aria-expanded") == "true"
+    assert pair.locator("mark.rv-significant").all_text_contents() == ["small right effusion", "small left effusion"]
+    assert "costs 0.250" in pair.inner_text()
+    pair.get_by_role("link", name="in the reference").click()
+    assert shown.evaluate("document.querySelector(':target').id") == "s0-r0"
+    pair.locator("mark a").first.click()
+    assert "false finding" in shown.evaluate("document.querySelector(':target').textContent")
+    button.click()
+    assert pair.count() == 0
+
+
+@needs("chromium")
+def test_a_report_that_holds_a_script_does_nothing(shown: Any) -> None:
+    shown.get_by_role("button", name="study-0003").click()
+    shown.locator(".rv-pair").wait_for()
+    assert HOSTILE in shown.locator(".rv-text").first.inner_text()
+    assert shown.title() == "mine.jsonl"
+
+
+@needs("chromium")
+def test_nothing_is_wider_than_a_phone(shown: Any) -> None:
+    shown.set_viewport_size({"width": 360, "height": 740})
+    shown.get_by_role("button", name="study-0000").click()
+    shown.locator(".rv-pair").wait_for()
+    assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+    shown.emulate_media(media="print")
+    assert not shown.locator(".controls").is_visible()
+    assert shown.locator(".rv-pair").is_visible()
+
+
+@needs("chromium")
+def test_axe_finds_nothing(shown: Any) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    shown.get_by_role("button", name="study-0000").click()
+    shown.locator(".rv-pair").wait_for()
+    found = axe.Axe().run(shown)
+    assert [(v["id"], [n["html"][:200] for n in v["nodes"]][:3]) for v in found.response["violations"]] == []
+
+
+def test_numbers_are_those_of_the_summary() -> None:
+    data = json.loads(re.search(r'id="data">(.*?)</script>', made())[1])  # type: ignore[index]
+    assert len(data["studies"]) == 250
+    assert data["studies"][7]["codes"] == ["too_long"]

@@ -1,0 +1,67 @@
+"""Systems compared by id: what is paired, what is refused, what the table says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reward_service.errors import InvalidRequest
+from reward_service.evaluation.comparison import compare
+from reward_service.evaluation.scores import Scores
+
+RNG = np.random.default_rng(8)
+
+
+def system(name: str, rewards: dict[str, float | None], fingerprint: str = "sha256:one") -> Scores:
+    rows: list[dict[str, Any]] = [
+        {"id": id, "reward": r, "components": {"bleu2": 0.5}, "fingerprint": fingerprint} for id, r in rewards.items()
+    ]
+    return Scores.of(rows, name)
+
+
+A = {str(i): float(x) for i, x in enumerate(RNG.uniform(0, 1, 60))}
+B = {id: x + 0.1 if int(id) % 3 else x for id, x in reversed(A.items())}
+
+
+def test_rows_are_paired_by_id_in_any_order() -> None:
+    metrics, differences = compare([system("a", A), system("b", {**B, "7": A["7"] - 2, "x": 1.0})])
+    reward, bleu = metrics.as_json()
+    assert (reward["n"], reward["w/t/l"]) == (60, "39/20/1")
+    assert reward["difference"]["value"] == pytest.approx((39 * 0.1 - 2) / 60)
+    assert (bleu["difference"]["value"], bleu["p bootstrap"], bleu["p randomisation"], bleu["d"]) == (0, 1, 1, None)
+    assert "1 rows whose id is in one file alone" in metrics.note
+    assert differences.rows[0][0] == "7"
+    assert [row[3] for row in differences.rows[1:]] == pytest.approx([0.1] * 9)
+
+
+def test_a_certain_difference_is_significant_after_correction_and_nulls_are_left_out() -> None:
+    (reward, _) = compare([system("a", A), system("b", {**B, "1": None})])[0].as_json()
+    assert reward["n"] == 59
+    assert reward["p Holm"] == pytest.approx(2 * reward["p randomisation"])
+    assert reward["p Holm"] < 0.001
+    assert reward["difference"]["low"] > 0
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (system("b", B, "sha256:two"), "--anyway"),
+        (system("b", {"z": 1.0}), "no id in common"),
+        (Scores.of([{"id": "1", "reward": 1.0}] * 2, "b"), "several rows"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(other: Scores, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        compare([system("a", A), other], anyway=words != "--anyway")
+
+
+def test_different_functions_are_compared_on_demand() -> None:
+    assert compare([system("a", A), system("b", B, "sha256:two")], anyway=True)[0].rows
+
+
+def test_equal_seeds_give_equal_tables() -> None:
+    first, again, other = (compare([system("a", A), system("b", B)], seed=seed)[0] for seed in (1, 1, 2))
+    assert first.rows[0] == again.rows[0]
+    assert first.rows[0] != other.rows[0]

@@ -1,0 +1,89 @@
+"""The scorer in Python: the numbers of HTTP, without a server, also where a loop is running."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from starlette.testclient import TestClient
+
+import reward_service
+from reward_service.api.app import create_app
+from reward_service.errors import InvalidRequest, UnknownProfile
+from reward_service.evaluation.scorer import Scorer
+from reward_service.settings import Settings
+
+CANDIDATES = ["Small right effusion.", "No pneumothorax. <b>Clear</b>."]
+REFERENCES = ["Small left effusion.", "No pneumothorax."]
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Iterator[Scorer]:
+    with Scorer(profile="text") as made:
+        yield made
+
+
+def test_numbers_and_fingerprint_are_those_of_http(scorer: Scorer) -> None:
+    items = [{"candidate": c, "reference": r} for c, r in zip(CANDIDATES, REFERENCES, strict=True)]
+    with TestClient(create_app(Settings(profiles=("text",), pool_workers=0, log_level="error"))) as client:
+        http = client.post("/score", json={"items": items, "detail": "full"}).json()
+    scores = scorer.score(CANDIDATES, REFERENCES)
+    assert scores.fingerprint == http["fingerprint"]
+    assert scores.rewards == [result["reward"] for result in http["results"]]
+    for ours, theirs in zip(scores, http["results"], strict=True):
+        assert {k: ours[k] for k in theirs if k not in ("id", "cache")} == {
+            k: v for k, v in theirs.items() if k not in ("id", "cache")
+        }
+
+
+async def test_it_runs_where_a_loop_is_running(scorer: Scorer) -> None:
+    assert scorer.score(CANDIDATES[0], REFERENCES[0]).rewards == scorer.score(CANDIDATES, REFERENCES).rewards[:1]
+
+
+def test_the_best_of_several_references_is_paid(scorer: Scorer) -> None:
+    (result,) = scorer.score(REFERENCES[:1], [REFERENCES[::-1]])
+    assert (result["reward"], result["reference_index"]) == (1.0, 1)
+
+
+def test_a_frame_comes_back_with_columns(scorer: Scorer) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"prediction": CANDIDATES, "target": REFERENCES, "sex": ["F", "M"]}, index=[7, 3])
+    scored = scorer.score(frame)
+    assert list(scored.index) == [7, 3]
+    assert list(scored["reward"]) == scorer.score(CANDIDATES, REFERENCES).rewards
+    assert {"sex", "status", "components.bleu2"} <= set(scored.columns)
+    assert "reward" not in frame.columns
+    assert list(scorer.score(CANDIDATES, REFERENCES).to_dataframe()["id"]) == ["0", "1"]
+
+
+def test_a_notebook_shows_the_errors_and_no_foreign_html(scorer: Scorer) -> None:
+    shown = scorer.score(CANDIDATES, REFERENCES)._repr_html_()
+    assert "wrong location</b> pleural effusion · significant" in shown
+    assert "&lt;b&gt;Clear&lt;/b&gt;" in shown
+    assert "<b>Clear" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("a", None), "references are missing"),
+        ((["a", "b"], ["c"]), "2 candidates and 1 references"),
+        (([None], ["c"]), r"candidates\[0\]: must be text, not NoneType"),
+    ],
+)
+def test_wrong_input_is_named(scorer: Scorer, arguments: tuple[object, ...], words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        scorer.score(*arguments)  # type: ignore[arg-type]
+
+
+def test_a_failed_start_and_an_end_leave_no_thread() -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(UnknownProfile):
+        Scorer(profile="txet")
+    made = reward_service.Scorer(profile="text")
+    made.close()
+    made.close()
+    assert set(threading.enumerate()) <= before
+    with pytest.raises(InvalidRequest, match="closed"):
+        made.score("a", "b")

@@ -190,7 +190,7 @@ class _Compiler:
             change, cue, rare = _CHANGES[row.value]
         grade = _GRADES[row.value] if row.role == "grade" else 0
         zone = ZONES[row.value] if row.role == "zone" else 0
-        things = self.concepts.all(entry["of"], row.source) if row.role == "thing" else ()
+        things = self.concepts.all(entry.get("of", ()), row.source) if row.role == "thing" else ()
         nowhere = 1 << self.places.needed("astray")
         place = 1 << self.places.ids[row.value] if row.role == "place" else 0
         astray = nowhere if row.role == "advice" or (place and row.value in self.data["astray"]) else 0

@@ -41,6 +41,8 @@ class Phrases:
 
     def of(self, entry: Mapping[str, Any]) -> Iterator[tuple[str, lx.Leaf]]:
         """Every template of an entry with each of its leaves, made where they are new."""
+        if not entry.get("phrases"):
+            raise lx.LexiconError(f"an entry has no phrases: {dict(entry)}")
         for template in entry["phrases"]:
             if not isinstance(template, str):
                 raise lx.LexiconError(f"{entry.get('source')}: not a phrase: {template!r}")

@@ -79,6 +79,7 @@ def test_a_new_concept_is_one_entry(texts: dict[str, str]) -> None:
         ('{role: absent, direction: forward, ends_at: [full_stop], phrases: ["xylo"]}', "ends_at 'full_stop' must be"),
         ('{role: absent, direction: forward, until: comma, phrases: ["xylo"]}', "unknown field 'until'"),
         ("{role: place, value: moon, phrases: [5]}", "not a phrase: 5"),
+        ("{role: absent, direction: forward}", "has no phrases: .*absent"),
         ('{role: thing, of: [xylophone], phrases: ["xylo"]}', "unknown concept 'xylophone'"),
     ],
 )

@@ -27,22 +27,20 @@ BREAKS: Final = (
     lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
     | lx.UNC | lx.UNC_AFTER
 )  # fmt: skip
-"""Cues between two findings that make them no alternatives."""
+"""Cues between two findings that make them no alternatives; `HEARD` and `HEARD_RARE`: those that `hear` takes in."""
 HEARD: Final = (
     _SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.HYP | lx.NEVER | lx.INTRODUCTION
 )  # fmt: skip
 HEARD_RARE: Final = lx.THAN | lx.SETTING | lx.SOME | lx.ANAPHOR
-"""Cues that `Scope.hear` takes in."""
 _ENDS: Final = lx.TERM | lx.EXIST
 _DENIALS: Final = lx.NEG | lx.NEG_AFTER
 _DOUBTS: Final = lx.UNC | lx.UNC_AFTER
 _LISTS: Final = lx.INTRODUCTION | lx.NEVER
 _TAKES: Final = lx.READING | lx.UNC
-_LIST: Final = lx.AND | lx.OR
 _PART: Final = lx.COMMA | lx.WITH
 _DEGREES: Final = lx.WORSE | lx.BETTER
 _TURNS: Final = HEARD & ~(_SEPARATOR | lx.TERM | lx.EXIST)
-"""Those of them that do more than to end or to separate something."""
+"""Those that do more than to end or to separate something."""
 
 
 @dataclass(slots=True)
@@ -53,7 +51,7 @@ class Scope:
     context: Context
     events: list[Event]
     continues: bool
-    """The clause has no subject of its own: it speaks of the finding before it."""
+    """It has no subject of its own."""
     trace: Trace | None
     sized: tuple[bool, ...]
     made: list[Mention] = field(default_factory=list)
@@ -88,7 +86,7 @@ class Scope:
     def hear(self, k: int, leaf: lx.Leaf) -> None:
         """Take in the cue that phrase `k` is."""
         cue, rare = leaf.cue, leaf.rare
-        if cue & _ENDS and not (cue & lx.READING and self._reading_denied(k)):
+        if cue & _ENDS and not (cue & lx.READING and self.denial and constructions.reading_denied(self.events, k)):
             self._end(k, cue)
         if cue & _SEPARATOR:
             self._separate(k, cue)
@@ -114,24 +112,20 @@ class Scope:
             reading.taken = reading.weighed = True
 
     def _hear_rare(self, k: int, rare: int) -> None:
-        if (
-            rare & lx.THAN
-            and self.interpretation.weighed
-            and not self.interpretation.changed
-            and constructions.weighs(self.events, k)
-        ):
-            self._open_doubt(k, self.events[k].leaf.acts.get("than"))
+        said, acts = self.interpretation, self.events[k].leaf.acts
+        if rare & lx.THAN and said.weighed and not said.changed and constructions.weighs(self.events, k):
+            self._open_doubt(k, acts.get("than"))
         if rare & lx.SETTING:
-            row = self.events[k].leaf.acts.get("setting")
+            row = acts.get("setting")
             last = self.pending.mentions[-1:]
             if last and not (k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
                 self._restate([m for m in last if m.state == PRESENT], UNCERTAIN, k, row)
             else:
                 self.condition = Opened(k, row)
         if rare & lx.ANAPHOR and not self.made:
-            self.interpretation.earlier = self.context.before
+            said.earlier = self.context.before
         if rare & lx.SOME:
-            self.some = Opened(k, self.events[k].leaf.acts.get("some"))
+            self.some = Opened(k, acts.get("some"))
 
     def _end(self, k: int, cue: int) -> None:
         """What was said so far ends at this word, where its row says so."""
@@ -148,14 +142,11 @@ class Scope:
         if not self.continues:
             self.pending = Pending()
 
-    def _reading_denied(self, k: int) -> bool:
-        return self.denial is not None and constructions.reading_denied(self.events, k)
-
     def _separate(self, k: int, cue: int) -> None:
         pending, choice, reading = self.pending, self.choice, self.interpretation
         self.separator, self.graded, self.sided = cue, False, False
         after_comma = k > 0 and bool(self.events[k - 1].leaf.cue & lx.COMMA)
-        if cue & _LIST:
+        if cue & (lx.AND | lx.OR):
             pending.joined = bool(pending.mentions)
         elif cue & _PART:
             pending.end_part()

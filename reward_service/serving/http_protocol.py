@@ -10,17 +10,29 @@ import asyncio
 import secrets
 import sys
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import h11
 import orjson
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reward_service.api import error_responses as api_errors
-from reward_service.errors import HeadTooLarge, InvalidRequest
+from reward_service.errors import MAX_HEAD_BYTES, HeadTooLarge, InvalidRequest
 
 _LARGE_SEGMENT = 2**14
 _TINY_CHUNK = 16  # bytes from one line's end to the next; clients send thousands
+
+
+class StrictConnection(h11.Connection):
+    """h11's reading of requests, without the framing that two readers could understand differently."""
+
+    def next_event(self) -> Any:
+        """As h11's. Raises `h11.RemoteProtocolError` for what is refused; the connection must then be closed."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            _require_one_framing(event)
+        return event
 
 
 class HttpProtocol(H11Protocol):
@@ -29,11 +41,17 @@ class HttpProtocol(H11Protocol):
     head_timeout_s: ClassVar[float] = 30.0
     _head_timer: asyncio.TimerHandle | None = None
 
+    def __init__(self, config: uvicorn.Config, *arguments: Any, **more: Any) -> None:
+        super().__init__(config, *arguments, **more)
+        self.conn = StrictConnection(h11.SERVER, config.h11_max_incomplete_event_size or MAX_HEAD_BYTES)
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():  # what follows a refused request is no request
+            return
         if self._is_of_tiny_chunks(data):
             self.send_400_response("")
             return
@@ -71,9 +89,19 @@ class HttpProtocol(H11Protocol):
             self._head_timer = None
 
 
+def _require_one_framing(request: h11.Request) -> None:
+    """RFC 9112, 6.1: a length beside chunks may be an attempt at smuggling a request; HTTP/1.0 knows no chunks."""
+    names = {name for name, _ in request.headers}
+    if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
+        raise h11.RemoteProtocolError("Transfer-Encoding with Content-Length, or in HTTP/1.0")
+
+
 def _refusal(status: int | None) -> bytes:
     """A whole response. `status` is h11's advice."""
-    wrong = "What arrived is not an HTTP/1.1 request, or comes in chunks of a few bytes."
+    wrong = (
+        "What arrived is not an HTTP/1.1 request, has both Content-Length and Transfer-Encoding, or comes in chunks of "
+        "a few bytes."
+    )
     too_large = status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     problem = HeadTooLarge() if too_large else InvalidRequest(wrong, code="malformed_http")
     body = orjson.dumps(api_errors.envelope(problem, secrets.token_hex(8)))

@@ -150,6 +150,29 @@ async def test_a_head_and_trailers_have_a_limit_of_size(reading_port: int, seen:
     writer.close()
 
 
+SMUGGLED = b"4\r\nnull\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
+LENGTH = b"content-length: %d\r\n" % len(SMUGGLED)
+TWO_FRAMINGS = {
+    "both": b"POST /a HTTP/1.1\r\nhost: x\r\n" + LENGTH + b"transfer-encoding: chunked\r\n",
+    "the other order": b"POST /a HTTP/1.1\r\nTransfer-Encoding: Chunked\r\nhost: x\r\n" + LENGTH,
+    "HTTP/1.0": b"POST /a HTTP/1.0\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n",
+}
+
+
+@pytest.mark.parametrize("head", TWO_FRAMINGS.values(), ids=list(TWO_FRAMINGS))
+async def test_a_body_framed_in_two_ways_is_refused_and_ends_the_connection(
+    reading_port: int, seen: Seen, head: bytes
+) -> None:
+    """RFC 9112, 6.1: two readers could find different requests in it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", reading_port)
+    writer.write(head + b"\r\n" + SMUGGLED)
+    answer = await asyncio.wait_for(reader.read(), SOON)  # until the service closes
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"HTTP/1.1 204" not in answer
+    assert seen == []
+    writer.close()
+
+
 CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
 
 

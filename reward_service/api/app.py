@@ -13,7 +13,15 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from reward_service import __version__, errors
-from reward_service.api import docs_page, error_responses, openapi, score_route, state_routes, trainer_routes
+from reward_service.api import (
+    docs_page,
+    error_responses,
+    openapi,
+    page_routes,
+    score_route,
+    state_routes,
+    trainer_routes,
+)
 from reward_service.api.auth import ApiKeys, accepted_keys
 from reward_service.api.middleware import RequestMiddleware
 from reward_service.observability import tracing
@@ -56,6 +64,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.include_router(score_route.router)
     app.include_router(state_routes.router)
     app.include_router(trainer_routes.router)
+    app.include_router(page_routes.router)
     app.include_router(docs_page.router)
     app.add_exception_handler(errors.ServiceError, _service_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, get_args
 
 from metrics.base import Metric, MetricScore
-from metrics.encoder import Encoder, ModelUnavailable, Precision, halving, length_mask, sub_batches
+from metrics.encoder import Encoder, ModelUnavailable, Precision, length_mask
+from metrics.sub_batches import halving, sub_batches
 from metrics.torch_settings import exact_arithmetic
 
 if TYPE_CHECKING:
@@ -66,11 +67,6 @@ class BertScore(Metric[TokenVectors]):
     ) -> None:
         if precision not in get_args(Precision):
             raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, not {precision!r}")
-        if max_padded_tokens is None:
-            # On a CPU, activations small enough for malloc to keep and reuse; on a GPU, enough rows to fill it.
-            max_padded_tokens = 1024 if device == "cpu" else 32_768
-        if max_batch < 1 or max_padded_tokens < 1:
-            raise ValueError("max_batch and max_padded_tokens must be at least 1")
         self._name = table or model
         layer = _default_layer(self._name) if layer is None else layer
         self.collapse_spaces = collapse_spaces

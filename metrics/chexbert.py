@@ -99,23 +99,13 @@ class CheXbert(Metric[Reading]):
         max_padded_tokens: int | None = None,
         threads: int | None = None,
     ) -> None:
-        if max_padded_tokens is None:
-            max_padded_tokens = 1024 if device == "cpu" else 32_768
-        if max_batch < 1 or max_padded_tokens < 1:
-            raise ValueError("max_batch and max_padded_tokens must be at least 1")
         self._folder = Path(model).expanduser()
         missing = [name for name in ("config.json", _ENCODER, _HEADS) if not (self._folder / name).is_file()]
         if not model or missing:
             what = f"setting model={model!r}: {missing[0]} is missing there" if model else "setting model is not set"
             raise ModelUnavailable(f"{what}; {_HOW}")
         self.encoder = Encoder(
-            model,
-            None,
-            precision="float32",
-            device=device,
-            max_batch=max_batch,
-            max_padded_tokens=max_padded_tokens,
-            threads=threads,
+            model, device=device, max_batch=max_batch, max_padded_tokens=max_padded_tokens, threads=threads
         )
 
     @property

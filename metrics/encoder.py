@@ -22,6 +22,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+from metrics.sub_batches import halving
 from metrics.torch_settings import exact_arithmetic
 
 if TYPE_CHECKING:
@@ -94,19 +95,25 @@ class Encoder:
     safetensors, code from a model repository is never run. `layer` = how many layers to run, None = all.
     A sub-batch holds at most `max_batch` texts and, once padded, `max_padded_tokens` tokens. On a CPU, `threads`
     sub-batches are computed side by side (None: as many as there are cores), each in one thread of torch's.
+    Raises `ValueError` for limits below 1.
     """
 
     def __init__(
         self,
         model: str,
-        layer: int | None,
+        layer: int | None = None,
         *,
-        precision: Precision,
-        device: str,
-        max_batch: int,
-        max_padded_tokens: int,
-        threads: int | None,
+        precision: Precision = "float32",
+        device: str = "cpu",
+        max_batch: int = 128,
+        max_padded_tokens: int | None = None,
+        threads: int | None = None,
     ) -> None:
+        if max_padded_tokens is None:
+            # On a CPU, activations small enough for malloc to keep and reuse; on a GPU, enough rows to fill it.
+            max_padded_tokens = 1024 if device == "cpu" else 32_768
+        if max_batch < 1 or max_padded_tokens < 1:
+            raise ValueError("max_batch and max_padded_tokens must be at least 1")
         self.model, self.layer, self.precision, self.device = model, layer, precision, device
         self.max_batch, self.max_padded_tokens, self.threads = max_batch, max_padded_tokens, threads
         self.stage: Literal["idle", "loading", "ready"] = "idle"
@@ -324,35 +331,6 @@ def length_mask(lengths: Sequence[int], longest: int) -> torch.Tensor:
     import torch
 
     return torch.arange(longest)[None, :] < torch.tensor(lengths)[:, None]
-
-
-def sub_batches(lengths: Sequence[int], max_items: int, max_padded: int) -> Iterator[list[int]]:
-    """Indices by falling length, in runs of at most `max_items` and, padded to the longest, `max_padded` tokens.
-
-    An item longer than `max_padded` gets a batch of its own.
-    """
-    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
-    start = 0
-    while start < len(order):
-        size = max(1, min(max_items, max_padded // max(1, lengths[order[start]])))
-        yield order[start : start + size]
-        start += size
-
-
-def halving(run: Callable[[list[T]], list[R]], items: list[T]) -> list[R]:
-    """`run(items)`; out of device memory, the two halves one after the other, down to a single item."""
-    import torch
-
-    try:
-        return run(items)
-    except torch.OutOfMemoryError:
-        if len(items) == 1:
-            raise
-    # Outside the handler: its traceback would keep the tensors that did not fit.
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    middle = len(items) // 2
-    return halving(run, items[:middle]) + halving(run, items[middle:])
 
 
 def sha256(path: Path) -> str:

@@ -10,10 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from metrics.encoder import Encoder, ModelUnavailable, halving, sha256
+from metrics.encoder import Encoder, ModelUnavailable, sha256
 from metrics.radgraph import words as pre_processing
 from metrics.radgraph.annotation import Annotation, Entity
 from metrics.radgraph.heads import Graph, Heads
+from metrics.sub_batches import halving
 
 if TYPE_CHECKING:
     import torch
@@ -60,10 +61,8 @@ class RadGraph:
         max_padded_tokens: int | None = None,
         threads: int | None = None,
     ) -> None:
-        if max_padded_tokens is None:
-            max_padded_tokens = 1024 if device == "cpu" else 32_768
-        if max_batch < 1 or max_padded_tokens < 1 or max_words < 1:
-            raise ValueError("max_batch, max_padded_tokens and max_words must be at least 1")
+        if max_words < 1:
+            raise ValueError("max_words must be at least 1")
         self.folder, self.max_words = Path(folder).expanduser(), max_words
         if not folder or not all((self.folder / name).is_file() for name in (SETTINGS, HEADS, "config.json")):
             what = (
@@ -78,13 +77,7 @@ class RadGraph:
         if version != FORMAT:
             raise ModelUnavailable(f"setting model={folder!r}: converted for another version; again: {_COMMAND}")
         self.encoder = Encoder(
-            folder,
-            None,
-            precision="float32",
-            device=device,
-            max_batch=max_batch,
-            max_padded_tokens=max_padded_tokens,
-            threads=threads,
+            folder, device=device, max_batch=max_batch, max_padded_tokens=max_padded_tokens, threads=threads
         )
         self._kind = "cpu" if device == "cpu" else "other"
         self._pieces: dict[str, list[int]] = {}

@@ -28,7 +28,7 @@ def summarize(
     format: _FormatOption = "table",
     document: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="of `fingerprint --document`: adds F1-CheXbert, RadGraph and RadCliQ"),
+        typer.Option(metavar="FILE", help="of `fingerprint --document`: adds RadCliQ of the corpus"),
     ] = None,
     seed: _SeedOption = 0,
     anyway: _AnywayOption = False,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from metrics.cider import cider_d
+from metrics.corpus import RADGRAPH_LEVELS
 from reward_service.errors import InvalidRequest
 from reward_service.evaluation import records
 from reward_service.evaluation import statistics as st
@@ -38,7 +39,7 @@ class Summary:
         by: Sequence[str] = (),
         document: Mapping[str, Any] | None = None,
     ) -> None:
-        """`document`: what the fingerprint is the hash of; without it the corpus values of models are left out.
+        """`document`: what the fingerprint is the hash of; without it RadCliQ of the corpus is left out.
 
         Raises `InvalidRequest` for a row without a wanted column, and when there is no row.
         """
@@ -48,10 +49,12 @@ class Summary:
         self._bleu_studies: list[str] = []
         self._tokens: list[tuple[list[str], list[list[str]]]] = []
         """Of candidate and references, where the rows hold texts."""
-        self._models = CorpusValues(document or {"components": {}})
+        self._models = CorpusValues(document) if document else None
         for row in rows:
             self.scores.add(row, study)
-            self._models.add([row])
+            if row.get("values"):
+                self._models = self._models or CorpusValues({"components": _components(row["values"])})
+                self._models.add([row])
             self.findings.add(row, self.scores.studies[-1])
             if row.get("bleu_counts"):
                 self._bleu.extend(row["bleu_counts"])
@@ -99,7 +102,7 @@ class Summary:
             rows += [[f"BLEU-{n}", interval] for n, interval in enumerate(found, 1)]
         if self._tokens:
             rows.append(["CIDEr-D", cider_d(*zip(*self._tokens, strict=True))])
-        for name, values in self._models.summary().items():
+        for name, values in (self._models.summary() if self._models else {}).items():
             rows += [[f"{name} {key}", value] for key, value in values.items() if key != "n"]
         note = "Corpus BLEU: n-grams counted over all reports, no smoothing, one brevity penalty."
         return Table("corpus", "Corpus values", ("value", "corpus"), rows, note)
@@ -142,6 +145,17 @@ class Summary:
         total = len(self.scores.ids)
         rows = [[key, count, count / total] for key, count in sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))]
         return Table(name, title, (name, "reports", "share"), rows)
+
+
+def _components(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, str]]:
+    """Which keys are CheXbert and RadGraph, by the names of their values: all that F1 needs of a profile's document."""
+    found = {}
+    for key, given in values.items():
+        if "candidate_labels" in given:
+            found[key] = {"component": "semb_score"}
+        elif set(RADGRAPH_LEVELS) <= given.keys():
+            found[key] = {"component": "radgraph_f1"}
+    return found
 
 
 def corpus_bleu(sums: Floats) -> Floats:

@@ -19,6 +19,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from reward_service.api import error_responses as api_errors
 from reward_service.errors import HeadTooLarge, InvalidRequest
 
+_LARGE_SEGMENT = 2**14
+_TINY_CHUNK = 16  # bytes from one line's end to the next; clients send thousands
+
 
 class HttpProtocol(H11Protocol):
     """One connection. The limits of sizes are h11's, set by `h11_max_incomplete_event_size`."""
@@ -31,6 +34,9 @@ class HttpProtocol(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_of_tiny_chunks(data):
+            self.send_400_response("")
+            return
         super().data_received(data)
         self._watch()
 
@@ -43,6 +49,14 @@ class HttpProtocol(H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer has begun
             self.transport.write(_refusal(getattr(sys.exception(), "error_status_hint", None)))
         self.transport.close()
+
+    def _is_of_tiny_chunks(self, data: bytes) -> bool:
+        """Whether it is a body in chunks of a few bytes: h11 would hold up everybody for a second over 256 KB of it."""
+        if len(data) < _LARGE_SEGMENT or data.count(b"\r\n") * _TINY_CHUNK < len(data):
+            return False
+        if self.conn.their_state is h11.SEND_BODY:
+            return any(name == b"transfer-encoding" for name, _ in self.headers)
+        return b"chunked" in data.lower()
 
     def _watch(self) -> None:
         """The application has time limits of its own; between two requests the client owes a head, or a body's rest."""
@@ -59,11 +73,9 @@ class HttpProtocol(H11Protocol):
 
 def _refusal(status: int | None) -> bytes:
     """A whole response. `status` is h11's advice."""
-    problem = (
-        HeadTooLarge()
-        if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        else InvalidRequest("What arrived is not an HTTP/1.1 request.", code="malformed_http")
-    )
+    wrong = "What arrived is not an HTTP/1.1 request, or comes in chunks of a few bytes."
+    too_large = status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    problem = HeadTooLarge() if too_large else InvalidRequest(wrong, code="malformed_http")
     body = orjson.dumps(api_errors.envelope(problem, secrets.token_hex(8)))
     known = HTTPStatus(api_errors.status_of(problem))
     head = (

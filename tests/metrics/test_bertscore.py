@@ -35,7 +35,8 @@ from transformers import (  # noqa: E402
 from metrics import bertscore as bertscore_module  # noqa: E402
 from metrics import encoder as encoder_module  # noqa: E402
 from metrics.bertscore import BertScore, TokenVectors, rescale  # noqa: E402
-from metrics.encoder import Encoder, ModelUnavailable, sub_batches  # noqa: E402
+from metrics.encoder import Encoder, ModelUnavailable  # noqa: E402
+from metrics.sub_batches import sub_batches  # noqa: E402
 from metrics.torch_settings import exact_arithmetic  # noqa: E402
 
 Values = dict[str, float]

@@ -124,10 +124,10 @@ class Input:
             grouped, several = isinstance(candidate, list), isinstance(reference, list)
             return Entry(
                 place,
-                _id(fields.get(roles.get("id", "")), place),
+                _id(fields[roles["id"]] if "id" in roles else None, place),
                 self._texts(candidate, roles["candidate"], source),
                 self._texts(reference, roles["reference"], source),
-                _optional(fields.get(roles.get("prior", "")), roles.get("prior", "")),
+                _optional(fields[roles["prior"]], roles["prior"]) if "prior" in roles else None,
                 grouped,
                 several,
                 {name: value for name, value in fields.items() if name not in roles.values()},

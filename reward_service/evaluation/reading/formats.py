@@ -129,9 +129,10 @@ def _text_format(head: str, endings: Sequence[str]) -> Format:
     if start.startswith("["):
         return "json"
     if start.startswith("{"):
-        first = start.partition("\n")[0]
+        first, _, rest = start.partition("\n")
+        lines = bool({".jsonl", ".ndjson"} & set(endings)) or bool(rest.strip())
         try:
-            return "json" if _is_table(json.loads(first)) else "jsonl"
+            return "json" if _is_table(json.loads(first)) and not lines else "jsonl"
         except ValueError:
             # An object over several lines, unless lines are what the name promises.
             return "jsonl" if {".jsonl", ".ndjson"} & set(endings) or first.rstrip().endswith("}") else "json"
@@ -148,9 +149,15 @@ def _text_format(head: str, endings: Sequence[str]) -> Format:
 
 
 def _is_table(value: Any) -> bool:
-    """Whether one line of JSON is a whole table: an object of lists, or of objects."""
+    """Whether one line of JSON is a whole table: an object of lists, of objects, or with a list of objects."""
     inner = list(value.values()) if isinstance(value, dict) else []
-    return bool(_columns(value)) or (bool(inner) and all(isinstance(each, dict) for each in inner))
+    by_id = bool(inner) and all(isinstance(each, dict) for each in inner)
+    return by_id or bool(_columns(value)) or len(_lists_of_objects(value)) == 1
+
+
+def _lists_of_objects(value: Any) -> list[list[dict[str, Any]]]:
+    values = list(value.values()) if isinstance(value, dict) else []
+    return [v for v in values if isinstance(v, list) and v and all(isinstance(each, dict) for each in v)]
 
 
 def _columns(value: Any) -> list[Any]:
@@ -261,6 +268,8 @@ def _of_object(content: dict[str, Any], source: Source) -> list[dict[str, Any]]:
             content = {name: list(column.values()) for name, column in content.items()}
         else:
             return [{"id": id, **entry} for id, entry in content.items()]
+    elif len(nested := _lists_of_objects(content)) == 1:  # {"model": "...", "predictions": [{...}, ...]}
+        return nested[0]
     elif not values or not _columns(content):
         raise InvalidRequest(
             f"{source.name}: needs an array of objects, or an object of lists of equal length, or of entries by id.",

@@ -83,7 +83,7 @@ def test_a_file_of_keys_adds_to_those_of_the_settings(tmp_path: Path) -> None:
         (b"", "holds no"),
         (b"# nothing yet\n\n", "holds no"),
         (b"alice:secret\n", "line 1"),
-        (b"\n" + new_key("a")[1].encode() + b"\nrr-abc", "line 3"),
+        (b"\nalice:" + b"0" * 64 + b"\nrr-abc", "line 3"),
         (b"\xff\xfe", "UTF-8"),
     ],
 )

@@ -13,6 +13,7 @@ from reward_service.api.app import create_app
 from reward_service.errors import InvalidRequest, UnknownProfile
 from reward_service.evaluation.scorer import Scorer
 from reward_service.settings import Settings
+from tests.waiting import wait_until
 
 CANDIDATES = ["Small right effusion.", "No pneumothorax. <b>Clear</b>."]
 REFERENCES = ["Small left effusion.", "No pneumothorax."]
@@ -84,6 +85,6 @@ def test_a_failed_start_and_an_end_leave_no_thread() -> None:
     made = reward_service.Scorer(profile="text")
     made.close()
     made.close()
-    assert set(threading.enumerate()) <= before
+    wait_until(lambda: set(threading.enumerate()) <= before)  # a component's thread ends after its work
     with pytest.raises(InvalidRequest, match="closed"):
         made.score("a", "b")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from judges.base import CATEGORIES
+from metrics.chexbert import LABELS
 from reward_service.errors import InvalidRequest
 from reward_service.evaluation.records import bleu_counts
 from reward_service.evaluation.summary import Summary, corpus_bleu, histogram, levels
@@ -103,6 +104,29 @@ def test_corpus_bleu_is_nltk_s() -> None:
     references, candidates = [[r.split()] for _, r in pairs], [c.split() for c, _ in pairs]
     for n, found in enumerate(corpus_bleu(sums), 1):
         assert found == pytest.approx(theirs(references, candidates, weights=[1 / n] * n), abs=1e-12)
+
+
+def test_corpus_values_of_models_are_those_of_their_raw_values() -> None:
+    """Bit 9 is Pleural Effusion: given by the first candidate and both references, so one of two is found."""
+    effusion = float(1 << LABELS.index("Pleural Effusion"))
+    levels_ = dict.fromkeys(("simple", "partial", "complete", "combined"), 0.5)
+    rows = [
+        row(
+            "1",
+            1.0,
+            values={"chex": {"semb": 0.9, "candidate_labels": effusion, "reference_labels": effusion}, "rg": levels_},
+        ),
+        row(
+            "2",
+            1.0,
+            values={"chex": {"semb": 0.9, "candidate_labels": 0.0, "reference_labels": effusion}, "rg": levels_},
+        ),
+    ]
+    found = {r["value"]: r["corpus"] for r in tables(rows)["corpus"].as_json()}
+    assert found["f1_chexbert micro_f1_14"] == pytest.approx(2 / 3)
+    assert found["radgraph combined"] == 0.5
+    assert not any(name.startswith("radcliq") for name in found)
+    assert "chex.candidate_labels" not in {r["value"] for r in tables(rows)["values"].as_json()}
 
 
 def test_the_histogram() -> None:

@@ -122,6 +122,7 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
         "metrics/chexbert.py": ({"semb_score"}, set()),
         "metrics/encoder.py": (ENCODED, set()),
         "metrics/torch_settings.py": (ENCODED, set()),
+        "metrics/sub_batches.py": (ENCODED, set()),
         "metrics/radgraph/conversion.py": (set(), set()),
         "judges/base.py": (RULES, ALL),
         "judges/scores.py": (RULES, ALL),

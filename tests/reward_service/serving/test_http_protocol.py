@@ -150,6 +150,37 @@ async def test_a_head_and_trailers_have_a_limit_of_size(reading_port: int, seen:
     writer.close()
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_chunks_of_a_few_bytes_are_refused(reading_port: int, together: bool) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", reading_port)
+    writer.write(CHUNKED)
+    if not together:
+        await asyncio.sleep(0.05)  # so that the head has been read before
+    with contextlib.suppress(ConnectionError):
+        for _ in range(50):
+            writer.write(b"1\r\na\r\n" * 10_000)
+            await writer.drain()
+    with contextlib.suppress(ConnectionError):
+        assert (await asyncio.wait_for(reader.read(), SOON)).startswith(b"HTTP/1.1 400")
+    writer.close()
+
+
+@pytest.mark.parametrize("chunk", [b"x" * 100, b"\r\n" * 2000])
+async def test_other_bodies_are_read_whole(reading_port: int, seen: Seen, chunk: bytes) -> None:
+    """In chunks of a hundred bytes; and one of short lines that comes with its length."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", reading_port)
+    if chunk[0] == ord("x"):
+        writer.write(CHUNKED + b"%x\r\n%s\r\n" % (len(chunk), chunk) * 1000 + b"0\r\n\r\n")
+    else:
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (1000 * len(chunk)) + 1000 * chunk)
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON)).startswith(b"HTTP/1.1 204")
+    assert seen == [("/", 1000 * chunk)]
+    writer.close()
+
+
 async def test_requests_behind_one_another_wait_in_the_clients_memory() -> None:
     """What the service holds of 16 MB of pipelined requests stays below 2 MB while the first is unanswered."""
     go = asyncio.Event()

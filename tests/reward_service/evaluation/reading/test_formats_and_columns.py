@@ -60,6 +60,7 @@ FILES = {
     "array.json": json.dumps(ROWS, indent=2).encode(),
     "lists.json": json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}, indent=1).encode(),
     "lists in one line.json": json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}).encode(),
+    "nested.json": json.dumps({"model": "x", "seed": 1, "predictions": ROWS}).encode(),
     "by id.json": json.dumps({str(row["study_id"]): {**row, "id": row["study_id"]} for row in ROWS}, indent=1).encode(),
     "pandas.json": json.dumps({name: {str(i): row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]}).encode(),
     "plain.csv": CSV.encode(),
@@ -155,6 +156,13 @@ def test_what_is_wrong_is_named_by_line_and_column(tmp_path: Path, name: str) ->
 def test_empty_cells_are_empty_reports_on_request(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("pred,ref\n,Clear.\n")
     assert read(tmp_path / "a.csv", allow_empty=True)[0].candidates == ("",)
+
+
+def test_a_column_without_a_name_has_no_role(tmp_path: Path) -> None:
+    """pandas writes its index so."""
+    (tmp_path / "a.csv").write_text(",pred,ref\n0,a,b\n1,c,d\n")
+    found = read(tmp_path / "a.csv")
+    assert [(e.id, e.prior, e.carried) for e in found] == [("line-2", None, {"": "0"}), ("line-3", None, {"": "1"})]
 
 
 def test_several_references_and_candidates(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from reward_service.api import (
     error_responses,
     openapi,
     page_routes,
+    run_routes,
     score_route,
     state_routes,
     trainer_routes,
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.include_router(score_route.router)
     app.include_router(state_routes.router)
     app.include_router(trainer_routes.router)
+    app.include_router(run_routes.router)
     app.include_router(page_routes.router)
     app.include_router(docs_page.router)
     app.add_exception_handler(errors.ServiceError, _service_error)

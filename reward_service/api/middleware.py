@@ -23,7 +23,7 @@ from reward_service.scoring.engine import Engine
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 OPEN = frozenset({"/health", "/ready", "/metrics"})
 """Routes that need no key: probes and scrapers; they show no report text."""
-_PAGES = re.compile(r"/|/docs|/openapi\.json|/(web|docs)/[^/]+")
+_PAGES = re.compile(r"/|/runs|/docs|/openapi\.json|/(web|docs)/[^/]+")
 """What a browser must get before it can ask for a key: pages, style sheets, modules; nothing of any deployment."""
 _HUNG_UP = 499  # in logs and metrics only, also of a cancelled task: there is nobody to send it to
 log = structlog.get_logger("reward_service.http")

@@ -24,6 +24,12 @@ async def playground(request: Request) -> Response:
     return shown(request, "playground")
 
 
+@router.get("/runs")
+async def runs(request: Request) -> Response:
+    """Watch training runs."""
+    return shown(request, "runs")
+
+
 @router.get("/web/{name}")
 async def asset(name: str) -> Response:
     """What a page loads."""

@@ -261,3 +261,68 @@ class ErrorBody(BaseModel):
 
 class ErrorEnvelope(BaseModel):
     error: ErrorBody = Field(description="the one shape of every error")
+
+
+class RunSummaryOut(BaseModel):
+    run_id: str = Field(description="as in the requests")
+    steps: int = Field(description="how many steps are kept")
+    updated_at: float = Field(description="when it was last written to, in seconds since 1970")
+
+
+class Runs(BaseModel):
+    runs: list[RunSummaryOut] = Field(description="the latest first")
+
+
+class AlarmOut(BaseModel):
+    code: str = Field(description="machine word, e.g. spread_collapsing")
+    message: str = Field(description="what is wrong in this run, with figures")
+
+
+class Moments(BaseModel):
+    mean: float | None = Field(description="null where there is no value")
+    std: float | None = Field(description="population standard deviation")
+    quantiles: list[float] = Field(description="5, 25, 50, 75 and 95 %, to a bin of 0.02; empty without values")
+
+
+class RewardMoments(Moments):
+    histogram: list[tuple[float, int]] = Field(description="lower end of a bin 0.02 wide, and its count")
+
+
+class LatencyOut(BaseModel):
+    median: float | None = Field(description="milliseconds of a request")
+    q95: float | None = Field(description="95 % of the requests are quicker")
+
+
+class ShadowPoint(BaseModel):
+    mean_difference: float = Field(description="shadow reward less paid reward")
+    correlation: float | None = Field(description="Pearson's, over pairs; null where a side is constant")
+
+
+class RunPoint(BaseModel):
+    """A step, or adjacent steps joined."""
+
+    step: int = Field(description="the last step in it")
+    steps: tuple[int, int] = Field(description="the first and the last step in it")
+    items: int = Field(description="candidates scored")
+    null: float = Field(description="share of the candidates without a reward")
+    degraded: float = Field(description="share of the candidates with a substitute")
+    profiles: dict[str, int] = Field(description="candidates by the profile that paid")
+    missing: dict[str, int] = Field(description="candidates by `component: code` of what they lack")
+    reward: RewardMoments = Field(description="rewards that are not null")
+    components: dict[str, Moments] = Field(description="raw values by component")
+    flags: dict[str, float] = Field(description="share of the candidates by flag")
+    characters: float = Field(description="mean length of a candidate")
+    group_std: float | None = Field(description="mean standard deviation within groups; null without groups")
+    zero_advantage: float | None = Field(description="share of the groups whose rewards are all equal")
+    latency_ms: LatencyOut = Field(description="of whole requests")
+    shadows: dict[str, ShadowPoint] = Field(description="by shadow profile")
+
+
+class Run(BaseModel):
+    run_id: str = Field(description="as in the requests")
+    alarms: list[AlarmOut] = Field(description="what the last steps, beside the first, give cause for")
+    points: list[RunPoint] = Field(description="by step, ascending")
+
+
+class DeletedRun(BaseModel):
+    deleted: str = Field(description="the run of which nothing is kept any more")

@@ -15,18 +15,18 @@ export function shown(result, i, { bounds, guards, weights, pair }) {
     const flags = result.flags.map((flag) => element("li", {}, `${words(flag)}: ${price(flag, guards)}`));
     section.append(element("h3", {}, "Flags"), element("ul", {}, ...flags));
   }
-  if (result.reward !== null) {
-    section.append(element("figure", {}, element("figcaption", {}, "From the lower bound to the reward"), waterfall(result.contributions, result.reward, bounds)));
-  }
-  const rows = Object.entries(result.components).map(([key, value]) =>
-    [words(key), number(value), weights[key] === undefined ? "" : String(weights[key]), number(result.contributions[key])]);
-  section.append(table(`Components of candidate ${i + 1}`, ["component", "value", "weight", "contribution"], rows));
   // Made and escaped by the viewer of pairs; nothing of a report is markup in it.
   const texts = element("div");
   texts.innerHTML = pair;
   for (const box of texts.querySelectorAll(".rv-missing")) box.remove(); // said above
   link(texts);
   section.append(element("h3", {}, "Texts"), texts);
+  if (result.reward !== null) {
+    section.append(element("figure", {}, element("figcaption", {}, "From the lower bound to the reward"), waterfall(result.contributions, result.reward, bounds)));
+  }
+  const rows = Object.entries(result.components).map(([key, value]) =>
+    [words(key), number(value), weights[key] === undefined ? "" : String(weights[key]), number(result.contributions[key])]);
+  section.append(table(`Components of candidate ${i + 1}`, ["component", "value", "weight", "contribution"], rows));
   return section;
 }
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 import numpy as np
 
 from metrics.base import Metric, MetricScore
-from metrics.encoder import TOKENIZER_FILES, Encoder, ModelUnavailable, new_folder, sha256
+from metrics.encoder import TOKENIZER_FILES, Encoder, ModelUnavailable, sha256
+from metrics.model_folder import new_folder
 
 if TYPE_CHECKING:
     import torch

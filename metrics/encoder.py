@@ -11,11 +11,9 @@ import importlib.util
 import json
 import logging
 import os
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cached_property, lru_cache, partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
@@ -343,22 +341,6 @@ def sha256(path: Path) -> str:
 def _sha256(path: Path, _mtime: int, _size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to write a model into, which gets its name `target` when the block has ended well.
-
-    Everybody may read what is in it, as is usual for what was copied. `target` must not exist, or be empty.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
-        folder = Path(temporary) / target.name
-        folder.mkdir()
-        yield folder
-        for file in folder.iterdir():
-            file.chmod(0o644)
-        os.replace(folder, target)
 
 
 def _minilm_directory() -> Path:

@@ -234,6 +234,45 @@ def check(
     raise typer.Exit(asyncio.run(checks.check(profile, golden)))
 
 
+@app.command()
+def read(
+    text: Annotated[str | None, typer.Argument(help="a report; - for standard input")] = None,
+    file: Annotated[str | None, typer.Option("--file", help="file that holds the report")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the same as POST /v1/read answers")] = False,
+) -> None:
+    """How the rules judge reads a report, and which row or construction decided each finding."""
+    from judges.rules import reading
+    from judges.rules.knowledge import LexiconError
+
+    if (text is None) == (file is None):
+        raise typer.BadParameter("give either a report or --file")
+    if file is not None or text == "-":
+        text = _text_of(file or "-")
+    try:
+        found = reading.explain(text or "")
+    except LexiconError as error:
+        raise ConfigurationError(f"judges/rules/knowledge: {error}") from None
+    if as_json:
+        _print(found)
+    else:
+        typer.echo(reading.render(found, lambda shown, style: typer.style(shown, **_STYLES[style])))
+
+
+_STYLES: dict[str, dict[str, Any]] = {
+    "heading": {"bold": True}, "sentence": {"underline": True}, "source": {"dim": True}, "present": {"fg": "green"},
+    "absent": {"fg": "red"}, "possible": {"fg": "yellow"}, "hypothetical": {"fg": "blue"},
+}  # fmt: skip
+"""How `read` shows what on a terminal; elsewhere `typer.echo` leaves the styles out."""
+
+
+def _text_of(path: str) -> str:
+    try:
+        with open(0 if path == "-" else path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read as UTF-8 text: {error}") from None
+
+
 @app.command("judge-eval")
 def judge_eval(
     source: Annotated[

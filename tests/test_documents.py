@@ -19,7 +19,7 @@ import httpx
 import pytest
 import yaml
 
-from judges.rules import compiler
+from judges.rules import compiler, knowledge
 from judges.rules.judge import RulesJudge
 from judges.scores import KEYS
 from metrics.bertscore import BertScore
@@ -118,8 +118,8 @@ def test_the_readme_is_short_and_names_files_that_exist() -> None:
 def test_adding_a_concept_works_as_described() -> None:
     """The entry of docs/judges.md beside all the others; building the judge reads its two sentences."""
     entry = block((ROOT / "docs" / "judges.md").read_text(), "concept")
-    texts = {name: (ROOT / "judges" / "rules" / name).read_text() for name in compiler.FILES}
-    texts["lexicon.yaml"] = texts["lexicon.yaml"].replace("concepts:\n", f"concepts:\n{entry}", 1)
+    texts = knowledge.texts()
+    texts["concepts/lungs.yaml"] = texts["concepts/lungs.yaml"].replace("concepts:\n", f"concepts:\n{entry}", 1)
     assert "lung_hernia" in RulesJudge(lexicon=compiler.build(texts)).lexicon.ids
 
 

@@ -38,7 +38,7 @@ def in_wheel(wheel: Path) -> set[str]:
 def test_the_service_wheel_equals_the_tree(wheels: dict[str, Path]) -> None:
     content = in_wheel(wheels["reward_service"])
     assert content == in_tree(ROOT, "reward_service", "metrics", "judges")
-    for needed in ("reward_service/py.typed", "reward_service/profiles/shipped/embedded.yaml", "judges/rules/lexicon.yaml",
+    for needed in ("reward_service/py.typed", "reward_service/profiles/shipped/embedded.yaml", "judges/rules/knowledge/concepts/lungs.yaml",
                    "judges/vllm/findings.txt", "reward_service/components/canaries/values.json"):  # fmt: skip
         assert needed in content
 

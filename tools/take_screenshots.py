@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def main() -> None:
     ):
         train(service, "slow", 0.004, 1)
         train(service, "quick", 0.016, 2)
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for scheme in ("light", "dark"):
             page = browser.new_page(color_scheme=scheme, viewport={"width": 1100, "height": 1000})
             page.goto(f"{service.url}/?example=wrong-side-effusion")

@@ -6,17 +6,18 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import Final
 
-from judges.rules import context
+from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Change, Event, Mention
+from judges.rules.trace import Trace, row_of
 
 _BOUNDARY: Final = (
     lx.COMMA | lx.AND | lx.OR | lx.VERB | lx.PREP | lx.EXIST | lx.TERM | lx.COLON | lx.UNC | lx.UNC_AFTER
-    | lx.UNC_SOFT | lx.READING | lx.NEG
+    | lx.READING | lx.NEG
 )  # fmt: skip
 """Cues across which an attribute does not reach forward: "effusion on the left with atelectasis"."""
 _SEPARATE: Final = (
-    lx.VERB | lx.TERM | lx.EXIST | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER | lx.HYP | lx.WITH
+    lx.VERB | lx.TERM | lx.EXIST | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.UNC_AFTER | lx.HYP | lx.WITH
     | lx.COLON
 )  # fmt: skip
 """Cues between two findings that make them no list."""
@@ -40,8 +41,11 @@ class _Changed:
 class Binder:
     """Binds the attributes of one clause."""
 
-    def __init__(self, lexicon: lx.Lexicon, events: list[Event], mentions: list[Mention]) -> None:
+    def __init__(
+        self, lexicon: lx.Lexicon, events: list[Event], mentions: list[Mention], trace: Trace | None = None
+    ) -> None:
         self.lexicon = lexicon
+        self.trace = trace
         self.events = events
         self.mentions = mentions
         self._firsts = [m.first for m in mentions]
@@ -56,22 +60,10 @@ class Binder:
         """`attributes`: event index, and whether the word is itself denied ("no new ..."). Adds to `mentions`."""
         for k, denied in attributes:
             leaf = self.events[k].leaf
-            if leaf.severity and self._of_change(k):
+            if self._speaks_of_none(k, leaf):
                 continue
-            if leaf.rare & lx.EXCHANGED:
-                self._exchange(k)
-                continue
-            if leaf.rare & lx.MORE and not self._meets(k):
-                continue
-            if leaf.change & lx.RESOLVED and context.place_follows(self.events, k):
-                continue  # "no longer in the right main bronchus"
             if leaf.place:
-                device = self._device(self.events[k].first)
-                if device is not None and leaf.rare & lx.CARINA and not self.lexicon.in_airway[device.concept]:
-                    device = None
-                passed = context.passes(self.events, k, self.lexicon.device)
-                if device is not None and not (denied or passed or context.elsewhere(self.events, k)):
-                    device.place |= leaf.place
+                self._place(k, leaf, denied)
                 if not (leaf.side or leaf.zone or leaf.change):
                     continue
             at, ahead = self._target(k)
@@ -81,25 +73,56 @@ class Binder:
                 anatomy = self._anatomy(k, changed, anatomies, forward)
                 self._changed.append(_Changed(k, -1 if anatomy >= 0 else changed, anatomy, forward, leaf.change))
             if at >= 0:
-                target = self.mentions[at]
-                target.zone |= leaf.zone
-                target.paired = target.paired or bool(leaf.rare & lx.PAIRED)
-                if leaf.size and self._measures(k):
-                    target.size = max(target.size, leaf.size)
-                severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
-                if leaf.rare & lx.NOTABLE and target.state == ABSENT:
-                    severity = 0
-                if leaf.side or severity:
-                    target.side |= leaf.side
-                    target.severity |= severity
-                    self._parts.setdefault(at, []).append(k)
-                if (leaf.side or leaf.zone) and not ahead and context.governed(self.events, k):
+                self._give(at, k, leaf)
+                if (leaf.side or leaf.zone) and not ahead and around.governed(self.events, k):
                     self._located.append(at)
         changes = self._changes() if self._changed else []
         self._share_places()
         divided = self._split()
         # what is said of "moderate right and small left effusions" is said of both
         return [c if c.side or id(c.mention) not in divided else c._replace(mention=None) for c in changes]
+
+    def _speaks_of_none(self, k: int, leaf: lx.Leaf) -> bool:
+        """Whether a construction takes this word away from the findings around it."""
+        if leaf.severity and constructions.amount_of_change(self.events, k, self._after(k)):
+            return True
+        if leaf.rare & lx.EXCHANGED:
+            self._exchange(k)
+            return True
+        if leaf.rare & lx.MORE and not constructions.more_of_finding(self.events, k):
+            return True
+        # "no longer in the right main bronchus"
+        return bool(leaf.change & lx.RESOLVED) and around.place_follows(self.events, k)
+
+    def _place(self, k: int, leaf: lx.Leaf, denied: bool) -> None:
+        """A place is that of the tip of the nearest device, unless the device only passes it or is not there."""
+        device = self._device(self.events[k].first)
+        if device is None or denied or (leaf.rare & lx.CARINA and not self.lexicon.in_airway[device.concept]):
+            return
+        passed = constructions.passes(self.events, k, self.lexicon.device)
+        if not (passed or constructions.elsewhere(self.events, k)):
+            device.place |= leaf.place
+            if self.trace is not None:
+                self.trace.note(
+                    device, "place", leaf.place, self.events[k], leaf.acts.get("place") or leaf.acts.get("advice")
+                )
+
+    def _give(self, at: int, k: int, leaf: lx.Leaf) -> None:
+        """The finding `at` gets the side, zone, grade or size that phrase `k` says."""
+        target = self.mentions[at]
+        target.zone |= leaf.zone
+        target.paired = target.paired or bool(leaf.rare & lx.PAIRED)
+        if leaf.size and self._measures(k):
+            target.size = max(target.size, leaf.size)
+        severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
+        if leaf.rare & lx.NOTABLE and target.state == ABSENT:
+            severity = 0
+        if leaf.side or severity:
+            target.side |= leaf.side
+            target.severity |= severity
+            self._parts.setdefault(at, []).append(k)
+        if self.trace is not None:
+            self.trace.attributes(target, self.events[k], severity)
 
     # ----- the mention that an attribute speaks of ------------------------------------------------------------------
 
@@ -131,8 +154,8 @@ class Binder:
         if leaf.change:
             pass
         elif not free:
-            free = context.in_run(self.events, k, mentions[at].first)
-        elif context.governed(self.events, k) and not context.touches(self.events, k, mentions[at].first):
+            free = around.in_run(self.events, k, mentions[at].first)
+        elif around.governed(self.events, k) and not around.touches(self.events, k, mentions[at].first):
             free = False  # "volume loss in the right hemithorax following lobectomy"
         return (at, True) if free else (at - 1, False)
 
@@ -153,14 +176,10 @@ class Binder:
             if at >= 0 and not sized[mentions[at].concept]:
                 self._changed.append(_Changed(k, at, -1, ahead=change == lx.NEW, change=change))
 
-    def _meets(self, k: int) -> bool:
-        """Whether a finding comes directly after this word, which stands in no "one or more"."""
-        events = self.events
-        if k and events[k - 1].leaf.cue & lx.OR and events[k - 1].last + 1 == events[k].first:
-            return False
-        if k + 1 == len(events) or events[k + 1].first != events[k].last + 1 or events[k + 1].leaf.cue & lx.PREP:
-            return False
-        return events[k + 1].leaf.concept >= 0 or bool(events[k + 1].leaf.kind & lx.SAYS)
+    def _after(self, k: int) -> int:
+        """The first word of the mention after phrase `k`; -1 if there is none."""
+        at = bisect_left(self._firsts, self.events[k].first)
+        return self._firsts[at] if at < len(self._firsts) else -1
 
     def _device(self, at: int) -> Mention | None:
         """The device whose tip this is: the nearest one before, else after."""
@@ -176,19 +195,6 @@ class Binder:
             return at
         near = (*range(at - 1, max(-1, at - _STEPS), -1), *range(at + 1, min(len(mentions), at + _STEPS)))
         return next((i for i in near if sized[mentions[i].concept] and mentions[i].state >= UNCERTAIN), at)
-
-    def _of_change(self, k: int) -> bool:
-        """Whether this grade is the amount of a change: "mild increase", "has decreased slightly"."""
-        events = self.events
-        first, last, _ = events[k]
-        if k + 1 < len(events) and events[k + 1].first == last + 1:
-            after = events[k + 1].leaf
-            if after.change & _DEGREES or (after.side and after.cue & lx.PREP):  # "slightly larger on the right"
-                return True
-        if not (k and events[k - 1].leaf.change & _DEGREES and events[k - 1].last == first - 1):
-            return False
-        at = bisect_left(self._firsts, first)
-        return at == len(self.mentions) or not context.touches(self.events, k, self.mentions[at].first)
 
     def _anatomy(self, k: int, at: int, anatomies: list[tuple[int, int, int]], ahead: bool) -> int:
         """The anatomy that a change speaks of instead of a finding; -1 if it is the finding's."""
@@ -208,7 +214,7 @@ class Binder:
             return anatomy if apart and not self._objects(k) else -1
         if mention.last < word:  # "small effusion, heart size stable"
             j = bisect_left(self.events, (word,))
-            return -1 if context.governed(self.events, j) or self.events[j].leaf.anatomy < 0 else anatomy
+            return -1 if around.governed(self.events, j) or self.events[j].leaf.anatomy < 0 else anatomy
         return -1
 
     # ----- lists ------------------------------------------------------------------------------------------------------
@@ -224,7 +230,7 @@ class Binder:
                     i += 1
                 if i == 0 or event.first > self.mentions[i - 1].last:
                     cue = event.leaf.cue
-                    if cue & lx.OBJECT and context.spans(self.events, k):
+                    if cue & lx.OBJECT and around.spans(self.events, k):
                         continue
                     if cue & lx.WITH or event.leaf.rare & lx.BESIDE:
                         cue = cue & ~(lx.PREP | lx.TERM) | lx.WITH
@@ -276,10 +282,14 @@ class Binder:
                     continue  # "tube in place and the effusion has been drained"
                 if change & lx.RESOLVED and not mention.several:
                     mention.state, mention.severity = min(mention.state, ABSENT), 0  # its grade is that of before
+                    if self.trace is not None:
+                        self.trace.note(mention, "state", mention.state, self.events[item.event], "a change: resolved")
                 elif mention.state <= ABSENT or change & lx.RESOLVED:
                     continue
                 name = concepts[mention.concept].name
-                found.append(Change(name, change, first, last, mention, context.side_after(self.events, item.event)))
+                found.append(Change(name, change, first, last, mention, around.side_after(self.events, item.event)))
+                if self.trace is not None:
+                    self.trace.note(mention, "change", change, self.events[item.event], row_of(leaf, "change"))
         return found
 
     def _alternatives(self, item: _Changed, own: set[int]) -> list[int]:
@@ -324,7 +334,7 @@ class Binder:
         return found
 
     def _share_places(self) -> None:
-        """ "Effusion and atelectasis at the left base": the place is that of both; "left effusion with atelectasis"."""
+        """ "Effusion and atelectasis at the left base": the place is that of both."""
         mentions = self.mentions
         for at in self._located:
             for i in range(at, max(0, at - _STEPS), -1):
@@ -337,15 +347,21 @@ class Binder:
                 if not self._neighbors(one, other):
                     break
                 one.side, one.zone, one.paired = other.side, other.zone, other.paired
+                if self.trace is not None:
+                    self.trace.shared(one, other, "shared_place")
         if any(m.side for m in mentions[:-1]):
-            self._between()
-            for one, other, tail in zip(mentions, mentions[1:], self._tails[1:], strict=False):
-                if other.side or other.source or not one.side:
-                    continue
-                if one.side == lx.BOTH and not self._beside(other):
-                    continue
-                if tail & lx.WITH and not tail & _APART and self._neighbors(one, other):
-                    other.side = one.side
+            self._share_sides()
+
+    def _share_sides(self) -> None:
+        """ "Left effusion with atelectasis": what stands with a finding lies on its side."""
+        self._between()
+        for one, other, tail in zip(self.mentions, self.mentions[1:], self._tails[1:], strict=False):
+            if other.side or other.source or not one.side or (one.side == lx.BOTH and not self._beside(other)):
+                continue
+            if tail & lx.WITH and not tail & _APART and self._neighbors(one, other):
+                other.side = one.side
+                if self.trace is not None:
+                    self.trace.shared(other, one, "stands_with")
 
     def _beside(self, mention: Mention) -> bool:
         """Whether a word says that it lies beside the one before: "bilateral effusions with adjacent atelectasis"."""

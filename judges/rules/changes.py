@@ -43,60 +43,64 @@ def compare_changes(
     """
     if not (candidate.changes or reference.changes):
         return 0.0
-    lexicon = account.lexicon
-    concepts, ids = lexicon.concepts, lexicon.ids
-    matched_mine: set[int] = set()
-    matched_theirs: set[int] = set()
-    alias: dict[tuple[str, int], tuple[str, int]] = {}  # what is said of a finding is said of what it stands for
-    kin: dict[str, str] = {}
-    for x, y in pairs:
-        matched_mine.add(x.concept)
-        matched_theirs.add(y.concept)
-        mine, theirs = concepts[x.concept].name, concepts[y.concept].name
-        alias[mine, x.side] = theirs, y.side
-        if mine != theirs:
-            kin[mine] = theirs
-    known = {name for name, _ in reference.changes}
-    ours: Changes = {}
-    for (name, side), (mask, span) in candidate.changes.items():
-        target, place = alias.get((name, side)) or (kin.get(name, name), side)
-        if name in known and target != name:
-            target, place = name, side
-        before = ours.get((target, place))
-        ours[target, place] = (mask | before[0], before[1]) if before else (mask, span)
-
-    told: list[Told] = []
+    pairs = list(pairs)
+    ours = _translated(account.lexicon, candidate.changes, reference.changes, pairs)
+    mine, theirs = {x.concept for x, _ in pairs}, {y.concept for _, y in pairs}
+    lexicon, lost = account.lexicon, 0.0
+    told = _untold(lexicon, ours, reference.changes, candidate, mine)
     shown: set[Span] = set()
-    for name, side, bit, span, other, said in _only(account.lexicon, ours, reference.changes):
-        concept = ids.get(name)
-        if (concept in candidate.positive and concept not in matched_mine) or _told(
-            lexicon, told, candidate, name, side, bit
-        ):
-            continue
+    for name, side, bit, span, other, said in told:
+        concept = lexicon.ids.get(name)
         if prior is not None:
             verdict = _happened(bit, concept, side, prior, reference)
             if verdict or (verdict is None and not other):
                 continue
         account.penalty += _cost(lexicon, name, bit)
         if concept is not None and any(bit & one and said & two for one, two in _CONTRARY):
-            account.penalty += CONTRARY * concepts[concept].weight
+            account.penalty += CONTRARY * lexicon.concepts[concept].weight
         if _counts(shown, ours, name, bit, span, said):
             account.tell("false_comparison", name, _directed(lexicon, name, bit), span, other, _NAME[bit])
-    lost = 0.0
-    told, shown = [], set()
-    for name, side, bit, span, other, said in _only(account.lexicon, reference.changes, ours):
-        concept = ids.get(name)
-        if (concept in reference.positive and concept not in matched_theirs) or _told(
-            lexicon, told, reference, name, side, bit
-        ):
-            continue
-        if prior is not None and _happened(bit, concept, side, prior, reference) is False:
+    shown = set()
+    for name, side, bit, span, other, said in _untold(lexicon, reference.changes, ours, reference, theirs):
+        if prior is not None and _happened(bit, lexicon.ids.get(name), side, prior, reference) is False:
             continue  # the prior report does not bear it out
         account.penalty += _cost(lexicon, name, bit)
         lost += _cost(lexicon, name, bit)
         if _counts(shown, reference.changes, name, bit, span, said):
             account.tell("missing_comparison", name, _directed(lexicon, name, bit), other, span, _NAME[bit])
     return lost
+
+
+def _translated(lexicon: lx.Lexicon, mine: Changes, theirs: Changes, pairs: list[tuple[Finding, Finding]]) -> Changes:
+    """The candidate's changes by the reference's names: what is said of a finding is said of what it matched."""
+    alias: dict[tuple[str, int], tuple[str, int]] = {}
+    kin: dict[str, str] = {}
+    for x, y in pairs:
+        one, other = lexicon.concepts[x.concept].name, lexicon.concepts[y.concept].name
+        alias[one, x.side] = other, y.side
+        if one != other:
+            kin[one] = other
+    known = {name for name, _ in theirs}
+    ours: Changes = {}
+    for (name, side), (mask, span) in mine.items():
+        target, place = alias.get((name, side)) or (kin.get(name, name), side)
+        if name in known and target != name:
+            target, place = name, side
+        before = ours.get((target, place))
+        ours[target, place] = (mask | before[0], before[1]) if before else (mask, span)
+    return ours
+
+
+def _untold(
+    lexicon: lx.Lexicon, ones: Changes, others: Changes, text: Findings, matched: set[int]
+) -> Iterator[tuple[str, int, int, Span, Span | None, int]]:
+    """What only one text says, once for all names of a thing, and not of findings that are errors themselves."""
+    told: list[Told] = []
+    for name, side, bit, span, other, said in _only(lexicon, ones, others):
+        concept = lexicon.ids.get(name)
+        unmatched = concept in text.positive and concept not in matched
+        if not (unmatched or _told(lexicon, told, text, name, side, bit)):
+            yield name, side, bit, span, other, said
 
 
 def cost(lexicon: lx.Lexicon, changes: Changes) -> float:

@@ -14,6 +14,7 @@ from judges.rules import lexicon as lx
 from judges.rules.account import FAINT, SIGNIFICANT, UNCERTAIN, Account, denial_of, named_absent
 from judges.rules.assign import Match, assign_kin, assign_sides, same_grain, spend
 from judges.rules.changes import compare_changes, cost
+from judges.rules.denials import negatives
 from judges.rules.findings import Denial, Finding, Findings
 from judges.rules.hierarchy import take_up
 
@@ -33,15 +34,11 @@ significant one, by a normality phrase ("the lungs are clear")."""
 PARTIAL_DENIAL: Final = 0.5
 """Share of the weight of a false finding that the reference denies only in part ("no large effusion"), and of the
 penalty for denying in part what the reference asserts."""
-HALF_DENIAL: Final = 0.5
-"""Share of a normal statement that is met by a denial of a part or one side of it, or of something more special."""
 WRONG_SIDE: Final = 0.25
 """Extra penalty, as a share of the weight, for the wrong side; there is no credit for it either."""
 ONE_SIDE: Final = 0.5
 """Share of the credit when only one side of two is right; `NO_SIDE` when the side is left out."""
 NO_SIDE: Final = 0.65
-OVERALL: Final = 0.85
-"""Least share of a normal reference that a candidate covers which calls the whole examination normal."""
 OVERLOOKED: Final = 0.1
 """Penalty, as a share of the weight, for a significant finding that such a candidate does not deny in particular."""
 UNSAID: Final = 0.9
@@ -84,13 +81,13 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
     if len(pairs) > 1:  # of the names of one thing the heaviest first
         pairs.sort(key=lambda pair: -lexicon.concepts[pair[1].concept].weight)
 
-    shares = {y[:2]: _attributes(account, x, y, share, candidate, reference) for x, y, share in pairs}
+    shares = {y[:2]: _Matched(account, x, y, share).settle(candidate, reference) for x, y, share in pairs}
     for general, special in spent:
         account.earn(general, shares[special[:2]])
     misnamed = _lookalikes(account, mine, theirs, candidate, reference)
     _missing(account, candidate, theirs, pairs)
     _false(account, reference, mine, pairs, misnamed)
-    covered, total = _negatives(lexicon, candidate, reference)
+    covered, total = negatives(lexicon, candidate, reference)
     account.matched += scores.NEGATIVE * covered
     omitted = compare_changes(account, candidate, reference, prior, [(x, y) for x, y, _ in pairs])
 
@@ -261,91 +258,124 @@ def _false(
         )
 
 
-# ----- a matched pair, and the negatives ----------------------------------------------------------------------------
+# ----- a matched pair -------------------------------------------------------------------------------------------------
 
 
-def _attributes(
-    account: Account, x: Finding, y: Finding, share: float, candidate: Findings, reference: Findings
-) -> float:
-    """Certainty, location and severity of a matched finding, and what a relative says too much; the share it earns."""
-    lexicon = account.lexicon
-    serious = account.serious(y)
-    wrong = False
-    mine, theirs = (f.place & ~lexicon.malposed or f.place for f in (x, y))
+class _Matched:
+    """A matched finding: certainty, location and severity, and what a relative says too much."""
 
-    if x.contradicted and not y.contradicted:
-        share, wrong = 0.0, True
-        account.error("missing_finding", y, serious, x.span, y.span, "contradicted")
-    if x.concept != y.concept:
+    def __init__(self, account: Account, x: Finding, y: Finding, share: float) -> None:
+        self.account, self.lexicon, self.x, self.y = account, account.lexicon, x, y
+        self.share = share
+        """Of the finding's credit, what is earned."""
+        self.wrong = False
+        """It has a significant error."""
+        self.serious = account.serious(y)
+        malposed = self.lexicon.malposed
+        self.mine, self.theirs = (f.place & ~malposed or f.place for f in (x, y))
+
+    def settle(self, candidate: Findings, reference: Findings) -> float:
+        """Book credit, penalty and errors; returns the share."""
+        x, y, account = self.x, self.y, self.account
+        if x.contradicted and not y.contradicted:
+            self.share, self.wrong = 0.0, True
+            account.error("missing_finding", y, self.serious, x.span, y.span, "contradicted")
+        if x.concept != y.concept:
+            self._relative(candidate, reference)
+        if x.certain != y.certain:
+            self.share *= OVERCONFIDENT if x.certain else UNCERTAIN
+        if y.side and x.side != y.side and self.lexicon.concepts[x.concept].sided:
+            self._side()
+        elif self.theirs and not self.mine & self.theirs:
+            self._tip()
+        elif self.mine & self.lexicon.astray & ~self.theirs:
+            self._misplaced()
+        elif x.zone and y.zone and not x.zone & y.zone:
+            self.share *= OTHER_ZONE
+            account.error("wrong_location", y, False, x.span, y.span, "zone")
+        else:
+            theirs = self.theirs
+            self.share *= _aim(self.mine, theirs, theirs | self.lexicon.next_to(theirs), OTHER_PLACE)
+            self.share *= _aim(x.zone, y.zone, _next_to(y.zone), OTHER_ZONE)
+        self._severity()
+        account.earn(y, self.share)
+        if not self.wrong:
+            account.match(y)
+            account.evidence.append(Evidence("matched", account.name(y), self.serious, x.span, y.span))
+        return self.share
+
+    def _relative(self, candidate: Findings, reference: Findings) -> None:
+        x, y, account = self.x, self.y, self.account
         account.penalty += KIN_EXCESS * max(0.0, account.worth(x) - account.worth(y))
-        if denial := _denied_part(lexicon, y, x, candidate):
-            share, wrong = min(share, PART), True
-            account.error("missing_finding", y, serious, denial.span, y.span, "denied")
-        elif denial := _denied_part(lexicon, x, y, reference):
-            wrong = True
+        if denial := _denied_part(self.lexicon, y, x, candidate):
+            self.share, self.wrong = min(self.share, PART), True
+            account.error("missing_finding", y, self.serious, denial.span, y.span, "denied")
+        elif denial := _denied_part(self.lexicon, x, y, reference):
+            self.wrong = True
             account.penalty += account.worth(x)
             account.error("false_finding", x, account.serious(x), x.span, denial.span, "denied")
-    if x.certain != y.certain:
-        share *= OVERCONFIDENT if x.certain else UNCERTAIN
 
-    if y.side and x.side != y.side and lexicon.concepts[x.concept].sided:
+    def _side(self) -> None:
+        x, y = self.x, self.y
         if not x.side:
-            share *= NO_SIDE
+            self.share *= NO_SIDE
         elif x.side & y.side:
-            share, wrong = share * ONE_SIDE, wrong or serious
+            self.share, self.wrong = self.share * ONE_SIDE, self.wrong or self.serious
         else:
-            share, wrong = 0.0, wrong or serious
-            account.penalty += WRONG_SIDE * account.worth(y)
+            self.share, self.wrong = 0.0, self.wrong or self.serious
+            self.account.penalty += WRONG_SIDE * self.account.worth(y)
         if x.side or y.side != lx.BOTH:  # who names no side may well mean both
             detail = f"{_SIDE_NAME[x.side]}/{_SIDE_NAME[y.side]}"
-            account.error("wrong_location", y, serious and x.side > 0, x.span, y.span, detail)
-    elif theirs and not mine & theirs:
+            self.account.error("wrong_location", y, self.serious and x.side > 0, x.span, y.span, detail)
+
+    def _tip(self) -> None:
+        """The reference says where the tip is, the candidate not the same."""
+        lexicon, mine, theirs = self.lexicon, self.mine, self.theirs
         astray = bool(theirs & lexicon.astray)
         if mine & lexicon.next_to(theirs):
-            share *= OTHER_ZONE
-            account.error("wrong_location", y, False, x.span, y.span, "tip")
+            self.share *= OTHER_ZONE
+            self.account.error("wrong_location", self.y, False, self.x.span, self.y.span, "tip")
         elif astray and lexicon.malposed in (mine, theirs) and mine & lexicon.astray:
-            share *= UNSAID  # that it lies wrong is said, or where: "malpositioned", "in the right main bronchus"
+            self.share *= UNSAID  # that it lies wrong is said, or where: "malpositioned", "in the right main bronchus"
         elif mine or astray:
-            share, wrong = share * (OTHER_PLACE if mine else UNSAID_ASTRAY), True
-            account.error("wrong_location", y, True, x.span, y.span, "tip")
+            self.share, self.wrong = self.share * (OTHER_PLACE if mine else UNSAID_ASTRAY), True
+            self.account.error("wrong_location", self.y, True, self.x.span, self.y.span, "tip")
         else:
-            share *= UNSAID
-    elif mine & lexicon.astray & ~theirs:
-        share, wrong = share * (_aim(mine, theirs, theirs, OTHER_PLACE) if theirs else OTHER_PLACE), True
-        if not theirs & lexicon.astray:
-            account.penalty += MISPLACED
-        account.error("wrong_location", y, True, x.span, y.span, "tip")
-    elif x.zone and y.zone and not x.zone & y.zone:
-        share *= OTHER_ZONE
-        account.error("wrong_location", y, False, x.span, y.span, "zone")
-    else:
-        share *= _aim(mine, theirs, theirs | lexicon.next_to(theirs), OTHER_PLACE)
-        share *= _aim(x.zone, y.zone, _next_to(y.zone), OTHER_ZONE)
+            self.share *= UNSAID
 
-    far: bool | None = None  # None: no error of severity
-    if y.severity and x.severity & ~y.severity:
-        lowest, highest = x.severity & -x.severity, x.severity.bit_length()
-        above, below = lowest.bit_length() - y.severity.bit_length(), (y.severity & -y.severity).bit_length() - highest
-        gap = max(above, below)
-        if highest - lowest.bit_length() > _RANGE:  # "trace to large" says nothing
-            gap = max(highest - (y.severity & -y.severity).bit_length(), y.severity.bit_length() - lowest.bit_length())
-        far, detail = gap > 1, f"{_BAND_NAME[highest - 1]}/{_BAND_NAME[y.severity.bit_length() - 1]}"
-    elif x.size and y.size and max(x.size, y.size) > 1.5 * min(x.size, y.size):
-        far, detail = max(x.size, y.size) > 2.5 * min(x.size, y.size), "size"
-    elif y.severity and not x.severity and not (x.size and y.size):  # any size would do for a grade
-        share *= UNSAID
-    if far is not None:
-        share *= FAR_BAND if far else ONE_BAND
+    def _misplaced(self) -> None:
+        """The candidate says that the tip lies where none belongs."""
+        mine, theirs = self.mine, self.theirs
+        self.share *= _aim(mine, theirs, theirs, OTHER_PLACE) if theirs else OTHER_PLACE
+        self.wrong = True
+        if not theirs & self.lexicon.astray:
+            self.account.penalty += MISPLACED
+        self.account.error("wrong_location", self.y, True, self.x.span, self.y.span, "tip")
+
+    def _severity(self) -> None:
+        x, y, account = self.x, self.y, self.account
+        if y.severity and x.severity & ~y.severity:
+            far = _bands_apart(x.severity, y.severity) > 1
+            detail = f"{_BAND_NAME[x.severity.bit_length() - 1]}/{_BAND_NAME[y.severity.bit_length() - 1]}"
+        elif x.size and y.size and max(x.size, y.size) > 1.5 * min(x.size, y.size):
+            far, detail = max(x.size, y.size) > 2.5 * min(x.size, y.size), "size"
+        else:
+            if y.severity and not x.severity and not (x.size and y.size):  # any size would do for a grade
+                self.share *= UNSAID
+            return
+        self.share *= FAR_BAND if far else ONE_BAND
         far = far and (account.serious(x) or account.serious(y))
-        wrong = wrong or far
+        self.wrong = self.wrong or far
         account.error("wrong_severity", y, far, x.span, y.span, detail)
 
-    account.earn(y, share)
-    if not wrong:
-        account.match(y)
-        account.evidence.append(Evidence("matched", account.name(y), serious, x.span, y.span))
-    return share
+
+def _bands_apart(mine: int, theirs: int) -> int:
+    """How many steps lie between two grades."""
+    lowest, highest = (mine & -mine).bit_length(), mine.bit_length()
+    bottom, top = (theirs & -theirs).bit_length(), theirs.bit_length()
+    if highest - lowest > _RANGE:  # "trace to large" says nothing
+        return max(highest - bottom, top - lowest)
+    return max(lowest - top, bottom - highest)
 
 
 def _denied_part(lexicon: lx.Lexicon, special: Finding, general: Finding, other: Findings) -> Denial | None:
@@ -354,35 +384,3 @@ def _denied_part(lexicon: lx.Lexicon, special: Finding, general: Finding, other:
     return next(
         (other.negative[a] for a in sorted(rest - {general.concept}) if named_absent(other, a, general.side)), None
     )
-
-
-def _covers(own: Denial, denial: Denial) -> float:
-    """How much of one denial another says: half where only a part or a side is denied, which is wrong less often."""
-    limited = (own.partial and not denial.partial) or (own.side and own.side != denial.side)
-    return HALF_DENIAL if limited else 1.0
-
-
-def _negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> tuple[float, float]:
-    """Weight of the reference's denials that the candidate repeats, itself or by a more general one, and of all."""
-    covered = total = 0.0
-    general: dict[int, list[Denial]] | None = None
-    for concept, denial in reference.negative.items():
-        entry = lexicon.concepts[concept]
-        own = candidate.negative.get(concept)
-        total += entry.weight
-        if own is not None:
-            covered += entry.weight * (_covers(own, denial) if own.partial or own.side else 1.0)
-        elif not entry.ancestors.keys().isdisjoint(candidate.negative):
-            above = [candidate.negative[a] for a in entry.ancestors if a in candidate.negative]
-            covered += entry.weight * max(_covers(own, denial) for own in above)
-        else:
-            if general is None:
-                general = {}
-                for special, own in candidate.negative.items():
-                    for a in lexicon.concepts[special].ancestors:
-                        general.setdefault(a, []).append(own)
-            below = general.get(concept, ())
-            covered += entry.weight * HALF_DENIAL * max((_covers(own, denial) for own in below), default=0.0)
-    if candidate.overall and not candidate.positive:  # "No acute cardiopulmonary abnormality."
-        covered = max(covered, OVERALL * total)
-    return covered, total

@@ -1,366 +1,69 @@
-"""Looking at the phrases around one: what leads to it, what follows it, where a subject starts."""
+"""What passes from clause to clause and from sentence to sentence of one text. Nothing else does."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from dataclasses import dataclass, field
 from typing import Final
 
 from judges.rules import lexicon as lx
-from judges.rules.findings import Event
+from judges.rules.around import Subject
+from judges.rules.findings import Mention
 
-_ENDS_NORMAL: Final = lx.VERB | lx.NORMAL | lx.NEG | lx.TERM | lx.EXIST
-_ENDS_SEARCH: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.COLON | lx.VERB | lx.NEG | lx.PREP
-_ENDS_SUBJECT: Final = lx.COMMA | lx.AND | lx.OR | lx.TERM | lx.EXIST | lx.COLON | lx.PREP | lx.NEG
-_AHEAD: Final = 8  # how many phrases ahead a cue looks for its finding
-_NORMAL_AHEAD: Final = 12  # and a leading "normal" for its anatomies
-
-Subject = tuple[int, int]
-"""An anatomy, and the side of it that is meant (0 = both, or not said)."""
+_DEVICES: Final = 4  # how many named devices "the tube" may still mean
+_SUBJECTS: Final = 12  # how many anatomies a "normal" that names none may speak of
 
 
-def has_substance(leaf: lx.Leaf) -> bool:
-    """Whether the phrase names something, so that its clause has a subject of its own."""
-    if leaf.descriptors and leaf.concept < 0 and not leaf.absent and (leaf.change or leaf.severity):
-        return bool(leaf.kind & (lx.NAMED | lx.THING))
-    return bool(leaf.kind & (lx.SAYS | lx.NAMED | lx.THING) or leaf.cue & lx.NORMAL)
+@dataclass(slots=True)
+class Context:
+    """What the text has said so far that a clause may still speak of."""
 
+    topic: list[Subject] = field(default_factory=list)
+    """The anatomy of a heading: "HEART: Enlarged. Stable." """
+    anatomies: list[Subject] = field(default_factory=list)
+    """Those that the sentence has named so far: the subject of "and mildly enlarged"."""
+    last: Mention | None = None
+    """The finding that the sentence named last: the subject of ", but has increased"."""
+    before: Mention | None = None
+    """The same of the sentence before, until this one has named something: "It has increased."."""
+    devices: list[Mention] = field(default_factory=list)
+    """Devices named last, for "the tube"."""
+    sided: bool = True
+    """The sentence names a side somewhere, so that one has to be looked for."""
+    groups: int = 0
+    """How many groups of alternatives there are."""
 
-def leads(events: list[Event], k: int) -> bool:
-    """Whether a verb leads to the place of what stands before it: "calcification is seen in the hilum"."""
-    for j in range(k + 1, min(k + 4, len(events))):
-        if events[j].first != events[j - 1].last + 1:
-            return False
-        cue = events[j].leaf.cue
-        if cue & lx.PREP:
-            return not cue & lx.WITH
-        if not cue & lx.VERB:
-            return False
-    return False
+    def begin_sentence(self, *, sided: bool = True) -> None:
+        self.before = self.last or self.before
+        self.anatomies, self.last, self.sided = [], None, sided
 
+    def forget(self) -> None:
+        """What was read does not count: it belonged to no finding of this study."""
+        self.devices, self.last, self.before = [], None, None
 
-def place(events: list[Event], k: int) -> int:
-    """The preposition that `leads` has found."""
-    return next(j for j in range(k + 1, len(events)) if events[j].leaf.cue & lx.PREP)
+    def subjects(self) -> list[Subject]:
+        """What a clause speaks of that names no anatomy."""
+        return self.anatomies or self.topic
 
+    def add_anatomies(self, subjects: list[Subject], *, heading: bool) -> None:
+        self.anatomies = subjects[-_SUBJECTS:]
+        if heading:
+            self.topic = self.anatomies[:1]
 
-def governed(events: list[Event], k: int) -> bool:
-    """Whether a preposition leads to this word: "at the left base"."""
-    for j in range(k - 1, max(-1, k - 5), -1):
-        if events[j + 1].first - events[j].last > 2:  # 2: "along the right | lateral | chest wall"
-            return False
-        leaf = events[j].leaf
-        if leaf.cue & lx.PREP:
-            return not leaf.cue & lx.WITH
-        if not (leaf.side or leaf.zone or leaf.severity):
-            return False
-    return False
+    def add_device(self, mention: Mention) -> None:
+        self.devices = [*self.devices[1 - _DEVICES :], mention]
 
+    def meant(self, lexicon: lx.Lexicon, leaf: lx.Leaf, own: list[int], side: int) -> int:
+        """What "the tube" is: the device named last that may be called so, else the leaf's own concept.
 
-def side_after(events: list[Event], k: int) -> int:
-    """The side that a preposition adds to this word: "increased on the right"; else 0."""
-    if k + 2 >= len(events):
-        return 0
-    here, by, after = events[k : k + 3]
-    near = here.last + 1 == by.first and by.last + 1 == after.first and by.leaf.cue & lx.PREP
-    return after.leaf.side if near and after.leaf.concept < 0 else 0
-
-
-def touches(events: list[Event], k: int, word: int) -> bool:
-    """Whether known words lead from this event to `word` without a gap: "left lower lobe | nodule"."""
-    for j in range(k, min(len(events), k + _AHEAD) - 1):
-        here, after = events[j], events[j + 1]
-        if after.leaf.cue & lx.TERM or after.first != here.last + 1:
-            return False
-        if after.leaf.side and here.leaf.zone | here.leaf.kind & lx.BARE:
-            return False  # a side after a place begins another noun: "in the left lower lobe | right PICC"
-        if after.last >= word:
-            return True
-    return False
-
-
-def in_run(events: list[Event], k: int, word: int) -> bool:
-    """Whether only modifiers, "and", "or" and "to" lead from this one to `word`: "moderate right and small | effusion".
-
-    Not where it belongs to what stands before it: "effusion is small and right ...", "effusion on the left and ...".
-    """
-    for j in range(k - 1, max(-1, k - _AHEAD), -1):
-        leaf = events[j].leaf
-        if leaf.concept >= 0 and events[j].last + 1 == events[j + 1].first:
-            return False
-        if not (_is_modifier(leaf) or spans(events, j)):
-            if leaf.cue & (lx.VERB | lx.PREP) and not leaf.cue & lx.WITH:
-                return False
-            break
-    for j in range(k + 1, min(len(events), k + _AHEAD)):
-        before, (first, last, leaf) = events[j - 1], events[j]
-        if first >= word:
-            return _is_modifier(before.leaf)
-        if _is_modifier(leaf):
-            continue
-        if not (leaf.cue & (lx.AND | lx.OR) or spans(events, j)) or j + 1 == len(events):
-            return False
-        after = events[j + 1]
-        if not (_is_modifier(before.leaf) and before.last + 1 == first and last + 1 == after.first):
-            return False
-    return False
-
-
-def joined(events: list[Event], i: int, k: int) -> bool:
-    """Whether two phrases are one noun phrase: nothing but sides and zones stands between them."""
-    if k - i > _AHEAD or any(events[j].last + 1 != events[j + 1].first for j in range(i, k)):
-        return False
-    return all(_is_modifier(event.leaf) and not event.leaf.severity for event in events[i + 1 : k])
-
-
-def spans(events: list[Event], k: int) -> bool:
-    """Whether this is the "to" of two grades: "small to moderate"."""
-    return (
-        0 < k < len(events) - 1
-        and bool(events[k].leaf.cue & lx.OBJECT)
-        and bool(events[k - 1].leaf.severity and events[k + 1].leaf.severity)
-    )
-
-
-def _is_modifier(leaf: lx.Leaf) -> bool:
-    return bool(leaf.side | leaf.zone | leaf.severity) and leaf.concept < 0 and not (leaf.change or leaf.place)
-
-
-def denied_grade(events: list[Event], k: int) -> bool:
-    """Whether phrase `k` is a grade that is itself denied, of something named before: "is not | very | large"."""
-    before, here = events[k - 1], events[k]
-    if not k or not here.leaf.severity or here.first - before.last > 2 or not before.leaf.cue & lx.NEG:
-        return False
-    if before.leaf.kind & lx.ATTRIBUTE or next_finding(events, k, 0) >= 0:
-        return False
-    return all(e.leaf.concept < 0 for e in events[k + 1 : k + _AHEAD])
-
-
-def next_finding(events: list[Event], k: int, stop: int) -> int:
-    """The finding that known words lead to, without a gap or a cue in `stop`: "calcified | LLL granuloma"; else -1."""
-    for j in range(k + 1, min(k + _AHEAD, len(events))):
-        leaf = events[j].leaf
-        if events[j].first != events[j - 1].last + 1 or leaf.cue & (_ENDS_SEARCH | stop):
+        -1 where the clause itself has named the device: it is no second one. `own`: what the clause named.
+        """
+        if not side and own and _called(lexicon, leaf, own[-1]):
             return -1
-        if leaf.concept >= 0:
-            return leaf.concept
-    return -1
+        for known in reversed(self.devices):
+            if _called(lexicon, leaf, known.concept) and not (side and known.side and side != known.side):
+                return known.concept
+        return leaf.concept
 
 
-def moved(events: list[Event], k: int) -> bool:
-    """Whether a distance or a place follows, so that what is withdrawn is still there: "withdrawn by 3 cm"."""
-    return any(e.leaf.size or e.leaf.place or e.leaf.kind & lx.THING for e in events[k + 1 : k + 1 + _AHEAD])
-
-
-def is_adjective(events: list[Event], k: int, sized: tuple[bool, ...]) -> bool:
-    """Whether a vein stands for no line of its own, as the device follows: "left subclavian | approach | ICD"."""
-    if k + 1 == len(events) or events[k + 1].first - events[k].last > 2:
-        return False
-    concept = events[k + 1].leaf.concept
-    return concept >= 0 and not sized[concept]
-
-
-def holds(events: list[Event], k: int, after: int) -> bool:
-    """Whether a vein is the place of the device that ends at word `after`: "left PICC, tip in the IJ"."""
-    ends = lx.AND | lx.OR | lx.TERM | lx.WITH | lx.BREAK
-    if not governed(events, k):
-        return False
-    for event in reversed(events[max(0, k - _AHEAD) : k]):
-        if event.last <= after:
-            return True
-        if event.leaf.kind & lx.THING:  # "with its tip in the IJ"
-            ends &= ~lx.WITH
-        if event.leaf.cue & ends:
-            return False
-    return False
-
-
-def names_subject(events: list[Event], k: int) -> bool:
-    """Whether a bare anatomy stands here: the subject of what follows."""
-    while k < len(events) and events[k].leaf.side and not events[k].leaf.kind & (lx.NAMED | lx.SAYS):
-        k += 1
-    return k < len(events) and bool(events[k].leaf.kind & lx.BARE)
-
-
-def heads(events: list[Event], k: int) -> bool:
-    """Whether a colon makes this phrase speak of what follows: "Not seen: effusion"."""
-    return k + 1 < len(events) and bool(events[k + 1].leaf.cue & lx.COLON)
-
-
-def finds(events: list[Event], k: int) -> bool:
-    """Whether a finding follows that this cue may speak of, so that it does not speak of the one before."""
-    if k and events[k - 1].leaf.cue & lx.VERB and events[k - 1].last == events[k].first - 1:
-        return False
-    for event in events[k + 1 : k + 1 + _AHEAD]:
-        leaf = event.leaf
-        if leaf.concept >= 0 or leaf.descriptors:
-            return True
-        if leaf.cue & _ENDS_SEARCH:
-            return False
-    return False
-
-
-def weighs(events: list[Event], k: int) -> bool:
-    """Whether "than" or "over" leads to a finding and not to a place: "atelectasis over pneumonia"."""
-    for j in range(k + 1, min(k + 4, len(events))):
-        leaf = events[j].leaf
-        if events[j].first != events[j - 1].last + 1 or (leaf.concept < 0 and (leaf.kind & lx.NAMED or leaf.side)):
-            return False
-        if leaf.concept >= 0:
-            return True
-    return False
-
-
-def resumes(events: list[Event], k: int) -> bool:
-    """Whether what follows this comma is what is seen now: "history of CHF, now with moderate edema"."""
-    if k + 1 >= len(events) or events[k + 1].first - events[k].last > 2:  # 2: "now moderate edema"
-        return False
-    leaf = events[k + 1].leaf
-    return bool(leaf.change or leaf.severity or leaf.cue & (lx.WITH | lx.EXIST))
-
-
-def start_of_subject(events: list[Event], k: int, since: int) -> int:
-    """Where the subject of a trailing "is normal" starts, its side included: "left lung base is clear"."""
-    start = j = k
-    while j and events[j - 1].first >= since:
-        j -= 1
-        if events[j].leaf.kind & lx.NAMED:
-            start = j
-    while start and events[start - 1].leaf.side | events[start - 1].leaf.zone and events[start - 1].first >= since:
-        start -= 1
-    return events[start].first
-
-
-def zone_before(events: list[Event], k: int) -> int:
-    """The zone that stands for its lung as the subject of phrase `k`: "the left base is | clear"; else -1."""
-    j = k - 1
-    while j >= 0 and events[j].leaf.cue & lx.VERB and events[j + 1].first - events[j].last <= 2:  # 2: "now clear"
-        j -= 1
-    if j < 0 or j == k - 1 or events[j].last + 1 != events[j + 1].first or governed(events, j):
-        return -1
-    leaf = events[j].leaf
-    return j if leaf.zone and leaf.concept < 0 and not leaf.place else -1
-
-
-def side_of(events: list[Event], k: int) -> int:
-    """The side of the anatomy that phrase `k` names: "left lung", "right upper lung field"; 0 = not said, or both."""
-    side = events[k].leaf.side
-    while k and events[k - 1].last + 1 == events[k].first:
-        k -= 1
-        leaf = events[k].leaf
-        if leaf.kind & (lx.NAMED | lx.SAYS) or not (leaf.side or leaf.zone):
-            break
-        side |= leaf.side
-    return side % lx.BOTH
-
-
-def side_behind(events: list[Event], k: int) -> int:
-    """The side that a preposition adds to phrase `k`: "clear on the right"; 0 = none, or both."""
-    if k + 2 >= len(events) or not events[k + 1].leaf.cue & lx.PREP or events[k + 1].leaf.cue & lx.WITH:
-        return 0
-    touching = events[k].last + 1 == events[k + 1].first and events[k + 1].last + 1 == events[k + 2].first
-    return events[k + 2].leaf.side % lx.BOTH if touching else 0
-
-
-def side_of_subject(events: list[Event], k: int) -> int:
-    """The side of the anatomy that phrase `k` still speaks of: "the right lung is clear | without effusion"."""
-    for j in range(k - 1, max(-1, k - _AHEAD), -1):
-        leaf = events[j].leaf
-        if leaf.kind & lx.BARE:
-            return side_of(events, j)
-        if leaf.cue & _ENDS_SUBJECT or leaf.concept >= 0:
-            break
-    return 0
-
-
-def following(events: list[Event], k: int) -> tuple[list[Subject], int]:
-    """Anatomies that a leading "normal" speaks of, and where they end: "normal heart size and mediastinal contours"."""
-    found: list[Subject] = []
-    end = events[k].last + 1
-    for j in range(k + 1, min(k + _NORMAL_AHEAD, len(events))):
-        leaf = events[j].leaf
-        if leaf.kind & lx.BARE:
-            found.append((leaf.anatomy, side_of(events, j)))
-            end = events[j].last + 1
-        elif leaf.concept >= 0 or leaf.descriptors or leaf.cue & _ENDS_NORMAL:
-            break
-    return found, end
-
-
-def is_last(events: list[Event], k: int, stop: int) -> bool:
-    """Whether no word follows this phrase before a comma or the end of the clause."""
-    after = events[k].last + 1
-    if k + 1 == len(events):
-        return stop == after
-    return events[k + 1].first == after and bool(events[k + 1].leaf.cue & lx.COMMA)
-
-
-def list_follows(events: list[Event], k: int, link: int) -> bool:
-    """Whether a `link` ("or") follows in the list that goes on here."""
-    for event in events[k + 1 : k + 1 + _NORMAL_AHEAD]:
-        if event.leaf.cue & link:
-            return True
-        if event.leaf.cue & (lx.TERM | lx.EXIST | lx.VERB | lx.COLON) or event.leaf.place:
-            return False
-    return False
-
-
-def place_follows(events: list[Event], k: int) -> bool:
-    """Whether this word speaks of where a tip is, not of the device: "not seen below the diaphragm"."""
-    for j in range(k + 1, min(k + 4, len(events))):
-        leaf = events[j].leaf
-        if leaf.place:
-            return True
-        if not (leaf.cue & (lx.PREP | lx.VERB) or leaf.side):
-            return False
-    return False
-
-
-def elsewhere(events: list[Event], k: int) -> bool:
-    """Whether the tip is not there: "not seen in the stomach", "from the right atrium to the SVC"."""
-    if events[k].leaf.rare & lx.ADVICE:
-        return False
-    if _aimed_at(events, k):
-        return True
-    for j in range(k - 1, max(-1, k - 5), -1):
-        cue, rare = events[j].leaf.cue, events[j].leaf.rare
-        if (cue & (lx.NEG | lx.NEG_AFTER) and not rare & lx.WITHDRAWN) or rare & lx.FORMER:
-            return True
-        if not cue & (lx.PREP | lx.VERB):
-            return False
-    return False
-
-
-def _aimed_at(events: list[Event], k: int) -> bool:
-    """Whether a tip should be in this place: "should be withdrawn 2 cm to lie | in the SVC"."""
-    aimed = False
-    for j in range(k - 1, max(-1, k - _AHEAD), -1):
-        leaf = events[j].leaf
-        if leaf.rare & lx.ADVICE:
-            return aimed
-        if leaf.concept >= 0 or leaf.cue & lx.CONTRAST:
-            return False
-        aimed = aimed or bool(leaf.rare & lx.AIM)
-    return False
-
-
-def passes(events: list[Event], k: int, device: int) -> bool:
-    """Whether this place is only on the way to that of a tip: "catheter in the IJ with its tip in the SVC"."""
-    for event in reversed(events[max(0, k - _AHEAD) : k]):
-        if event.leaf.concept >= 0:
-            break
-        if event.leaf.things[:1] == (device,):
-            return False
-    tip = False
-    for event in events[k + 1 : k + 1 + _AHEAD]:
-        if event.leaf.concept >= 0 or event.leaf.rare & lx.ADVICE:
-            return False
-        if tip and event.leaf.place:
-            return True
-        tip = tip or event.leaf.things[:1] == (device,)
-    return False
-
-
-def within(ranges: list[tuple[int, int]], word: int) -> bool:
-    """Whether `word` lies in one of the ranges, which are in order."""
-    at = bisect_left(ranges, (word + 1,))
-    return bool(at) and ranges[at - 1][0] <= word < ranges[at - 1][1]
+def _called(lexicon: lx.Lexicon, leaf: lx.Leaf, concept: int) -> bool:
+    return concept in leaf.things or not lexicon.concepts[concept].ancestors.keys().isdisjoint(leaf.things)

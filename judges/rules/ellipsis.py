@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 from typing import Final
 
-from judges.rules import context
+from judges.rules import around
 from judges.rules import lexicon as lx
 from judges.rules.findings import Event
 
@@ -53,7 +53,7 @@ def filled(events: list[Event], stop: int) -> list[Event]:
 def _leads_on(events: list[Event], k: int) -> bool:
     """Whether event `k - 1` belongs to a finding after `k`: "small left | and moderate right effusion"."""
     word = next((e.first for e in events[k : k + _AHEAD] if e.leaf.concept >= 0), None)
-    return word is not None and context.in_run(events, k - 1, word)
+    return word is not None and around.in_run(events, k - 1, word)
 
 
 def _names(leaf: lx.Leaf) -> bool:

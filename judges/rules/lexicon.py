@@ -1,7 +1,7 @@
 """The lexicon as the reader uses it: concepts, one trie over all phrases, and what each phrase means.
 
-`compiler` makes it from the two YAML files, which say what is known about chest radiographs; the code knows only the
-algorithm.
+`compiler` makes it from the files below `knowledge/`, which say what is known about chest radiographs; the code knows
+only the algorithm.
 """
 
 from __future__ import annotations
@@ -11,28 +11,49 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from judges.rules.knowledge import LexiconError as LexiconError
 from judges.rules.words import Speller
 
-# What a cue does, as bits of `Leaf.cue`.
+# What a cue does, as bits of `Leaf.cue`. The rows of `knowledge/cues` say it in words; `compiler` turns them into bits,
+# because a phrase is asked for its role many times.
 (
-    NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_SOFT, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
+    NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
     PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
-) = (1 << n for n in range(30))  # fmt: skip
+) = (1 << n for n in range(29))  # fmt: skip
 # And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
 (
-    THAN, EXCEPT, HISTORY, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, WITHDRAWN, ANYWHERE,
-    ADVICE, AIM, CARINA, VIEW, ONE, PAIRED, ANAPHOR, REMOVED,
-) = (1 << n for n in range(21))  # fmt: skip
+    THAN, EXCEPT, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, MOVED, ANYWHERE,
+    ADVICE, AIM, CARINA, VIEW, PAIRED, ANAPHOR,
+) = (1 << n for n in range(18))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
-# a finding an attribute, stands for a device.
-SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH = (1 << n for n in range(6))
+# a finding an attribute, stands for a device, speaks of growth, does not say by itself what it names.
+SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH, ASKS = (1 << n for n in range(7))
 LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 
 
-class LexiconError(ValueError):
-    """The lexicon files contradict themselves; the message names the entry."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of `knowledge/cues`: what its phrases do to the findings around them."""
+
+    role: str
+    value: str = ""
+    """Which change, grade, side, zone or place it is."""
+    direction: str = ""
+    """Where its findings stand: `forward` or `backward`; of most roles the code knows."""
+    ends_at: int = 0
+    """Roles of the phrases at which it ends, as bits of `Leaf.cue`; only of one that acts forward."""
+    resumes: bool = False
+    """It ends at a comma after which what is seen now follows."""
+    applies_to: str = ""
+    """`device`: of no finding but a device."""
+    unless: str = ""
+    """`denied`: not in what is denied already. `moved`: not where a distance or a place follows."""
+    targets: int = 0
+    """The most findings on which it acts; 0 = all."""
+    source: str = ""
+    """File and line."""
 
 
 @dataclass(slots=True)
@@ -55,6 +76,10 @@ class Leaf:
     size: float = 0.0
     """Millimetres; only on the leaves that the reader makes of measurements."""
     kind: int = 0
+    rows: tuple[Row, ...] = ()
+    """The rows of `knowledge/cues` in which it stands."""
+    acts: Mapping[str, Row] = field(default_factory=dict)
+    """The same by role and direction. Of two of one kind the later one is the narrower one, and holds."""
     keys: tuple[int, ...] = ()
     """What it is in `Lexicon.pairs`, if anything."""
 
@@ -63,6 +88,7 @@ class Leaf:
 
     def finish(self) -> None:
         """Set what follows from the rest; after every change."""
+        self.acts = {f"{row.role} {row.direction}".rstrip(): row for row in self.rows}
         self.keys = (*(-1 - d for d in self.descriptors), *((self.concept,) if self.concept >= 0 else ()))
         self.kind = (
             SAYS * bool(self.keys or self.absent)
@@ -70,6 +96,7 @@ class Leaf:
             | BARE * (self.anatomy >= 0 and self.concept < 0)
             | ATTRIBUTE * bool(self.side or self.zone or self.severity or self.change or self.place or self.size)
             | THING * bool(self.things)
+            | ASKS * bool(self.descriptors or self.absent or self.things or self.place or len(self.keys) > 1)
         )
 
 
@@ -88,6 +115,8 @@ class Concept:
     mild: float
     """What it matters where it is called mild."""
     opposite: int | None = None
+    source: str = ""
+    """File and line."""
     ancestors: Mapping[int, int] = field(default_factory=dict)
     """Every ancestor with its distance (1 = parent), the nearest first."""
 
@@ -100,6 +129,7 @@ class Lexicon:
     ids: Mapping[str, int]
     """Per name of a concept its place in `concepts`."""
     anatomies: tuple[str, ...]
+    descriptors: tuple[str, ...]
     normal: tuple[tuple[int, ...], ...]
     """Per anatomy: the concepts that its normality rules out."""
     pairs: Mapping[tuple[int, int], int]
@@ -114,6 +144,8 @@ class Lexicon:
     malposed: int
     """The one that only says so: a device "should be repositioned"."""
     above_carina: int
+    tip_heights: tuple[float, float]
+    """Millimetres above the carina between which an airway tube lies well."""
     heights: tuple[int, int]
     """What `above_carina` is where the tip is too near and too far above it."""
     in_airway: tuple[bool, ...]
@@ -132,12 +164,16 @@ class Lexicon:
     """The concept that every device descends from."""
     lookalikes: frozenset[tuple[int, int]]
     """Pairs of concepts, either way round, that one film may not tell apart, nor their descendants."""
+    finding_words: Mapping[str, int]
+    """Words that count for a concept where single words are looked at, though they do not name it by themselves."""
     links: frozenset[str]
     names: frozenset[str]
     former: frozenset[str]
     """Single words; what for is said in the file."""
     spelling: Speller
     """Corrects misspelt words of findings."""
+    whole: tuple[int, ...]
+    """The concepts that a normal examination rules out."""
     abnormality: int
     """The descriptor whose denial says that the anatomy is normal."""
     prominent: int

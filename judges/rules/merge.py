@@ -36,7 +36,6 @@ def merge(
     empty: bool,
 ) -> Findings:
     """`locate` turns words into characters, `sentence` tells in which sentence a word stands."""
-    concepts = lexicon.concepts
     asserted: dict[int, list[Mention]] = {}
     denied: dict[int, list[Mention]] = {}
     for mention in mentions:
@@ -44,59 +43,93 @@ def merge(
             asserted.setdefault(mention.concept, []).append(mention)
         elif mention.state == ABSENT:
             denied.setdefault(mention.concept, []).append(mention)
-
-    positive: dict[int, dict[int, Finding]] = {}
-    for concept, found in sorted(asserted.items()):
-        outright = [m for m in denied.get(concept, ()) if not (m.partial or m.severity)]
-        sides = _by_side(found, sided=concepts[concept].sided)
-        if 0 in sides and len(asserted) > 1 and concepts[concept].sided and lexicon.sized[concept]:
-            sides = {_elsewhere(lexicon, concept, asserted, sentence): found}
-        positive[concept] = {
-            side: _finding(concept, side, sides[side], outright, lexicon.sized[concept], locate)
-            for side in sorted(sides)
-        }
-    negative: dict[int, Denial] = {}
-    for concept, every in denied.items():
-        if concept in positive:
-            continue
-        if len(every) == 1:
-            named = every[0]
-            part = named.partial or named.severity > 0
-            side = 0 if part or not named.side or not concepts[concept].sided else named.side % lx.BOTH
-        else:
-            full = [m for m in every if not (m.partial or m.severity)]
-            part = not full
-            named = min(full or every, key=lambda m: m.first)
-            side = _one_side({m.side for m in full}) if full and concepts[concept].sided else 0
-        negative[concept] = Denial(part, True, locate(named.first, named.last), side)
-    for normal, first_word, last_word, partial, where in implied:
-        here = Denial(partial, False, locate(first_word, last_word))
-        for concept in normal:
-            if concept in positive:
-                continue
-            known = negative.get(concept)
-            side = where if where and concepts[concept].sided and not partial else 0
-            if known is None or (known.partial and not (partial or side)):
-                negative[concept] = here._replace(partial=True, side=side) if side else here
-            elif known.side and not partial and not _one_side({side, known.side}):
-                negative[concept] = Denial(False, known.explicit, known.span)  # the right lung is clear, and the left
+    positive = _asserted(lexicon, asserted, denied, locate, sentence)
+    negative = {
+        concept: _denial(every, lexicon.concepts[concept].sided, locate)
+        for concept, every in denied.items()
+        if concept not in positive
+    }
+    for each in implied:
+        _imply(lexicon, each, positive, negative, locate)
     for concept, by_side in positive.items():
-        opposite = concepts[concept].opposite
+        opposite = lexicon.concepts[concept].opposite
         if opposite is not None and opposite not in positive and opposite not in negative:
             negative[opposite] = Denial(False, False, next(iter(by_side.values())).span)
+    overall = any(len(normal) >= OVERALL and not (partial or where) for normal, _, _, partial, where in implied)
+    compared = _compared(lexicon, changes, positive, locate)
+    return Findings(positive, dict(sorted(negative.items())), compared, empty, overall)
 
+
+def _asserted(
+    lexicon: lx.Lexicon,
+    asserted: dict[int, list[Mention]],
+    denied: dict[int, list[Mention]],
+    locate: Locate,
+    sentence: Callable[[int], int],
+) -> dict[int, dict[int, Finding]]:
+    positive: dict[int, dict[int, Finding]] = {}
+    for concept, found in sorted(asserted.items()):
+        sided, sized = lexicon.concepts[concept].sided, lexicon.sized[concept]
+        outright = [m for m in denied.get(concept, ()) if not (m.partial or m.severity)]
+        sides = _by_side(found, sided=sided)
+        if 0 in sides and len(asserted) > 1 and sided and sized:
+            sides = {_elsewhere(lexicon, concept, asserted, sentence): found}
+        positive[concept] = {
+            side: _finding(concept, side, sides[side], outright, sized, locate) for side in sorted(sides)
+        }
+    return positive
+
+
+def _denial(every: list[Mention], sided: bool, locate: Locate) -> Denial:
+    """What the denials of one concept say together."""
+    if len(every) == 1:
+        named = every[0]
+        part = named.partial or named.severity > 0
+        side = 0 if part or not named.side or not sided else named.side % lx.BOTH
+    else:
+        full = [m for m in every if not (m.partial or m.severity)]
+        part = not full
+        named = min(full or every, key=lambda m: m.first)
+        side = _one_side({m.side for m in full}) if full and sided else 0
+    return Denial(part, True, locate(named.first, named.last), side)
+
+
+def _imply(
+    lexicon: lx.Lexicon,
+    implied: Implied,
+    positive: dict[int, dict[int, Finding]],
+    negative: dict[int, Denial],
+    locate: Locate,
+) -> None:
+    """Add what a phrase of normality rules out to the denials."""
+    normal, first_word, last_word, partial, where = implied
+    here = Denial(partial, False, locate(first_word, last_word))
+    for concept in normal:
+        if concept in positive:
+            continue
+        known = negative.get(concept)
+        side = where if where and lexicon.concepts[concept].sided and not partial else 0
+        if known is None or (known.partial and not (partial or side)):
+            negative[concept] = here._replace(partial=True, side=side) if side else here
+        elif known.side and not partial and not _one_side({side, known.side}):
+            negative[concept] = Denial(False, known.explicit, known.span)  # the right lung is clear, and the left
+
+
+def _compared(
+    lexicon: lx.Lexicon, changes: list[Change], positive: dict[int, dict[int, Finding]], locate: Locate
+) -> dict[tuple[str, int], tuple[int, Span]]:
+    """Per name and side the changes that the text says of it."""
     compared: dict[tuple[str, int], tuple[int, Span]] = {}
     for name, change, first_word, last_word, changed, own_side in changes:
         side = own_side or (changed.side if changed else 0)
         if name[0] == "@" and name != STUDY:  # "cardiomegaly; heart size is stable" speaks of the cardiomegaly
             normal = lexicon.normal[lexicon.anatomies.index(name[1:])]
-            name = next((concepts[c].name for c in normal if c in positive), name)
-        elif name[0] != "@" and not concepts[lexicon.ids[name]].sided:
+            name = next((lexicon.concepts[c].name for c in normal if c in positive), name)
+        elif name[0] != "@" and not lexicon.concepts[lexicon.ids[name]].sided:
             side = 0
         before = compared.get((name, side))
         compared[name, side] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
-    overall = any(len(normal) >= OVERALL and not (partial or where) for normal, _, _, partial, where in implied)
-    return Findings(positive, dict(sorted(negative.items())), compared, empty, overall)
+    return compared
 
 
 def _elsewhere(
@@ -142,6 +175,13 @@ def _by_side(found: list[Mention], *, sided: bool) -> dict[int, list[Mention]]:
 def _finding(
     concept: int, side: int, mentions: list[Mention], denied: list[Mention], sized: bool, locate: Locate
 ) -> Finding:
+    if len(mentions) == 1 and not denied:
+        (one,) = mentions
+        certain = one.state == PRESENT
+        return Finding(
+            concept, side, one.zone, one.severity if sized else 0, one.place, one.size if sized else 0.0, certain,
+            False, 0 if certain else one.group, locate(one.first, one.last),
+        )  # fmt: skip
     zone = severity = place = 0
     for mention in mentions:
         zone |= mention.zone

@@ -1,332 +1,400 @@
-"""What the words of one clause have said so far about the findings to come: denied, possible, hypothetical.
+"""The second step of reading a clause: cues linked to the findings on which they act.
 
-The idea of cues with a direction and a scope is ConText's (Harkema et al., J Biomed Inform 2009); the cues are ours.
+A cue acts forward until something ends it, or backward on what is still pending; which, is said by its row. The idea of
+cues with a direction and a scope is ConText's (Harkema et al., J Biomed Inform 2009); the cues are ours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from judges.rules import context
+from judges.rules import around, constructions
 from judges.rules import lexicon as lx
+from judges.rules.context import Context
 from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
+from judges.rules.links import Choice, Interpretation, Opened, Pending
+from judges.rules.trace import Trace
 
 _SEPARATOR: Final = lx.COMMA | lx.AND | lx.OR | lx.WITH
 _SMALL: Final = 0b0111
 """Grades that nobody denies in the middle of a list: "no pneumothorax, small effusion"."""
-_STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
+_FAINT: Final = 0b0001
+""" "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
 _NEW: Final = 6  # phrases after "exchanged for" among which the new device is looked for
-_GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
 BREAKS: Final = (
     lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
-    | lx.UNC | lx.UNC_SOFT | lx.UNC_AFTER
+    | lx.UNC | lx.UNC_AFTER
 )  # fmt: skip
-"""Cues between two findings that make them no alternatives."""
-
+"""Cues between two findings that make them no alternatives; `HEARD` and `HEARD_RARE`: those that `hear` takes in."""
 HEARD: Final = (
-    _SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.UNC_SOFT | lx.HYP | lx.NEVER
-    | lx.INTRODUCTION
+    _SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.HYP | lx.NEVER | lx.INTRODUCTION
 )  # fmt: skip
-HEARD_RARE: Final = lx.THAN | lx.HISTORY | lx.SETTING | lx.SOME | lx.ANAPHOR
-"""Cues that `Scope.hear` takes in."""
+HEARD_RARE: Final = lx.THAN | lx.SETTING | lx.SOME | lx.ANAPHOR
+_ENDS: Final = lx.TERM | lx.EXIST
+_DENIALS: Final = lx.NEG | lx.NEG_AFTER
+_DOUBTS: Final = lx.UNC | lx.UNC_AFTER
+_LISTS: Final = lx.INTRODUCTION | lx.NEVER
+_TAKES: Final = lx.READING | lx.UNC
+_PART: Final = lx.COMMA | lx.WITH
+_DEGREES: Final = lx.WORSE | lx.BETTER
 _TURNS: Final = HEARD & ~(_SEPARATOR | lx.TERM | lx.EXIST)
-"""Those of them that do more than to end or to separate something."""
+"""Those that do more than to end or to separate something."""
 
 
 @dataclass(slots=True)
 class Scope:
-    """The state of reading one clause, phrase by phrase."""
+    """What the words of one clause say of its findings, phrase by phrase. It ends with the clause."""
 
+    lexicon: lx.Lexicon
+    context: Context
     events: list[Event]
-    sized: tuple[bool, ...]
     continues: bool
-    """The clause has no subject of its own: it speaks of the finding before it."""
-    before: Mention | None = None
-    """The finding that the sentence before named last: "left basal opacity. This may be pneumonia"."""
+    """It has no subject of its own."""
+    trace: Trace | None
+    sized: tuple[bool, ...]
     made: list[Mention] = field(default_factory=list)
-    pending: list[Mention] = field(default_factory=list)
-    """What a cue that follows may still change."""
-    neg: bool = False
-    unc: bool = False
-    hyp: bool = False
+    pending: Pending = field(default_factory=Pending)
+    choice: Choice = field(default_factory=Choice)
+    interpretation: Interpretation = field(default_factory=Interpretation)
+    denial: Opened | None = None
+    doubt: Opened | None = None
+    supposition: Opened | None = None
+    """What makes the findings to come hypothetical."""
+    condition: Opened | None = None
+    """They are so in a setting that may not be given: "in the right setting, compatible with pneumonia"."""
     introduced: bool = False
     """What is hypothetical ends at the next comma."""
-    conditional: bool = False
-    """What follows is so in a setting that may not be given: "in the right setting, compatible with pneumonia"."""
-    history: bool = False
-    """It is what the patient had or complains of."""
-    partial: bool = False
-    one: bool = False
-    """It is so for the next finding only."""
     bare: bool = False
     """Directly after a denial: "no new ..."."""
-    denied: bool = False
-    """The denial has met a finding."""
-    removal: bool = False
-    """It is of what was removed: devices, whatever side each had."""
     graded: bool = False
     """Since the last finding a word stood that nobody denies in the middle of a list."""
     sided: bool = False
     """Since the last finding a side was named, or a direction of change."""
-    part: int = 0
-    """How many findings were pending where the last comma or "with" ended a part of the list that names one."""
-    former: int = 0
-    """The same of the part before."""
-    firm: int = 0
-    """The same of the last part that says something of its own, so that no verb to come is about it."""
-    said: bool = False
-    """The present part does: "small effusion", "tube in place"."""
-    joined: bool = False
-    """An "and" or "or" joins the present part to what is pending."""
     separator: int = 0
-    link: bool = False
-    """An "or" stands between the last finding and the next one."""
-    slash: bool = False
-    run: list[Mention] = field(default_factory=list)
-    """Findings that only commas join, of which an "or" to come may make alternatives."""
-    broken: bool = False
-    """Something other than a comma stands between the last of them and the next finding."""
-    whole: bool = False
-    """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
-    listing: bool = False
-    """In "no change in ... or ...": all of it is there."""
-    choices: list[Mention] = field(default_factory=list)
-    """Findings under one "may represent"."""
-    source: Mention | None = None
-    """The finding that the next one may be a name for: "opacity, likely atelectasis"."""
-    earlier: Mention | None = None
-    """The same before a comma."""
-    taken: bool = False
-    """And that this was said, not only that one follows the other."""
-    weighed: bool = False
-    """Something was said to be likely."""
-    changed: bool = False
-    """A word of change stood: "larger than" weighs no two findings."""
+    """The last separator since the last finding."""
+    some: Opened | None = None
+    """What follows is one of several."""
     tip: int = -1
     """The event that names the tip of a device."""
-    some: bool = False
-    """What follows is one of several."""
     where: int = 0
     """The side of the anatomy that the denial speaks of: "the right lung is clear without effusion"."""
-    begun: int = 0
-    """Where the denial began."""
-    answer: int = -1
-    """The event of a denial that no finding has followed yet."""
 
-    def hear(self, k: int, event: Event) -> None:
+    # ----- cues -------------------------------------------------------------------------------------------------------
+
+    def hear(self, k: int, leaf: lx.Leaf) -> None:
         """Take in the cue that phrase `k` is."""
-        leaf = event.leaf
         cue, rare = leaf.cue, leaf.rare
-        if cue & (lx.TERM | lx.EXIST) and not (cue & lx.READING and self._denies(k)):
-            self._end(k)
+        if cue & _ENDS and not (cue & lx.READING and self.denial and constructions.reading_denied(self.events, k)):
+            self._end(k, cue)
         if cue & _SEPARATOR:
             self._separate(k, cue)
         if not (cue & _TURNS or rare):
             return
-        if cue & (lx.NEG | lx.NEG_AFTER) and leaf.concept < 0:
-            self._deny(k, event)
-        if cue & (lx.UNC | lx.UNC_AFTER | lx.UNC_SOFT):
-            if cue & lx.UNC_AFTER and self.pending and not (cue & lx.UNC and context.finds(self.events, k)):
-                restate(self.choices if self.unc and self.choices else self._subject(k), UNCERTAIN)
-                self._settle()
-            elif cue & (lx.UNC | lx.UNC_AFTER):
-                self.unc, self.neg, self.choices = True, False, []
-            elif not self.neg:
-                self.unc = True
-        if rare & lx.THAN and self.weighed and not self.changed and context.weighs(self.events, k):
-            self.unc, self.neg, self.choices = True, False, []
-        if rare & lx.SETTING:
-            if self.pending and not (k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
-                restate([m for m in self.pending[-1:] if m.state == PRESENT], UNCERTAIN)
-            else:
-                self.conditional = True
-        if rare & lx.ANAPHOR and not self.made:
-            self.earlier = self.before
-        if rare & lx.SOME:
-            self.some = True
+        if cue & _DENIALS and leaf.concept < 0:
+            self._deny(k, leaf)
+        if cue & _DOUBTS:
+            self._doubt(k, leaf)
+        if rare & HEARD_RARE:
+            self._hear_rare(k, rare)
         if cue & lx.HYP:
-            self.hyp = True
-        if rare & lx.HISTORY:
-            self.history = True
-        if cue & lx.INTRODUCTION:
-            self.introduced = True
-        if cue & lx.NEVER:
-            self.graded = True
-        if cue & lx.PARTIAL and self.neg and leaf.concept < 0:
-            self.partial = True
-            self.one = bool(rare & lx.ONE)
-        if cue & (lx.READING | lx.UNC | lx.UNC_SOFT):
+            self.supposition = Opened(k, leaf.acts.get("hypothetical forward"))
+        if cue & _LISTS:
+            self.introduced = self.introduced or bool(cue & lx.INTRODUCTION)
+            self.graded = self.graded or bool(cue & lx.NEVER)
+        if cue & lx.PARTIAL and self.denial is not None and leaf.concept < 0:
+            self.denial.partial = Opened(k, leaf.acts.get("partial forward"))
+        if cue & _TAKES:
+            reading = self.interpretation
             if self.made:
-                self.source = self.made[-1]
-            self.taken = self.weighed = True
+                reading.source = self.made[-1]
+            reading.taken = reading.weighed = True
 
-    def _end(self, k: int) -> None:
-        """Nothing said so far reaches beyond this word."""
-        self.neg = self.hyp = self.partial = self.listing = False
-        self.choices = []
-        if not (
-            k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR | lx.READING)
-        ):  # "possibly due to pneumonia", "chronic or due to"
-            self.unc, self.source = False, None
+    def _hear_rare(self, k: int, rare: int) -> None:
+        said, acts = self.interpretation, self.events[k].leaf.acts
+        if rare & lx.THAN and said.weighed and not said.changed and constructions.weighs(self.events, k):
+            self._open_doubt(k, acts.get("than"))
+        if rare & lx.SETTING:
+            row = acts.get("setting")
+            last = self.pending.mentions[-1:]
+            if last and not (k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
+                self._restate([m for m in last if m.state == PRESENT], UNCERTAIN, k, row)
+            else:
+                self.condition = Opened(k, row)
+        if rare & lx.ANAPHOR and not self.made:
+            said.earlier = self.context.before
+        if rare & lx.SOME:
+            self.some = Opened(k, acts.get("some"))
+
+    def _end(self, k: int, cue: int) -> None:
+        """What was said so far ends at this word, where its row says so."""
+        if self.denial is not None and self.denial.ends_at & cue:
+            self.denial = None
+        if self.supposition is not None and self.supposition.ends_at & cue:
+            self.supposition = None
+        self.choice.listing, self.choice.possible = False, []
+        if not (k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR | lx.READING)):
+            # not in "possibly due to pneumonia", "chronic or due to"
+            self.interpretation.source = None
+            if self.doubt is not None and self.doubt.ends_at & cue:
+                self.doubt = None
         if not self.continues:
-            self._settle()
-
-    def _denies(self, k: int) -> bool:
-        """Whether what something is taken for is denied: "not consistent with", "no opacity to represent"."""
-        for j in range(k - 1, max(-1, k - _STEPS), -1):
-            leaf = self.events[j].leaf
-            if self.events[j + 1].first - self.events[j].last > _GAP or not self.neg:
-                return False
-            if leaf.change and leaf.cue & lx.NEG_AFTER:
-                return False  # "heart border no longer visible | due to effusion"
-            if leaf.cue & lx.NEG or leaf.concept >= 0:
-                return True
-            if not leaf.cue & (lx.READING | lx.OBJECT | lx.BODY):
-                return False
-        return False
-
-    def _settle(self) -> None:
-        """What was pending is so."""
-        self.pending, self.part, self.former, self.firm, self.joined, self.said = [], 0, 0, 0, False, False
-
-    def _subject(self, k: int) -> list[Mention]:
-        """What phrase `k`, which follows it, speaks of: the part after the last comma or "with", unless they are many.
-
-        Then all but what has its predicate: "small effusion, pneumothorax and edema not seen".
-        """
-        many = self.joined or (self.events[k].leaf.cue | (self.events[k - 1].leaf.cue if k else 0)) & lx.PLURAL
-        start = self.firm if many else self.part
-        return self.pending[start if start < len(self.pending) else self.former :]
+            self.pending = Pending()
 
     def _separate(self, k: int, cue: int) -> None:
+        pending, choice, reading = self.pending, self.choice, self.interpretation
         self.separator, self.graded, self.sided = cue, False, False
+        after_comma = k > 0 and bool(self.events[k - 1].leaf.cue & lx.COMMA)
         if cue & (lx.AND | lx.OR):
-            self.joined = bool(self.pending)
-        elif cue & (lx.COMMA | lx.WITH) and self.part < len(self.pending):  # "the effusion, ..., is not seen"
-            self.former, self.part = self.part, len(self.pending)
-            if self.said:
-                self.firm = self.part
-            self.joined = self.said = False
+            pending.joined = bool(pending.mentions)
+        elif cue & _PART:
+            pending.end_part()
         if cue & lx.OR:
-            self.whole = self.whole or (k > 0 and bool(self.events[k - 1].leaf.cue & lx.COMMA))
-            self.link = bool(self.made) and not (self.neg or self.listing or (self.weighed and self.broken))
-            self.slash = bool(cue & lx.SLASH)
+            choice.whole = choice.whole or after_comma
+            weighed = reading.weighed and choice.broken
+            choice.link = bool(self.made) and not (self.denial is not None or choice.listing or weighed)
+            choice.slash = bool(cue & lx.SLASH)
             return
-        self.earlier = (self.source or self.earlier) if cue & lx.COMMA else None
-        if not (self.taken and cue & lx.AND and k and not self.events[k - 1].leaf.cue & lx.COMMA):
-            self.source = None  # "opacity, likely atelectasis and effusion": it is taken for both
-        if cue & lx.WITH:
-            if self.neg and self.denied:
-                self.neg = self.partial = False  # "no pneumothorax with bibasilar atelectasis"
-            elif self.choices and k and self.events[k - 1].leaf.cue & lx.COMMA:
-                self.unc = False  # "mass suspicious for malignancy, with adenopathy"
-            return
-        self.link = False
-        if cue & lx.COMMA and self.introduced:
-            self.hyp = self.introduced = False
-        if cue & lx.COMMA and self.history and context.resumes(self.events, k):
-            self.hyp = self.history = False
-        if cue & lx.AND:
-            self.choices = []
-        elif self.pending and context.names_subject(self.events, k + 1):
-            self._settle()
+        reading.earlier = (reading.source or reading.earlier) if cue & lx.COMMA else None
+        if not (reading.taken and cue & lx.AND and k and not after_comma):
+            reading.source = None  # "opacity, likely atelectasis and effusion": it is taken for both
+        if self.denial is not None and self.denial.met and self.denial.ends_at & cue:
+            self.denial = None  # "no pneumothorax with bibasilar atelectasis"
+        elif cue & lx.WITH and choice.possible and after_comma:
+            self.doubt = None  # "mass suspicious for malignancy, with adenopathy"
+        if not cue & lx.WITH:
+            choice.link = False
+            self._next_member(k, cue)
 
-    def _deny(self, k: int, event: Event) -> None:
-        first, _, leaf = event
-        cue = leaf.cue
-        if cue & lx.NEG_AFTER and not self.pending and context.heads(self.events, k):
+    def _next_member(self, k: int, cue: int) -> None:
+        """A comma or "and" ends what is hypothetical by its row, and begins another subject where one is named."""
+        if cue & lx.COMMA and self.supposition is not None:
+            row = self.supposition.row
+            resumes = row is not None and row.resumes and constructions.resumes(self.events, k)
+            if self.introduced or self.supposition.ends_at & cue or resumes:
+                self.supposition = None
+        if cue & lx.COMMA:
+            self.introduced = False
+        if cue & lx.AND:
+            self.choice.possible = []
+        elif self.pending.mentions and around.names_subject(self.events, k + 1):
+            self.pending = Pending()
+
+    def _deny(self, k: int, leaf: lx.Leaf) -> None:
+        cue, pending = leaf.cue, self.pending.mentions
+        if cue & lx.NEG_AFTER and not pending and around.heads(self.events, k):
             cue = lx.NEG
         if leaf.rare & lx.EXCHANGED:
             new = next((e.leaf.concept for e in self.events[k + 1 : k + 1 + _NEW] if e.leaf.concept >= 0), -1)
-            if new < 0 or (self.pending and self.pending[-1].concept == new):
+            if new < 0 or (pending and pending[-1].concept == new):
                 return  # for something of the same name: there is one
-        if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not self.pending or context.finds(self.events, k))):
+        if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not pending or around.finds(self.events, k))):
             if k + 1 < len(self.events) and self.events[k + 1].leaf.rare & lx.VIEW:
                 return
-            if leaf.rare & lx.REMOVED:  # what is removed is a device: "pneumothorax after tube removal"
-                able = [m for m in self.pending if not (self.sized[m.concept] or m.several)]
-                subject = self._subject(k)
-                restate([m for m in able if m in subject] or able, ABSENT)
-            else:
-                here = self.tip >= 0 or context.place_follows(self.events, k)
-                restate(self._deniable(self._subject(k), here=here), ABSENT)
-            self._settle()
-            self.neg, self.tip = False, -1
+            self._deny_back(k, leaf.acts.get("absent backward"))
+            self.pending, self.denial, self.tip = Pending(), None, -1
         elif cue & lx.NEG:
             if self.separator & lx.AND:
-                self.source = None
-            self.neg = self.bare = True
-            self.unc = self.partial = self.denied = False
-            self.answer, self.begun, self.removal = k, first, bool(leaf.change & lx.RESOLVED)
+                self.interpretation.source = None
+            self.bare, self.doubt = True, None
+            row = leaf.acts.get("absent forward") or leaf.acts.get("absent backward")
+            self.denial = Opened(k, row)
+            self.denial.removal = bool(leaf.change & lx.RESOLVED)
 
-    def _deniable(self, mentions: list[Mention], *, here: bool) -> list[Mention]:
+    def _deny_back(self, k: int, row: lx.Row | None) -> None:
+        subject = self._subject(k)
+        if row is not None and row.applies_to:
+            able = [m for m in self.pending.mentions if not (self.sized[m.concept] or m.several)]
+            subject = [m for m in able if m in subject] or able
+        elif self.tip >= 0 or around.place_follows(self.events, k):
+            subject = self._without_devices(subject)
+        self._restate(subject[-row.targets :] if row is not None else subject, ABSENT, k, row)
+
+    def _subject(self, k: int) -> Sequence[Mention]:
+        """What phrase `k`, which follows it, speaks of."""
+        plural = self.events[k].leaf.cue | (self.events[k - 1].leaf.cue if k else 0)
+        return self.pending.subject(plural=bool(plural & lx.PLURAL))
+
+    def _without_devices(self, mentions: Sequence[Mention]) -> list[Mention]:
         """Where a tip is not seen, or not in its place, the tube is there."""
-        return [m for m in mentions if self.sized[m.concept]] if here else mentions
+        return [m for m in mentions if self.sized[m.concept]]
 
-    def state(self, k: int, leaf: lx.Leaf, concept: int) -> int:
-        """What is asserted of a finding that phrase `k` names."""
-        if self.neg and self.denied and not self.separator & lx.OR and self._breaks(k, leaf, concept):
-            self.neg = self.partial = False
-        if self.hyp:
-            return HYPOTHETICAL
-        if (self.neg and not self.some) or leaf.cue & lx.NEG_AFTER:  # "extubated"
-            return ABSENT
-        return UNCERTAIN if self.unc or self.conditional else PRESENT
+    def _doubt(self, k: int, leaf: lx.Leaf) -> None:
+        cue, row = leaf.cue, leaf.acts.get("possible forward")
+        if cue & lx.UNC_AFTER and self.pending.mentions and not (cue & lx.UNC and around.finds(self.events, k)):
+            possible = self.choice.possible if self.doubt is not None else []
+            self._restate(possible or self._subject(k), UNCERTAIN, k, leaf.acts.get("possible backward"))
+            self.pending = Pending()
+        elif not cue & lx.UNC_AFTER and row is not None and row.unless:
+            if self.denial is None:
+                self.doubt = self.doubt or Opened(k, row)
+        else:
+            self._open_doubt(k, row or leaf.acts.get("possible backward"))
+
+    def _open_doubt(self, k: int, row: lx.Row | None) -> None:
+        self.doubt, self.denial, self.choice.possible = Opened(k, row), None, []
+
+    # ----- findings ---------------------------------------------------------------------------------------------------
+
+    def name(self, k: int, concept: int, begin: int, end: int) -> Mention:
+        """Phrase `k` names a finding: what is asserted of it, and how it hangs together with those before."""
+        lexicon, reading, leaf = self.lexicon, self.interpretation, self.events[k].leaf
+        if reading.source is not None and reading.taken:  # "sclerotic bone lesions consistent with metastases"
+            concept = lexicon.pairs.get((-1 - reading.source.concept, concept), concept)
+        state, by = PRESENT, None
+        if self.denial or self.supposition or self.doubt or self.condition or leaf.cue & lx.NEG_AFTER:
+            state, by = self._state(k, leaf, concept)
+        denial = self.denial
+        mention = Mention(
+            concept,
+            begin,
+            end,
+            state,
+            denial is not None and (denial.partial is not None or bool(leaf.cue & lx.PARTIAL)),
+            side=leaf.side or (self.where if state == ABSENT and lexicon.thoracic[concept] else 0),
+            zone=leaf.zone,
+            severity=leaf.severity & _FAINT,
+            paired=bool(leaf.rare & lx.PAIRED),
+        )
+        if self.trace is not None:
+            self.trace.named(mention, k, by, denial.partial if denial is not None else None)
+        if leaf.rare & lx.EXCEPT:  # the rest of what is denied is only a part
+            for one in self.made[-1:]:
+                one.partial = one.partial or one.concept == concept
+        if self.choice.link and self.pending.mentions:
+            self._choose(self.pending.mentions[-1], mention, k)
+        if mention.source is None:
+            if reading.source is reading.earlier is None:
+                reading.source, reading.taken = mention, False
+            else:
+                self._take(mention)
+        self._add(mention)
+        return mention
+
+    def _state(self, k: int, leaf: lx.Leaf, concept: int) -> tuple[int, Opened | None]:
+        """What is asserted of a finding that phrase `k` names, and the cue that says so."""
+        denial = self.denial
+        if denial is not None and denial.met and not self.separator & lx.OR and self._breaks(k, leaf, concept):
+            self.denial = denial = None
+        if self.supposition is not None:
+            return HYPOTHETICAL, self.supposition
+        if denial is not None and self.some is None:
+            return ABSENT, denial
+        if leaf.cue & lx.NEG_AFTER:  # "extubated"
+            return ABSENT, Opened(k, leaf.acts.get("absent backward"))
+        doubt = self.doubt or self.condition
+        return (UNCERTAIN, doubt) if doubt is not None else (PRESENT, None)
 
     def _breaks(self, k: int, leaf: lx.Leaf, concept: int) -> bool:
         """Whether this ends a denied list: "no pneumothorax, small effusion", "no effusion, PICC in the SVC"."""
         one, other = self.sized[self.made[-1].concept], self.sized[concept]
-        if self.graded or (one and not other) or (self.removal and one is not other):
+        removal = self.denial is not None and self.denial.removal
+        if self.graded or (one and not other) or (removal and one is not other):
             return True
-        if not (self.sided or leaf.side) or (self.removal and self.separator & lx.AND):
+        if not (self.sided or leaf.side) or (removal and self.separator & lx.AND):
             return False
-        return not context.list_follows(self.events, k, lx.AND | lx.OR if self.removal else lx.OR)
+        return not around.list_follows(self.events, k, lx.AND | lx.OR if removal else lx.OR)
 
-    def add(self, mention: Mention) -> None:
-        """A finding was named."""
-        if self.unc and not self.neg:
-            self.choices.append(mention)
-        if self.broken:
-            self.run = []
-        self.run.append(mention)
-        self.broken = False
-        mention.several, self.some = self.some, False
+    def _choose(self, last: Mention, mention: Mention, k: int) -> None:
+        """An "or" before it makes it an alternative of what stands before."""
+        one, other = last.concept, mention.concept
+        if one == other or min(last.state, mention.state) < UNCERTAIN:
+            return
+        if self.choice.slash and not self.lexicon.alternative(one, other):
+            if self.sized[other] and self.sized[one]:
+                mention.source = last  # "right apical thickening/effusion"
+            return
+        ones = self.choice.taken(last, self.made)
+        self._group([*ones, mention], ones[-1].group, k)
+
+    def _group(self, ones: Sequence[Mention], group: int, k: int) -> None:
+        """Several findings of which one is meant; all lie where the earlier one does if it may be any of them."""
+        if not group:
+            self.context.groups += 1
+            group = self.context.groups
+        source = self.interpretation.earlier
+        for one in ones:
+            one.group = group
+            one.state = UNCERTAIN
+            if self.trace is not None:
+                self.trace.note(one, "state", UNCERTAIN, self.events[k], "alternatives")
+            if source is not None and one is not source and self.lexicon.special(one.concept, source.concept):
+                one.source = one.source or source
+
+    def _take(self, mention: Mention) -> None:
+        """What an earlier finding is taken for lies where that one lies."""
+        reading = self.interpretation
+        if reading.source is None:
+            if reading.earlier is not None and self.lexicon.special(mention.concept, reading.earlier.concept):
+                mention.source = reading.earlier  # "right upper lobe opacity, pneumonia"
+            reading.source, reading.taken = mention, False
+        elif reading.source.state >= UNCERTAIN and self._places(mention.concept, reading.source.concept):
+            mention.source = reading.source
+
+    def _places(self, concept: int, source: int) -> bool:
+        """Whether one finding lies where the other does: its kin, or anything in the chest that it is taken for."""
+        thoracic = self.lexicon.thoracic
+        return self.lexicon.related(concept, source) or (
+            self.interpretation.taken and thoracic[concept] and thoracic[source]
+        )
+
+    def _add(self, mention: Mention) -> None:
+        choice, pending = self.choice, self.pending
+        if self.doubt is not None and self.denial is None:
+            choice.possible.append(mention)
+        if choice.broken:
+            choice.run = len(self.made)
+        choice.broken = choice.link = False
+        mention.several, self.some = self.some is not None, None
         self.made.append(mention)
-        self.pending.append(mention)
-        self.said = self.said or bool(mention.side or mention.zone)
-        self.denied = self.denied or self.neg
-        if self.one:
-            self.partial = self.one = False
-        self.bare = self.link = self.graded = self.sided = False
-        self.separator, self.answer = 0, -1
+        pending.mentions.append(mention)
+        pending.said = pending.said or bool(mention.side or mention.zone)
+        if self.denial is not None or self.doubt is not None or self.supposition is not None:
+            self._acted()
+        self.bare = self.graded = self.sided = False
+        self.separator = 0
+
+    def _acted(self) -> None:
+        """The open cues have acted on one finding more; those that act on so many only end."""
+        denial = self.denial
+        if denial is not None:
+            if denial.partial is not None and denial.partial.acted():
+                denial.partial = None
+            if denial.acted():
+                self.denial = None
+        if self.doubt is not None and self.doubt.acted():
+            self.doubt = None
+        if self.supposition is not None and self.supposition.acted():
+            self.supposition = None
 
     def attribute(self, k: int, leaf: lx.Leaf) -> None:
         """A side, grade or change was named."""
-        self.said = self.said or bool(leaf.severity & _SMALL or leaf.size or leaf.side or leaf.change or leaf.place)
-        if leaf.severity & _SMALL or leaf.size:
+        small = leaf.severity & _SMALL or leaf.size
+        self.pending.said = self.pending.said or bool(small or leaf.side or leaf.change or leaf.place)
+        if small:
             self.graded = True
-        if leaf.side or leaf.change & (lx.WORSE | lx.BETTER):
+        if leaf.side or leaf.change & _DEGREES:
             self.sided = True
-        self.changed = self.changed or (bool(leaf.change) and not leaf.rare & lx.MORE)
-        if leaf.change & lx.STABLE and k + 1 < len(self.events) and self.events[k + 1].leaf.cue & lx.OBJECT:
-            self.listing = True
-
-    def alternatives(self) -> list[Mention]:
-        """What an "or" makes alternatives of the next finding."""
-        ones = [m for m in self.run if m.state >= UNCERTAIN] if self.whole else self.pending[-1:]
-        self.run, self.whole = [], False
-        return ones
+        if leaf.change:
+            self.interpretation.changed = self.interpretation.changed or not leaf.rare & lx.MORE
+            if leaf.change & lx.STABLE and k + 1 < len(self.events) and self.events[k + 1].leaf.cue & lx.OBJECT:
+                self.choice.listing = True
 
     def close(self, stop: int) -> None:
         """The clause ends before word `stop`: "Pneumothorax: no."."""
-        if self.answer >= 0 and self.pending and context.is_last(self.events, self.answer, stop):
-            restate(self._deniable(self._subject(self.answer), here=self.tip >= 0), ABSENT)
+        denial = self.denial
+        if denial is None or denial.met or not self.pending.mentions:
+            return
+        if constructions.answers(self.events, denial.event, stop):
+            subject = self._subject(denial.event)
+            self._restate(self._without_devices(subject) if self.tip >= 0 else subject, ABSENT, denial.event, "answers")
 
-
-def restate(mentions: list[Mention], state: int) -> None:
-    """Change what is asserted of these, unless they are only hypothetical."""
-    for mention in mentions:
-        if mention.state != HYPOTHETICAL:
-            mention.state = state
-            mention.gone = state == ABSENT
+    def _restate(self, mentions: Sequence[Mention], state: int, k: int, by: lx.Row | str | None) -> None:
+        """Change what is asserted of these, unless they are only hypothetical."""
+        for mention in mentions:
+            if mention.state != HYPOTHETICAL:
+                mention.state = state
+                mention.gone = state == ABSENT
+                if self.trace is not None:
+                    self.trace.note(mention, "state", state, self.events[k], by)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
+from judges.rules import constructions
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
 from judges.rules.ellipsis import filled
@@ -12,15 +14,16 @@ from judges.rules.findings import Event
 _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 """What the clause under construction holds so far. The last: a denial after a subject, as in "effusion without ...",
 whose list is short."""
+_JOINS: Final = lx.COMMA | lx.AND
+_TELLS: Final = lx.NEG | lx.EXIST | lx.VERB
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
-_STABLE: Final = lx.Leaf(change=lx.STABLE)
 
 
 def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
     """Split where a new statement begins and read each clause; the sentence ends before word `stop`."""
     if not events:
-        clauses.begin()
+        clauses.context.begin_sentence()
         return
     kinds = cues = rares = sides = 0
     for _, _, leaf in events:
@@ -28,64 +31,58 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
         cues |= leaf.cue
         rares |= leaf.rare
         sides |= leaf.side
-    clauses.begin(sided=sides > 0)
+    clauses.context.begin_sentence(sided=sides > 0)
+    if clauses.trace is not None:
+        clauses.trace.sentence(events, stop)
     if kinds & lx.GROWTH and cues & lx.NEG:
-        events = _of_growth(events)
+        events = constructions.growth_denied(events)
     if sides or rares & lx.EXCEPT:
         events = filled(events, stop)
     if not (kinds or cues & lx.NORMAL):
         return  # nothing is named
-    if not (cues & _SPLITS or kinds & lx.BARE):
+    if cues & _SPLITS or kinds & lx.BARE:
+        for clause, end in _clauses(events, stop):
+            clauses.read(clause, end)
+    else:
         clauses.read(events, stop)
-        return
+
+
+def _clauses(events: list[Event], stop: int) -> Iterator[tuple[list[Event], int]]:
+    """The parts of a sentence that are a statement each, with the word before which each ends."""
     clause: list[Event] = []
     seen = 0
     for k, event in enumerate(events):
         leaf = event.leaf
         cue, kind = leaf.cue, leaf.kind
         if cue & _SPLITS:
-            if cue & lx.CONTRAST and _modifies(events, k):
+            if cue & lx.CONTRAST and constructions.but_between_modifiers(events, k):
                 continue
             if clause and _starts_clause(events, k, seen):
-                clauses.read(clause, event.first)
+                yield clause, event.first
                 clause, seen = [], 0
-                if cue & (lx.COMMA | lx.AND):
+                if cue & _JOINS:
                     continue
         elif kind & lx.BARE and seen & _STATEMENT and _runs_on(events, k):
-            clauses.read(clause, event.first)
+            yield clause, event.first
             clause, seen = [], 0
         clause.append(event)
         if kind & lx.SAYS or cue & lx.NORMAL:
             seen |= _SUBJECT | _STATEMENT
         elif kind & lx.NAMED:
             seen |= _SUBJECT
-        if cue & lx.NEG:
-            seen = (seen & _SUBJECT) | _STATEMENT | _DENIED | (_WITHOUT if seen & _SUBJECT else 0)
-        elif cue & lx.EXIST or (cue & lx.VERB and seen & _SUBJECT):
-            seen |= _VERB
+        if cue & _TELLS:
+            seen = _told(seen, cue)
     if clause:
-        clauses.read(clause, stop)
+        yield clause, stop
 
 
-def _of_growth(events: list[Event]) -> list[Event]:
-    """Where growth of a finding is denied, the finding is there and stable: "no enlargement of the nodule"."""
-    found: list[Event] = []
-    for k, event in enumerate(events):
-        if event.leaf.kind & lx.GROWTH and found and found[-1].leaf.cue & lx.NEG and _of_finding(events, k):
-            found[-1] = Event(found[-1].first, event.last, _STABLE)
-        else:
-            found.append(event)
-    return found
-
-
-def _of_finding(events: list[Event], k: int) -> bool:
-    """Whether "of" a finding follows, and not of an anatomy."""
-    if k + 1 == len(events) or not events[k + 1].leaf.cue & lx.OBJECT or events[k + 1].first != events[k].last + 1:
-        return False
-    for event in events[k + 2 : k + 5]:
-        if event.leaf.kind & (lx.SAYS | lx.NAMED):
-            return event.leaf.concept >= 0
-    return False
+def _told(seen: int, cue: int) -> int:
+    """What the clause holds after a denial or a verb."""
+    if cue & lx.NEG:
+        return (seen & _SUBJECT) | _STATEMENT | _DENIED | (_WITHOUT if seen & _SUBJECT else 0)
+    if cue & lx.EXIST or (cue & lx.VERB and seen & _SUBJECT):
+        seen |= _VERB
+    return seen
 
 
 def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
@@ -116,18 +113,6 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
         finding = finding or leaf.concept >= 0
         anatomy = anatomy or leaf.anatomy >= 0
     return bool(closed and finding)
-
-
-def _modifies(events: list[Event], k: int) -> bool:
-    """Whether this "but" stands between two words for one finding: "small but increasing effusion"."""
-    if not 0 < k < len(events) - 1:
-        return False
-    before, here, after = events[k - 1], events[k], events[k + 1]
-    return (
-        bool(before.leaf.severity | before.leaf.change and after.leaf.severity | after.leaf.change)
-        and before.last + 1 == here.first
-        and here.last + 1 == after.first
-    )
 
 
 def _predicate(events: list[Event], j: int) -> bool:

@@ -12,39 +12,19 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
+from judges.rules.knowledge import words
+
 TOKEN: Final = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?|\n\s*|[^\sA-Za-z\d]")
 PIECE: Final = re.compile(rf"[^\S\n]*(?:{TOKEN.pattern})")
 """A token with the blanks before it: the pieces of a text are the text, but for blanks at its end."""
-ARTICLES: Final = frozenset(("the", "a", "an"))
-
-_IRREGULAR: Final = {
-    "pneumothoraces": "pneumothorax", "hydropneumothoraces": "hydropneumothorax", "foci": "focus",
-    "vertebrae": "vertebra", "bullae": "bulla", "metastases": "metastasis", "hilus": "hilum", "emboli": "embolus",
-    "bronchi": "bronchus", "prostheses": "prosthesis", "masses": "mass", "abscesses": "abscess",
-    "diagnoses": "diagnosis", "indices": "index", "atelectases": "atelectasis", "calculi": "calculus",
-    "opacites": "opacity", "arteries": "artery", "bodies": "body", "densites": "density", "atria": "atrium",
-    "septa": "septum", "lordoses": "lordosis", "thoraces": "thorax", "dilatation": "dilation",
-    "distension": "distention", "aetiology": "etiology", "practise": "practice", "grey": "gray",
-    "programme": "program", "disks": "disc", "disk": "disc", "azygous": "azygos", "hiatus": "hiatal",
-    "infiltrates": "infiltrate", "infiltration": "infiltrate", "calibre": "caliber", "centre": "center",
-    "fibre": "fiber", "tumour": "tumor", "colour": "color", "tumours": "tumor", "litre": "liter",
-    "goitre": "goiter", "mould": "mold", "this": "this", "is": "is", "was": "was", "has": "has", "as": "as",
-    "does": "does", "us": "us", "its": "its", "svcs": "svc", "gas": "gas", "lens": "lens", "previous": "previous",
-    "pna": "pneumonia", "neg": "negative", "incr": "increased", "inc": "increased", "decr": "decreased",
-    "dz": "disease", "sinuses": "sinus",
-}  # fmt: skip
-_ENDINGS: Final = (
-    ("isation", "ization"), ("isations", "ization"), ("ised", "ized"), ("ising", "izing"), ("aemia", "emia"),
-    ("aemic", "emic"),
-)  # fmt: skip
-_INSIDE: Final = (("oedema", "edema"), ("oesoph", "esoph"), ("haem", "hem"), ("paed", "ped"), ("caec", "cec"))
-PAIRED: Final = {
-    "bases": "base", "apices": "apex", "lobes": "lobe", "zones": "zone", "angles": "angle", "sulci": "sulcus",
-    "hila": "hilum", "hemidiaphragms": "hemidiaphragm", "diaphragms": "diaphragm",
-    "effusions": "effusion",
-}  # fmt: skip
+KNOWN: Final = words()
+ARTICLES: Final = frozenset(KNOWN["articles"])
+_IRREGULAR: Final = {form: word for word, forms in KNOWN["forms"].items() for form in forms}
+_ENDINGS: Final = tuple(KNOWN["endings"].items())
+_INSIDE: Final = tuple(KNOWN["parts"].items())
+PAIRED: Final[dict[str, str]] = KNOWN["paired"]
 """Plurals that mean one on either side; they keep their form, so that the lexicon may say so."""
-_KEEP: Final = frozenset(("raised", "comprised", "advised", "supervised", "raising", "rising", "arising"))
+_KEEP: Final = frozenset(KNOWN["keep"])
 _memo: dict[str, str] = {}
 MEMO_LIMIT: Final = 50_000
 MEMO_LENGTH: Final = 64

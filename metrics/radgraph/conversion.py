@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metrics.encoder import TOKENIZER_FILES, new_folder, sha256
+from metrics.encoder import TOKENIZER_FILES, sha256
+from metrics.model_folder import new_folder
 from metrics.radgraph.model import FORMAT, HEADS, SETTINGS, RadGraph
 from metrics.radgraph.words import V1, XL
 

@@ -18,6 +18,7 @@ from reward_service.api import (
     error_responses,
     openapi,
     page_routes,
+    read_route,
     run_routes,
     score_route,
     state_routes,
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
                   openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False,
                   root_path=settings.root_path)  # fmt: skip
     app.include_router(score_route.router)
+    app.include_router(read_route.router)
     app.include_router(state_routes.router)
     app.include_router(trainer_routes.router)
     app.include_router(run_routes.router)

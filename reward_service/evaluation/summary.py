@@ -53,7 +53,7 @@ class Summary:
         for row in rows:
             self.scores.add(row, study)
             if row.get("values"):
-                self._models = self._models or CorpusValues({"components": _components(row["values"])})
+                self._models = self._models or CorpusValues(_document(row["values"]))
                 self._models.add([row])
             self.findings.add(row, self.scores.studies[-1])
             if row.get("bleu_counts"):
@@ -147,7 +147,7 @@ class Summary:
         return Table(name, title, (name, "reports", "share"), rows)
 
 
-def _components(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, str]]:
+def _document(values: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """Which keys are CheXbert and RadGraph, by the names of their values: all that F1 needs of a profile's document."""
     found = {}
     for key, given in values.items():
@@ -155,7 +155,7 @@ def _components(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str
             found[key] = {"component": "semb_score"}
         elif set(RADGRAPH_LEVELS) <= given.keys():
             found[key] = {"component": "radgraph_f1"}
-    return found
+    return {"components": found, "weights": dict.fromkeys(found, 1.0)}
 
 
 def corpus_bleu(sums: Floats) -> Floats:

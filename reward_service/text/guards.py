@@ -19,6 +19,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from judges.injection import SHA256, addresses_grader
+from judges.rules.compiler import default
+from judges.rules.vocabulary import finding_words
 from reward_service.text.normaliser import Normalised
 
 VERSION = 1
@@ -51,66 +53,6 @@ def _set(words: str) -> frozenset[str]:
 
 _TOKEN = re.compile(r"[^\W_]+|[.;!?\n]")
 _BREAKS = frozenset(".;!?\n")
-# One line a finding; single words, because a look-up a word is what a guard may cost.
-_FINDINGS = {
-    form: forms.split()[0]
-    for forms in """
-        effusion effusions hydrothorax
-        pneumothorax pneumothoraces
-        consolidation consolidations consolidative
-        opacity opacities opacification opacifications
-        infiltrate infiltrates
-        pneumonia pneumonias
-        atelectasis atelectases atelectatic
-        edema oedema
-        congestion congested
-        cardiomegaly
-        nodule nodules nodular
-        mass masses
-        granuloma granulomas granulomatous
-        scarring scar scars
-        fibrosis fibrotic
-        emphysema emphysematous copd
-        hyperinflation hyperinflated hyperexpansion hyperexpanded
-        hypoinflation hypoinflated
-        fracture fractures
-        dislocation dislocations
-        degenerative spondylosis
-        osteophytes osteophyte
-        scoliosis dextroscoliosis levoscoliosis
-        kyphosis
-        osteopenia osteoporosis
-        atherosclerosis atherosclerotic
-        tortuous tortuosity ectasia ectatic
-        aneurysm aneurysms
-        hernia hernias
-        adenopathy lymphadenopathy
-        thickening
-        blunting blunted
-        cavity cavitary cavitation
-        bronchiectasis
-        tuberculosis tuberculous
-        metastasis metastases metastatic
-        malignancy cancer carcinoma neoplasm
-        pneumomediastinum
-        pneumoperitoneum
-        empyema
-        abscess
-        calcification calcifications
-        eventration
-        sarcoidosis
-        contusion hemorrhage
-        lesion lesions
-        pacemaker defibrillator
-        catheter catheters picc
-        tracheostomy endotracheal
-        nasogastric
-        sternotomy
-        clips
-        stent stents
-        """.strip().splitlines()
-    for form in forms.split()
-}
 _HEDGES = _set(
     "possible possibly probable probably may might could cannot questionable likely suspected perhaps potentially "
     "potential conceivably equivocal uncertain maybe"
@@ -226,8 +168,10 @@ class GuardResult(NamedTuple):
 
 
 def manifest(settings: GuardSettings) -> dict[str, Any]:
-    """What determines a result, as plain JSON for the fingerprint."""
-    return {"version": VERSION, "injection_patterns": SHA256[:16], **settings.model_dump()}
+    """What determines a result, as plain JSON for the fingerprint. It loads the lexicon, so that no request has to."""
+    finding_words()
+    lexicon = default().sha256[:16]
+    return {"version": VERSION, "injection_patterns": SHA256[:16], "lexicon": lexicon, **settings.model_dump()}
 
 
 def inspect(
@@ -264,7 +208,8 @@ class _Text:
         self.text = text
         self.tokens = _TOKEN.findall(text.lower())
         self.words = [t for t in self.tokens if t not in _BREAKS]
-        self.named = [_FINDINGS[w] for w in self.words if w in _FINDINGS]
+        findings = finding_words()
+        self.named = [findings[w] for w in self.words if w in findings]
         self.findings = set(self.named)
         self.hedges = len([w for w in self.words if w in _HEDGES])
 
@@ -321,6 +266,7 @@ def _contradicted(text: _Text) -> set[str]:
     plus: set[str] = set()
     minus: set[str] = set()
     negated = plain = True
+    findings = finding_words()
     for token in [".", *text.tokens, "."]:
         if token in _CLAUSE_ENDS:
             if plain:
@@ -332,8 +278,8 @@ def _contradicted(text: _Text) -> set[str]:
             negated = True
         elif token in _QUALIFIERS or token in _HEDGES:
             plain = False
-        elif token in _FINDINGS:
-            (minus if negated else plus).add(_FINDINGS[token])
+        elif token in findings:
+            (minus if negated else plus).add(findings[token])
     return asserted & denied
 
 

@@ -90,7 +90,7 @@ def test_what_cannot_be_counted_is_refused() -> None:
     for empty in (lambda: f1_chexbert([], []), lambda: radgraph([]), lambda: radcliq([])):
         with pytest.raises(ValueError, match="no report"):
             empty()
-    with pytest.raises(ValueError, match="14 classes"):
+    with pytest.raises(ValueError, match="14 labels"):
         f1_chexbert([[0, 1]], [[0, 1]])
     with pytest.raises(ValueError, match="zip"):
         f1_chexbert([labels()], [labels(), labels()])

@@ -155,6 +155,20 @@ def test_every_setting_is_a_flag_with_its_variable() -> None:
         assert f"REWARD_{name.upper()}" in shown
 
 
+def test_read_prints_why_a_report_is_read_so(tmp_path: Path) -> None:
+    report = tmp_path / "report.txt"
+    report.write_text("No effusion.", "utf-8")
+    shown = run("read", "--file", str(report))
+    assert shown.returncode == 0, shown.stderr
+    assert "→ pleural_effusion: absent" in shown.stdout
+    assert "cues/assertion.yaml:" in shown.stdout
+    assert "\x1b" not in shown.stdout  # colours are for terminals
+    assert json.loads(run("read", "--json", "-", stdin="No effusion.").stdout)["findings"] == ["-pleural_effusion"]
+    missing = run("read", "--file", str(tmp_path / "none.txt"))
+    assert (missing.returncode, len(missing.stderr.splitlines())) == (3, 1)
+    assert run("read").returncode == run("read", "x", "--file", str(report)).returncode == 2
+
+
 def test_new_key_makes_a_key_that_is_accepted() -> None:
     from reward_service.api.auth import ApiKeys
 

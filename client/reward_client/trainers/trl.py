@@ -69,7 +69,7 @@ def _scores(chosen: Options, step: int | None, items: list[Item]) -> tuple[list[
         known = _last.get(chosen)
         earlier = known[1] if known and known[0] == key else None
         if earlier and not _is_spent(earlier):
-            asked = None
+            asked: Future[list[Score]] | None = None
         else:
             asked = Future()
             _last[chosen] = (key, asked)

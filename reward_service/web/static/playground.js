@@ -10,6 +10,7 @@ let examples = [];
 let last = null; // request and answer that are shown
 let running = null;
 let timer = 0;
+const readings = new Map(); // mentions by text, of the texts that are shown
 const documents = new Map(); // guards, weights and bounds by profile
 
 // -- texts -----------------------------------------------------------------------------------------
@@ -112,13 +113,25 @@ async function profileDocument(stage, profile) {
     const part = about.stages?.find((one) => one.profile === stage) ?? about;
     const weights = Object.fromEntries(Object.entries(part.components).map(([key, one]) => [key, one.weight]));
     const whole = stage in info.profiles ? await ask(`/v1/fingerprint?profile=${encodeURIComponent(stage)}`) : {};
-    documents.set(stage, { bounds: part.bounds, weights, guards: whole.document?.guards ?? {} });
+    const rules = Object.values(part.components).some((one) => one.component === "rules");
+    documents.set(stage, { bounds: part.bounds, weights, rules, guards: whole.document?.guards ?? {} });
   }
   return documents.get(stage);
 }
 
+/** What the rules judge reads in a text; nothing where the service does not say. Asked for when it is pointed at. */
+function mentions(text) {
+  if (!readings.has(text)) {
+    const options = { method: "POST", body: JSON.stringify({ text }) };
+    const found = ask("/v1/read", options).then((read) => read.sentences.flatMap((sentence) => sentence.clauses.flatMap((clause) => clause.mentions)));
+    readings.set(text, found.catch(() => []));
+  }
+  return readings.get(text);
+}
+
 function show(answer, described) {
-  const sections = answer.results.map((result, i) => shown(result, i, { ...described, pair: answer.pairs[i] }));
+  readings.clear();
+  const sections = answer.results.map((result, i) => shown(result, i, { ...described, pair: answer.pairs[i], read: described.rules && ((side) => mentions(last.sent.items[i][side])) }));
   byId("results").replaceChildren(...sections);
   const stage = answer.stage ? `, stage ${answer.stage.profile}` : "";
   byId("status").textContent =

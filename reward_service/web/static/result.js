@@ -3,7 +3,7 @@ import { element, number, table, words } from "./common.js";
 import { waterfall } from "./waterfall.js";
 
 /** The section of candidate `i`. `guards`: what the profile does when a flag is raised, by flag. */
-export function shown(result, i, { bounds, guards, weights, pair }) {
+export function shown(result, i, { bounds, guards, weights, pair, read }) {
   const section = element("section", { className: "candidate", id: `result${i}` });
   section.append(element("h2", {}, `Candidate ${i + 1}`));
   const state = result.status === "ok" ? "" : ` ${result.status}`;
@@ -19,8 +19,9 @@ export function shown(result, i, { bounds, guards, weights, pair }) {
   const texts = element("div");
   texts.innerHTML = pair;
   for (const box of texts.querySelectorAll(".rv-missing")) box.remove(); // said above
-  link(texts);
-  section.append(element("h3", {}, "Texts"), texts);
+  const note = element("p", { className: "note", role: "status" });
+  link(texts, (at) => about(at, result, read, note));
+  section.append(element("h3", {}, "Texts"), texts, note);
   if (result.reward !== null) {
     section.append(element("figure", {}, element("figcaption", {}, "From the lower bound to the reward"), waterfall(result.contributions, result.reward, bounds)));
   }
@@ -56,13 +57,29 @@ function price(flag, guards) {
 }
 
 /** The same finding is marked in both texts and in the list while the pointer or the focus is on one of them. */
-function link(texts) {
-  const marks = (at) => {
-    const item = at.closest?.("li[id]");
-    const target = item ? `#${item.id}` : at.closest?.("mark a")?.getAttribute("href");
-    return target ? [...texts.querySelectorAll(`a[href="${target}"]`), texts.querySelector(target)] : [];
+function link(texts, tell) {
+  const set = (on) => (event) => {
+    const item = event.target.closest("li[id]");
+    const target = item ? `#${item.id}` : event.target.closest("mark a")?.getAttribute("href");
+    if (!target) return;
+    for (const mark of [...texts.querySelectorAll(`a[href="${target}"]`), texts.querySelector(target)]) mark?.classList.toggle("rv-on", on);
+    if (on) tell(Number(target.split("-e")[1]));
   };
-  const set = (on) => (event) => marks(event.target).forEach((mark) => mark?.classList.toggle("rv-on", on));
   for (const name of ["mouseover", "focusin"]) texts.addEventListener(name, set(true));
   for (const name of ["mouseout", "focusout"]) texts.addEventListener(name, set(false));
+}
+
+/** Into `note`: the finding at that place of the evidence, and what made the judge read it so in either text. */
+async function about(at, result, read, note) {
+  const one = result.judgement?.evidence[at];
+  if (!one || note.dataset.at === String(at)) return;
+  note.dataset.at = at;
+  const parts = [inWords(one) + (one.cost ? `, costs ${number(one.cost)}` : "")];
+  for (const side of ["candidate", "reference"]) {
+    const mentions = one[side] && read ? await read(side) : [];
+    const found = mentions.find((each) => each.start < one[side][1] && one[side][0] < each.end);
+    const because = (found?.because ?? []).map((why) => `${words(why.field)} ${words(why.value)} by ${why.by}`);
+    if (because.length) parts.push(`in the ${side}, ${because.join(", ")}`);
+  }
+  if (note.dataset.at === String(at)) note.textContent = parts.join("; ") + ".";
 }

@@ -14,6 +14,7 @@ import httpx
 import jsonschema_rs
 import pytest
 
+from judges.rules import reading
 from reward_service.api.auth import new_key
 from reward_service.wire import schemas
 from testbed.service import ROOT, Service, running, write_profile
@@ -285,6 +286,29 @@ def test_routes_and_parameters(service: Service, method: str, path: str, status:
     response = httpx.request(method, f"{service.url}{path}")
     error(response, status, code)
     assert ("allow" in response.headers) == (status == 405)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 422, "invalid_request"),
+        ({"text": 5}, 422, "invalid_request"),
+        ({"text": "No effusion.", "profile": "text"}, 422, "invalid_request"),
+        (["No effusion."], 422, "invalid_request"),
+        (b"{", 400, "malformed_json"),
+        ({"text": "x" * 301}, 413, "body_too_large"),
+    ],
+)
+def test_a_text_that_cannot_be_read(service: Service, body: Any, status: int, code: str) -> None:
+    error(post(service, body, "/v1/read"), status, code)
+
+
+def test_a_report_is_read_as_the_command_reads_it(service: Service) -> None:
+    text = "Findings: No effusion.\ud800"
+    answer = post(service, {"text": text}, "/v1/read")
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == reading.explain(text)
+    _matches("ReadResponse", answer.json())
 
 
 # -- what is answered -------------------------------------------------------------------------------

@@ -78,6 +78,10 @@ def test_an_example_is_scored_and_both_sides_of_its_error_are_marked_and_linked(
         assert linked.count() >= 2
         assert all("rv-on" in (one.get_attribute("class") or "") for one in linked.all())
         assert "rv-on" in page.locator(target).get_attribute("class")
+        note = page.locator("#result0 [role=status]")
+        note.filter(has_text="in the reference").wait_for()
+        assert "in the candidate, " in note.inner_text()
+        assert "side left by cues/attributes.yaml" in note.inner_text()
 
 
 def test_editing_a_word_moves_the_error_without_a_click(browser: Any, service: Service) -> None:

@@ -1,0 +1,210 @@
+"""Constructions that no row of `knowledge/cues` can say: each is a function with its example, tested by its name.
+
+All of them look at the phrases around one phrase of a clause and change nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from judges.rules import lexicon as lx
+from judges.rules.around import AHEAD, governed, next_finding, touches
+from judges.rules.findings import Event
+
+_STABLE: Final = lx.Leaf(change=lx.STABLE)
+_DEGREES: Final = lx.WORSE | lx.BETTER
+_STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
+_GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
+
+
+def denied_grade(events: list[Event], k: int) -> bool:
+    """Whether phrase `k` is a grade that is itself denied, of something named before: "is not | very | large"."""
+    before, here = events[k - 1], events[k]
+    if not k or not here.leaf.severity or here.first - before.last > 2 or not before.leaf.cue & lx.NEG:
+        return False
+    if before.leaf.kind & lx.ATTRIBUTE or next_finding(events, k, 0) >= 0:
+        return False
+    return all(e.leaf.concept < 0 for e in events[k + 1 : k + AHEAD])
+
+
+def moved(events: list[Event], k: int) -> bool:
+    """Whether a distance or a place follows, so that what is withdrawn is still there: "withdrawn by 3 cm"."""
+    return any(e.leaf.size or e.leaf.place or e.leaf.kind & lx.THING for e in events[k + 1 : k + 1 + AHEAD])
+
+
+def vein_before_device(events: list[Event], k: int, sized: tuple[bool, ...]) -> bool:
+    """Whether a vein stands for no line of its own, as the device follows: "left subclavian | approach | ICD"."""
+    if k + 1 == len(events) or events[k + 1].first - events[k].last > 2:
+        return False
+    concept = events[k + 1].leaf.concept
+    return concept >= 0 and not sized[concept]
+
+
+def vein_as_place(events: list[Event], k: int, after: int) -> bool:
+    """Whether a vein is the place of the device that ends at word `after`: "left PICC, tip in the IJ"."""
+    ends = lx.AND | lx.OR | lx.TERM | lx.WITH | lx.BREAK
+    if not governed(events, k):
+        return False
+    for event in reversed(events[max(0, k - AHEAD) : k]):
+        if event.last <= after:
+            return True
+        if event.leaf.kind & lx.THING:  # "with its tip in the IJ"
+            ends &= ~lx.WITH
+        if event.leaf.cue & ends:
+            return False
+    return False
+
+
+def weighs(events: list[Event], k: int) -> bool:
+    """Whether "than" or "over" leads to a finding and not to a place: "atelectasis over pneumonia"."""
+    for j in range(k + 1, min(k + 4, len(events))):
+        leaf = events[j].leaf
+        if events[j].first != events[j - 1].last + 1 or (leaf.concept < 0 and (leaf.kind & lx.NAMED or leaf.side)):
+            return False
+        if leaf.concept >= 0:
+            return True
+    return False
+
+
+def resumes(events: list[Event], k: int) -> bool:
+    """Whether what follows this comma is what is seen now: "history of CHF, now with moderate edema"."""
+    if k + 1 >= len(events) or events[k + 1].first - events[k].last > 2:  # 2: "now moderate edema"
+        return False
+    leaf = events[k + 1].leaf
+    return bool(leaf.change or leaf.severity or leaf.cue & (lx.WITH | lx.EXIST))
+
+
+def zone_before(events: list[Event], k: int) -> int:
+    """The zone that stands for its lung as the subject of phrase `k`: "the left base is | clear"; else -1."""
+    j = k - 1
+    while j >= 0 and events[j].leaf.cue & lx.VERB and events[j + 1].first - events[j].last <= 2:  # 2: "now clear"
+        j -= 1
+    if j < 0 or j == k - 1 or events[j].last + 1 != events[j + 1].first or governed(events, j):
+        return -1
+    leaf = events[j].leaf
+    return j if leaf.zone and leaf.concept < 0 and not leaf.place else -1
+
+
+def answers(events: list[Event], k: int, stop: int) -> bool:
+    """Whether no word follows this phrase before a comma or the end of the clause."""
+    after = events[k].last + 1
+    if k + 1 == len(events):
+        return stop == after
+    return events[k + 1].first == after and bool(events[k + 1].leaf.cue & lx.COMMA)
+
+
+def elsewhere(events: list[Event], k: int) -> bool:
+    """Whether the tip is not there: "not seen in the stomach", "from the right atrium to the SVC"."""
+    if events[k].leaf.rare & lx.ADVICE:
+        return False
+    if _aimed_at(events, k):
+        return True
+    for j in range(k - 1, max(-1, k - 5), -1):
+        cue, rare = events[j].leaf.cue, events[j].leaf.rare
+        if (cue & (lx.NEG | lx.NEG_AFTER) and not rare & lx.MOVED) or rare & lx.FORMER:
+            return True
+        if not cue & (lx.PREP | lx.VERB):
+            return False
+    return False
+
+
+def _aimed_at(events: list[Event], k: int) -> bool:
+    """Whether a tip should be in this place: "should be withdrawn 2 cm to lie | in the SVC"."""
+    aimed = False
+    for j in range(k - 1, max(-1, k - AHEAD), -1):
+        leaf = events[j].leaf
+        if leaf.rare & lx.ADVICE:
+            return aimed
+        if leaf.concept >= 0 or leaf.cue & lx.CONTRAST:
+            return False
+        aimed = aimed or bool(leaf.rare & lx.AIM)
+    return False
+
+
+def passes(events: list[Event], k: int, device: int) -> bool:
+    """Whether this place is only on the way to that of a tip: "catheter in the IJ with its tip in the SVC"."""
+    for event in reversed(events[max(0, k - AHEAD) : k]):
+        if event.leaf.concept >= 0:
+            break
+        if event.leaf.things[:1] == (device,):
+            return False
+    tip = False
+    for event in events[k + 1 : k + 1 + AHEAD]:
+        if event.leaf.concept >= 0 or event.leaf.rare & lx.ADVICE:
+            return False
+        if tip and event.leaf.place:
+            return True
+        tip = tip or event.leaf.things[:1] == (device,)
+    return False
+
+
+def growth_denied(events: list[Event]) -> list[Event]:
+    """Where growth of a finding is denied, the finding is there and stable: "no enlargement of the nodule"."""
+    found: list[Event] = []
+    for k, event in enumerate(events):
+        if event.leaf.kind & lx.GROWTH and found and found[-1].leaf.cue & lx.NEG and _of_finding(events, k):
+            found[-1] = Event(found[-1].first, event.last, _STABLE)
+        else:
+            found.append(event)
+    return found
+
+
+def _of_finding(events: list[Event], k: int) -> bool:
+    """Whether "of" a finding follows, and not of an anatomy."""
+    if k + 1 == len(events) or not events[k + 1].leaf.cue & lx.OBJECT or events[k + 1].first != events[k].last + 1:
+        return False
+    for event in events[k + 2 : k + 5]:
+        if event.leaf.kind & (lx.SAYS | lx.NAMED):
+            return event.leaf.concept >= 0
+    return False
+
+
+def but_between_modifiers(events: list[Event], k: int) -> bool:
+    """Whether this "but" stands between two words for one finding: "small but increasing effusion"."""
+    if not 0 < k < len(events) - 1:
+        return False
+    before, here, after = events[k - 1], events[k], events[k + 1]
+    return (
+        bool(before.leaf.severity | before.leaf.change and after.leaf.severity | after.leaf.change)
+        and before.last + 1 == here.first
+        and here.last + 1 == after.first
+    )
+
+
+def reading_denied(events: list[Event], k: int) -> bool:
+    """Whether what something is taken for is denied: "not consistent with", "no opacity to represent"."""
+    for j in range(k - 1, max(-1, k - _STEPS), -1):
+        leaf = events[j].leaf
+        if events[j + 1].first - events[j].last > _GAP:
+            return False
+        if leaf.change and leaf.cue & lx.NEG_AFTER:
+            return False  # "heart border no longer visible | due to effusion"
+        if leaf.cue & lx.NEG or leaf.concept >= 0:
+            return True
+        if not leaf.cue & (lx.READING | lx.OBJECT | lx.BODY):
+            return False
+    return False
+
+
+def amount_of_change(events: list[Event], k: int, after: int) -> bool:
+    """Whether this grade is the amount of a change: "mild increase", "has decreased slightly".
+
+    `after`: the first word of the finding that follows; -1 if none does.
+    """
+    first, last, _ = events[k]
+    if k + 1 < len(events) and events[k + 1].first == last + 1:
+        leaf = events[k + 1].leaf
+        if leaf.change & _DEGREES or (leaf.side and leaf.cue & lx.PREP):  # "slightly larger on the right"
+            return True
+    if not (k and events[k - 1].leaf.change & _DEGREES and events[k - 1].last == first - 1):
+        return False
+    return after < 0 or not touches(events, k, after)
+
+
+def more_of_finding(events: list[Event], k: int) -> bool:
+    """Whether a finding comes directly after "more": "more edema", and not "one or more nodules"."""
+    if k and events[k - 1].leaf.cue & lx.OR and events[k - 1].last + 1 == events[k].first:
+        return False
+    if k + 1 == len(events) or events[k + 1].first != events[k].last + 1 or events[k + 1].leaf.cue & lx.PREP:
+        return False
+    return events[k + 1].leaf.concept >= 0 or bool(events[k + 1].leaf.kind & lx.SAYS)

@@ -1,0 +1,108 @@
+"""What a scope keeps while it goes through a clause: open cues, pending findings, choices, interpretations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from judges.rules import lexicon as lx
+from judges.rules.findings import UNCERTAIN, Mention
+
+_ALWAYS: Final = lx.TERM | lx.EXIST | lx.WITH
+"""What ends a cue whose row does not say it, or that stands in none, as the question mark does."""
+
+
+class Opened:
+    """A cue that acts forward and has not ended yet."""
+
+    __slots__ = ("ends_at", "event", "met", "partial", "removal", "row", "targets")
+
+    def __init__(self, event: int, row: lx.Row | None) -> None:
+        self.event, self.row = event, row
+        self.ends_at, self.targets = (_ALWAYS, 0) if row is None else (row.ends_at or _ALWAYS, row.targets)
+        self.met = 0
+        """On how many findings it has acted."""
+        self.partial: Opened | None = None
+        """The cue that makes this denial a partial one: "no new ..."."""
+        self.removal = False
+        """A denial of what was removed: devices, whatever side each had."""
+
+    def acted(self) -> bool:
+        """Count a finding; whether it was the last one on which the row may act."""
+        self.met += 1
+        return self.met == self.targets
+
+
+@dataclass(slots=True)
+class Pending:
+    """Findings of which a cue that follows may still say something: a list in parts, which commas and "with" end."""
+
+    mentions: list[Mention] = field(default_factory=list)
+    part: int = 0
+    """How many were pending where the last part that names one ended."""
+    former: int = 0
+    """The same of the part before."""
+    firm: int = 0
+    """The same of the last part that says something of its own, so that no verb to come is about it."""
+    said: bool = False
+    """The present part does: "small effusion", "tube in place"."""
+    joined: bool = False
+    """An "and" or "or" joins the present part to what is pending."""
+
+    def end_part(self) -> None:
+        if self.part < len(self.mentions):  # "the effusion, ..., is not seen"
+            self.former, self.part = self.part, len(self.mentions)
+            if self.said:
+                self.firm = self.part
+            self.joined = self.said = False
+
+    def subject(self, *, plural: bool) -> Sequence[Mention]:
+        """What a cue after them speaks of: the last part, unless they are many.
+
+        Then all but what has its predicate: "small effusion, pneumothorax and edema not seen".
+        """
+        start = self.firm if self.joined or plural else self.part
+        return self.mentions[start if start < len(self.mentions) else self.former :]
+
+
+@dataclass(slots=True)
+class Choice:
+    """Findings of which one is meant: "edema, pneumonia or hemorrhage"."""
+
+    link: bool = False
+    """An "or" stands between the last finding and the next one."""
+    slash: bool = False
+    broken: bool = False
+    """Something other than a comma stands between the last of them and the next finding."""
+    whole: bool = False
+    """All of them are: "opacity: edema, pneumonia or hemorrhage", "edema, pneumonia, or hemorrhage"."""
+    listing: bool = False
+    """In "no change in ... or ...": all of it is there."""
+    run: int = 0
+    """The first of the findings that only commas join, of which an "or" to come may make alternatives."""
+    possible: list[Mention] = field(default_factory=list)
+    """Findings under one "may represent"."""
+
+    def taken(self, last: Mention, made: list[Mention]) -> list[Mention]:
+        """What an "or" makes alternatives of the next finding. `made`: all findings of the clause."""
+        ones = [m for m in made[self.run :] if m.state >= UNCERTAIN] if self.whole else [last]
+        found = [*self.possible, *ones]
+        self.run, self.whole, self.possible = len(made), False, []
+        return found
+
+
+@dataclass(slots=True)
+class Interpretation:
+    """What a finding is taken for: "opacity, likely atelectasis"."""
+
+    source: Mention | None = None
+    """The finding that the next one may be a name for."""
+    earlier: Mention | None = None
+    """The same before a comma."""
+    taken: bool = False
+    """And that this was said, not only that one follows the other."""
+    weighed: bool = False
+    """Something was said to be likely."""
+    changed: bool = False
+    """A word of change stood: "larger than" weighs no two findings."""

@@ -1,0 +1,65 @@
+"""Measurements: which numbers are one, and whether it is that of an earlier study."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from judges.rules import lexicon as lx
+from judges.rules.words import KNOWN
+
+UNIT: Final[dict[str, float]] = KNOWN["units"]
+"""Millimetres."""
+_SAME: Final = 0.1  # share by which two measurements of one thing may differ
+
+
+def direction(former: float, size: float) -> int:
+    """The change from one measurement to another: "9 mm, previously 15 mm"."""
+    if abs(size - former) < _SAME * former:
+        return lx.STABLE
+    return lx.WORSE if size > former else lx.BETTER
+
+
+def millimetres(words: list[str], i: int, *, joined: bool) -> float:
+    """The measurement that starts or ends with the number at `i`; 0 when it is none.
+
+    `joined`: the two words before it are the rest of the number.
+    """
+    ahead = [*words[i + 1 : i + 4], "", "", ""]
+    unit = UNIT.get(ahead[0]) or (ahead[0] in "x×" and UNIT.get(ahead[2]))  # "2.3 x 1.8 cm"
+    number = words[i]
+    if not unit or len(number) > 6:
+        return 0.0
+    if joined:
+        number = f"{words[i - 2][-4:]}.{number}"
+    return float(number) * unit
+
+
+def joins(words: list[str], i: int, text: str, starts: list[int]) -> bool:
+    """Whether the word at `i` is a decimal point in tokenised text ("a 2 . 3 cm nodule").
+
+    It is not the full stop after the number of a list: "1. 12 mm nodule", "1 . 12 mm nodule".
+    """
+    if words[i] != "." or not (words[i - 1].isdecimal() and words[i + 1].isdecimal()):
+        return False
+    start = starts[i - 1]
+    before = text[max(0, start - 3) : start]
+    return text[starts[i] - 1] == " " and "\n" not in before and before.rstrip()[-1:] not in ("", ".", ":")
+
+
+def former(words: list[str], i: int, former: frozenset[str]) -> bool:
+    """Whether the measurement at `i` is that of an earlier study."""
+    j = i - 1
+    while j >= max(0, i - 8) and (words[j] in UNIT or words[j] in ".x×" or words[j][0].isdecimal()):
+        j -= 1  # "previously 3.9 x 3.1 cm"
+    if j < 0:
+        return False
+    if words[j] in former or (j and words[j - 1] in ("compared", "versus") and words[j] in ("to", "with")):
+        return True
+    after, end = i + 1, min(len(words) - 1, i + 8)
+    while after < end and (words[after] in UNIT or words[after] in "x×" or _digit(words[after])):
+        after += 1
+    return words[after : after + 1] == ["previously"] and not any(map(_digit, words[after + 1 : after + 2]))
+
+
+def _digit(word: str) -> bool:
+    return word[0].isdecimal()

@@ -1,0 +1,203 @@
+"""The first step of reading a clause: which phrases name a finding, and which one.
+
+A phrase names a finding by itself ("effusion"), or a descriptor does together with an anatomy ("heart ... enlarged") or
+with another finding ("calcified ... granuloma"). What is asserted of the findings is not asked here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Final
+
+from judges.rules import around, constructions
+from judges.rules import lexicon as lx
+from judges.rules.context import Context
+from judges.rules.findings import Event
+
+_STOP: Final = lx.COMMA | lx.TERM | lx.WITH
+_ENDS_DESCRIPTION: Final = lx.COMMA | lx.OR | lx.EXIST | lx.TERM
+_HEADLESS: Final = lx.AND | lx.OR | lx.UNC | lx.READING
+"""Cues that end the noun phrase of an adjective, besides those that end every search."""
+_NEAR: Final = 5  # how many anatomies on either side of a word are tried
+_REACH: Final = 14  # and how many words away they may be
+
+Place = tuple[int, int, int]
+"""First word, anatomy, and the concept whose phrase names it (-1: it stands for itself)."""
+Named = tuple[int, int, int]
+"""First word, anatomy, and the side of it that is meant."""
+NOTHING, PART, VEIN = -1, -2, -3
+"""What a phrase names that names no finding: nothing, a part of the name of another finding, the place of a device."""
+
+
+Name = tuple[int, int]
+"""What a phrase names, where its own leaf does not say it: a concept, or one of `NOTHING`, `PART`, `VEIN`; and the
+first word of the anatomy that makes the finding together with the phrase, -1 if none does."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a clause names, before any of it is a finding."""
+
+    places: list[Place] = field(default_factory=list)
+    """Anatomies, and zones, which stand for the lung."""
+    anatomies: list[Named] = field(default_factory=list)
+    subject: bool = False
+    """The clause has a subject of its own."""
+    heading: bool = False
+    asks: bool = False
+    """A phrase does not say by itself what it names."""
+
+
+def survey(lexicon: lx.Lexicon, events: list[Event], context: Context) -> Survey:
+    """One look over the clause."""
+    found = Survey(subject=context.last is None)
+    places, anatomies, sided = found.places, found.anatomies, context.sided
+    subject, lung, kinds = found.subject, lexicon.lung, 0
+    for i, (first, _, leaf) in enumerate(events):
+        kind = leaf.kind
+        if kind:
+            kinds |= kind
+            if kind & lx.NAMED:
+                anatomies.append((first, leaf.anatomy, around.side_of(events, i) if sided else 0))
+                places.append((first, leaf.anatomy, leaf.concept))
+            elif leaf.zone:
+                places.append((first, lung, leaf.concept))
+        elif leaf.cue & lx.COLON and 0 < i < 3:
+            found.heading = True
+        if not subject:
+            subject = around.has_substance(leaf)
+    found.subject, found.asks = subject, kinds & lx.ASKS > 0
+    return found
+
+
+class Namer:
+    """Names the findings of one clause, phrase by phrase."""
+
+    def __init__(self, lexicon: lx.Lexicon, context: Context, events: list[Event], places: list[Place]) -> None:
+        self.lexicon = lexicon
+        self.context = context
+        self.events = events
+        self.places = places
+        self.names: dict[int, Name] = {}
+        self._loose: list[int] = []  # descriptors that have found nothing to describe yet
+        self._made: list[tuple[int, int]] = []  # findings named so far, by event and concept
+        self._stops: list[int] | None = None
+
+    def name(self) -> dict[int, Name]:
+        """Per event what it names, where that is not simply the concept of its leaf."""
+        for k, (_, _, leaf) in enumerate(self.events):
+            if self._loose and leaf.cue & _ENDS_DESCRIPTION:
+                self._loose = []  # "compared to the old study, rib fracture"
+            if not leaf.kind:
+                continue
+            concept, place = leaf.concept, -1
+            if leaf.kind & lx.ASKS:
+                concept, place = self._of(k, leaf)
+            if concept >= 0:
+                if self._loose:
+                    concept = self.lexicon.refine(concept, self._loose)
+                    self._loose = []
+                self._made.append((k, concept))
+            if concept != leaf.concept or place >= 0:
+                self.names[k] = concept, place
+        return self.names
+
+    def _of(self, k: int, leaf: lx.Leaf) -> Name:
+        concept = leaf.concept
+        if leaf.place and concept >= 0:  # "IJ": a line or a vein
+            concept = self._vein(k, concept)
+            if concept < 0:
+                return concept, -1
+        if leaf.kind & lx.THING and leaf.things[0] != self.lexicon.device:
+            side = self.events[k - 1].leaf.side if k else 0
+            concept = self.context.meant(self.lexicon, leaf, [c for _, c in self._made[-1:]], side)
+        if leaf.kind & lx.SAYS and concept == leaf.concept:
+            return self._described(k, leaf)
+        return concept, -1
+
+    def _vein(self, k: int, concept: int) -> int:
+        if constructions.vein_before_device(self.events, k, self.lexicon.sized):
+            return PART
+        if self._made:
+            at, device = self._made[-1]
+            if not self.lexicon.sized[device] and constructions.vein_as_place(self.events, k, self.events[at].last):
+                return VEIN
+        return concept
+
+    def _described(self, k: int, leaf: lx.Leaf) -> Name:
+        """What a word makes that may describe an anatomy or another finding."""
+        lexicon, events, descriptors = self.lexicon, self.events, leaf.descriptors
+        if descriptors:
+            following = around.next_finding(events, k, 0)
+            if following >= 0 and lexicon.refines(following, descriptors):
+                self._loose += descriptors
+                return NOTHING, -1
+            if following >= 0 and self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
+                return leaf.concept, -1  # a grade of what follows: "large left effusion and enlarged heart"
+        pair = self._pair(leaf, events[k].first) if leaf.keys else None
+        if leaf.concept >= 0:
+            return (pair[0], -1) if pair is not None else (leaf.concept, -1)
+        if pair is not None:
+            if self._names(k, pair[0]):
+                self._loose += descriptors
+                return PART, -1
+            return pair
+        self._loose += descriptors
+        if self._made:  # "the granuloma is calcified"
+            at, concept = self._made[-1]
+            refined = lexicon.refine(concept, descriptors)
+            if refined != concept:
+                self._made[-1] = at, refined
+                self.names[at] = refined, self.names[at][1] if at in self.names else -1
+        return NOTHING, -1
+
+    def _grades(self, leaf: lx.Leaf) -> bool:
+        """Whether the word, which describes an anatomy elsewhere, may be a grade of a finding: "large", "prominent"."""
+        return bool(leaf.severity or self.lexicon.prominent in leaf.descriptors)
+
+    def _names(self, k: int, concept: int) -> bool:
+        """Whether the noun phrase itself names what this descriptor makes: "dense right lower lobe | consolidation"."""
+        head = around.next_finding(self.events, k, _HEADLESS)
+        return head == concept or (head >= 0 and self.lexicon.special(head, concept))
+
+    def _pair(self, leaf: lx.Leaf, at: int) -> tuple[int, int] | None:
+        """The concept that this word makes together with the nearest fitting anatomy, and where that stands."""
+        pairs, places = self.lexicon.pairs, self.places
+        middle = bisect_left(places, (at, -1, -1))
+        best: tuple[int, int, int] | None = None
+        for place, anatomy, owner in places[max(0, middle - _NEAR) : middle + _NEAR]:
+            distance = abs(place - at)
+            if place > at and self._stopped(at, place):
+                break  # "enlarged, vascularity normal": what follows a comma or verb has its own description
+            if distance <= _REACH and (best is None or distance < best[0]):
+                concept = next((pairs[anatomy, key] for key in leaf.keys if (anatomy, key) in pairs), None)
+                if concept is not None and not self._owns(owner, leaf.concept, concept):
+                    best = (distance, concept, place)
+        if best is not None:
+            return best[1], best[2]
+        if leaf.concept < 0 and not places:
+            for (anatomy, _), key in itertools.product(self.context.subjects(), leaf.keys):
+                if (anatomy, key) in pairs:
+                    return pairs[anatomy, key], at
+        return None
+
+    def _stopped(self, at: int, place: int) -> bool:
+        """Whether the description of what stands at word `at` ends before word `place`."""
+        if self._stops is None:
+            self._stops = _stops(self.events)
+        return bisect_left(self._stops, place) != bisect_left(self._stops, at + 1)
+
+    def _owns(self, owner: int, own: int, concept: int) -> bool:
+        """Whether the anatomy belongs to a special finding: no "widening" in "bulky mediastinal adenopathy"."""
+        return owner >= 0 and owner != own and self.lexicon.special(owner, concept)
+
+
+def _stops(events: list[Event]) -> list[int]:
+    """Words across which nothing that follows is described: "enlarged, vascularity normal"."""
+    return [
+        e.first
+        for i, e in enumerate(events)
+        if e.leaf.cue & _STOP or (e.leaf.cue & lx.VERB and not around.leads(events, i))
+    ]

@@ -1,0 +1,102 @@
+"""What is ruled out because an anatomy, or the whole examination, is called normal."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Final
+
+from judges.rules import around, constructions
+from judges.rules import lexicon as lx
+from judges.rules.around import Subject
+from judges.rules.context import Context
+from judges.rules.findings import Event, Implied
+from judges.rules.merge import OVERALL
+from judges.rules.naming import Named
+
+_SUBJECTS: Final = 12  # how many anatomies a denied "abnormality" may speak of
+
+
+class Normality:
+    """Reads what one clause calls normal."""
+
+    __slots__ = ("anatomies", "context", "events", "implied", "lexicon", "settled")
+
+    def __init__(self, lexicon: lx.Lexicon, context: Context, events: list[Event], anatomies: list[Named]) -> None:
+        self.lexicon, self.context, self.events, self.anatomies = lexicon, context, events, anatomies
+        self.implied: list[Implied] = []
+        self.settled: list[tuple[int, int]] = []
+        """Words that only say what is normal."""
+
+    def settle(self, k: int, since: int) -> int:
+        """Phrase `k` says that something is normal; returns the word up to which anatomies have their verdict.
+
+        They have it already before word `since`.
+        """
+        events, named = self.events, self.anatomies
+        first, last, _ = events[k]
+        begin = bisect_left(named, (since,))
+        here, start, end = [a[1:] for a in named[begin : bisect_left(named, (first,))]], first, last + 1
+        zone = -1 if here else constructions.zone_before(events, k)
+        if zone >= 0:
+            here = [(self.lexicon.lung, around.side_of(events, zone))]
+        if here:
+            start = around.start_of_subject(events, k if zone < 0 else zone + 1, since)
+        else:
+            here, end = around.following(events, k)
+        behind = around.side_behind(events, k) if self.context.sided else 0
+        speaks = here or ([] if named else self.context.subjects())
+        self._normal([(anatomy, side or behind) for anatomy, side in speaks], first, last)
+        self.settled.append((start, end))
+        return end
+
+    def rule_out(self, k: int) -> None:
+        """Phrase `k` rules out something by itself: "no acute disease"."""
+        events, leaf = self.events, self.events[k].leaf
+        first, last, _ = events[k]
+        if narrow := self._elsewhere(k):  # "no acute abnormality of the bones"
+            self._normal(narrow, first, last)
+            return
+        side = 0
+        if self.context.sided:
+            side = around.side_of(events, k) or around.side_of_subject(events, k)
+        self.implied.append((leaf.absent, first, last, False, side))
+
+    def deny_abnormality(self, k: int, begun: int, since: int, *, partial: bool) -> bool:
+        """An "abnormality" is denied from word `begun` on; whether that speaks of anything."""
+        found = self._abnormal(begun, since)
+        self._normal(found, self.events[k].first, self.events[k].last, partial)
+        return bool(found)
+
+    def within(self, word: int) -> bool:
+        """Whether this word only says what is normal."""
+        at = bisect_left(self.settled, (word + 1,))
+        return bool(at) and self.settled[at - 1][0] <= word < self.settled[at - 1][1]
+
+    def _normal(self, anatomies: Iterable[Subject], first: int, last: int, partial: bool = False) -> None:
+        for anatomy, side in anatomies:
+            self.implied.append((self.lexicon.normal[anatomy], first, last, partial, side))
+
+    def _abnormal(self, begun: int, since: int) -> list[Subject]:
+        """What a denied "abnormality" speaks of.
+
+        Not of what "acute" stands for, where bones or the like are meant: "no acute osseous abnormality".
+        """
+        named, acute = self.anatomies, self.lexicon.acute
+        begin, either = bisect_left(named, (begun,)), bisect_left(named, (since,))
+        found = [a[1:] for a in named[begin : begin + _SUBJECTS] or named[either : either + _SUBJECTS]]
+        others = [a for a in found if a[0] != acute]
+        if others and not self._in_chest(others):
+            found = others
+        return found or self.context.subjects()
+
+    def _elsewhere(self, k: int) -> list[Subject]:
+        """Of what phrase `k` rules out an abnormality, where that is not the chest as a whole."""
+        if len(self.events[k].leaf.absent) < OVERALL or not around.leads(self.events, k):
+            return []
+        found = around.following(self.events, around.place(self.events, k))[0]
+        return [] if self._in_chest(found) else found
+
+    def _in_chest(self, subjects: list[Subject]) -> bool:
+        """Whether the lung or pleura is among these."""
+        return any(self.lexicon.thoracic[c] for a, _ in subjects for c in self.lexicon.normal[a])

@@ -1,0 +1,216 @@
+"""Words to phrases, sections and sentences. What follows a heading like "Indication:" is no finding of this study."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from judges.rules import lexicon as lx
+from judges.rules.clause import Clauses
+from judges.rules.findings import Event
+from judges.rules.measures import UNIT, direction, former, joins, millimetres
+from judges.rules.sentence import read_sentence
+from judges.rules.words import KNOWN
+
+_DOUBT: Final = lx.Row("possible", direction="forward", source="question mark")
+_COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.UNC, rows=(_DOUBT,))
+_PLUS: Final = lx.Leaf(cue=lx.EXIST)
+_SLASH, _BREAK = lx.Leaf(cue=lx.OR | lx.SLASH), lx.Leaf(cue=lx.COMMA | lx.BREAK)
+_PUNCTUATION: Final = {
+    ",": _COMMA, "(": _COMMA, ")": _COMMA, "[": _COMMA, "]": _COMMA, ":": _COLON, "/": _SLASH, ";": _BREAK
+}  # fmt: skip
+_ABBREVIATIONS: Final = frozenset(KNOWN["abbreviations"])
+_CUT_SHORT: Final = frozenset(KNOWN["cut_short"]["words"])
+"""Their short forms may have a full stop: "incr. edema"."""
+_SHORT_FORMS: Final = frozenset(KNOWN["cut_short"]["forms"])
+_AHEAD: Final = 12  # how many phrases before a measurement are looked at for what it measures
+_BESIDE: Final = 3  # words from a measurement to what it measures: "1 cm directly above the carina"
+
+
+class Sections:
+    """Goes through the words of one text and hands its sentences to `clauses`."""
+
+    def __init__(
+        self, clauses: Clauses, text: str, words: list[str], starts: list[int], nodes: list[lx.Trie | None]
+    ) -> None:
+        """`nodes`: per word how the phrases go on that begin with it; None where none does."""
+        self.clauses, self.lexicon = clauses, clauses.lexicon
+        self.text, self.words, self.starts, self.nodes = text, words, starts, nodes
+        self._events: list[Event] = []
+        self._fresh = self._blank = True  # at the start of a sentence; blank: not even a number or gap in it
+        self._skipping = self._study = False
+        self._size = self._former = 0.0  # the measurement that the sentence gives, and the one it had
+        self._held: tuple[int, ...] | None = None  # what there was when a section began that only a later heading drops
+
+    def read(self) -> None:
+        """All sentences of all sections."""
+        words, nodes, count = self.words, self.nodes, len(self.words)
+        special = lx.BODY | lx.SKIP
+        i = 0
+        while i < count:
+            node = nodes[i]
+            if node is None:  # most words that are no phrase
+                self._fresh = False
+                i += 1
+                continue
+            last = i
+            leaf: lx.Leaf | None = node.get(None)
+            if i + 1 < count and words[i + 1] in node:
+                leaf, last = longest(node, words, i)
+            if leaf is None:
+                self._other(i, words[i])
+            elif leaf.cue & special and self._opens(i, last, leaf):
+                self._section(i, last, leaf)
+                last += 1
+            else:
+                if leaf.rare & lx.CARINA and self._events and leaf.place & self.lexicon.above_carina:
+                    leaf = self._height(leaf, self._events[-1], i)
+                self._events.append(Event(i, last, leaf))
+                self._fresh = False
+            i = last + 1
+        if not self._skipping or self._held is not None:
+            read_sentence(self.clauses, self._events, i)
+
+    # ----- sections ---------------------------------------------------------------------------------------------------
+
+    def _opens(self, i: int, last: int, leaf: lx.Leaf) -> bool:
+        """Whether these words are the heading of a section: "COMPARISON: None FINDINGS: ..."."""
+        if self._fresh:
+            return _heads(self.words, i, last, leaf) and not self._answers(last, leaf)
+        marked = self.words[last + 1 : last + 2] == [":"] and self.text[self.starts[i]].isupper()
+        return bool(leaf.rare & lx.ANYWHERE) and marked
+
+    def _answers(self, last: int, leaf: lx.Leaf) -> bool:
+        """Whether what heads this line is answered in it: "Lines and tubes: none"."""
+        if leaf.concept < 0 or last + 2 >= len(self.words):
+            return False
+        after: lx.Leaf | None = self.lexicon.trie.get(self.words[last + 2], {}).get(None)
+        return after is not None and bool(after.change or after.cue & (lx.NEG | lx.NEG_AFTER))
+
+    def _section(self, i: int, last: int, leaf: lx.Leaf) -> None:
+        """The heading at word `i` ends what stands before it."""
+        if not self._skipping or self._held is not None:
+            read_sentence(self.clauses, self._events, i)
+        if self._held is not None:
+            self.clauses.forget(self._held)
+        self._events, self._held, self.clauses.context.topic = [], None, []
+        self._skipping, self._study = bool(leaf.cue & lx.SKIP), bool(leaf.cue & lx.STUDY)
+        if self.clauses.trace is not None:
+            self.clauses.trace.section(i, last, leaf)
+
+    # ----- what is no phrase ------------------------------------------------------------------------------------------
+
+    def _other(self, i: int, word: str) -> None:
+        """A word, number or sign with which a phrase might begin, but none does."""
+        if word == "." or word == "\n":
+            if word == "\n" or not self._inside(i):
+                self._end(i, word)
+        elif word[0].isalpha():
+            self._fresh = False
+        elif word[0].isdecimal():
+            self._blank = False
+            self._number(i)
+        elif word in _PUNCTUATION:
+            self._events.append(Event(i, i, _PUNCTUATION[word]))
+        elif word == "_":  # a gap left by de-identification
+            self._blank = False
+        else:
+            self._sign(i, word)
+
+    def _sign(self, i: int, word: str) -> None:
+        words, text, starts = self.words, self.text, self.starts
+        if word == "?" and i + 1 < len(words) and _asks(words[i + 1], text[starts[i + 1]], self._fresh):
+            self._events.append(Event(i, i, _QUERY))
+        elif word == "+" and _leads(text, starts[i]):
+            self._events.append(Event(i, i, _PLUS))
+        elif word in "-–—" and self._events:
+            self._events.append(Event(i, i, _COMMA))
+        elif word in "?!*•":
+            self._end(i, word)
+
+    def _number(self, i: int) -> None:
+        joined = i > 1 and joins(self.words, i - 1, self.text, self.starts)
+        length = millimetres(self.words, i, joined=joined)
+        if not length:
+            return
+        if former(self.words, i, self.lexicon.former):
+            self._former = self._former or length  # of two dimensions the first
+        else:
+            self._events.append(Event(i, i, lx.Leaf(size=length)))
+            self._size = self._size or length
+        if self._size and self._former and self._grows():
+            self._events.append(Event(i, i, lx.Leaf(change=direction(self._former, self._size))))
+            self._size = self._former = 0.0
+
+    def _end(self, i: int, word: str) -> None:
+        """A sentence ends here."""
+        events = self._events
+        if self._skipping and self._held is None:
+            if events or not (self._fresh and self._blank):  # a skipped section loses its first sentence in any case
+                self._held = self.clauses.known()
+        else:
+            if word == "?" and events:  # "Small effusion?"
+                events.insert(0, Event(events[0].first, events[0].first, _QUERY))
+            read_sentence(self.clauses, events, i)
+            if self._study and self._held is not None and any(e.leaf.cue & lx.EXIST for e in events):
+                self._held = self.clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
+        self._events, self._fresh, self._blank, self._size, self._former = [], True, True, 0.0, 0.0
+        if word == "\n":
+            self.clauses.context.topic = []
+            if self._study and self._held is not None:
+                self._skipping, self._held = False, None
+
+    def _inside(self, i: int) -> bool:
+        """Whether the full stop at `i` ends no sentence: "Dr. N", "1 . 5 cm"."""
+        words, text, starts = self.words, self.text, self.starts
+        if not 0 < i < len(words) - 1:
+            return False
+        if words[i - 1] in _ABBREVIATIONS:
+            return words[i + 1] != "\n"
+        if words[i - 1] in _CUT_SHORT and text[starts[i - 1] : starts[i]].casefold() in _SHORT_FORMS:
+            return text[starts[i + 1]].islower()
+        return UNIT.get(words[min(i + 2, len(words) - 1)]) is not None and joins(words, i, text, starts)
+
+    # ----- measurements -----------------------------------------------------------------------------------------------
+
+    def _height(self, leaf: lx.Leaf, before: Event, i: int) -> lx.Leaf:
+        """The place "above the carina", which starts at word `i`, by the measurement before it."""
+        size = before.leaf.size
+        lowest, highest = self.lexicon.tip_heights
+        if not size or i - before.last > _BESIDE or lowest <= size <= highest:
+            return leaf
+        return lx.Leaf(place=self.lexicon.heights[size > highest], rare=lx.CARINA, rows=leaf.rows)
+
+    def _grows(self) -> bool:
+        """Whether what these phrases measure has a size: a tube has none, only a distance."""
+        sized = self.lexicon.sized
+        return next((sized[e.leaf.concept] for e in self._events[-1:-_AHEAD:-1] if e.leaf.concept >= 0), False)
+
+
+def longest(node: lx.Trie, words: list[str], i: int) -> tuple[lx.Leaf | None, int]:
+    """The longest phrase that starts at word `i`, where the trie goes on with `node`, and its last word."""
+    leaf: lx.Leaf | None = node.get(None)
+    last = i
+    for j in range(i + 1, len(words)):
+        after: lx.Trie | None = node.get(words[j])
+        if after is None:
+            break
+        node = after
+        if None in node:
+            leaf, last = node[None], j
+    return leaf, last
+
+
+def _asks(word: str, letter: str, fresh: bool) -> bool:
+    """Whether a question mark asks about the word after it, which starts with `letter`: "opacity ?infective"."""
+    return letter.islower() or (fresh and word.isalpha())
+
+
+def _leads(text: str, at: int) -> bool:
+    """Whether the sign here stands before a word and after none: "+effusion", and not "2+ edema", "a + b"."""
+    return text[at + 1 : at + 2].isalpha() and not text[at - 1 : at].isalnum()
+
+
+def _heads(words: list[str], i: int, last: int, leaf: lx.Leaf) -> bool:
+    """Whether these words are a heading: a colon or dash follows, or they have a line of their own."""
+    after = words[last + 1] if last + 1 < len(words) else ""
+    return after == ":" or (after == "-" and leaf.anatomy < 0) or (after == "\n" and (i == 0 or words[i - 1] == "\n"))

@@ -42,10 +42,11 @@ async def run(
     """Requests without a step count as step 0."""
     recorder = engine_of(request).runs
     await recorder.flush()
-    steps = await recorder.store.steps(run_id)
-    if not steps:
-        raise HTTPException(404)
-    return json_response(await asyncio.to_thread(_shown, run_id, steps, most))
+    async with recorder.reading:  # ten thousand steps take seconds of a processor
+        steps = await recorder.store.steps(run_id)
+        if not steps:
+            raise HTTPException(404)
+        return json_response(await asyncio.to_thread(_shown, run_id, steps, most))
 
 
 @router.delete("/v1/runs/{run_id:path}", operation_id="delete_run", summary="Delete what is kept of a run",

@@ -33,6 +33,8 @@ class Recorder:
 
     def __init__(self, store: RunStore, telemetry: Telemetry) -> None:
         self.store = store
+        self.reading = asyncio.Lock()
+        """Held by whoever reads a whole run: one at a time, so that watching leaves the processor to scoring."""
         self.dropped = 0
         """Pairs that were not entered because too many were waiting."""
         self._telemetry = telemetry

@@ -4,10 +4,12 @@ import { chart, histogram } from "./chart.js";
 
 const MOST = 4; // runs beside one another
 const EVERY_MS = 2000;
+const SHARE = 20; // times as long as the last answers took it waits at least: watching a long run must not cost a trainer
 const chosen = []; // ids of runs, in the order in which they were chosen
 let known = [];
 let fresh = true;
 let timer = 0;
+let drawn = ""; // what the charts show
 
 function list(runs) {
   const ids = runs.map((run) => run.run_id);
@@ -91,20 +93,23 @@ function fail(error) {
 
 async function refresh() {
   clearTimeout(timer);
+  const began = performance.now();
   try {
     const { runs } = await ask("/v1/runs");
     list(runs);
-    const details = await Promise.all(chosen.map((id) => ask(`/v1/runs/${encodeURIComponent(id)}?points=200`)));
+    const state = JSON.stringify(chosen.map((id) => [id, runs.find((run) => run.run_id === id).updated_at]));
+    const details = state === drawn ? [] : await Promise.all(chosen.map((id) => ask(`/v1/runs/${encodeURIComponent(id)}?points=200`)));
     byId("problem").textContent = "";
     byId("status").textContent = runs.length ? "" : "No run yet: requests with a run_id appear here.";
     if (details.length) draw(details);
-    else for (const id of ["charts", "alarms", "about"]) byId(id).replaceChildren();
+    drawn = state;
+    if (!chosen.length) for (const id of ["charts", "alarms", "about"]) byId(id).replaceChildren();
   } catch (error) {
     fail(error);
     if (error.status === 401) return; // until a key is given
   }
   clearTimeout(timer);
-  timer = setTimeout(refresh, EVERY_MS);
+  timer = setTimeout(refresh, Math.max(EVERY_MS, SHARE * (performance.now() - began)));
 }
 
 start(refresh);

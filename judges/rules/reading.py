@@ -24,6 +24,7 @@ from judges.rules.findings import (
     Mention,
     Span,
 )
+from judges.rules.judge import validate
 from judges.rules.reader import Reader
 from judges.rules.trace import Clause, Note, Trace, name_of
 
@@ -39,8 +40,13 @@ Paint = Callable[[str, str], str]
 
 @lru_cache(maxsize=1)
 def shipped() -> Reader:
-    """A reader of the shipped lexicon; it is made once, which takes half a second."""
-    return Reader(default())
+    """A reader of the shipped lexicon; it is made once, which takes half a second.
+
+    Raises `LexiconError` for a concept whose example sentences are not read as they should be, as the judge does.
+    """
+    reader = Reader(default())
+    validate(reader.lexicon, reader)
+    return reader
 
 
 def notation(lexicon: lx.Lexicon, findings: Findings) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import pytest
 
 from reward_service.evaluation.report.page import page
 from reward_service.evaluation.scores import Scores
-from tests.needs import is_missing, needs
+from tests.browser import tab
+from tests.needs import needs
 
 HOSTILE = "<script>document.title='taken'</script></script><img src=x onerror=\"document.title='taken'\">"
 CATEGORIES = ("false_finding", "missing_finding", "wrong_location", "wrong_severity", "false_comparison",
@@ -68,38 +68,19 @@ def test_a_page_without_texts_says_so() -> None:
     assert '"withTexts":false' in made(bare)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        is_missing("playwright", "pip install playwright axe-playwright-python")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def shown(browser: Any, tmp_path: Path) -> Iterator[Any]:
     """The page in a browser that fails the test on any message of the console and any request."""
     file = tmp_path / "report.html"
     file.write_text(made(other=Scores.of(ROWS[::-1], "other.jsonl"), by=["sex"]), encoding="utf-8")
-    context = browser.new_context(viewport={"width": 1200, "height": 900})
-    tab = context.new_page()
-    told: list[str] = []
-    tab.on("console", lambda message: told.append(message.text))
-    tab.on("pageerror", lambda error: told.append(str(error)))
-    tab.on("request", lambda request: None if request.url.startswith("file:") else told.append(request.url))
-    tab.goto(file.as_uri())
-    tab.wait_for_selector("#studies tbody tr")
-    yield tab
-    context.close()
-    assert told == []
+    with tab(browser, "file:") as page:
+        page.goto(file.as_uri())
+        page.wait_for_selector("#studies tbody tr")
+        yield page
 
 
-def ids(tab: Any) -> list[str]:
-    found: list[str] = tab.locator("#studies tbody td:first-child button").all_text_contents()
+def ids(shown: Any) -> list[str]:
+    found: list[str] = shown.locator("#studies tbody td:first-child button").all_text_contents()
     return found
 
 

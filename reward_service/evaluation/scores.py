@@ -92,6 +92,10 @@ class Scores:
     fingerprints: Counter[str] = field(default_factory=Counter)
     flags: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    references: list[str] = field(default_factory=list)
+    """`records.reference_digest` of each row's references; empty where it cannot be told."""
+    best_of: list[bool] = field(default_factory=list)
+    """Whether the row's reward is that of the best of a list of references."""
     columns: dict[str, list[Any]] = field(default_factory=dict)
     """Values of the wanted columns."""
     _numbers: dict[str, array[float]] = field(default_factory=dict)
@@ -117,6 +121,8 @@ class Scores:
         before = len(self.ids)
         self.ids.append(id)
         self.studies.append(str(record[study] if study else record.get("group") or id))
+        self.references.append(_references(record))
+        self.best_of.append(record.get("reference_index") is not None)
         for column, values in self.columns.items():
             values.append(record[column])
         self.fingerprints[str(record.get("fingerprint"))] += 1
@@ -154,6 +160,12 @@ class Scores:
                 param="SCORES",
             )
         return self.fingerprints.most_common(1)[0][0]
+
+
+def _references(record: Mapping[str, Any]) -> str:
+    texts = record.get("references") or [record.get("reference")]
+    known = record.get("reference_digest") or (records.reference_digest(texts) if None not in texts else "")
+    return str(known)
 
 
 def numbers(record: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:

@@ -100,11 +100,13 @@ class Summary:
             sums = st.by_study(np.array(self._bleu).reshape(-1, 10), self._bleu_studies)
             found = st.intervals(sums, corpus_bleu, st.draws(sums, corpus_bleu, seed=seed))
             rows += [[f"BLEU-{n}", interval] for n, interval in enumerate(found, 1)]
-        if self._tokens:
+        if self._tokens and len(self._tokens) == len(self.scores.ids):
             rows.append(["CIDEr-D", cider_d(*zip(*self._tokens, strict=True))])
         for name, values in (self._models.summary() if self._models else {}).items():
             rows += [[f"{name} {key}", value] for key, value in values.items() if key != "n"]
         note = "Corpus BLEU: n-grams counted over all reports, no smoothing, one brevity penalty."
+        if self._tokens and len(self._tokens) < len(self.scores.ids):
+            note += " CIDEr-D needs the texts of all rows and all their references (score --with-texts)."
         return Table("corpus", "Corpus values", ("value", "corpus"), rows, note)
 
     def subgroups(self, column: str, seed: int) -> Table:

@@ -22,6 +22,7 @@ USUAL: Mapping[str, tuple[str, ...]] = {role: tuple(names.split()) for role, nam
 """Names that public files of results give each role, the plainest first; case, spaces and dashes do not matter."""
 
 _NO_ID = "none"
+_NO_IDS = "no column of ids found (--id-field NAME): rows are numbered, and compared only where all references agree"
 
 
 @dataclass(slots=True)
@@ -58,6 +59,8 @@ class Columns:
         return roles
 
     def _say(self, roles: Mapping[str, str]) -> None:
+        if "id" not in roles and _NO_IDS not in self.notes and self.given.get("id") != _NO_ID:
+            self.notes.append(_NO_IDS)
         for role, name in roles.items():
             note = f"using {name} → {role}"
             if name not in (role, f"{role}s") and note not in self.notes:

@@ -120,9 +120,19 @@ def test_the_usual_names_are_recognised(header: str, roles: dict[str, str]) -> N
 
 def test_what_is_recognised_is_told_once() -> None:
     columns = Columns()
-    columns.of(["prediction", "reference"])
-    columns.of(["prediction", "reference", "sex"])
+    columns.of(["id", "prediction", "reference"])
+    columns.of(["id", "prediction", "reference", "sex"])
     assert columns.notes == ["using prediction → candidate"]
+
+
+def test_that_rows_are_numbered_is_told_once() -> None:
+    columns = Columns()
+    columns.of(["candidate", "reference"])
+    columns.of(["candidate", "reference", "sex"])
+    assert [note.partition(" (")[0] for note in columns.notes] == ["no column of ids found"]
+    wanted = Columns({"id": "none"})
+    wanted.of(["candidate", "reference"])
+    assert wanted.notes == []
 
 
 WRONG = {

@@ -24,7 +24,7 @@ def compare(systems: Sequence[Scores], *, seed: int = 0, anyway: bool = False, m
     """Every system against the first one: a table of metrics and one of the studies that differ most.
 
     Raises `InvalidRequest` when ids repeat or none is shared, when ids are numbers of lines and the references do not
-    show that the lines belong together, and, unless `anyway`, when rewards are not of one function or references differ.
+    show that the lines belong together; unless `anyway`, when rewards are not of one function or references differ.
     """
     prints = [system.one_fingerprint(anyway) for system in systems]
     if len(set(prints)) > 1 and not anyway:
@@ -72,8 +72,8 @@ def _check_references(base: Scores, other: Scores, ours: Sequence[int], theirs: 
     digests = [(base.references[i], other.references[j]) for i, j in pairs]
     if numbered and not all(a and a == b for a, b in digests):
         raise InvalidRequest(
-            f"{base.name} and {other.name} have no ids but the numbers of lines, and their references do not agree line "
-            "by line, so rows cannot be paired. Score both with --id-field NAME.",
+            f"{base.name} and {other.name} have no ids but the numbers of lines, and their references do not agree "
+            "line by line, so rows cannot be paired. Score both with --id-field NAME.",
             param="SCORES",
         )
     differ = [at for at, (a, b) in zip(pairs, digests, strict=True) if a and b and a != b]

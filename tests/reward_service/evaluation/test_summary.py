@@ -75,8 +75,24 @@ def test_errors_are_per_report() -> None:
 
 
 def test_subgroups_and_their_gap() -> None:
-    by = tables(ROWS, by=["sex"])["by_sex"].as_json()
-    assert [(r["sex"], r["n"], r["reward"]["value"]) for r in by] == [("F", 2, 0.5), ("M", 1, 1.0), ("gap", 3, 0.5)]
+    """M has five studies of 0.5 to 0.9, F six of which one is null; X has four and no one knows the seventh."""
+    counts = {"F": 6, "M": 5, "X": 4, "": 7}
+    rows = [
+        row(
+            f"{sex}{i}",
+            None if sex == "F" and i == 5 else {"F": 0.1, "M": 0.5, "X": 0.0, "": 1.0}[sex] + i / 10,
+            sex=sex,
+        )
+        for sex, count in counts.items()
+        for i in range(count)
+    ]
+    by = tables(rows, by=["sex"])["by_sex"].as_json()
+    assert [(r["sex"], r["n"]) for r in by] == [("F", 6), ("M", 5), ("X", 4), ("unknown", 7), ("gap", 11)]
+    assert [r["reward"]["value"] for r in by] == pytest.approx([0.3, 0.7, 0.15, 1.3, 0.4])
+    assert [r["reward"]["low"] is None for r in by] == [False, False, True, True, False]
+    rows[0]["reward"] = rows[0]["components"]["bleu2"] = None  # four values are left to F
+    gap = tables(rows, by=["sex"])["by_sex"].as_json()[-1]
+    assert gap["reward"] == {"value": None, "low": None, "high": None}
     with pytest.raises(InvalidRequest, match="no column 'race'"):
         tables(ROWS, by=["race"])
 

@@ -123,11 +123,13 @@ def _metrics(
         f"{st.RESAMPLES:,} resamples, seed {seed}; Holm over the values, of the randomisation test. "
         f"d: mean difference over its standard deviation. w/t/l: studies where {names[1]} is higher, equal, lower."
     )
-    return Table(name, f"{names[1]} against {names[0]}", columns, rows, note)
+    return Table(name, f"{names[1]} less {names[0]}", columns, rows, note)
 
 
 def _differing(name: str, names: tuple[str, str], ids: Sequence[str], a: Floats, b: Floats, most: int) -> Table:
     change = b - a
     order = np.argsort(-np.abs(np.nan_to_num(change)), kind="stable")[:most]
     rows = [[ids[i], float(a[i]), float(b[i]), float(change[i])] for i in order if np.abs(change[i]) > _TIE]
-    return Table(name, "Studies whose reward differs most", ("id", *names, "difference"), rows)
+    return Table(
+        name, f"Studies whose reward differs most, {names[1]} less {names[0]}", ("id", *names, "difference"), rows
+    )

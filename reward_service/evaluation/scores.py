@@ -42,6 +42,23 @@ def stored(names: Sequence[str]) -> Iterator[dict[str, Any]]:
                 yield record
 
 
+def system_names(files: Sequence[str], given: Sequence[str] = ()) -> list[str]:
+    """What tables call the system of each file: as `given`, else the file's name without folder and endings.
+
+    Files of equal names are numbered. Raises `InvalidRequest` when another number of names than of files is given.
+    """
+    if given:
+        if len(given) != len(files):
+            raise InvalidRequest(f"{len(files)} systems and {len(given)} names; as many are needed.", param="--name")
+        stems = list(given)
+    else:
+        stems = [
+            "standard input" if file == "-" else Path(file).name.partition(".")[0] or Path(file).name for file in files
+        ]
+    repeated = {stem for stem in stems if stems.count(stem) > 1}
+    return [f"{stem} ({i})" if stem in repeated else stem for i, stem in enumerate(stems, 1)]
+
+
 def _no_score(row: Row) -> InvalidRequest:
     return InvalidRequest(f"{row.place} is not a result of `reward-service score`.", param="SCORES")
 

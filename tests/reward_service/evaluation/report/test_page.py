@@ -174,6 +174,18 @@ def test_axe_finds_nothing(shown: Any) -> None:
     assert [(v["id"], [n["html"][:200] for n in v["nodes"]][:3]) for v in found.response["violations"]] == []
 
 
+def test_the_difference_has_the_sign_of_the_comparison() -> None:
+    """This system is 0.25 better in each study but study 7, which has no reward here."""
+    other = [{**one, "reward": None if one["reward"] is None else one["reward"] - 0.25} for one in ROWS]
+    html = made(other=Scores.of(other, "base"))
+    data = json.loads(re.search(r'id="data">(.*?)</script>', html)[1])  # type: ignore[index]
+    assert {study["difference"] for study in data["studies"]} == {None, 0.25}
+    assert data["columns"][-1][1] == "mine.jsonl less base"
+    assert "<caption>mine.jsonl less base</caption>" in html
+    assert "0.250 [0.250, 0.250]" in html
+    assert "mine.jsonl is higher than base in 249 of 249 studies" in html
+
+
 def test_numbers_are_those_of_the_summary() -> None:
     data = json.loads(re.search(r'id="data">(.*?)</script>', made())[1])  # type: ignore[index]
     assert len(data["studies"]) == 250

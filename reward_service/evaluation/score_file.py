@@ -135,7 +135,7 @@ async def score(source: Input, output: str, wanted: Wanted) -> int:
     if out.resumes:
         sys.stderr.write(f"continuing after {out.done:,} rows\n")
     try:
-        with _cancelled_by_signals() as got:
+        with cancelled_by_signals() as got:
             try:
                 await _score_all(entries, out, wanted, Progress(census.entries, out.done))
             except asyncio.CancelledError:
@@ -189,7 +189,7 @@ async def _score_all(entries: Iterator[Entry], out: Output, wanted: Wanted, prog
 
 
 @contextlib.contextmanager
-def _cancelled_by_signals() -> Iterator[list[int]]:
+def cancelled_by_signals() -> Iterator[list[int]]:
     """SIGINT and SIGTERM cancel the running task, once, and are then in the list.
 
     Without a handler of its own a second Ctrl-C, which wrappers of commands like to send along, would break off the

@@ -67,7 +67,7 @@ class Input:
         """Entries in order; memory does not grow with them. Raises `InvalidRequest` naming line and column."""
         for source in self.sources:
             for row in rows(source):
-                yield self._entry(source, row)
+                yield self.entry(row, delimited=source.format in DELIMITED)
 
     def check(self) -> Census:
         """Read everything once. Raises `InvalidRequest` with the first problems, and for ids that repeat.
@@ -81,7 +81,7 @@ class Input:
         for source in self.sources:
             for row in rows(source):
                 try:
-                    entry = self._entry(source, row)
+                    entry = self.entry(row, delimited=source.format in DELIMITED)
                 except InvalidRequest as error:
                     wrong += 1
                     problems += [error.message] if wrong <= _SHOWN else []
@@ -113,7 +113,8 @@ class Input:
             param="IN",
         )
 
-    def _entry(self, source: Source, row: Row) -> Entry:
+    def entry(self, row: Row, *, delimited: bool = False) -> Entry:
+        """One row. `delimited`: an empty text is a missing one. Raises `InvalidRequest` naming place and column."""
         place = row.place
         fields = row.fields
         try:
@@ -123,15 +124,15 @@ class Input:
                 raise InvalidRequest(_lacking(lacking, fields))
             candidate, reference = fields[roles["candidate"]], fields[roles["reference"]]
             reference = _listed(reference, roles["reference"], required=True)
-            if source.format in DELIMITED:
+            if delimited:
                 plural = roles["candidate"].lower().endswith("s")
                 candidate = _listed(candidate, roles["candidate"], required=plural)
             grouped, several = isinstance(candidate, list), isinstance(reference, list)
             return Entry(
                 place,
                 _id(fields[roles["id"]] if "id" in roles else None, place),
-                self._texts(candidate, roles["candidate"], source),
-                self._texts(reference, roles["reference"], source),
+                self._texts(candidate, roles["candidate"], delimited),
+                self._texts(reference, roles["reference"], delimited),
                 _optional(fields[roles["prior"]], roles["prior"]) if "prior" in roles else None,
                 grouped,
                 several,
@@ -140,15 +141,15 @@ class Input:
         except InvalidRequest as error:
             raise InvalidRequest(f"{place}: {error.message}", param="IN") from None
 
-    def _texts(self, value: Any, name: str, source: Source) -> tuple[str, ...]:
+    def _texts(self, value: Any, name: str, delimited: bool) -> tuple[str, ...]:
         if not isinstance(value, list):
-            return (self._text(value, name, source),)
+            return (self._text(value, name, delimited),)
         if not value:
             raise InvalidRequest(f"{name}: the list is empty.")
-        return tuple(self._text(text, f"{name}[{i}]", source) for i, text in enumerate(value))
+        return tuple(self._text(text, f"{name}[{i}]", delimited) for i, text in enumerate(value))
 
-    def _text(self, value: Any, name: str, source: Source) -> str:
-        absent = _absent(value) or (source.format in DELIMITED and _blank(value))
+    def _text(self, value: Any, name: str, delimited: bool) -> str:
+        absent = _absent(value) or (delimited and _blank(value))
         if absent and self.allow_empty:
             return ""
         if absent:

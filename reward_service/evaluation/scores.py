@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from reward_service.errors import InvalidRequest
+from reward_service.errors import InvalidRequest, did_you_mean
 from reward_service.evaluation import records
 from reward_service.evaluation.reading.formats import DELIMITED, Row, opened, rows
 from reward_service.evaluation.statistics import Floats
@@ -134,7 +134,12 @@ class Scores:
         id = str(record["id"])
         for column in (*self.columns, *([study] if study else [])):
             if column not in record:
-                raise InvalidRequest(f"{self.name}: the row '{id[:64]}' has no column '{column}'.", param="--by")
+                known = [name for name in record if name not in records.OURS]
+                raise InvalidRequest(
+                    f"{self.name}: the row '{id[:64]}' has no column '{column}'."
+                    + (did_you_mean(column, known, listed=True) if known else " No column was carried from the input."),
+                    param="--study" if column == study else "--by",
+                )
         before = len(self.ids)
         self.ids.append(id)
         self.studies.append(str(record[study] if study else record.get("group") or id))

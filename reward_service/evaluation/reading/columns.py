@@ -25,6 +25,10 @@ _NO_ID = "none"
 _NO_IDS = "no column of ids found (--id-field NAME): rows are numbered, and compared only where all references agree"
 
 
+class UnknownColumn(InvalidRequest):
+    """A name that the user said, which no row has: no fault of a row."""
+
+
 @dataclass(slots=True)
 class Columns:
     """Finds the roles among the names of a row's fields. `given`: names that the user said, by role."""
@@ -49,7 +53,7 @@ class Columns:
                 continue
             if name is not None:
                 if name not in names:
-                    raise InvalidRequest(f"there is no field '{name}'.{did_you_mean(name, names)}", param="IN")
+                    raise UnknownColumn(f"there is no field '{name}'.{did_you_mean(name, names)}", param="IN")
             else:
                 taken = {*self.given.values(), *roles.values()}
                 name = _usual(role, [n for n in names if n not in taken])

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from reward_service.errors import InvalidRequest, quoted
-from reward_service.evaluation.reading.columns import Columns
+from reward_service.evaluation.reading.columns import Columns, UnknownColumn
 from reward_service.evaluation.reading.formats import DELIMITED, Row, Source, rows
 
 _NOTHING = {"nan", "NaN", "<NA>", "NULL", "null"}
@@ -83,6 +83,8 @@ class Input:
                 try:
                     entry = self.entry(row, delimited=source.format in DELIMITED)
                 except InvalidRequest as error:
+                    if isinstance(error.__cause__, UnknownColumn) and not len(ids):
+                        raise  # of the first row, and so of all
                     wrong += 1
                     problems += [error.message] if wrong <= _SHOWN else []
                     continue
@@ -139,7 +141,7 @@ class Input:
                 {name: value for name, value in fields.items() if name not in roles.values()},
             )
         except InvalidRequest as error:
-            raise InvalidRequest(f"{place}: {error.message}", param="IN") from None
+            raise InvalidRequest(f"{place}: {error.message}", param="IN") from error
 
     def _texts(self, value: Any, name: str, delimited: bool) -> tuple[str, ...]:
         if not isinstance(value, list):

@@ -172,7 +172,7 @@ def _list(studies: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str
     return (
         '<div class="controls">'
         f'<label>Id<input id="search" type="search"></label>{filters}</div>'
-        '<div class="pager"><button id="back">Back</button><button id="on">On</button>'
+        '<div class="pager"><button id="back">Back</button><button id="on">Next</button>'
         '<span id="status" role="status"></span></div>'
         f'<table id="studies"><thead><tr>{heads}<th scope="col" class="wide">notes</th></tr></thead>'
         "<tbody></tbody></table>"

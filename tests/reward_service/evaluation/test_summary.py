@@ -93,8 +93,10 @@ def test_subgroups_and_their_gap() -> None:
     rows[0]["reward"] = rows[0]["components"]["bleu2"] = None  # four values are left to F
     gap = tables(rows, by=["sex"])["by_sex"].as_json()[-1]
     assert gap["reward"] == {"value": None, "low": None, "high": None}
-    with pytest.raises(InvalidRequest, match="no column 'race'"):
+    with pytest.raises(InvalidRequest, match=r"no column 'race'\. Known: age, sex\."):
         tables(ROWS, by=["race"])
+    with pytest.raises(InvalidRequest, match=r"no column 'Sex'\. Did you mean 'sex'\? Known: age, sex\."):
+        tables(ROWS, by=["Sex"])
 
 
 def test_numbers_with_many_values_are_cut_into_quarters() -> None:

@@ -135,6 +135,13 @@ def test_that_rows_are_numbered_is_told_once() -> None:
     assert wanted.notes == []
 
 
+def test_a_wrong_name_of_a_column_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("pred,truth\na,b\nc,d\ne,f\n")
+    with pytest.raises(InvalidRequest) as caught:
+        read(tmp_path / "a.csv", reference="thruth")
+    assert caught.value.message == "Line 2: there is no field 'thruth'. Did you mean 'truth'?"
+
+
 WRONG = {
     "gap.csv": ("id,candidate,reference\n1,,Clear.\n2,Clear.,nan\n", "Line 2: candidate: is empty", "Line 3: reference: is NaN"),
     "null.jsonl": ('{"candidate": "a", "reference": null}', "Line 1: reference: is empty", "--allow-empty"),

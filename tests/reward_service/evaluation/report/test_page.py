@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from reward_service.evaluation.report import plots
 from reward_service.evaluation.report.page import page
 from reward_service.evaluation.scores import Scores
+from reward_service.evaluation.statistics import Interval
 from tests.needs import is_missing, needs
 
 HOSTILE = "<script>document.title='taken'</script></script><img src=x onerror=\"document.title='taken'\">"
@@ -63,6 +65,19 @@ def test_5000_studies_are_under_15_megabytes() -> None:
     assert len(made(rows, other=Scores.of(rows, "b")).encode()) < 15e6
 
 
+def test_long_labels_are_whole() -> None:
+    """Up to half of the width makes room for them, and what is longer is set closer."""
+    names = ["portable anteroposterior view", "x", "posteroanterior and lateral views, erect, second attempt"]
+    drawn = plots.intervals("by view", names, [Interval(0.5, 0.4, 0.6)] * 3)
+    assert re.findall(r'<text x="(\d+)"[^>]*?( textLength="\d+")?(?: lengthAdjust="\w+")?>([^<]*)</text>', drawn)[
+        :3
+    ] == [
+        ("174", "", names[0]),
+        ("174", "", "x"),
+        ("174", ' textLength="174"', names[2]),
+    ]
+
+
 def test_a_page_without_texts_says_so() -> None:
     bare = [{k: v for k, v in one.items() if k not in ("candidate", "reference")} for one in ROWS]
     assert '"withTexts":false' in made(bare)
@@ -108,7 +123,7 @@ def test_worst_first_sorted_and_paged(shown: Any) -> None:
     assert ids(shown)[:3] == ["study-0007", "study-0000", "study-0001"]  # null, then the lowest
     assert len(ids(shown)) == 100
     assert shown.inner_text("#status") == "1 to 100 of 250 studies"
-    shown.click("#on")
+    shown.get_by_role("button", name="Next").click()
     assert ids(shown)[0] == "study-0100"
     shown.get_by_role("button", name="reward", exact=True).click()
     assert ids(shown)[:2] == ["study-0007", "study-0249"]

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from reward_service.caching.base import ScoreCache
-from reward_service.contracts import ComponentError
+from reward_service.contracts import ComponentError, Runner
 from reward_service.errors import (
     ComponentsUnavailable,
     ConfigurationError,
@@ -138,10 +138,7 @@ class Engine:
             await shadow.aclose()
         waits = {key: 0.0 if key in self.assembly.only_shadows else grace for key in self.assembly.runners}
         await asyncio.gather(
-            *(
-                finish(runner.stop(waits[key]), within_s=waits[key] + _RELEASE_S, name=f"stop of {key}")
-                for key, (_, runner) in self.assembly.runners.items()
-            )
+            *(_stop_runner(key, runner, waits[key]) for key, (_, runner) in self.assembly.runners.items())
         )
         await finish(self.runs.aclose(), within_s=_RELEASE_S, name="closing the runs")
         await finish(self.flights.aclose(), within_s=_RELEASE_S, name="closing the flights")
@@ -312,3 +309,8 @@ def _require(scored: Sequence[ScoredItem], items: Sequence[Item]) -> None:
         message += f"Another try would not help ({', '.join(codes)}): leave these items out, or mend them."
         raise InvalidRequest(message, code="reward_missing", param=places[0], details=details)
     raise ComponentsUnavailable(f"{message}Retry later.", details=details)
+
+
+async def _stop_runner(key: str, runner: Runner, grace_s: float) -> None:
+    # The runner's coroutine is made here: where this task is cancelled before it began, none is left unawaited.
+    await finish(runner.stop(grace_s), within_s=grace_s + _RELEASE_S, name=f"stop of {key}")

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from reward_service.evaluation.report import plots
 from reward_service.evaluation.report.page import page
 from reward_service.evaluation.scores import Scores
+from reward_service.evaluation.statistics import Interval
 from tests.browser import tab
 from tests.needs import needs
 
@@ -63,6 +65,19 @@ def test_5000_studies_are_under_15_megabytes() -> None:
     assert len(made(rows, other=Scores.of(rows, "b")).encode()) < 15e6
 
 
+def test_long_labels_are_whole() -> None:
+    """Up to half of the width makes room for them, and what is longer is set closer."""
+    names = ["portable anteroposterior view", "x", "posteroanterior and lateral views, erect, second attempt"]
+    drawn = plots.intervals("by view", names, [Interval(0.5, 0.4, 0.6)] * 3)
+    assert re.findall(r'<text x="(\d+)"[^>]*?( textLength="\d+")?(?: lengthAdjust="\w+")?>([^<]*)</text>', drawn)[
+        :3
+    ] == [
+        ("174", "", names[0]),
+        ("174", "", "x"),
+        ("174", ' textLength="174"', names[2]),
+    ]
+
+
 def test_a_page_without_texts_says_so() -> None:
     bare = [{k: v for k, v in one.items() if k not in ("candidate", "reference")} for one in ROWS]
     assert '"withTexts":false' in made(bare)
@@ -89,7 +104,7 @@ def test_worst_first_sorted_and_paged(shown: Any) -> None:
     assert ids(shown)[:3] == ["study-0007", "study-0000", "study-0001"]  # null, then the lowest
     assert len(ids(shown)) == 100
     assert shown.inner_text("#status") == "1 to 100 of 250 studies"
-    shown.click("#on")
+    shown.get_by_role("button", name="Next").click()
     assert ids(shown)[0] == "study-0100"
     shown.get_by_role("button", name="reward", exact=True).click()
     assert ids(shown)[:2] == ["study-0007", "study-0249"]
@@ -153,6 +168,18 @@ def test_axe_finds_nothing(shown: Any) -> None:
     shown.locator(".rv-pair").wait_for()
     found = axe.Axe().run(shown)
     assert [(v["id"], [n["html"][:200] for n in v["nodes"]][:3]) for v in found.response["violations"]] == []
+
+
+def test_the_difference_has_the_sign_of_the_comparison() -> None:
+    """This system is 0.25 better in each study but study 7, which has no reward here."""
+    other = [{**one, "reward": None if one["reward"] is None else one["reward"] - 0.25} for one in ROWS]
+    html = made(other=Scores.of(other, "base"))
+    data = json.loads(re.search(r'id="data">(.*?)</script>', html)[1])  # type: ignore[index]
+    assert {study["difference"] for study in data["studies"]} == {None, 0.25}
+    assert data["columns"][-1][1] == "mine.jsonl less base"
+    assert "<caption>mine.jsonl less base</caption>" in html
+    assert "0.250 [0.250, 0.250]" in html
+    assert "mine.jsonl is higher than base in 249 of 249 studies" in html
 
 
 def test_numbers_are_those_of_the_summary() -> None:

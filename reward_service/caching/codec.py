@@ -29,13 +29,21 @@ _Number = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)] | Annotated[float, Fi
 _Count = Annotated[int, Field(ge=0, le=_LARGEST)] | Annotated[float, Field(ge=0, le=_LARGEST)]
 _Offset = Annotated[int, Field(ge=0)]
 _Counts = dict[Category, _Count]
+_Note = Annotated[str, Field(pattern=r"\A[a-z0-9_]{1,64}\z")]
+_Notes = Annotated[tuple[_Note, ...], Field(max_length=16)]  # they become flags, and labels of a metric
 _Evidence = tuple[
     Category | Literal["matched"], str, bool, tuple[_Offset, _Offset] | None, tuple[_Offset, _Offset] | None, str
 ]
 _Judged = tuple[
-    _Counts, _Counts, _Count, list[_Evidence], dict[str, _Number], tuple[str, ...], dict[str, JsonValue]
-]  # fmt: skip
-_Stored = tuple[dict[str, _Number], tuple[str, ...], _Judged | None]
+    _Counts,
+    _Counts,
+    _Count,
+    Annotated[list[_Evidence], Field(max_length=4096)],
+    dict[str, _Number],
+    _Notes,
+    dict[str, JsonValue],
+]
+_Stored = tuple[dict[str, _Number], _Notes, _Judged | None]
 _STORED: TypeAdapter[_Stored] = TypeAdapter(_Stored, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
@@ -50,7 +58,8 @@ class Shape(NamedTuple):
 def encode(key: str, score: ComponentScore) -> bytes:
     """Bytes that `decode` turns back into an equal score, floats bit for bit.
 
-    Raises TypeError for a score that `decode` would refuse, e.g. with a NaN value, or that JSON cannot carry exactly.
+    Raises TypeError for a score that `decode` would refuse, e.g. with a NaN value, a note that is no word of ``a-z``,
+    ``0-9`` and ``_``, more than 16 notes or 4,096 rows of evidence, or that JSON cannot carry exactly.
     """
     judged = None
     if (j := score.judgement) is not None:

@@ -34,6 +34,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 Observe = Callable[[str, float], None]
 JudgeObserve = Callable[[str, float, Mapping[str, str]], None]
 
+_MOST_FLAGS = 100  # guards and components raise some thirty
+
 
 class Telemetry:
     """The service's metrics in one registry of their own, so that several engines can live in one process."""
@@ -56,7 +58,8 @@ class Telemetry:
         self.cache_state = _gauge(r, "reward_cache_state", "Whether a level is up; writes queued", ["level", "what"])
         self.artefacts = Counter("reward_artefact_requests", "Artefact look-ups", ["cache", "result"], registry=r)
         self.missing = Counter("reward_missing", "Components without a score", ["component", "code"], registry=r)
-        self.flags = Counter("reward_flags", "Flags raised on candidates", ["flag"], registry=r)
+        self._flags = Counter("reward_flags", "Flags raised on candidates", ["flag"], registry=r)
+        self._seen_flags: set[str] = set()
         self.reward = Histogram("reward_value", "Rewards", ["profile"], buckets=_REWARD, registry=r)
         beside = ["profile", "shadow"]
         self.shadow_items = Counter("reward_shadow_items", "Pairs of a shadow profile", [*beside, "status"], registry=r)
@@ -118,6 +121,15 @@ class Telemetry:
             self.group_spread.labels(profile).observe(std)
         if zero_advantage:
             self.zero_advantage.labels(profile).inc()
+
+    def count_flag(self, flag: str) -> None:
+        """Count a flag by its name, or as ``other`` when a hundred other names have been seen.
+
+        Flags can come out of a cache that others can write to, and every name is kept for good.
+        """
+        if len(self._seen_flags) < _MOST_FLAGS:
+            self._seen_flags.add(flag)
+        self._flags.labels(flag if flag in self._seen_flags else "other").inc()
 
     def observer(self, component: str) -> Observe:
         """A callback for runners: `batch_size`, `queue_s`, `compute_s` of one component."""

@@ -59,7 +59,7 @@ def _from_file(path: Path, profile: str) -> Accepted:
         whole = fingerprint.of_schedule(document) if stages else fingerprint.of_profile(document)
         ordered = [stages[str(i)] for i in range(1, len(stages) + 1)] if stages else [document]
         accepted = Accepted(whole, tuple(map(fingerprint.component_fingerprints, ordered)))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigurationError(
             f"{_FORM}; {path} cannot be read as one ({type(error).__name__}).", param="accepted_fingerprints"
         ) from None

@@ -300,7 +300,7 @@ class ProfileScorer:
                     continue
                 self._telemetry.missing.labels(key, error.code).inc()
             for flag in composite.flags:
-                self._telemetry.flags.labels(flag).inc()
+                self._telemetry.count_flag(flag)
 
 
 def _pair(key: CacheKey) -> str:

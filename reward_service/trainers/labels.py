@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -11,13 +12,36 @@ from typing import Any
 from reward_service.errors import InvalidRequest
 
 # The client has the same rule (`reward_client.trainers._shared`); a test holds both to one table.
-_LIKE_JSON = re.compile(
-    r"""(?: ```\w*\s* )? ["']? \s* (?: \{ | \[ \s* ["'{\[] )  # an object or a list, also one quoted or fenced
-      | (?: \[ [\s\d.,eE+-]* \] | [+-]? \d [\d.]* (?: e[+-]?\d+ )? | [+-]?inf(?:inity)? | nan | null | none | undefined
-          | true | false ) \Z""",
-    re.VERBOSE | re.IGNORECASE,
+_STRUCTURE = re.compile(
+    r"""(?:```\w*\s*)?["']?\s*(?:\{|[\[(]\s*["'{\[(\])])"""
+)  # object or list, also quoted or fenced
+_VISIBLE = re.compile(r"[!-~]|[^\W_]")
+_WORD = re.compile(r"[\W_]*([^\W\d_]+(?:['’/,;:-]+[^\W\d_]+)*)[\W_]*")
+_NO_VALUE = frozenset(
+    ("n/a", "na", "nan", "nat", "nil", "none", "null", "undefined", "true", "false", "inf", "infinity")
 )
-_BLANK = " \t\r\n\v\f\u00a0\u200b\ufeff"
+
+
+def _without_margin(label: str) -> str:
+    """The text from its first visible character on; JSON needs no more."""
+    first = _VISIBLE.search(label)
+    return label[first.start() :].rstrip() if first else ""
+
+
+def _is_report(text: str) -> bool:
+    """Whether a text can be a report, and not the name of a study or the printed form of other data.
+
+    That takes two words of letters alone, or one where no digit is ("Normal."). What stands for a missing value is no
+    word. A text with no letter and no digit, as "___", may be a report with nothing left in it.
+    """
+    if _STRUCTURE.match(text):
+        return False
+    found = filter(None, map(_WORD.fullmatch, text.split()))
+    words = (word for word in found if word[1].lower() not in _NO_VALUE)
+    number = len(tuple(itertools.islice(words, 2)))
+    if number == 2:
+        return True
+    return not any(map(str.isdigit if number else str.isalnum, text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +64,18 @@ class Label:
 def parse_label(label: Any, param: str) -> Label:
     """A label that is a reference text, or JSON (text or object) with `reference`, `study_id`, `prior`.
 
-    None is an empty label. Raises `InvalidRequest` (``bad_label``) for any other shape, and for a text that looks like
-    JSON and is no object: scored as a report it would give every candidate a reward that means nothing.
+    None is an empty label. Raises `InvalidRequest` (``bad_label``) for any other shape, and for a text that is neither
+    an object nor words: scored as a report it would give every candidate a reward that means nothing.
     """
     if isinstance(label, str):
-        text = label.strip(_BLANK)
-        if not _LIKE_JSON.match(text):
+        text = _without_margin(label)
+        if _is_report(text):
             return Label(reference=label)
         label = json_object(text)
         if label is None:
             raise InvalidRequest(
-                f"{param}: looks like JSON and is no JSON object. Send a report that begins so as 'reference' of an "
-                "object.",
+                f"{param}: neither a report in words nor a JSON object. Send a report of this kind as 'reference' of "
+                "an object, and the name of a study as its 'study_id'.",
                 code="bad_label",
                 param=param,
             )

@@ -6,6 +6,7 @@ Trainers differ in what they accept for a missing reward; `numbers` is for those
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -64,19 +65,42 @@ def text(value: Any) -> str:
 
 
 # The service's trainer routes have the same rule (`reward_service.trainers.labels`); a test holds both to one table.
-_LIKE_JSON = re.compile(
-    r"""(?: ```\w*\s* )? ["']? \s* (?: \{ | \[ \s* ["'{\[] )  # an object or a list, also one quoted or fenced
-      | (?: \[ [\s\d.,eE+-]* \] | [+-]? \d [\d.]* (?: e[+-]?\d+ )? | [+-]?inf(?:inity)? | nan | null | none | undefined
-          | true | false ) \Z""",
-    re.VERBOSE | re.IGNORECASE,
+_STRUCTURE = re.compile(
+    r"""(?:```\w*\s*)?["']?\s*(?:\{|[\[(]\s*["'{\[(\])])"""
+)  # object or list, also quoted or fenced
+_VISIBLE = re.compile(r"[!-~]|[^\W_]")
+_WORD = re.compile(r"[\W_]*([^\W\d_]+(?:['’/,;:-]+[^\W\d_]+)*)[\W_]*")
+_NO_VALUE = frozenset(
+    ("n/a", "na", "nan", "nat", "nil", "none", "null", "undefined", "true", "false", "inf", "infinity")
 )
-_BLANK = " \t\r\n\v\f\u00a0\u200b\ufeff"
+
+
+def _without_margin(label: str) -> str:
+    """The text from its first visible character on; JSON needs no more."""
+    first = _VISIBLE.search(label)
+    return label[first.start() :].rstrip() if first else ""
+
+
+def _is_report(text: str) -> bool:
+    """Whether a text can be a report, and not the name of a study or the printed form of other data.
+
+    That takes two words of letters alone, or one where no digit is ("Normal."). What stands for a missing value is no
+    word. A text with no letter and no digit, as "___", may be a report with nothing left in it.
+    """
+    if _STRUCTURE.match(text):
+        return False
+    found = filter(None, map(_WORD.fullmatch, text.split()))
+    words = (word for word in found if word[1].lower() not in _NO_VALUE)
+    number = len(tuple(itertools.islice(words, 2)))
+    if number == 2:
+        return True
+    return not any(map(str.isdigit if number else str.isalnum, text))
 
 
 def _label_object(label: str) -> Any:
-    """The JSON object that a label's text holds, or the text. Raises `ValueError` if it looks like one and is none."""
-    held = label.strip(_BLANK)
-    if not _LIKE_JSON.match(held):
+    """The JSON object that a label's text holds, or the text. Raises `ValueError` if it is neither words nor one."""
+    held = _without_margin(label)
+    if _is_report(held):
         return label
     try:
         parsed = json.loads(held)
@@ -84,7 +108,8 @@ def _label_object(label: str) -> Any:
         parsed = None
     if not isinstance(parsed, dict):
         raise ValueError(
-            "the label looks like JSON and is no JSON object; send a report that begins so as 'reference' of an object"
+            "the label is neither a report in words nor a JSON object; send a report of this kind as 'reference' of an "
+            "object"
         )
     return parsed
 
@@ -92,8 +117,8 @@ def _label_object(label: str) -> Any:
 def item(candidate: Any, label: Any, prior: Any = None) -> Item:
     """An item from a completion and a label: the reference text, or JSON (text or mapping) with `reference`, `prior`.
 
-    The candidate is the completion's `report`. Raises `ValueError` for a label that names no reference, or looks like
-    JSON and is no object.
+    The candidate is the completion's `report`. Raises `ValueError` for a label that names no reference, or is
+    neither words nor an object.
     """
     if hasattr(label, "tolist"):
         label = label.tolist()

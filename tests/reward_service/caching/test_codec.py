@@ -31,7 +31,7 @@ SPAN = st.none() | st.tuples(st.integers(0, 20_000), st.integers(0, 20_000)).map
 EVIDENCE = st.builds(Evidence, st.sampled_from([*CATEGORIES, "matched"]), WORD, st.booleans(), SPAN, SPAN, WORD)
 COUNTS = st.fixed_dictionaries(dict.fromkeys(CATEGORIES, COUNT))
 VALUES = st.dictionaries(WORD, NUMBER, max_size=5)
-NOTES = st.lists(WORD, max_size=3).map(tuple)
+NOTES = st.lists(st.from_regex(r"[a-z0-9_]{1,64}", fullmatch=True), max_size=16).map(tuple)
 
 
 def judgements(values: dict[str, float]) -> st.SearchStrategy[Judgement]:
@@ -104,6 +104,9 @@ def changed(position: int, value: Any) -> list[Any]:
         changed(3, [["matched", "edema", True, [5, 3], None, ""]]),
         changed(3, [["matched", "edema", True, [-5, 3], None, ""]]),
         changed(3, [["matched", "edema", True, [0, 1.5], None, ""]]), changed(4, None), changed(5, "flag"), changed(5, [None]), changed(6, []), changed(6, "details"),
+        *(changed(5, [note]) for note in ("", "a" * 65, "A", "two words", "a\n", "\u0661")), changed(5, ["a"] * 17),
+        [{"x": 1.0}, ["No effusion."], None], [{"x": 1.0}, [f"a{i}" for i in range(17)], None],
+        changed(3, VERDICT[3] * 4097),
     ],
 )  # fmt: skip
 def test_the_right_checksum_over_the_wrong_shape_is_a_miss(body: Any) -> None:
@@ -113,6 +116,8 @@ def test_the_right_checksum_over_the_wrong_shape_is_a_miss(body: Any) -> None:
 def test_what_these_are_made_of_is_no_miss() -> None:
     assert decode(KEY, forged(changed(9, None)), Shape(frozenset({"x"}), True)) is not None
     assert decode(KEY, forged([{"x": 1.0}, [], None]), Shape(frozenset({"x"}), False)) is not None
+    assert decode(KEY, forged([{"x": 1.0}, ["a" * 63 + "_"] * 16, None])) is not None
+    assert decode(KEY, forged(changed(3, VERDICT[3] * 4096))) is not None
 
 
 @pytest.mark.parametrize("keys", [{"x", "y"}, {"y"}, set()])
@@ -136,10 +141,10 @@ def test_what_is_compressed_is_inflated_as_far_as_a_value_may_go() -> None:
         tracemalloc.stop()
     assert decode(KEY, forged(b"no zlib", 1)) is None
     assert decode(KEY, forged(zlib.compress(b'[{"x":1.0},[],null]'), 1)) == ComponentScore({"x": 1.0})
-    long = [{"x": 1.0}, ["n" * 2**21], None]
-    assert decode(KEY, forged(long)) is None
+    long: dict[str, float] = {"x": 1.0, "n" * 2**21: 1.0}
+    assert decode(KEY, forged([long, [], None])) is None
     with pytest.raises(TypeError):
-        encode(KEY, ComponentScore({"x": 1.0}, ("n" * 2**21,)))
+        encode(KEY, ComponentScore(long))
 
 
 def test_an_older_schema_is_a_miss() -> None:

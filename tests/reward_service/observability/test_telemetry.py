@@ -56,3 +56,12 @@ async def test_counts_of_others_are_brought_over_as_increments(telemetry: Teleme
         telemetry.sample({}, {"bertscore:one": runner(artefacts={"hits": hits, "misses": 0})})
         seen.append(value(telemetry, "reward_artefact_requests_total", cache="bertscore", result="hit"))
     assert seen == [5, 9, 11]
+
+
+def test_flags_have_a_bounded_number_of_labels() -> None:
+    telemetry = Telemetry()
+    for number in range(1000):
+        telemetry.count_flag(f"forged_{number}")
+    telemetry.count_flag("forged_0")
+    assert value(telemetry, "reward_flags_total", flag="forged_0") == 2
+    assert value(telemetry, "reward_flags_total", flag="other") == 900

@@ -135,6 +135,14 @@ def test_a_document_that_is_not_what_it_says_is_refused(write: WriteProfile, tmp
             served_by(path, accepted_fingerprints=f"mine={file}")
 
 
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, '{"components":' + "[" * 900 + "]" * 900 + "}"])
+def test_a_document_that_is_nested_too_deeply_is_refused(write: WriteProfile, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(content)
+    with pytest.raises(ConfigurationError, match="cannot be read as one"):
+        served_by(write(name="mine"), accepted_fingerprints=f"mine={file}")
+
+
 JUDGED = {"components": {"judge": {"component": "vllm", "weight": 1}}}
 JUDGE = {"judge_urls": ("http://127.0.0.1:9/v1",), "judge_model": "m", "judge_revision": "r"}
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import h11
@@ -14,7 +14,8 @@ import pytest
 import uvicorn
 
 from reward_service.errors import MAX_HEAD_BYTES
-from reward_service.serving.http_protocol import HttpProtocol
+from reward_service.serving.http_protocol import HttpProtocol, StrictConnection
+from reward_service.settings import Settings
 from tests.waiting import SOON, until
 
 GOOD = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -150,6 +151,29 @@ async def test_a_head_and_trailers_have_a_limit_of_size(reading_port: int, seen:
     writer.close()
 
 
+SMUGGLED = b"4\r\nnull\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
+LENGTH = b"content-length: %d\r\n" % len(SMUGGLED)
+TWO_FRAMINGS = {
+    "both": b"POST /a HTTP/1.1\r\nhost: x\r\n" + LENGTH + b"transfer-encoding: chunked\r\n",
+    "the other order": b"POST /a HTTP/1.1\r\nTransfer-Encoding: Chunked\r\nhost: x\r\n" + LENGTH,
+    "HTTP/1.0": b"POST /a HTTP/1.0\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n",
+}
+
+
+@pytest.mark.parametrize("head", TWO_FRAMINGS.values(), ids=list(TWO_FRAMINGS))
+async def test_a_body_framed_in_two_ways_is_refused_and_ends_the_connection(
+    reading_port: int, seen: Seen, head: bytes
+) -> None:
+    """RFC 9112, 6.1: two readers could find different requests in it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", reading_port)
+    writer.write(head + b"\r\n" + SMUGGLED)
+    answer = await asyncio.wait_for(reader.read(), SOON)  # until the service closes
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"HTTP/1.1 204" not in answer
+    assert seen == []
+    writer.close()
+
+
 CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -166,6 +190,44 @@ async def test_chunks_of_a_few_bytes_are_refused(reading_port: int, together: bo
     with contextlib.suppress(ConnectionError):
         assert (await asyncio.wait_for(reader.read(), SOON)).startswith(b"HTTP/1.1 400")
     writer.close()
+
+
+def read_chunks(chunks: Iterable[bytes], segment: int) -> bytes | None:
+    """The body in segments of that many bytes, as the connection reads it; None if it refuses it."""
+    wire = CHUNKED + b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+    connection, body = StrictConnection(h11.SERVER, MAX_HEAD_BYTES), b""
+    for start in range(0, len(wire), segment):
+        connection.receive_data(wire[start : start + segment])
+        try:
+            while (event := connection.next_event()) is not h11.NEED_DATA:
+                body += event.data if isinstance(event, h11.Data) else b""
+                if isinstance(event, h11.EndOfMessage):
+                    return body
+        except h11.RemoteProtocolError:
+            return None
+    raise AssertionError("the body has no end")
+
+
+def tokens(items: int, text: str) -> list[bytes]:
+    """The chunks of a request that is sent as its encoder yields it."""
+    pairs = [{"id": str(number), "candidate": text, "reference": text} for number in range(items)]
+    return [token.encode() for token in json.JSONEncoder().iterencode({"items": pairs})]
+
+
+@pytest.mark.parametrize("segment", [7, 4096, 2**18])
+def test_the_segments_of_a_body_in_chunks_make_no_difference(segment: int) -> None:
+    """1,500 items of three words are 21,005 chunks of 5.9 bytes on average: accepted, in whatever segments."""
+    ordinary = tokens(1500, "No acute disease.")
+    assert (len(ordinary), sum(map(len, ordinary)) // len(ordinary)) == (21_005, 5)
+    assert read_chunks(ordinary, segment) == b"".join(ordinary)
+    assert read_chunks([b"x" * 4] * 50_000, segment) is None  # 8,192 times 5 bytes short after 40,960
+    assert read_chunks([b"x" * 4] * 40_000, segment) is not None
+    assert read_chunks([b"x" * 2**20, *[b"x"] * 11_000], segment) is None  # a long chunk makes no room for them
+
+
+def test_the_largest_request_of_short_reports_is_read_as_its_encoder_yields_it() -> None:
+    largest = tokens(Settings.model_fields["max_items"].default, "Normal.")
+    assert read_chunks(largest, 2**18) == b"".join(largest)
 
 
 @pytest.mark.parametrize("chunk", [b"x" * 100, b"\r\n" * 2000])

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt client/pyproject.toml | sha256sum | cut -c1-12)
 
 
-.PHONY: demo test test-slow test-random check format bench chaos judge-server documents clean
+.PHONY: demo test test-slow test-random check format bench chaos judge-server documents screenshots clean
 
 demo: $(STAMP)
 	@$(BIN)/python examples/demo.py
@@ -53,6 +53,9 @@ format: $(STAMP)
 
 documents: $(STAMP)  ## rewrite what is generated: openapi.json, the settings table and the example of the README
 	$(BIN)/python -m tools.generate_documents --write
+
+screenshots: $(STAMP)  ## the pictures of the pages in docs/pictures; needs chromium
+	$(BIN)/python -m tools.take_screenshots
 
 $(STAMP): pyproject.toml constraints.txt client/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found; set PYTHON=python3 (3.11 or later)"; exit 1; }

@@ -20,7 +20,7 @@ import aiohttp
 import httpx
 
 from judges.vllm.judge import VllmJudge
-from judges.vllm.prompt import read_pair
+from judges.vllm.prompt import read_pair, request
 from judges.vllm.settings import VllmJudgeSettings
 from testbed import scripted_judge, vllm_server
 
@@ -79,7 +79,7 @@ async def run_judge(judge: VllmJudge, pairs: list[Pair]) -> tuple[float, float, 
 
 async def run_bare(judge: VllmJudge, url: str, pairs: list[Pair], concurrency: int) -> float:
     """Pairs per second of a load generator that only sends the same prompts and reads the answers."""
-    bodies = [judge._body(read_pair(c, r, None, 60), 0, "") for c, r in pairs]
+    bodies = [request(judge.settings, read_pair(c, r, None, 60), 0) for c, r in pairs]
     permits = asyncio.Semaphore(concurrency)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
 
@@ -164,7 +164,7 @@ async def against_instant(url: str, count: int, sentences: int, concurrency: int
             return await cpu_of(lambda: run_judge(judge, pairs), len(pairs))
 
         async def bare(pairs: list[Pair]) -> float:
-            bodies = [judge._body(read_pair(c, r, None, 60), 0, "") for c, r in pairs]
+            bodies = [request(judge.settings, read_pair(c, r, None, 60), 0) for c, r in pairs]
             return await cpu_of(lambda: asyncio.gather(*map(post, bodies)), len(pairs))
 
         await ours(groups(rng, 2, sentences))

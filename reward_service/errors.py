@@ -94,11 +94,12 @@ class ConfigurationError(ServiceError):
     code = "configuration"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'rougeL'?`` for a near miss, else the list of what there is."""
+def did_you_mean(name: str, known: Iterable[str], *, listed: bool = False) -> str:
+    """`` Did you mean 'rougeL'?`` for a near miss, else the list of what there is; with `listed` both."""
     names = list(known)
     near = difflib.get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
-    return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(sorted(names))}."
+    all_ = f" Known: {', '.join(sorted(names))}."
+    return f" Did you mean '{near[0]}'?{all_ if listed else ''}" if near else all_
 
 
 _WORD = re.compile(r"[\w.\-\[\]]{1,64}", re.ASCII)

@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     judge_timeout_s: float = Field(30.0, gt=0, description="one attempt at the judge")
     judge_canary_s: float = Field(300.0, ge=0, description="seconds between canary verdicts; 0: no canaries")
 
+    runs_file: str = Field(
+        "", description="SQLite file of the runs; without it they last as long as the service; Redis has them, if set"
+    )
+    runs_bytes: int = Field(256 * 2**20, ge=2**16, description="size of that file; the oldest run goes first")
+    runs_ttl_s: float = Field(30 * 86400.0, gt=0, le=1e10, description="how long a run is kept after its last request")
     references: str = Field("", description="JSONL of references by study id, for trainers that send no label")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["json", "console"] = Field("json", description="how a log line is written (to stderr)")

@@ -13,6 +13,7 @@ import pytest
 import pytest_timeout
 
 from tests import process_state, stacks
+from tests.browser import browser as browser  # a fixture for all
 from tests.needs import PREFIX
 
 _LONG_S = 900  # for what installs, trains or loads a large model

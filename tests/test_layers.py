@@ -32,6 +32,8 @@ PLANTED = {
     "judges/base.py": "metrics.base",
     "reward_service/errors.py": "reward_service.contracts",
     "reward_service/viewer/pair.py": "reward_service.contracts",
+    "reward_service/web/pages.py": "reward_service.settings",
+    "reward_service/runs/totals.py": "reward_service.profiles.profile",
     "reward_service/contracts.py": "reward_service.components.registry",
     "reward_service/settings.py": "reward_service.text.guards",
     "reward_service/text/sections.py": "reward_service.caching.base",

@@ -1,4 +1,4 @@
-"""Documents that are generated from the code and committed: `openapi.json`, the README's settings and its example.
+"""Documents that are generated from the code and committed: `openapi.json`, settings, fields and the README's example.
 
 `python -m tools.generate_documents --check` fails when one is out of date, `--write` renews them. The example needs the
 encoder and the weights of profile `embedded`; that it is up to date is checked by the test that runs the README.
@@ -20,7 +20,6 @@ from reward_service.api.app import create_app
 from reward_service.settings import Settings, rows
 
 ROOT = Path(__file__).parent.parent
-_BEGIN, _END = "<!-- settings: generated -->", "<!-- end of settings -->"
 _REQUEST = re.compile(r"<!-- run: request -->\n```bash\n.*? -d '(.*?)'\n```", re.DOTALL)
 _ANSWER = re.compile(r"(<!-- answer -->\n```json\n)(.*?)(\n```)", re.DOTALL)
 _WIDTH = 220
@@ -39,11 +38,34 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
-def with_settings(page: str) -> str:
-    """`page` with its generated part renewed."""
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n{settings_table()}\n{_END}{after}"
+def field_tables(schemas: dict[str, Any]) -> str:
+    """Markdown tables of the fields of every model, in the order of their names."""
+    parts = []
+    for name, schema in sorted(schemas.items()):
+        if fields := schema.get("properties"):
+            rows = [f"| `{key}` | {_type(field)} | {field['description']} |" for key, field in fields.items()]
+            parts.append("\n".join([f"### {name}", "", "| field | type | what it is |", "|---|---|---|", *rows]))
+    return "\n\n".join(parts)
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "$ref" in field:
+        return str(field["$ref"].rpartition("/")[2])
+    if "anyOf" in field:
+        return " or ".join(map(_type, field["anyOf"]))
+    if "enum" in field:
+        return ", ".join(map(str, field["enum"]))
+    inner = field.get("items") or field.get("additionalProperties")
+    outer = {"array": "list", "object": "map"}.get(field.get("type", ""), str(field.get("type", "any")))
+    return f"{outer} of {_type(inner)}" if isinstance(inner, dict) else outer
+
+
+def renewed(page: str, part: str, content: str) -> str:
+    """`page` with that generated part of it renewed."""
+    begin, end = f"<!-- {part}: generated -->", f"<!-- end of {part} -->"
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def with_answer(page: str) -> str:
@@ -85,8 +107,15 @@ def _pretty(value: Any, indent: str = "") -> str:
 def main(mode: str) -> int:
     """Exit status: 1 when `--check` finds a stale document."""
     page = ROOT / "README.md"
-    readme = with_settings(page.read_text(encoding="utf-8"))
-    wanted = {ROOT / "openapi.json": openapi(), page: with_answer(readme) if mode == "--write" else readme}
+    readme = renewed(page.read_text(encoding="utf-8"), "settings", settings_table())
+    schema = openapi()
+    fields = field_tables(orjson.loads(schema)["components"]["schemas"])
+    reference = ROOT / "docs" / "api.md"
+    wanted = {
+        ROOT / "openapi.json": schema,
+        page: with_answer(readme) if mode == "--write" else readme,
+        reference: renewed(reference.read_text(encoding="utf-8"), "fields", fields),
+    }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if mode == "--write":
         for path in stale:

@@ -8,11 +8,10 @@ trusted.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import orjson
 
@@ -21,24 +20,12 @@ from judges.scores import KEYS
 from judges.vllm import canaries, verdict
 from judges.vllm.answer import PARSER_VERSION, parse
 from judges.vllm.errors import JudgeError, JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
-from judges.vllm.prompt import (
-    SCHEMA_VERSION,
-    NumberedPair,
-    fingerprints,
-    instructions,
-    longest_answer,
-    read_pair,
-    schema,
-)
+from judges.vllm.prompt import REPAIR, SCHEMA_VERSION, NumberedPair, fingerprints, read_pair, request, sampling
 from judges.vllm.server import JudgeServer
 from judges.vllm.settings import VllmJudgeSettings
 from judges.vllm.transport import Completion, Observe, Transport
 
 log = logging.getLogger(__name__)
-
-_ASKED: Final = ("model", "revision", "votes", "requests", "tokens")
-"""Details of how a verdict was come by; the others follow from it."""
-_REPAIR: Final = "Your answer before was not valid: {reason}. Answer again, with one JSON object of the form described."
 
 
 class VllmJudge:
@@ -60,7 +47,6 @@ class VllmJudge:
         self._transport = Transport(settings, observe)
         self._canaries = canaries.Record()
         self._keepers: list[asyncio.Task[None]] = []
-        self._instructions = instructions(settings.variant)
 
     def manifest(self) -> Mapping[str, object]:
         """All that forms a verdict; no URL, key, timeout or limit, and nothing that is computed from it."""
@@ -69,19 +55,15 @@ class VllmJudge:
             "model": s.model,
             "revision": s.revision,
             "variant": s.variant,
-            "prompts": {**fingerprints(s.variant), "repair": hashlib.sha256(_REPAIR.encode()).hexdigest()},
+            "prompts": fingerprints(s),
             "schema_version": SCHEMA_VERSION,
             "parser_version": PARSER_VERSION,
             "votes": s.votes,
-            "sampling": [self._sampling(vote) for vote in range(s.votes)],
+            "sampling": [sampling(s, vote) for vote in range(s.votes)],
             "extra_body": dict(s.extra_body),
             "significant_only": s.significant_only,
             "max_statements": s.max_statements,
         }
-
-    def _sampling(self, vote: int) -> dict[str, float | int]:
-        temperature = 0.0 if self.settings.votes == 1 else self.settings.vote_temperature
-        return {"temperature": temperature, "top_p": 1.0, "seed": vote}
 
     # --- judgements --------------------------------------------------------------------------------------------
 
@@ -106,20 +88,12 @@ class VllmJudge:
         return await self._judge(pair, ask)
 
     def read(self, candidate: str, reference: str, prior: str | None, stored: Judgement) -> Judgement:
-        """A stored judgement, computed anew from its verdict; one without answers is from an earlier form, and kept.
-
-        Raises a `JudgeError`.
-        """
-        answers = stored.details.get(verdict.ANSWERS)
-        if not isinstance(answers, list):
-            return stored
-        pair = read_pair(candidate, reference, prior, self.settings.max_statements)
-        asked = {name: stored.details[name] for name in _ASKED if name in stored.details}
-        return verdict.read(answers, pair, significant_only=self.settings.significant_only, details=asked)
+        """`verdict.read_stored`."""
+        return verdict.read_stored(self.settings, candidate, reference, prior, stored)
 
     async def _judge(self, pair: NumberedPair, ask: Any) -> Judgement:
         details: dict[str, object] = {"model": self.settings.model, "revision": self.settings.revision}
-        if not pair.candidate:
+        if not pair.is_asked:
             return verdict.read([], pair, significant_only=self.settings.significant_only, details=details)
         if self.settings.votes == 1:
             votes = [await self._vote(pair, 0, ask)]
@@ -147,35 +121,15 @@ class VllmJudge:
         complaint = ""
         for last in (False, True):
             try:
-                completions.append(await ask(self._body(pair, vote, complaint)))
+                completions.append(await ask(request(self.settings, pair, vote, complaint)))
                 parse(completions[-1].text, len(pair.reference.statements), len(pair.candidate))
                 return orjson.dumps(orjson.loads(completions[-1].text)).decode(), completions
             except (JudgeInvalidOutput, JudgeRefused) as error:
                 self._observe("judge_invalid_answers", 1, {"code": error.code, "repaired": str(not last).lower()})
                 if last:
                     raise
-                complaint = _REPAIR.format(reason=error.message)
+                complaint = REPAIR.format(reason=error.message)
         raise AssertionError("unreachable")
-
-    def _body(self, pair: NumberedPair, vote: int, complaint: str) -> bytes:
-        """The request. `complaint` is our own words, and stands last so that the prefix stays shared."""
-        references, candidates = len(pair.reference.statements), len(pair.candidate)
-        return orjson.dumps(
-            {
-                "model": self.settings.model,
-                "messages": [
-                    {"role": "system", "content": self._instructions},
-                    {"role": "user", "content": pair.text + complaint},
-                ],
-                **self._sampling(vote),
-                "max_tokens": longest_answer(references, candidates),
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": "verdict", "strict": True, "schema": schema(references, candidates)},
-                },
-                **self.settings.extra_body,
-            }
-        )
 
     # --- life ----------------------------------------------------------------------------------------------------
 

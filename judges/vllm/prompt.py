@@ -18,10 +18,11 @@ import orjson
 from judges import injection
 from judges.injection import addresses_grader
 from judges.vllm.errors import EmptyReference, TooManyStatements
-from judges.vllm.settings import Variant
+from judges.vllm.settings import Variant, VllmJudgeSettings
 from judges.vllm.statements import Statement, clean, has_markers, reads_normal, show, split
 
 SCHEMA_VERSION: Final = 1
+REPAIR: Final = "Your answer before was not valid: {reason}. Answer again, with one JSON object of the form described."
 WITHHELD: Final = "[withheld]"
 _FOLDER: Final = Path(__file__).parent
 
@@ -53,6 +54,11 @@ class NumberedPair:
     """`injection_pattern` where something was withheld, `too_many_statements` where the rest was, `chat_markers`."""
     text: str
     """The user message: reference, earlier report, candidate, closing line."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a model is asked: an empty candidate says nothing, whoever judges."""
+        return bool(self.candidate)
 
 
 def _block(title: str, key: str, letter: str, texts: list[str]) -> str:
@@ -140,24 +146,56 @@ def instructions(variant: Variant) -> str:
     return "\n".join(parts)
 
 
-def fingerprints(variant: Variant) -> dict[str, str]:
-    """sha256 of each text that a verdict depends on: system message as sent, closing line, requests, what is withheld.
+def sampling(settings: VllmJudgeSettings, vote: int) -> dict[str, float | int]:
+    """Parameters of one vote; a single one takes the likeliest token."""
+    temperature = 0.0 if settings.votes == 1 else settings.vote_temperature
+    return {"temperature": temperature, "top_p": 1.0, "seed": vote}
 
-    How a report is cut and laid out is told by the requests for sample pairs: the code that does it may change.
+
+def request(settings: VllmJudgeSettings, pair: NumberedPair, vote: int, complaint: str = "") -> bytes:
+    """The body of one request. `complaint` is our own words, and stands last so that the prefix stays shared."""
+    references, candidates = len(pair.reference.statements), len(pair.candidate)
+    return orjson.dumps(
+        {
+            "model": settings.model,
+            "messages": [
+                {"role": "system", "content": instructions(settings.variant)},
+                {"role": "user", "content": pair.text + complaint},
+            ],
+            **sampling(settings, vote),
+            "max_tokens": longest_answer(references, candidates),
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "verdict", "strict": True, "schema": schema(references, candidates)},
+            },
+            **settings.extra_body,
+        }
+    )
+
+
+def fingerprints(settings: VllmJudgeSettings) -> dict[str, str]:
+    """sha256 of what a verdict depends on: system message, closing line, requests as they are sent, what is withheld.
+
+    How a report is cut and laid out, and which pair is asked about at all, is told by the requests for sample pairs:
+    the code that does it may change.
     """
-    texts = {"instructions": instructions(variant), "closing": _read("closing.txt"), "requests": _sample_requests()}
+    texts = {
+        "instructions": instructions(settings.variant),
+        "closing": _read("closing.txt"),
+        "repair": REPAIR,
+        "requests": _sample_requests(settings),
+    }
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     return {**hashes, "injection": injection.SHA256}
 
 
-@functools.cache
-def _sample_requests() -> str:
+def _sample_requests(settings: VllmJudgeSettings) -> str:
     """What is asked about the pairs of `samples.json`: every kind of text that is treated in its own way."""
     requests = []
     for sample in orjson.loads(_read("samples.json")):
         pair = read_pair(sample["candidate"], sample["reference"], sample["prior"], sample["max_statements"])
-        numbers = len(pair.reference.statements), len(pair.candidate)
-        requests.append([pair.text, schema(*numbers), longest_answer(*numbers)])
+        bodies = [request(settings, pair, vote, said) for vote in range(settings.votes) for said in ("", "complaint")]
+        requests.append([body.decode() for body in bodies] if pair.is_asked else None)
     return orjson.dumps(requests).decode()
 
 

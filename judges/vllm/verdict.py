@@ -7,15 +7,37 @@ module, with what it imports, may change without a verdict being asked for again
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from judges.base import Judgement
 from judges.vllm.accounting import judgement, settle
 from judges.vllm.answer import parse
-from judges.vllm.prompt import NumberedPair
+from judges.vllm.prompt import NumberedPair, read_pair
+
+if TYPE_CHECKING:
+    from judges.vllm.settings import VllmJudgeSettings
 
 ANSWERS: Final = "answers"
 """Where a judgement's `details` hold the answers, one JSON text per vote; none for an empty candidate."""
+
+
+_ASKED: Final = ("model", "revision", "votes", "requests", "tokens")
+"""Details of how a verdict was come by; the others follow from it."""
+
+
+def read_stored(
+    settings: VllmJudgeSettings, candidate: str, reference: str, prior: str | None, stored: Judgement
+) -> Judgement:
+    """A stored judgement, computed anew from its verdict; one without answers is from an earlier form, and kept.
+
+    Raises a `JudgeError`.
+    """
+    answers = stored.details.get(ANSWERS)
+    if not isinstance(answers, list):
+        return stored
+    pair = read_pair(candidate, reference, prior, settings.max_statements)
+    asked = {name: stored.details[name] for name in _ASKED if name in stored.details}
+    return read(answers, pair, significant_only=settings.significant_only, details=asked)
 
 
 def read(

@@ -17,7 +17,9 @@ from reward_service.api import (
     docs_page,
     error_responses,
     openapi,
+    page_routes,
     read_route,
+    run_routes,
     score_route,
     state_routes,
     trainer_routes,
@@ -65,6 +67,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.include_router(read_route.router)
     app.include_router(state_routes.router)
     app.include_router(trainer_routes.router)
+    app.include_router(run_routes.router)
+    app.include_router(page_routes.router)
     app.include_router(docs_page.router)
     app.add_exception_handler(errors.ServiceError, _service_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -23,6 +23,8 @@ from reward_service.scoring.engine import Engine
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 OPEN = frozenset({"/health", "/ready", "/metrics"})
 """Routes that need no key: probes and scrapers; they show no report text."""
+_PAGES = re.compile(r"/|/runs|/docs|/openapi\.json|/(web|docs)/[^/]+")
+"""What a browser must get before it can ask for a key: pages, style sheets, modules; nothing of any deployment."""
 _HUNG_UP = 499  # in logs and metrics only, also of a cancelled task: there is nobody to send it to
 log = structlog.get_logger("reward_service.http")
 
@@ -47,12 +49,14 @@ class RequestMiddleware:
         answer = _Answer(send, given if _ID.fullmatch(given) else secrets.token_hex(8), engine)
         scope.setdefault("state", {})["request_id"] = answer.request_id
         structlog.contextvars.bind_contextvars(request_id=answer.request_id)
-        probe = scope["path"].removeprefix(scope.get("root_path", "")) in OPEN
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        probe = path in OPEN
+        keyless = probe or (scope["method"] in ("GET", "HEAD") and _PAGES.fullmatch(path))
         with (
             contextlib.nullcontext(_untold) if probe else self._state.tracing.request(scope["method"], headers) as tell
         ):
             try:
-                await self._handle(scope, receive, answer, None if probe else self._keys)
+                await self._handle(scope, receive, answer, None if keyless else self._keys)
             finally:
                 route, status = getattr(scope.get("route"), "path", "unknown"), answer.status
                 engine.telemetry.requests.labels(route, str(status)).inc()

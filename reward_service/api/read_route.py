@@ -31,7 +31,7 @@ class ReadResponse(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str
+    text: str = Field(description="as in the request")
     sections: list[dict[str, Any]] = Field(description="headings: words, start, end, and whether what follows is read")
     sentences: list[dict[str, Any]] = Field(
         description="with their clauses; a clause has phrases (what each is, and its rows) and mentions (finding, "

@@ -57,7 +57,7 @@ class Named(NamedTuple):
 def _add(dialect: Dialect) -> None:
     async def route(
         request: Request,
-        profile: Annotated[str | None, Query(max_length=256)] = None,
+        profile: Annotated[str | None, Query(max_length=256, description="default: the first enabled")] = None,
         fingerprint: Annotated[
             str | None, Query(max_length=256, description="pin; another one served is a 409")
         ] = None,

@@ -106,12 +106,14 @@ async def write(folder: Path | None = None) -> None:
             ]
             new = {at: old.get(at) or made.get(at) or _stand_in(component, at, pair) for at, pair in asked.items()}
             values[name] = {"code": canaries.code_of(running[name]) if runs else None, "values": {**old, **new}}
-    rewards = dict(canaries.committed("rewards.json"))
+    rewards: dict[str, Any] = {}
+    committed = canaries.committed("rewards.json")
     for profile in shipped_profiles():
         bound = unbuilt(profile)
         made_of = canaries.of(profile, bound, values)
         key = canaries.reward_key(profile, profile_document(profile, bound), bound)
-        if rewards.setdefault(key, made_of.rewards) != made_of.rewards:
+        rewards[key] = made_of.rewards
+        if committed.get(key, made_of.rewards) != made_of.rewards:
             refused.append(f"rewards of {key}")
     if refused:
         raise ConfigurationError(

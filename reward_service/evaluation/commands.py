@@ -18,6 +18,9 @@ _ScoresArgument = Annotated[list[str], typer.Argument(metavar="SCORES...", help=
 _FormatOption = Annotated[str, typer.Option("--format", "-f", help="table, markdown, latex, json or csv")]
 _SeedOption = Annotated[int, typer.Option(help="of the resampling")]
 _StudyOption = Annotated[str | None, typer.Option(help="column whose equal values are one study; default: each group")]
+_NameOption = Annotated[
+    str | None, typer.Option("--name", help="of the system, in tables; default: the file's, without its ending")
+]
 _AnywayOption = Annotated[bool, typer.Option("--anyway", help="take rows of different reward functions together")]
 
 
@@ -25,6 +28,7 @@ def summarize(
     scores: _ScoresArgument,
     by: Annotated[list[str] | None, typer.Option(help="column of subgroups, e.g. sex; may be repeated")] = None,
     study: _StudyOption = None,
+    name: _NameOption = None,
     format: _FormatOption = "table",
     document: Annotated[
         str | None,
@@ -40,7 +44,7 @@ def summarize(
 
     _check_format(format)
     about = scored.document(document) if document else None
-    made = summary.Summary(scored.read(scores), ", ".join(scores), study=study, by=by or [], document=about)
+    made = summary.Summary(scored.read(scores), name or _name(scores), study=study, by=by or [], document=about)
     head = {"scores": made.scores.name, "fingerprint": made.scores.one_fingerprint(anyway)}
     if about and not fingerprints.same(fingerprints.of_profile(about), head["fingerprint"]):
         raise ServiceError(f"{document} is the document of another fingerprint.", param="--document")
@@ -50,6 +54,7 @@ def summarize(
 def compare(
     scores: Annotated[list[str], typer.Argument(metavar="A B...", help="scores of two or more systems; A is the base")],
     study: _StudyOption = None,
+    name: Annotated[list[str] | None, typer.Option(help="of a system, in the order of the files; repeat it")] = None,
     format: _FormatOption = "table",
     seed: _SeedOption = 0,
     anyway: _AnywayOption = False,
@@ -62,15 +67,20 @@ def compare(
     _check_format(format)
     if len(scores) < 2:
         raise typer.BadParameter("give at least two files", param_hint="A B...")
-    systems = [scored.Scores.of(scored.read([name]), name, study=study) for name in scores]
+    names = scored.system_names(scores, name or [])
+    systems = [
+        scored.Scores.of(scored.read([file]), called, study=study) for file, called in zip(scores, names, strict=True)
+    ]
     head = {"fingerprint": systems[0].one_fingerprint(anyway)}
     sys.stdout.write(tables.render(comparison.compare(systems, seed=seed, anyway=anyway, most=most), format, head))
 
 
-def report(
+def report(  # noqa: PLR0913  # one argument a flag
     scores: _ScoresArgument,
     output: Annotated[str, typer.Option("--output", "-o", help="the HTML file; - for standard output")] = "report.html",
     against: Annotated[str | None, typer.Option("--compare", help="scores of another system, compared by id")] = None,
+    name: _NameOption = None,
+    compare_name: Annotated[str | None, typer.Option(help="of the other system")] = None,
     by: Annotated[list[str] | None, typer.Option(help="column of subgroups, e.g. sex; may be repeated")] = None,
     study: _StudyOption = None,
     seed: _SeedOption = 0,
@@ -81,8 +91,12 @@ def report(
     from reward_service.evaluation.output import write_whole
     from reward_service.evaluation.report.page import page
 
-    other = scored.Scores.of(scored.read([against]), against) if against else None
-    made = page(scored.read(scores), ", ".join(scores), other=other, study=study, by=by or [], seed=seed, anyway=anyway)
+    called, other = name or _name(scores), None
+    if against:
+        theirs = compare_name or _name([against])
+        called, theirs = scored.system_names(["", ""], [called, theirs])
+        other = scored.Scores.of(scored.read([against]), theirs)
+    made = page(scored.read(scores), called, other=other, study=study, by=by or [], seed=seed, anyway=anyway)
     write_whole(output, made.encode(errors="replace"))
 
 
@@ -125,6 +139,7 @@ def reweigh(
 def groups(
     scores: _ScoresArgument,
     study: _StudyOption = None,
+    name: _NameOption = None,
     format: _FormatOption = "table",
     most: Annotated[int, typer.Option(help="how many studies are listed; 0: all")] = 20,
     seed: _SeedOption = 0,
@@ -135,9 +150,15 @@ def groups(
     from reward_service.evaluation import scores as scored
 
     _check_format(format)
-    found = scored.Scores.of(scored.read(scores), ", ".join(scores), study=study)
+    found = scored.Scores.of(scored.read(scores), name or _name(scores), study=study)
     head = {"scores": found.name, "fingerprint": found.one_fingerprint(anyway)}
     sys.stdout.write(tables.render(group_profile.profile_groups(found, seed=seed, most=most), format, head))
+
+
+def _name(scores: list[str]) -> str:
+    from reward_service.evaluation.scores import system_names
+
+    return ", ".join(system_names(scores))
 
 
 def _check_format(format: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +17,7 @@ from reward_service.wire.rendering import spread
 
 OURS = (
     *("id", "group", "reward", "status", "flags", "missing", "components", "contributions", "values", "judgement"),
-    *("bleu_counts", "reference_index", "results", "mean", "std", "zero_advantage", "fingerprint"),
+    *("bleu_counts", "reference_index", "reference_digest", "results", "mean", "std", "zero_advantage", "fingerprint"),
     *("candidate", "candidates", "reference", "references", "prior"),
 )
 """Fields of a record that are not carried over from the input."""
@@ -23,6 +25,7 @@ _NESTED = ("components", "contributions")  # in a table: a column for each of th
 _ENCODED = ("flags", "missing", "values", "judgement", "bleu_counts", "references")  # in a table: JSON in a cell
 _NUMBERS = ("reward", "mean", "std")
 _TOKENS = Bleu2()
+_ORDER = 4
 
 
 def of(
@@ -42,6 +45,7 @@ def of(
     else:
         record = {**paid[0], "id": entry.id}
     record["fingerprint"] = fingerprint
+    record["reference_digest"] = reference_digest(entry.references)
     if texts:
         record |= {"candidates": entry.candidates} if entry.grouped else {"candidate": entry.candidates[0]}
         record |= {"references": entry.references} if entry.several else {"reference": entry.references[0]}
@@ -58,18 +62,37 @@ def _paid(entry: Entry, candidate: int, results: Sequence[Mapping[str, Any]], fu
     if entry.several:
         out["reference_index"] = chosen
     if full:
-        out["bleu_counts"] = bleu_counts(entry.candidates[candidate], entry.references[chosen])
+        out["bleu_counts"] = bleu_counts(entry.candidates[candidate], entry.references)
     return out
 
 
-def bleu_counts(candidate: str, reference: str) -> list[int]:
+def reference_digest(references: Sequence[str]) -> str:
+    """Of the texts in any order, 16 hexadecimal digits: equal for studies that were scored with the same references."""
+    ends = b"\x00".join(text.encode("utf-8", errors="surrogatepass") for text in sorted(references))
+    return hashlib.blake2b(ends, digest_size=8).hexdigest()
+
+
+def bleu_counts(candidate: str, references: Sequence[str]) -> list[int]:
     """Clipped n-gram matches and n-grams of the candidate for n = 1 to 4, then both lengths in tokens.
 
+    An n-gram matches as often as the reference has it that has it most, and the length is that of the reference
+    closest in length, the shorter of two (Papineni et al., ACL 2002, sections 2.1 and 2.2), as in pycocoevalcap.
     Tokens are those of `metrics.bleu`, of the texts as they are in the file.
     """
-    ours, theirs = _TOKENS.encode([candidate, reference])
-    length = len(ours.tokens)
-    return [*ours.overlaps(theirs), *(max(0, length - n) for n in range(4)), length, len(theirs.tokens)]
+    ours, *theirs = (tokens(text) for text in (candidate, *references))
+    hits = []
+    for n in range(1, _ORDER + 1):
+        most: Counter[tuple[str, ...]] = Counter()
+        for reference in theirs:
+            most |= _counted(reference, n)
+        hits.append((_counted(ours, n) & most).total())
+    length = len(ours)
+    closest = min((abs(len(reference) - length), len(reference)) for reference in theirs)[1]
+    return [*hits, *(max(0, length - n) for n in range(_ORDER)), length, closest]
+
+
+def _counted(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
 
 
 def tokens(text: str) -> list[str]:

@@ -135,11 +135,11 @@ async def score(source: Input, output: str, wanted: Wanted) -> int:
     if out.resumes:
         sys.stderr.write(f"continuing after {out.done:,} rows\n")
     try:
-        with _cancelled_by_sigterm() as got:
+        with cancelled_by_signals() as got:
             try:
                 await _score_all(entries, out, wanted, Progress(census.entries, out.done))
             except asyncio.CancelledError:
-                status = 143 if got else 130
+                status = 128 + (got[0] if got else signal.SIGINT)
                 raise Interrupted(f"Interrupted. The same command continues {output}.", status) from None
     except PinMismatch as error:
         if out.resumes:
@@ -189,19 +189,27 @@ async def _score_all(entries: Iterator[Entry], out: Output, wanted: Wanted, prog
 
 
 @contextlib.contextmanager
-def _cancelled_by_sigterm() -> Iterator[list[int]]:
-    """SIGTERM cancels the running task, as Ctrl-C does, and is then in the list."""
+def cancelled_by_signals() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM cancel the running task, once, and are then in the list.
+
+    Without a handler of its own a second Ctrl-C, which wrappers of commands like to send along, would break off the
+    ending: processes are then left with their semaphores. The ending is short, so nobody has to.
+    """
     task = asyncio.current_task()
     assert task is not None
     got: list[int] = []
 
-    def end() -> None:
-        got.append(signal.SIGTERM)
-        task.cancel()
+    def end(number: int) -> None:
+        got.append(number)
+        if len(got) == 1:
+            task.cancel()
 
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, end)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end, number)
     try:
         yield got
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        if not got:  # else the loop is about to end, and removes them
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)

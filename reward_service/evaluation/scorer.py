@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import json
+import re
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from html import escape
@@ -13,7 +15,8 @@ from typing import Any, TypeVar, overload
 from reward_service.errors import InvalidRequest
 from reward_service.evaluation import records
 from reward_service.evaluation.reading.columns import Columns
-from reward_service.evaluation.reading.entries import Entry
+from reward_service.evaluation.reading.entries import Entry, Input
+from reward_service.evaluation.reading.formats import Row
 from reward_service.evaluation.score_file import answers, chunks
 from reward_service.evaluation.senders import TIMEOUT_S, Send, here, remote
 from reward_service.evaluation.tables import shown
@@ -81,7 +84,8 @@ class Scorer:
     """Scores with one profile: `Scorer(profile="text").score(candidates, references)`.
 
     Without `url` everything runs in this process, in a thread with an event loop of its own, so that it can be used in
-    a notebook, whose loop is running already. With `url` a service scores (key: REWARD_CLIENT_API_KEY). Numbers and
+    a notebook, whose loop is running already. It is closed at the end of a ``with`` block, by `close`, or when Python
+    ends. With `url` a service scores (key: REWARD_CLIENT_API_KEY). Numbers and
     fingerprint are those of HTTP. Raises `ConfigurationError` and `UnknownProfile` for what cannot be served.
     """
 
@@ -99,19 +103,31 @@ class Scorer:
         except BaseException:
             self._end_thread()
             raise
+        atexit.register(self.close)  # else tasks that wait are destroyed with the loop
 
-    def score(self, candidates: Any, references: References | None = None, prior: Any = None) -> Any:
+    def score(
+        self,
+        candidates: Any,
+        references: References | None = None,
+        prior: Any = None,
+        *,
+        candidate_field: str | None = None,
+        reference_field: str | None = None,
+        prior_field: str | None = None,
+    ) -> Any:
         """`Scores` for texts, or a DataFrame for a DataFrame.
 
         candidates: one text, a list of texts, or a pandas DataFrame whose columns are recognised as those of files are.
         references: a text for all, or for each candidate a text or a list of texts, of which the best one is paid.
         prior: the earlier reports, likewise, or None.
+        candidate_field, reference_field, prior_field: names of a DataFrame's columns, where they are not recognised.
 
         A DataFrame comes back as a copy with the columns `reward`, `status` and `components.<key>`. Raises
         `InvalidRequest` for wrong input and `ServiceError` when scoring fails as a whole.
         """
         if hasattr(candidates, "columns") and hasattr(candidates, "iterrows"):
-            return self._score_frame(candidates)
+            given = {"candidate": candidate_field, "reference": reference_field, "prior": prior_field}
+            return self._score_frame(candidates, given)
         if references is None:
             raise InvalidRequest("score(candidates, references): references are missing.", param="references")
         single = isinstance(candidates, str)
@@ -119,6 +135,7 @@ class Scorer:
 
     def close(self) -> None:
         """Release models and threads."""
+        atexit.unregister(self.close)
         if self._thread.is_alive():
             self._run(self._opened.__aexit__(None, None, None))
             self._end_thread()
@@ -147,14 +164,30 @@ class Scorer:
                     found.append(json.loads(records.line(record)))  # lists for tuples, as over HTTP
         return Scores(found, fingerprint, signature)
 
-    def _score_frame(self, frame: Any) -> Any:
-        roles = Columns().of([str(name) for name in frame.columns])
+    def _score_frame(self, frame: Any, given: Mapping[str, str | None]) -> Any:
+        columns = Columns({**given, "id": "none"})
+        try:
+            roles = columns.of([str(name) for name in frame.columns])
+        except InvalidRequest as error:
+            raise InvalidRequest(_in_python(error.message), param="candidates") from None
         for role in ("candidate", "reference"):
             if role not in roles:
-                raise InvalidRequest(f"No column of the DataFrame is recognised as the {role}; rename one to '{role}'.")
-        prior = frame[roles["prior"]] if "prior" in roles else None
-        priors = None if prior is None else [None if value != value else value for value in prior]  # NaN
-        scores = self.score(list(frame[roles["candidate"]]), list(frame[roles["reference"]]), priors)
+                raise InvalidRequest(
+                    f"No column of the DataFrame is recognised as the {role}; say which: {role}_field='NAME'."
+                )
+        read = Input((), columns)
+        picked = {name: [_cell(value) for value in frame[name]] for name in roles.values()}
+        rows_ = (dict(zip(picked, cells, strict=True)) for cells in zip(*picked.values(), strict=True))
+        entries = []
+        for label, fields in zip(frame.index, rows_, strict=True):
+            try:
+                entry = read.entry(Row(f"Row {label}", fields))
+                if entry.grouped:
+                    raise InvalidRequest(f"{entry.place}: {roles['candidate']}: must be text, not a list.")
+            except InvalidRequest as error:
+                raise InvalidRequest(_in_python(error.message), param="candidates") from None
+            entries.append(entry)
+        scores = self._score(entries)
         rows = [next(records.flat(result)) for result in scores]
         names = [
             name for name in (rows[0] if rows else {}) if name.partition(".")[0] in ("reward", "status", "components")
@@ -169,6 +202,19 @@ class Scorer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+def _cell(value: Any) -> Any:
+    """A cell as files have it: a list for an array, None for pandas' own missing values."""
+    if hasattr(value, "tolist") or isinstance(value, tuple):
+        return list(value)
+    return None if type(value).__name__ in ("NAType", "NaTType") else value
+
+
+def _in_python(message: str) -> str:
+    """A message about a file in terms of a DataFrame."""
+    message = re.sub(r"--(\w+)-field (\w+)", r"\1_field='\2'", message)
+    return message.replace(": --allow-empty.", ", put '' there.")
 
 
 def _entries(candidates: Any, references: Any, prior: Any) -> Iterator[Entry]:

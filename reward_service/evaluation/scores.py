@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from reward_service.errors import InvalidRequest
+from reward_service.errors import InvalidRequest, did_you_mean
 from reward_service.evaluation import records
 from reward_service.evaluation.reading.formats import DELIMITED, Row, opened, rows
 from reward_service.evaluation.statistics import Floats
@@ -40,6 +40,23 @@ def stored(names: Sequence[str]) -> Iterator[dict[str, Any]]:
                 except (ValueError, KeyError, TypeError):
                     raise _no_score(row) from None
                 yield record
+
+
+def system_names(files: Sequence[str], given: Sequence[str] = ()) -> list[str]:
+    """What tables call the system of each file: as `given`, else the file's name without folder and endings.
+
+    Files of equal names are numbered. Raises `InvalidRequest` when another number of names than of files is given.
+    """
+    if given:
+        if len(given) != len(files):
+            raise InvalidRequest(f"{len(files)} systems and {len(given)} names; as many are needed.", param="--name")
+        stems = list(given)
+    else:
+        stems = [
+            "standard input" if file == "-" else Path(file).name.partition(".")[0] or Path(file).name for file in files
+        ]
+    repeated = {stem for stem in stems if stems.count(stem) > 1}
+    return [f"{stem} ({i})" if stem in repeated else stem for i, stem in enumerate(stems, 1)]
 
 
 def _no_score(row: Row) -> InvalidRequest:
@@ -92,6 +109,10 @@ class Scores:
     fingerprints: Counter[str] = field(default_factory=Counter)
     flags: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    references: list[str] = field(default_factory=list)
+    """`records.reference_digest` of each row's references; empty where it cannot be told."""
+    best_of: list[bool] = field(default_factory=list)
+    """Whether the row's reward is that of the best of a list of references."""
     columns: dict[str, list[Any]] = field(default_factory=dict)
     """Values of the wanted columns."""
     _numbers: dict[str, array[float]] = field(default_factory=dict)
@@ -113,10 +134,17 @@ class Scores:
         id = str(record["id"])
         for column in (*self.columns, *([study] if study else [])):
             if column not in record:
-                raise InvalidRequest(f"{self.name}: the row '{id[:64]}' has no column '{column}'.", param="--by")
+                known = [name for name in record if name not in records.OURS]
+                raise InvalidRequest(
+                    f"{self.name}: the row '{id[:64]}' has no column '{column}'."
+                    + (did_you_mean(column, known, listed=True) if known else " No column was carried from the input."),
+                    param="--study" if column == study else "--by",
+                )
         before = len(self.ids)
         self.ids.append(id)
         self.studies.append(str(record[study] if study else record.get("group") or id))
+        self.references.append(_references(record))
+        self.best_of.append(record.get("reference_index") is not None)
         for column, values in self.columns.items():
             values.append(record[column])
         self.fingerprints[str(record.get("fingerprint"))] += 1
@@ -154,6 +182,12 @@ class Scores:
                 param="SCORES",
             )
         return self.fingerprints.most_common(1)[0][0]
+
+
+def _references(record: Mapping[str, Any]) -> str:
+    texts = record.get("references") or [record.get("reference")]
+    known = record.get("reference_digest") or (records.reference_digest(texts) if None not in texts else "")
+    return str(known)
 
 
 def numbers(record: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:

@@ -21,6 +21,8 @@ Statistic = Callable[[Floats], Floats]
 RESAMPLES: Final = 10_000
 MOST_RESAMPLED: Final = 50_000
 """More studies than this get a normal interval from the jackknife: resampling would show the same, hours later."""
+FEWEST: Final = 5
+"""A subgroup of fewer studies has no interval: it would say more about the resampling than about the subgroup."""
 _CELLS: Final = 2_000_000  # of the matrix of one batch of resamples
 _NORMAL = NormalDist()
 

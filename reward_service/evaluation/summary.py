@@ -23,6 +23,7 @@ from reward_service.evaluation.tables import Table
 
 _BARS = "▁▂▃▄▅▆▇█"
 _BINS = 12
+_UNKNOWN = "unknown"
 _MOST_LEVELS = 12
 """A column of numbers with more different values is cut into quarters."""
 
@@ -100,11 +101,13 @@ class Summary:
             sums = st.by_study(np.array(self._bleu).reshape(-1, 10), self._bleu_studies)
             found = st.intervals(sums, corpus_bleu, st.draws(sums, corpus_bleu, seed=seed))
             rows += [[f"BLEU-{n}", interval] for n, interval in enumerate(found, 1)]
-        if self._tokens:
+        if self._tokens and len(self._tokens) == len(self.scores.ids):
             rows.append(["CIDEr-D", cider_d(*zip(*self._tokens, strict=True))])
         for name, values in (self._models.summary() if self._models else {}).items():
             rows += [[f"{name} {key}", value] for key, value in values.items() if key != "n"]
         note = "Corpus BLEU: n-grams counted over all reports, no smoothing, one brevity penalty."
+        if self._tokens and len(self._tokens) < len(self.scores.ids):
+            note += " CIDEr-D needs the texts of all rows and all their references (score --with-texts)."
         return Table("corpus", "Corpus values", ("value", "corpus"), rows, note)
 
     def subgroups(self, column: str, seed: int) -> Table:
@@ -117,10 +120,26 @@ class Summary:
             inside = np.array([label == name for label in labels])
             studies = [study for study, is_in in zip(self.scores.studies, inside, strict=True) if is_in]
             sums = st.by_study(st.with_counts(matrix[inside]), studies)
-            rows.append([name, int(inside.sum()), *st.intervals(sums, st.means, st.draws(sums, st.means, seed=seed))])
-        if len(names) > 1:
-            rows.append(["gap", len(labels), *self._gaps(matrix, labels, names, seed)])
-        note = "gap: highest mean less the lowest, its interval for these two subgroups."
+            found = st.intervals(sums, st.means, st.draws(sums, st.means, seed=seed))
+            few = (sums[:, len(metrics) :] > 0).sum(0) < st.FEWEST if name != _UNKNOWN else [True] * len(metrics)
+            found = [
+                st.Interval(one.value, math.nan, math.nan) if is_few else one
+                for one, is_few in zip(found, few, strict=True)
+            ]
+            rows.append([name, int(inside.sum()), *found])
+        known = [name for name in names if name != _UNKNOWN]
+        if len(known) > 1:
+            rows.append(
+                [
+                    "gap",
+                    sum(n for name, n, *_ in rows if name != _UNKNOWN and n >= st.FEWEST),
+                    *self._gaps(matrix, labels, known, seed),
+                ]
+            )
+        note = (
+            "gap: highest mean less the lowest, its interval for these two subgroups. Subgroups of fewer than "
+            f"{st.FEWEST} studies have no interval and no part in the gap, nor has '{_UNKNOWN}'."
+        )
         return Table(f"by_{column}", f"By {column}", (column, "n", *metrics), rows, note)
 
     def _gaps(self, matrix: Floats, labels: Sequence[str], names: Sequence[str], seed: int) -> list[st.Interval]:
@@ -128,8 +147,9 @@ class Summary:
         gaps = []
         for values in matrix.T:
             sums = st.by_study(st.with_counts(np.where(inside, values[:, None], np.nan)), self.scores.studies)
-            mean = st.means(sums.sum(0))
-            if np.isnan(mean).all():
+            enough = (sums[:, len(names) :] > 0).sum(0) >= st.FEWEST
+            mean = np.where(enough, st.means(sums.sum(0)), np.nan)
+            if enough.sum() < 2:
                 gaps.append(st.Interval(math.nan, math.nan, math.nan))
                 continue
             high, low = int(np.nanargmax(mean)), int(np.nanargmin(mean))
@@ -174,7 +194,7 @@ def levels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
             return _quarters(np.array([math.nan if value in ("", None) else float(value) for value in values]))
         except (TypeError, ValueError):
             pass
-    labels = ["unknown" if value in ("", None) else str(value) for value in values]
+    labels = [_UNKNOWN if value in ("", None) else str(value) for value in values]
     return labels, sorted(set(labels))
 
 
@@ -183,8 +203,8 @@ def _quarters(values: Floats) -> tuple[list[str], list[str]]:
     inner = [f"{low:g} to {high:g}" for low, high in pairwise(cuts)]
     names = [f"below {cuts[0]:g}", *inner, f"{cuts[-1]:g} and above"]
     at = np.searchsorted(cuts, values, side="right")
-    labels = ["unknown" if math.isnan(x) else names[i] for x, i in zip(values, at, strict=True)]
-    return labels, [name for name in (*names, "unknown") if name in set(labels)]
+    labels = [_UNKNOWN if math.isnan(x) else names[i] for x, i in zip(values, at, strict=True)]
+    return labels, [name for name in (*names, _UNKNOWN) if name in set(labels)]
 
 
 def histogram(values: Floats) -> str:

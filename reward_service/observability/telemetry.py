@@ -79,6 +79,7 @@ class Telemetry:
             "reward_shadow_agreement", "Mean of the rank correlations of late", beside, registry=r,
             multiprocess_mode="livemostrecent",
         )  # fmt: skip
+        self.run_alarms = _gauge(r, "reward_run_alarms", "Runs of late that have this alarm", ["alarm"])
         self.groups = Counter("reward_groups", "Rollout groups scored", ["profile"], registry=r)
         self.zero_advantage = Counter(
             "reward_zero_advantage_groups", "Groups whose rewards are all equal", ["profile"], registry=r

@@ -50,6 +50,9 @@ def of(roots: Iterable[str], within: Iterable[str] = LIBRARIES) -> dict[str, str
                 todo.append(inner)
             elif _inside(base, borders):
                 todo.append(base)
+    # The `__init__` of a package runs before its modules; what it imports only for others to find is not followed.
+    packages = {name.rpartition(".")[0] for name in found}
+    found |= {name: _module(name).hash for name in packages - found.keys() if _inside(name, borders)}
     return dict(sorted(found.items()))
 
 

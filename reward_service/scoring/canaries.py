@@ -24,6 +24,7 @@ from reward_service.profiles.profile import Profile
 from reward_service.scoring.profile_scorer import ProfileScorer
 from reward_service.scoring.request import Item
 from reward_service.scoring.served_profile import BoundComponent, ServedProfile
+from reward_service.text import guards
 
 FOLDER = resources.files("reward_service.components") / "canaries"
 _MOST_CHARACTERS = 25_000
@@ -69,8 +70,12 @@ def key_of(name: str, version: object, settings: object) -> str:
 
 
 def reward_key(profile: Profile, document: Mapping[str, Any], bound: Mapping[str, BoundComponent]) -> str:
-    """Under which key a profile's canary rewards are committed: its name, and all versions and fields that it has."""
-    fields = {part: document[part] for part in ("weights", "transforms", "policy", "guards", "sections", "bounds")}
+    """Under which key a profile's canary rewards are committed: its name, and all versions and fields that it has.
+
+    Not the digests of data that guards use: if such data move a reward, a version has to be raised.
+    """
+    fields = {part: document[part] for part in ("weights", "transforms", "policy", "sections", "bounds")}
+    fields["guards"] = {name: value for name, value in document["guards"].items() if name not in guards.DATA}
     norm = {name: value for name, value in document["normaliser"].items() if name != "unicodedata"}
     components = {key: [one.canary_key, profile.components[key].value] for key, one in bound.items()}
     return f"{profile.name}:{fingerprint.digest([fields, norm, components])[:8]}"

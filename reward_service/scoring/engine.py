@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from reward_service.caching.base import ScoreCache
-from reward_service.contracts import ComponentError
+from reward_service.contracts import ComponentError, Runner
 from reward_service.errors import (
     ComponentsUnavailable,
     ConfigurationError,
@@ -26,6 +26,9 @@ from reward_service.errors import (
 from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles.accepted import Accepted
 from reward_service.profiles.loading import shipped
+from reward_service.runs.recorder import Recorder
+from reward_service.runs.store import make_store
+from reward_service.runs.totals import Scored
 from reward_service.scoring.admission import Admission
 from reward_service.scoring.assembly import assemble
 from reward_service.scoring.profile_scorer import ProfileScorer, ScoredItem
@@ -71,6 +74,9 @@ class Engine:
                    most=settings.queue_items, timeout_s=settings.timeout_s)
             for shadow in self.assembly.shadows
         ]  # fmt: skip
+        self.runs = Recorder(make_store(settings), self.telemetry)
+        for shadow in self.shadows:
+            shadow.record = self.runs.record_shadow
         self._shadow_starts: list[asyncio.Task[None]] = []
         self.admission = Admission(settings.queue_items)
         self._shedding = False
@@ -97,6 +103,7 @@ class Engine:
         except ComponentError as error:
             self.problem = str(error)
             raise ConfigurationError(str(error), code=error.code) from None
+        self.runs.start()
         self.ready.set()
         starts = {
             key: asyncio.create_task(self._start_runners({key}), name=f"start of {key}")
@@ -131,11 +138,9 @@ class Engine:
             await shadow.aclose()
         waits = {key: 0.0 if key in self.assembly.only_shadows else grace for key in self.assembly.runners}
         await asyncio.gather(
-            *(
-                finish(runner.stop(waits[key]), within_s=waits[key] + _RELEASE_S, name=f"stop of {key}")
-                for key, (_, runner) in self.assembly.runners.items()
-            )
+            *(_stop_runner(key, runner, waits[key]) for key, (_, runner) in self.assembly.runners.items())
         )
+        await finish(self.runs.aclose(), within_s=_RELEASE_S, name="closing the runs")
         await finish(self.flights.aclose(), within_s=_RELEASE_S, name="closing the flights")
         await finish(self.cache.aclose(), within_s=2 * _RELEASE_S, name="closing the score cache")
 
@@ -252,10 +257,23 @@ class Admitted:
             await self._retry(scorer, scored)
         scorer.count(scored)
         _require(scored, items)
+        self._record(scored)
         for shadow in self._engine.shadows:
             if shadow.paying == self.served.name:
                 shadow.follow(self._request, scored)
         return scored
+
+    def _record(self, scored: Sequence[ScoredItem]) -> None:
+        """Enter it into its run, if it names one."""
+        request = self._request
+        if request.run_id is None:
+            return
+        items, composites = request.items, [one.composite for one in scored]
+        judges = next(([k for k, s in one.scores.items() if s.judgement] for one in scored if one.scores), [])
+        candidates, references = [item.candidate for item in items], [item.reference for item in items]
+        milliseconds = request.timings.total_ms
+        told = Scored(candidates, references, composites, judges, self.stage.name, milliseconds)
+        self._engine.runs.record(request.run_id, request.step, told)
 
     async def _retry(self, scorer: ProfileScorer, scored: list[ScoredItem]) -> None:
         """Score again, in place, what has no reward yet and may still get one before the deadline."""
@@ -291,3 +309,8 @@ def _require(scored: Sequence[ScoredItem], items: Sequence[Item]) -> None:
         message += f"Another try would not help ({', '.join(codes)}): leave these items out, or mend them."
         raise InvalidRequest(message, code="reward_missing", param=places[0], details=details)
     raise ComponentsUnavailable(f"{message}Retry later.", details=details)
+
+
+async def _stop_runner(key: str, runner: Runner, grace_s: float) -> None:
+    # The runner's coroutine is made here: where this task is cancelled before it began, none is left unawaited.
+    await finish(runner.stop(grace_s), within_s=grace_s + _RELEASE_S, name=f"stop of {key}")

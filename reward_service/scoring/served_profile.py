@@ -25,8 +25,16 @@ _REWARD = (
     "reward_service.text.guards",
     "reward_service.text.normaliser",
     "reward_service.text.sections",
+    "reward_service.workers.pair_computer",
 )
-_DECIDING = (*source_code.LIBRARIES, "reward_service.text", "reward_service.profiles.profile", *_REWARD[:2])
+_DECIDING = (
+    *source_code.LIBRARIES,
+    "reward_service.text",
+    "reward_service.profiles.profile",
+    "reward_service.scoring.composite",
+    "reward_service.scoring.profile_scorer",
+    "reward_service.workers.pair_computer",
+)
 """What makes a reward from a report and raw values; the rest of the service only carries these about."""
 
 

@@ -76,6 +76,8 @@ class Shadow:
         self.paying, self.served = paying, served
         self.problem: str | None = "its models are loading"
         """Why nothing is compared, or None."""
+        self.record: Callable[[str, int | None, str, Rewards], None] = lambda *_: None
+        """Told of what was compared for a request that names its run: run, step, name of the shadow, rewards."""
         self._scorer = scorer
         self._telemetry = telemetry
         self._turns = turns
@@ -140,6 +142,8 @@ class Shadow:
             log.error("shadow_failed", shadow=self.served.name, **described(error))
         else:
             self._tell(request, stage, compared)
+            if request.run_id is not None:
+                self.record(request.run_id, request.step, self.served.name, compared.rewards)
         finally:
             self._pairs -= len(request.items)
 

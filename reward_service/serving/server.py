@@ -62,6 +62,8 @@ def run(settings: Settings) -> int:
             _run_loop(settings, None, listener.detach(), lambda event: say(announcement) if event == "up" else None)
             return 0
         sockets = cleanup.enter_context(_temporary_directory("reward-"))
+        if not settings.runs_file:  # one for all processes, for as long as they run
+            settings = settings.model_copy(update={"runs_file": f"{sockets}/runs.sqlite"})
         if settings.workers > 1:  # counters in files, to be added up; a process alone is quicker without
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = cleanup.enter_context(_temporary_directory("reward-metrics-"))
         try:

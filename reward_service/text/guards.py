@@ -167,6 +167,10 @@ class GuardResult(NamedTuple):
     """The reward is the profile's lower bound."""
 
 
+DATA = ("injection_patterns", "lexicon")
+"""Fields of the manifest that are digests of data."""
+
+
 def manifest(settings: GuardSettings) -> dict[str, Any]:
     """What determines a result, as plain JSON for the fingerprint. It loads the lexicon, so that no request has to."""
     finding_words()

@@ -19,8 +19,8 @@ from reward_service.trainers.references import ReferenceStore, resolve
 Body = Mapping[str, Any]
 
 # OpenAPI of fields that several trainers send.
-TEXT = {"type": "string"}
-TEXTS = {"type": "array", "items": TEXT}
+TEXT = {"type": "string", "description": "a text"}
+TEXTS = {"type": "array", "items": TEXT, "description": "a text per sample"}
 LABEL = {"description": "the reference, or an object with reference, study_id, prior"}
 
 

@@ -25,5 +25,10 @@ def render(answered: Answered) -> dict[str, Any]:
 
 
 DIALECT = Dialect(
-    "/v1/score/evaluation", "LLaMA-Factory", parse, render, {"messages": TEXTS, "model": TEXT}, ("messages",)
+    "/v1/score/evaluation",
+    "LLaMA-Factory",
+    parse,
+    render,
+    {"messages": TEXTS, "model": {**TEXT, "description": "not looked at"}},
+    ("messages",),
 )

@@ -41,8 +41,13 @@ def render(answered: Answered) -> dict[str, Any]:
 
 _OUTPUT = {"type": "array", "items": {"type": "object"}}
 _FIELDS = {
-    "response": {"type": "object", "properties": {"output": _OUTPUT}, "required": ["output"]},
-    "responses_create_params": {"type": "object"},
+    "response": {
+        "type": "object",
+        "properties": {"output": _OUTPUT},
+        "required": ["output"],
+        "description": "the model's answer; its last message is scored",
+    },
+    "responses_create_params": {"type": "object", "description": "the request to the model, echoed"},
     "reference": TEXT,
     "study_id": TEXT,
 }

@@ -45,5 +45,10 @@ DIALECT = Dialect(
     "OpenRLHF and LightRFT",
     parse,
     render,
-    {"query": TEXTS, "queries": TEXTS, "prompts": TEXTS, "labels": {"type": "array", "items": LABEL}},
+    {
+        "query": TEXTS,
+        "queries": TEXTS,
+        "prompts": TEXTS,
+        "labels": {"type": "array", "items": LABEL, "description": "one per sample"},
+    },
 )

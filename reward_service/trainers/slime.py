@@ -26,6 +26,10 @@ def render_object(answered: Answered) -> dict[str, float]:
     return {"reward": rewards(answered)[0], **logs(answered.results[0])}
 
 
-_FIELDS = {"response": TEXT, "label": LABEL, "prompt": {}}
+_FIELDS = {
+    "response": TEXT,
+    "label": LABEL,
+    "prompt": {"description": "text or messages; the study id is looked for in it"},
+}
 NUMBER = Dialect("/compat/slime", "slime", parse, render, _FIELDS, ("response",))
 OBJECT = Dialect("/compat/slime/object", "slime with --reward-key", parse, render_object, _FIELDS, ("response",))

@@ -72,7 +72,16 @@ def _text(text: str, side: str, evidence: Sequence[Mapping[str, Any]], prefix: s
 
 
 def _title(evidence: Mapping[str, Any]) -> str:
-    return escape(f"{_words(evidence['kind'])}: {_words(evidence['finding'])}", quote=True)
+    return escape(f"{_words(evidence['kind'])}: {_words(evidence['finding'])}{_about(evidence)}", quote=True)
+
+
+def _about(evidence: Mapping[str, Any]) -> str:
+    """Significance, detail and cost, as far as they are known."""
+    kind = kind_of(evidence)
+    significance = "" if kind == "matched" else f" · {kind}"
+    detail = f" · {evidence['detail']}" if evidence.get("detail") else ""
+    cost = f" · costs {evidence['cost']:.3f}" if evidence.get("cost") else ""
+    return significance + detail + cost
 
 
 def _words(name: object) -> str:
@@ -94,12 +103,9 @@ def _list(evidence: Sequence[Mapping[str, Any]], prefix: str) -> str:
 
 def _entry(i: int, one: Mapping[str, Any], prefix: str) -> str:
     kind = kind_of(one)
-    what = "" if kind == "matched" else f" · {kind}"
-    detail = f" · {escape(str(one['detail']))}" if one.get("detail") else ""
-    cost = f" · costs {one['cost']:.3f}" if one.get("cost") else ""
     reason = f"<br>{escape(str(one['reason']))}" if one.get("reason") else ""
     links = "".join(f' <a href="#{prefix}-{side[0]}{i}">in the {side}</a>' for side in _TITLES if one.get(side))
     return (
         f'<li id="{prefix}-e{i}" class="rv-{kind}"><b>{escape(_words(one["kind"]))}</b> '
-        f"{escape(_words(one['finding']))}{what}{detail}{cost}{links}{reason}</li>"
+        f"{escape(_words(one['finding']) + _about(one))}{links}{reason}</li>"
     )

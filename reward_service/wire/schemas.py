@@ -64,14 +64,41 @@ class ScoreGroup(_Referenced):
     """Rollouts of one study: many candidates, one reference."""
 
     id: Id | None = Field(None, description="echoed; must be unique in the request")
-    candidates: Annotated[list[str], FailFast()]
-    prior: str | None = None
+    candidates: Annotated[list[str], FailFast()] = Field(
+        description="generated reports, in an order that the answer keeps"
+    )
+    prior: str | None = Field(None, description="earlier report of the same patient, for all candidates")
+
+
+EXAMPLE: dict[str, JsonValue] = {
+    "items": [
+        {
+            "id": "a",
+            "candidate": "Small right pleural effusion. No pneumothorax.",
+            "reference": "There is a small left pleural effusion. No pneumothorax is seen.",
+        }
+    ],
+    "groups": [
+        {
+            "id": "study-1",
+            "reference": "The heart is mildly enlarged. No effusion.",
+            "candidates": ["Mild cardiomegaly. No effusion.", "Normal heart size. No effusion."],
+        }
+    ],
+    "detail": "components",
+}
+"""A request as `/docs` offers it to be sent."""
 
 
 class ScoreRequest(_Strict):
     """Give `items`, `groups` or both."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["items"]}, {"required": ["groups"]}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": ["items"]}, {"required": ["groups"]}],
+            "examples": [EXAMPLE],
+        }
+    )
 
     profile: Id | None = Field(None, description="an enabled profile; the service's default when left out")
     fingerprint: str | dict[str, JsonValue] | None = Field(
@@ -79,10 +106,12 @@ class ScoreRequest(_Strict):
         description="pin: the fingerprint, or its whole document from /v1/fingerprint; another one served is a 409",
     )
     # Else a million wrong entries would be a million errors, each an object.
-    items: Annotated[list[ScoreItem], FailFast()] = []
-    groups: Annotated[list[ScoreGroup], FailFast()] = []
+    items: Annotated[list[ScoreItem], FailFast()] = Field(default=[], description="pairs, each by itself")
+    groups: Annotated[list[ScoreGroup], FailFast()] = Field(default=[], description="rollouts by study")
     detail: Detail = Field("components", description="reward: numbers only; full: also judgement and evidence")
-    timeout_s: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False)
+    timeout_s: float | None = Field(
+        None, gt=0, le=3600, allow_inf_nan=False, description="seconds until what is not scored yet becomes null"
+    )
     run_id: Annotated[str, Field(max_length=256)] | None = Field(None, description="echoed and logged")
     step: Step | None = Field(
         None, description="training step, echoed and logged; chooses the stage where the profile is a schedule"
@@ -96,67 +125,71 @@ class ScoreRequest(_Strict):
 
 
 class Missing(BaseModel):
-    code: str
-    message: str
-    retryable: bool
+    code: str = Field(description="machine word for the reason")
+    message: str = Field(description="the reason in a sentence, without report text")
+    retryable: bool = Field(description="whether another try may bring the score")
 
 
 class EvidenceOut(BaseModel):
-    kind: str
-    finding: str
-    significant: bool
+    kind: str = Field(description="`matched`, or the category of an error")
+    finding: str = Field(description="concept or statement id, e.g. pleural_effusion; never report text")
+    significant: bool = Field(description="whether the error is clinically significant")
     candidate: tuple[int, int] | None = Field(description="character offsets into the candidate as sent")
     reference: tuple[int, int] | None = Field(description="character offsets into the reference as sent")
-    detail: str
+    detail: str = Field(description="what differs, e.g. right/left; may be empty")
 
 
 class JudgementOut(BaseModel):
-    significant: dict[str, float]
-    insignificant: dict[str, float]
-    matched_findings: float
-    scores: dict[str, float]
-    evidence: list[EvidenceOut]
-    details: dict[str, JsonValue]
+    significant: dict[str, float] = Field(description="clinically significant errors by category, all six")
+    insignificant: dict[str, float] = Field(description="the other errors by category, all six")
+    matched_findings: float = Field(description="findings of the reference that the candidate has")
+    scores: dict[str, float] = Field(description="what the judge makes of its counts, by name")
+    evidence: list[EvidenceOut] = Field(description="every error and matched finding with its place in both texts")
+    details: dict[str, JsonValue] = Field(description="what the judge adds for the record; depends on the judge")
 
 
 class ItemResult(BaseModel):
     """One item. `reward` is null exactly when `status` is null, and then `missing` says why."""
 
-    id: str | None
-    reward: float | None
-    status: Literal["ok", "degraded", "null"]
+    id: str | None = Field(description="as in the request; members of a group have `group id/position`")
+    reward: float | None = Field(description="the number to train on, or null")
+    status: Literal["ok", "degraded", "null"] = Field(
+        description="degraded: a declared substitute was used; null: there is no reward"
+    )
     components: dict[str, float | None] | None = Field(None, description="raw values; absent with detail=reward")
     contributions: dict[str, float] | None = Field(None, description="sum to the reward exactly")
     values: dict[str, dict[str, float]] | None = Field(
         None, description="detail=full: every raw value of every component, by component key"
     )
     judgement: JudgementOut | None = Field(None, description="detail=full: of the first component that judges")
-    missing: dict[str, Missing]
-    flags: list[str]
-    cache: Literal["hit", "partial", "miss", "none"]
+    missing: dict[str, Missing] = Field(description="by component: why it has no score; `item`: why the item has none")
+    flags: list[str] = Field(description="what guards, metrics and judges noticed; see docs/guards.md")
+    cache: Literal["hit", "partial", "miss", "none"] = Field(
+        description="how many of the scores were stored: all, some, none; `none` where nothing was scored"
+    )
     reference_index: int | None = Field(None, description="which of `references` it is paid for, where they were given")
 
 
 class GroupResult(BaseModel):
-    id: str | None
-    results: list[ItemResult]
+    id: str | None = Field(description="as in the request")
+    results: list[ItemResult] = Field(description="one entry per candidate, in order")
     mean: float | None = Field(description="over rewards that are not null")
     std: float | None = Field(description="population standard deviation over rewards that are not null")
     zero_advantage: bool = Field(description="fewer than two distinct rewards: the group teaches nothing")
 
 
 class Timing(BaseModel):
-    total: float
-    queue: float
-    components: dict[str, float]
+    total: float = Field(description="milliseconds from arrival to answer")
+    queue: float = Field(description="milliseconds until the pairs were admitted")
+    components: dict[str, float] = Field(description="milliseconds by component that was computed")
 
 
 class StageOut(BaseModel):
     """The profile of the schedule's stage that pays at the request's step."""
 
-    profile: str
-    fingerprint: str
-    signature: str
+    profile: str = Field(description="name of the stage's profile")
+    fingerprint: str = Field(description="of the stage's profile")
+    signature: str = Field(description="the stage's profile in one readable line")
 
 
 class Accepted(BaseModel):
@@ -165,39 +198,39 @@ class Accepted(BaseModel):
 
 
 class ScoreResponse(BaseModel):
-    profile: str
+    profile: str = Field(description="what scored: the one that was asked for, or the default")
     fingerprint: str = Field(description="of what is served; or the older one that was pinned, if that is accepted")
-    signature: str
+    signature: str = Field(description="the profile in one readable line")
     accepted: Accepted | None = Field(None, description="where the operator accepts older fingerprints")
-    results: list[ItemResult]
-    groups: list[GroupResult]
+    results: list[ItemResult] = Field(description="one entry per item, in order")
+    groups: list[GroupResult] = Field(description="one entry per group, in order")
     stage: StageOut | None = Field(None, description="where the profile is a schedule")
-    run_id: str | None = None
-    step: int | None = None
-    timing_ms: Timing
+    run_id: str | None = Field(None, description="as in the request")
+    step: int | None = Field(None, description="as in the request")
+    timing_ms: Timing = Field(description="where the time went")
 
 
 class ScheduledStage(BaseModel):
     until_step: int | None = Field(description="it pays for the steps below this one; null in the last stage")
-    profile: str
-    fingerprint: str
+    profile: str = Field(description="name of the stage's profile")
+    fingerprint: str = Field(description="of the stage's profile")
 
 
 class FingerprintResponse(BaseModel):
-    profile: str
-    fingerprint: str
-    signature: str
+    profile: str = Field(description="name of the profile or schedule")
+    fingerprint: str = Field(description="what a trainer pins")
+    signature: str = Field(description="the profile in one readable line")
     accepted: list[str] = Field([], description="older fingerprints that may be pinned as well")
     stages: list[ScheduledStage] | None = Field(None, description="where the profile is a schedule")
     document: dict[str, JsonValue] = Field(description="what `fingerprint` is the hash of; it can be pinned whole")
 
 
 class Health(BaseModel):
-    status: Literal["alive"]
+    status: Literal["alive"] = Field(description="always the same while the event loop turns")
 
 
 class Readiness(BaseModel):
-    ready: bool
+    ready: bool = Field(description="whether requests can be scored here")
     degraded: dict[str, str] = Field(description="components that are down, and why")
     problem: str | None = Field(None, description="why starting failed")
 
@@ -205,26 +238,91 @@ class Readiness(BaseModel):
 class Info(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    service: str
-    version: str
-    default_profile: str
-    profiles: dict[str, JsonValue]
+    service: str = Field(description="name of this software")
+    version: str = Field(description="of this software")
+    default_profile: str = Field(description="what scores a request that names no profile")
+    profiles: dict[str, JsonValue] = Field(description="enabled profiles: fingerprint, bounds, components with weight")
     shadows: list[dict[str, JsonValue]] = Field(
         description="scored beside a profile that pays, and what keeps them from it"
     )
     shipped_profiles: dict[str, str] = Field(description="enabled, not enabled, or why it is unavailable")
-    limits: dict[str, float]
-    readiness: Readiness
+    limits: dict[str, float] = Field(description="what one request and all requests together may ask for")
+    readiness: Readiness = Field(description="as `/ready` answers")
 
 
 class ErrorBody(BaseModel):
-    code: str
-    message: str
-    param: str | None
-    request_id: str
-    retryable: bool
-    details: dict[str, JsonValue] = {}
+    code: str = Field(description="machine word for what is wrong")
+    message: str = Field(description="what is wrong, and how to mend it; without report text")
+    param: str | None = Field(description="path of the field, e.g. items[3].candidate")
+    request_id: str = Field(description="as in the header X-Request-Id and in the log")
+    retryable: bool = Field(description="whether the same request may succeed later")
+    details: dict[str, JsonValue] = Field({}, description="what else is known, by code")
 
 
 class ErrorEnvelope(BaseModel):
-    error: ErrorBody
+    error: ErrorBody = Field(description="the one shape of every error")
+
+
+class RunSummaryOut(BaseModel):
+    run_id: str = Field(description="as in the requests")
+    steps: int = Field(description="how many steps are kept")
+    updated_at: float = Field(description="when it was last written to, in seconds since 1970")
+
+
+class Runs(BaseModel):
+    runs: list[RunSummaryOut] = Field(description="the latest first")
+
+
+class AlarmOut(BaseModel):
+    code: str = Field(description="machine word, e.g. spread_collapsing")
+    message: str = Field(description="what is wrong in this run, with figures")
+
+
+class Moments(BaseModel):
+    mean: float | None = Field(description="null where there is no value")
+    std: float | None = Field(description="population standard deviation")
+    quantiles: list[float] = Field(description="5, 25, 50, 75 and 95 %, to a bin of 0.02; empty without values")
+
+
+class RewardMoments(Moments):
+    histogram: list[tuple[float, int]] = Field(description="lower end of a bin 0.02 wide, and its count")
+
+
+class LatencyOut(BaseModel):
+    median: float | None = Field(description="milliseconds of a request")
+    q95: float | None = Field(description="95 % of the requests are quicker")
+
+
+class ShadowPoint(BaseModel):
+    mean_difference: float = Field(description="shadow reward less paid reward")
+    correlation: float | None = Field(description="Pearson's, over pairs; null where a side is constant")
+
+
+class RunPoint(BaseModel):
+    """A step, or adjacent steps joined."""
+
+    step: int = Field(description="the last step in it")
+    steps: tuple[int, int] = Field(description="the first and the last step in it")
+    items: int = Field(description="candidates scored")
+    null: float = Field(description="share of the candidates without a reward")
+    degraded: float = Field(description="share of the candidates with a substitute")
+    profiles: dict[str, int] = Field(description="candidates by the profile that paid")
+    missing: dict[str, int] = Field(description="candidates by `component: code` of what they lack")
+    reward: RewardMoments = Field(description="rewards that are not null")
+    components: dict[str, Moments] = Field(description="raw values by component")
+    flags: dict[str, float] = Field(description="share of the candidates by flag")
+    characters: float = Field(description="mean length of a candidate")
+    group_std: float | None = Field(description="mean standard deviation within groups; null without groups")
+    zero_advantage: float | None = Field(description="share of the groups whose rewards are all equal")
+    latency_ms: LatencyOut = Field(description="of whole requests")
+    shadows: dict[str, ShadowPoint] = Field(description="by shadow profile")
+
+
+class Run(BaseModel):
+    run_id: str = Field(description="as in the requests")
+    alarms: list[AlarmOut] = Field(description="what the last steps, beside the first, give cause for")
+    points: list[RunPoint] = Field(description="by step, ascending")
+
+
+class DeletedRun(BaseModel):
+    deleted: str = Field(description="the run of which nothing is kept any more")

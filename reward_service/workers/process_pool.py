@@ -60,11 +60,13 @@ class PoolRunner:
         self._batcher.start()
 
     async def stop(self, grace_s: float) -> None:
-        await self._batcher.stop(grace_s)
-        if pool := self._pool:
-            self._pool = None
-            # On a thread, until its semaphores are gone: a process that ends by `os._exit` would leave them behind.
-            await asyncio.to_thread(_kill, pool, wait=True)
+        try:
+            await self._batcher.stop(grace_s)
+        finally:
+            if pool := self._pool:
+                self._pool = None
+                # On a thread, until its semaphores are gone: a process that ends by `os._exit` would leave them behind.
+                await asyncio.to_thread(_kill, pool, wait=True)
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         return self._batcher.submit(pairs, deadline)

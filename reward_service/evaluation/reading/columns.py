@@ -22,6 +22,11 @@ USUAL: Mapping[str, tuple[str, ...]] = {role: tuple(names.split()) for role, nam
 """Names that public files of results give each role, the plainest first; case, spaces and dashes do not matter."""
 
 _NO_ID = "none"
+_NO_IDS = "no column of ids found (--id-field NAME): rows are numbered, and compared only where all references agree"
+
+
+class UnknownColumn(InvalidRequest):
+    """A name that the user said, which no row has: no fault of a row."""
 
 
 @dataclass(slots=True)
@@ -48,7 +53,7 @@ class Columns:
                 continue
             if name is not None:
                 if name not in names:
-                    raise InvalidRequest(f"there is no field '{name}'.{did_you_mean(name, names)}", param="IN")
+                    raise UnknownColumn(f"there is no field '{name}'.{did_you_mean(name, names)}", param="IN")
             else:
                 taken = {*self.given.values(), *roles.values()}
                 name = _usual(role, [n for n in names if n not in taken])
@@ -58,6 +63,8 @@ class Columns:
         return roles
 
     def _say(self, roles: Mapping[str, str]) -> None:
+        if "id" not in roles and _NO_IDS not in self.notes and self.given.get("id") != _NO_ID:
+            self.notes.append(_NO_IDS)
         for role, name in roles.items():
             note = f"using {name} → {role}"
             if name not in (role, f"{role}s") and note not in self.notes:

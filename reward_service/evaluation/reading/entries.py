@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import numpy as np
 import orjson
 
 from reward_service.errors import InvalidRequest, quoted
-from reward_service.evaluation.reading.columns import Columns
+from reward_service.evaluation.reading.columns import Columns, UnknownColumn
 from reward_service.evaluation.reading.formats import DELIMITED, Row, Source, rows
 
 _NOTHING = {"nan", "NaN", "<NA>", "NULL", "null"}
 """How programs write a missing value as text; no report consists of one of these words."""
+_LIKE_A_LIST = re.compile(r"""\s*\[\s*["'\]]""")
+"""Python's own way to write a list, with single quotes, is meant as one too."""
 _SHOWN = 10
 
 
@@ -64,7 +67,7 @@ class Input:
         """Entries in order; memory does not grow with them. Raises `InvalidRequest` naming line and column."""
         for source in self.sources:
             for row in rows(source):
-                yield self._entry(source, row)
+                yield self.entry(row, delimited=source.format in DELIMITED)
 
     def check(self) -> Census:
         """Read everything once. Raises `InvalidRequest` with the first problems, and for ids that repeat.
@@ -78,8 +81,10 @@ class Input:
         for source in self.sources:
             for row in rows(source):
                 try:
-                    entry = self._entry(source, row)
+                    entry = self.entry(row, delimited=source.format in DELIMITED)
                 except InvalidRequest as error:
+                    if isinstance(error.__cause__, UnknownColumn) and not len(ids):
+                        raise  # of the first row, and so of all
                     wrong += 1
                     problems += [error.message] if wrong <= _SHOWN else []
                     continue
@@ -110,7 +115,8 @@ class Input:
             param="IN",
         )
 
-    def _entry(self, source: Source, row: Row) -> Entry:
+    def entry(self, row: Row, *, delimited: bool = False) -> Entry:
+        """One row. `delimited`: an empty text is a missing one. Raises `InvalidRequest` naming place and column."""
         place = row.place
         fields = row.fields
         try:
@@ -119,35 +125,37 @@ class Input:
             if lacking:
                 raise InvalidRequest(_lacking(lacking, fields))
             candidate, reference = fields[roles["candidate"]], fields[roles["reference"]]
-            if source.format in DELIMITED:
-                candidate, reference = _listed(candidate, roles["candidate"]), _listed(reference, roles["reference"])
+            reference = _listed(reference, roles["reference"], required=True)
+            if delimited:
+                plural = roles["candidate"].lower().endswith("s")
+                candidate = _listed(candidate, roles["candidate"], required=plural)
             grouped, several = isinstance(candidate, list), isinstance(reference, list)
             return Entry(
                 place,
                 _id(fields[roles["id"]] if "id" in roles else None, place),
-                self._texts(candidate, roles["candidate"], source),
-                self._texts(reference, roles["reference"], source),
+                self._texts(candidate, roles["candidate"], delimited),
+                self._texts(reference, roles["reference"], delimited),
                 _optional(fields[roles["prior"]], roles["prior"]) if "prior" in roles else None,
                 grouped,
                 several,
                 {name: value for name, value in fields.items() if name not in roles.values()},
             )
         except InvalidRequest as error:
-            raise InvalidRequest(f"{place}: {error.message}", param="IN") from None
+            raise InvalidRequest(f"{place}: {error.message}", param="IN") from error
 
-    def _texts(self, value: Any, name: str, source: Source) -> tuple[str, ...]:
+    def _texts(self, value: Any, name: str, delimited: bool) -> tuple[str, ...]:
         if not isinstance(value, list):
-            return (self._text(value, name, source),)
+            return (self._text(value, name, delimited),)
         if not value:
             raise InvalidRequest(f"{name}: the list is empty.")
-        return tuple(self._text(text, f"{name}[{i}]", source) for i, text in enumerate(value))
+        return tuple(self._text(text, f"{name}[{i}]", delimited) for i, text in enumerate(value))
 
-    def _text(self, value: Any, name: str, source: Source) -> str:
-        absent = _absent(value) or (source.format in DELIMITED and value == "")
+    def _text(self, value: Any, name: str, delimited: bool) -> str:
+        absent = _absent(value) or (delimited and _blank(value))
         if absent and self.allow_empty:
             return ""
         if absent:
-            what = "empty" if value in (None, "") else "NaN"
+            what = "empty" if value is None or _blank(value) else "NaN"
             raise InvalidRequest(f"{name}: is {what}. If the report is meant to be empty: --allow-empty.")
         if not isinstance(value, str):
             raise InvalidRequest(f"{name}: must be text, not {type(value).__name__}.")
@@ -167,18 +175,31 @@ def _absent(value: Any) -> bool:
     )  # fmt: skip
 
 
-def _listed(value: Any, name: str) -> Any:
-    """A cell of a column named in the plural may hold a JSON list."""
-    if isinstance(value, str) and name.lower().endswith("s") and value.startswith("["):
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            pass
-    return value
+def _blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
+def _listed(value: Any, name: str, *, required: bool) -> Any:
+    """The list that a text writes as JSON; other texts as they are, so ``[Preliminary] Clear.`` is a report.
+
+    What begins like a list and is none is refused where it is `required`; elsewhere it is a text, for a model may have
+    written it.
+    """
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        if not required or not _LIKE_A_LIST.match(value):
+            return value
+        raise InvalidRequest(
+            f"{name}: looks like a list and is no JSON: {error.msg}. Write it as "
+            '["first report", "second report"], or a report that begins so as a list of one.'
+        ) from None
 
 
 def _id(value: Any, place: str) -> str:
-    if _absent(value) or value == "":
+    if _absent(value) or _blank(value):
         return place.lower().replace(" ", "-")
     if isinstance(value, float) and value.is_integer():  # an integer column with gaps, as pandas stores it
         value = int(value)
@@ -186,7 +207,7 @@ def _id(value: Any, place: str) -> str:
 
 
 def _optional(value: Any, name: str) -> str | None:
-    if _absent(value) or value == "":
+    if _absent(value) or _blank(value):
         return None
     if not isinstance(value, str):
         raise InvalidRequest(f"{name}: must be text, not {type(value).__name__}.")

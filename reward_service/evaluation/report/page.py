@@ -65,7 +65,7 @@ class Studies:
         }
         if self._other is not None:
             theirs = self._other.get(id)
-            study["difference"] = None if theirs is None or row["reward"] is None else theirs - row["reward"]
+            study["difference"] = None if theirs is None or row["reward"] is None else row["reward"] - theirs
         self.listed.append(study)
         references = row.get("references") or [row.get("reference")]
         reference = references[int(row.get("reference_index") or 0)]
@@ -92,14 +92,14 @@ def page(rows: Iterable[dict[str, Any]], name: str, *, other: Scores | None = No
     summary = Summary(studies.passed(rows), name, study=study, by=by)
     fingerprint = summary.scores.one_fingerprint(anyway)
     tables = summary.tables(seed)
-    compared = [] if other is None else compare([summary.scores, other], seed=seed, anyway=anyway)
+    compared = [] if other is None else compare([other, summary.scores], seed=seed, anyway=anyway)
     drawn = _plots(summary, tables, other)
     columns: list[tuple[str, str, int]] = [
         ("reward", "reward", 3),
         ("errors", "errors", 0),
         ("significant", "significant", 0),
     ]
-    columns += [] if other is None else [("difference", f"{other.name} less this", 3)]
+    columns += [] if other is None else [("difference", f"{name} less {other.name}", 3)]
     """Key, title and decimals."""
     data = {"studies": studies.listed, "columns": columns, "perBlock": _PER_BLOCK, "withTexts": studies.with_texts}
     body = [
@@ -134,9 +134,9 @@ def _plots(summary: Summary, tables: Sequence[Table], other: Scores | None) -> s
             parts.append(plots.stacked("errors per report: significant, then insignificant", *columns))
     if other is not None:
         theirs = dict(zip(other.ids, other.matrix(["reward"])[:, 0], strict=True))
-        y = np.array([theirs.get(id, np.nan) for id in scores.ids])
-        title = f"reward: {scores.name} across, {other.name} upwards"
-        parts.append(plots.scatter(title, scores.name, other.name, scores.matrix(["reward"])[:, 0], y))
+        x = np.array([theirs.get(id, np.nan) for id in scores.ids])
+        title = f"reward: {other.name} across, {scores.name} upwards"
+        parts.append(plots.scatter(title, other.name, scores.name, x, scores.matrix(["reward"])[:, 0]))
     return "".join(parts)
 
 
@@ -172,7 +172,7 @@ def _list(studies: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str
     return (
         '<div class="controls">'
         f'<label>Id<input id="search" type="search"></label>{filters}</div>'
-        '<div class="pager"><button id="back">Back</button><button id="on">On</button>'
+        '<div class="pager"><button id="back">Back</button><button id="on">Next</button>'
         '<span id="status" role="status"></span></div>'
         f'<table id="studies"><thead><tr>{heads}<th scope="col" class="wide">notes</th></tr></thead>'
         "<tbody></tbody></table>"

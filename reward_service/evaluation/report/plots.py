@@ -13,6 +13,8 @@ from reward_service.evaluation.tables import shown
 
 _WIDTH, _HEIGHT, _LEFT, _LOW = 360, 200, 42, 30
 _BINS = 20
+_LETTER = 6
+"""Width of a letter of the labels, rather too much."""
 _MOST_POINTS = 5_000
 
 
@@ -42,12 +44,15 @@ def intervals(title: str, names: Sequence[str], found: Sequence[Interval]) -> st
         return ""
     low, high = min(ends), max(ends)
     margin = (high - low) * 0.05 or 0.5
-    across, _ = _scales(low - margin, high + margin, 0, 1, left=120)
+    left = min(_WIDTH // 2, max(120, 10 + _LETTER * max(map(len, names))))
+    across, _ = _scales(low - margin, high + margin, 0, 1, left=left)
     step = (_HEIGHT - _LOW - 10) / len(names)
     parts = []
     for i, (name, one) in enumerate(zip(names, found, strict=True)):
         y = 10 + step * (i + 0.5)
-        parts.append(f'<text x="114" y="{y + 4:.1f}" text-anchor="end">{escape(name[:18])}</text>')
+        room = left - 6
+        fitted = f' textLength="{room}" lengthAdjust="spacingAndGlyphs"' if len(name) * _LETTER > room else ""
+        parts.append(f'<text x="{room}" y="{y + 4:.1f}" text-anchor="end"{fitted}>{escape(name)}</text>')
         if not math.isnan(one.low):
             parts.append(
                 f'<line class="interval" x1="{across(one.low):.1f}" x2="{across(one.high):.1f}" '
@@ -56,7 +61,9 @@ def intervals(title: str, names: Sequence[str], found: Sequence[Interval]) -> st
         if not math.isnan(one.value):
             parts.append(f'<circle class="point" cx="{across(one.value):.1f}" cy="{y:.1f}" r="4"/>')
     base = _HEIGHT - 8
-    axis = f'<text x="120" y="{base}">{low:.3g}</text><text x="{_WIDTH}" y="{base}" text-anchor="end">{high:.3g}</text>'
+    axis = (
+        f'<text x="{left}" y="{base}">{low:.3g}</text><text x="{_WIDTH}" y="{base}" text-anchor="end">{high:.3g}</text>'
+    )
     told = f"{title}: " + "; ".join(f"{name} {shown(one)}" for name, one in zip(names, found, strict=True))
     return _svg(title, told, "".join(parts) + axis)
 

@@ -16,6 +16,7 @@ from judges.vllm.accounting import judgement, settle
 from judges.vllm.answer import parse
 from judges.vllm.errors import EmptyReference, TooManyStatements
 from judges.vllm.prompt import examples, fingerprints, instructions, read_pair, schema
+from judges.vllm.settings import VllmJudgeSettings
 
 REFERENCE = "Small left effusion. No pneumothorax."
 VARIANTS = ("findings", "chexprompt")
@@ -86,7 +87,7 @@ def test_worked_examples_are_valid_and_cover_the_six_categories(variant: str) ->
 
 
 def test_every_text_of_the_prompt_is_in_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = fingerprints("findings")
+    before = fingerprints(VllmJudgeSettings("m", "r"))
     original = prompt._read
     for name in ("findings.txt", "format.txt", "closing.txt", "findings_examples.json"):
         monkeypatch.setattr(
@@ -94,12 +95,12 @@ def test_every_text_of_the_prompt_is_in_the_fingerprint(monkeypatch: pytest.Monk
         )
         prompt.instructions.cache_clear()
         prompt.examples.cache_clear()
-        assert fingerprints("findings") != before, name
+        assert fingerprints(VllmJudgeSettings("m", "r")) != before, name
     monkeypatch.undo()
     prompt.instructions.cache_clear()
     prompt.examples.cache_clear()
-    assert fingerprints("findings") == before
-    assert fingerprints("chexprompt")["instructions"] != before["instructions"]
+    assert fingerprints(VllmJudgeSettings("m", "r")) == before
+    assert fingerprints(VllmJudgeSettings("m", "r", variant="chexprompt"))["instructions"] != before["instructions"]
 
 
 @given(st.text(), st.text(min_size=1), st.none() | st.text())

@@ -77,17 +77,17 @@ async def test_an_answer_that_no_longer_fits_is_no_number(verdict: Any) -> None:
 def test_what_forms_a_verdict_is_in_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
     before = judge().manifest()
     for module, name, other in (
-        (judge_module, "PARSER_VERSION", 2), (judge_module, "SCHEMA_VERSION", 2), (judge_module, "_REPAIR", "Again: {reason}"),
+        (judge_module, "PARSER_VERSION", 2), (judge_module, "SCHEMA_VERSION", 2), (prompt, "REPAIR", "Again: {reason}"),
         (prompt, "WITHHELD", "[gone]"), (prompt, "MOST_CHARACTERS", 5000), (prompt, "longest_answer", lambda r, c: 99),
         (prompt, "split", lambda report: SPLIT(report.replace(";", ","))), (prompt, "clean", lambda text: text),
+        (prompt.NumberedPair, "is_asked", property(lambda pair: len(pair.candidate) > 1)),
+        (prompt, "request", lambda settings, pair, vote, said="": pair.text[:99].encode()),
         (prompt, "addresses_grader", lambda text, reference: False), (prompt, "show", lambda name, text: text),
     ):  # fmt: skip
         with monkeypatch.context() as patch:
             patch.setattr(module, name, other)
-            prompt._sample_requests.cache_clear()
             prompt.read_reference.cache_clear()
             assert judge().manifest() != before, name
-    prompt._sample_requests.cache_clear()
     prompt.read_reference.cache_clear()
     assert judge().manifest() == before
 

@@ -47,6 +47,22 @@ def test_groups_reports_and_comparisons(scored: Path) -> None:
     assert {row["difference"]["value"] for row in compared["comparison_2"]} == {0.0}
 
 
+def test_systems_have_names_and_no_paths(scored: Path, tmp_path: Path) -> None:
+    other = tmp_path / "base.v2.jsonl"
+    other.write_bytes(scored.read_bytes())
+    page = tmp_path / "page.html"
+    said = run("compare", str(other), str(scored), "-f", "latex").stdout
+    assert "scores less base" in said
+    said += run("summarize", str(scored), str(other)).stdout + run("groups", str(scored)).stdout
+    assert run("report", str(scored), "--compare", str(other), "-o", str(page)).returncode == 0
+    assert "scores less base" in page.read_text("utf-8")
+    assert str(tmp_path.parent) not in said + page.read_text("utf-8")
+    assert "Mine less Old" in run("compare", str(other), str(scored), "--name", "Old", "--name", "Mine").stdout
+    assert "scores (2) less scores (1)" in run("compare", str(scored), str(scored)).stdout
+    refused = run("compare", str(other), str(scored), "--name", "Old")
+    assert (refused.returncode, "2 systems and 1 names" in refused.stderr) == (3, True)
+
+
 def test_the_document_of_the_fingerprint_is_checked(scored: Path, tmp_path: Path) -> None:
     document = tmp_path / "document.json"
     document.write_text(run("fingerprint", "text", "--document").stdout)

@@ -57,6 +57,45 @@ def test_what_cannot_be_compared_is_refused(other: Scores, words: str) -> None:
         compare([system("a", A), other], anyway=words != "--anyway")
 
 
+def texts(name: str, ids: list[str], *references: Any, **more: Any) -> Scores:
+    """`references`: for each row a text, or a list of texts of which the best one was paid."""
+    rows = [
+        {"id": id, "reward": 0.5, "components": {}, "fingerprint": "f", **more}
+        | ({"references": r, "reference_index": 0} if isinstance(r, list) else {"reference": r})
+        for id, r in zip(ids, references, strict=True)
+    ]
+    return Scores.of(rows, name)
+
+
+@pytest.mark.parametrize("ids", [["line-2", "line-3"], ["row-1", "row-2"], ["a.csv: line-2", "a.csv: line-3"],
+                                 ["line-2/0", "line-2/1"]])  # fmt: skip
+def test_numbers_of_lines_pair_only_rows_with_equal_references(ids: list[str]) -> None:
+    a = texts("a", ids, "x", "y")
+    assert compare([a, texts("b", ids, "x", "y")])[0].rows[0][1] == 2
+    for other in (texts("b", ids, "y", "x"), texts("b", ids, "x", None)):
+        with pytest.raises(InvalidRequest, match="--id-field"):
+            compare([a, other], anyway=True)
+
+
+def test_differing_references_are_refused_or_counted() -> None:
+    a, b = texts("a", ["1", "2"], "x", "y"), texts("b", ["1", "2"], "x", "z")
+    with pytest.raises(InvalidRequest, match=r"1 studies \(first: 2\) have other references"):
+        compare([a, b])
+    assert "1 studies have other references in one file." in compare([a, b], anyway=True)[0].note
+    unknown = texts("c", ["1", "2"], None, None)
+    assert "other references" not in compare([a, unknown])[0].note
+
+
+@pytest.mark.parametrize("one", ["x", None])
+def test_one_reference_and_the_best_of_several_are_not_compared(one: str | None) -> None:
+    a, b = texts("a", ["1"], one), texts("b", ["1"], ["x", "y"])
+    with pytest.raises(InvalidRequest, match="best of several"):
+        compare([a, b])
+    assert "1 studies have other references" in compare([a, b], anyway=True)[0].note
+    assert compare([texts("a", ["1"], ["y", "x"]), b])[0].rows
+    assert compare([texts("a", ["1"], "x"), texts("b", ["1"], ["x"])])[0].rows
+
+
 def test_different_functions_are_compared_on_demand() -> None:
     assert compare([system("a", A), system("b", B, "sha256:two")], anyway=True)[0].rows
 

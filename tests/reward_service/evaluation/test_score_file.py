@@ -26,8 +26,27 @@ from reward_service.evaluation.reading.formats import opened, rows
 from reward_service.evaluation.score_file import Interrupted, Wanted
 from reward_service.evaluation.senders import Scoring
 from reward_service.scoring.references import best
+from tests.waiting import turns
 
 ROOT = Path(__file__).parents[3]
+
+
+def test_a_second_signal_does_not_break_off_the_ending() -> None:
+    seen: list[list[int]] = []
+
+    async def work() -> None:
+        with score_file.cancelled_by_signals() as got:
+            try:
+                signal.raise_signal(signal.SIGINT)
+                await asyncio.Event().wait()
+            finally:
+                signal.raise_signal(signal.SIGINT)
+                await turns(5)
+                seen.append(list(got))
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(work())
+    assert seen == [[signal.SIGINT, signal.SIGINT]]
 
 
 class Scorer:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -56,6 +59,54 @@ def test_a_frame_comes_back_with_columns(scorer: Scorer) -> None:
     assert {"sex", "status", "components.bleu2"} <= set(scored.columns)
     assert "reward" not in frame.columns
     assert list(scorer.score(CANDIDATES, REFERENCES).to_dataframe()["id"]) == ["0", "1"]
+
+
+def test_columns_of_a_frame_can_be_named(scorer: Scorer) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": CANDIDATES, "b": REFERENCES, "pred": ["", ""], "c": [None, "Small effusion."]})
+    scored = scorer.score(frame, candidate_field="a", reference_field="b", prior_field="c")
+    assert list(scored["reward"]) == scorer.score(CANDIDATES, REFERENCES).rewards
+    with pytest.raises(InvalidRequest, match="reference_field='NAME'"):
+        scorer.score(frame)
+    with pytest.raises(InvalidRequest, match="there is no field 'd'"):
+        scorer.score(frame, candidate_field="d", reference_field="b")
+
+
+@pytest.mark.parametrize("several", [["Nothing.", "Small left effusion."], '["Nothing.", "Small left effusion."]'])
+def test_a_cell_of_a_frame_may_hold_several_references(scorer: Scorer, several: object) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"pred": ["Small left effusion."], "ref": [several]})
+    assert list(scorer.score(frame)["reward"]) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ({"pred": ["x", float("nan")], "ref": ["y", "z"]}, "Row 9: pred: is NaN.*put '' there"),
+        ({"pred": ["x", "y"], "ref": ["z", None]}, "Row 9: ref: is (empty|NaN)"),
+        ({"pred": ["x", "y"], "ref": ["z", ["z", None]]}, r"Row 9: ref\[1\]: is empty"),
+        ({"pred": ["x", ["y", "z"]], "ref": ["z", "z"]}, "Row 9: pred: must be text, not a list"),
+        ({"pred": ["x", "y"], "hyp": ["x", "y"], "ref": ["z", "z"]}, "candidate_field='pred'"),
+    ],
+)
+def test_a_wrong_cell_of_a_frame_is_named_by_row_and_column(scorer: Scorer, cells: dict[str, Any], words: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(InvalidRequest, match=words):
+        scorer.score(pandas.DataFrame(cells, index=[7, 9]))
+
+
+LEFT_OPEN = """
+import atexit
+from reward_service import Scorer
+atexit.register(lambda: print(scorer._loop.is_closed()))  # runs last
+scorer = Scorer(profile="text")
+print(len(scorer.score("Clear.", "Clear.")))
+"""
+
+
+def test_a_scorer_that_is_left_open_is_closed_when_python_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\nTrue\n", "")
 
 
 def test_a_notebook_shows_the_errors_and_no_foreign_html(scorer: Scorer) -> None:

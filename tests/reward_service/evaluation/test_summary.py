@@ -75,10 +75,28 @@ def test_errors_are_per_report() -> None:
 
 
 def test_subgroups_and_their_gap() -> None:
-    by = tables(ROWS, by=["sex"])["by_sex"].as_json()
-    assert [(r["sex"], r["n"], r["reward"]["value"]) for r in by] == [("F", 2, 0.5), ("M", 1, 1.0), ("gap", 3, 0.5)]
-    with pytest.raises(InvalidRequest, match="no column 'race'"):
+    """M has five studies of 0.5 to 0.9, F six of which one is null; X has four and no one knows the seventh."""
+    counts = {"F": 6, "M": 5, "X": 4, "": 7}
+    rows = [
+        row(
+            f"{sex}{i}",
+            None if sex == "F" and i == 5 else {"F": 0.1, "M": 0.5, "X": 0.0, "": 1.0}[sex] + i / 10,
+            sex=sex,
+        )
+        for sex, count in counts.items()
+        for i in range(count)
+    ]
+    by = tables(rows, by=["sex"])["by_sex"].as_json()
+    assert [(r["sex"], r["n"]) for r in by] == [("F", 6), ("M", 5), ("X", 4), ("unknown", 7), ("gap", 11)]
+    assert [r["reward"]["value"] for r in by] == pytest.approx([0.3, 0.7, 0.15, 1.3, 0.4])
+    assert [r["reward"]["low"] is None for r in by] == [False, False, True, True, False]
+    rows[0]["reward"] = rows[0]["components"]["bleu2"] = None  # four values are left to F
+    gap = tables(rows, by=["sex"])["by_sex"].as_json()[-1]
+    assert gap["reward"] == {"value": None, "low": None, "high": None}
+    with pytest.raises(InvalidRequest, match=r"no column 'race'\. Known: age, sex\."):
         tables(ROWS, by=["race"])
+    with pytest.raises(InvalidRequest, match=r"no column 'Sex'\. Did you mean 'sex'\? Known: age, sex\."):
+        tables(ROWS, by=["Sex"])
 
 
 def test_numbers_with_many_values_are_cut_into_quarters() -> None:
@@ -100,10 +118,50 @@ def test_corpus_bleu_is_nltk_s() -> None:
         ("the heart is normal in size .", "the heart is normal in size and the lungs are clear ."),
         ("no pneumothorax or effusion", "clear lungs without pneumothorax"),
     ]
-    sums = np.array([bleu_counts(*pair) for pair in pairs], dtype=float).sum(0)
+    sums = np.array([bleu_counts(c, [r]) for c, r in pairs], dtype=float).sum(0)
     references, candidates = [[r.split()] for _, r in pairs], [c.split() for c, _ in pairs]
     for n, found in enumerate(corpus_bleu(sums), 1):
         assert found == pytest.approx(theirs(references, candidates, weights=[1 / n] * n), abs=1e-12)
+
+
+def test_corpus_bleu_counts_all_references() -> None:
+    """Every word of the first candidate is in one of its references, and the closest length is the shorter of two.
+
+    nltk's `corpus_bleu` clips and chooses the length in the same way.
+    """
+    from nltk.translate.bleu_score import corpus_bleu as theirs
+
+    rows = [
+        ("a small left effusion is seen today with no pneumothorax at all",
+         ["a small left effusion is seen", "today with no pneumothorax at all"]),
+        ("the heart is normal in size", ["the heart is normal in size"]),
+    ]  # fmt: skip
+    sums = np.array([bleu_counts(*each) for each in rows], dtype=float).sum(0)
+    assert corpus_bleu(sums)[0] == 1.0
+    rows += [("no no acute effusion", ["no effusion no", "acute effusion is not seen here"])]
+    assert bleu_counts(*rows[-1])[-1] == 3
+    sums += bleu_counts(*rows[-1])
+    for n, found in enumerate(corpus_bleu(sums), 1):
+        want = theirs([[r.split() for r in rs] for _, rs in rows], [c.split() for c, _ in rows], weights=[1 / n] * n)
+        assert found == pytest.approx(want, abs=1e-12)
+
+
+def test_cider_is_of_all_references_or_not_given() -> None:
+    """Identical texts of two studies that share no word have 10, and a second reference without one halves that."""
+    texts = [
+        ("left effusion is seen", ["left effusion is seen", "w x y z"]),
+        ("the heart is normal", ["the heart is normal"]),
+    ]
+    rows = [row(str(i), 0.5, candidate=c, references=rs, reference_index=0) for i, (c, rs) in enumerate(texts)]
+    rows[0]["candidate"] = "left effusion was seen"
+    rows[0]["references"] = ["left effusion was seen", "w x y z"]
+    (cider,) = [r for r in tables(rows)["corpus"].as_json() if r["value"] == "CIDEr-D"]
+    assert cider["corpus"] == pytest.approx((5 + 10) / 2)
+    rows[0] |= {"bleu_counts": bleu_counts(rows[0]["candidate"], rows[0]["references"])}
+    del rows[0]["references"]
+    corpus = tables(rows)["corpus"]
+    assert "CIDEr-D" not in [r["value"] for r in corpus.as_json()]
+    assert "CIDEr-D needs the texts of all rows" in corpus.note
 
 
 def test_corpus_values_of_models_are_those_of_their_raw_values() -> None:

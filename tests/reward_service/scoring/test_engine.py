@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -416,3 +417,28 @@ async def test_stopping_gives_up_what_does_not_end(write: WriteProfile, monkeypa
         await asyncio.wait_for(engine.stop(0), 10)
     given_up = [line["task"] for line in logs if line["event"] == "not_finished_in_time"]
     assert given_up == ["stop of stuck", "closing the flights", "closing the score cache"]
+
+
+class Stops:
+    """Knows whether each coroutine that `stop` has made was begun."""
+
+    def __init__(self) -> None:
+        self.made = self.begun = 0
+
+    def stop(self, _: float) -> Coroutine[Any, Any, None]:
+        self.made += 1
+        return self._stop()
+
+    async def _stop(self) -> None:
+        self.begun += 1
+
+
+@pytest.mark.parametrize("after", range(5))
+async def test_a_stop_that_is_cancelled_leaves_no_coroutine_unawaited(write: WriteProfile, after: int) -> None:
+    runner = Stops()
+    engine = with_runners(Engine(settings(write())), one=runner)
+    stop = asyncio.create_task(engine.stop(0))
+    await turns(after)
+    stop.cancel()
+    await asyncio.wait({stop})
+    assert runner.made == runner.begun

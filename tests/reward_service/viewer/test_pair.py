@@ -90,5 +90,6 @@ def test_without_a_judgement_the_reason_is_there() -> None:
 
 
 def test_kinds_differ_in_line_and_colour() -> None:
-    lines = re.findall(r"mark\.rv-(\w+) \{ background: (#\w+); border-bottom: 3px (\w+)", style())
-    assert len({background for _, background, _ in lines}) == len({line for *_, line in lines}) == 3
+    lines = dict(re.findall(r"mark\.rv-(\w+) a \{ border-bottom: 3px (\w+)", style()))
+    backgrounds = dict(re.findall(r"mark\.rv-(\w+) \{ background: (#\w+)", style()))
+    assert len(set(lines.values())) == len(set(backgrounds.values())) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -119,9 +120,26 @@ def test_the_usual_names_are_recognised(header: str, roles: dict[str, str]) -> N
 
 def test_what_is_recognised_is_told_once() -> None:
     columns = Columns()
-    columns.of(["prediction", "reference"])
-    columns.of(["prediction", "reference", "sex"])
+    columns.of(["id", "prediction", "reference"])
+    columns.of(["id", "prediction", "reference", "sex"])
     assert columns.notes == ["using prediction → candidate"]
+
+
+def test_that_rows_are_numbered_is_told_once() -> None:
+    columns = Columns()
+    columns.of(["candidate", "reference"])
+    columns.of(["candidate", "reference", "sex"])
+    assert [note.partition(" (")[0] for note in columns.notes] == ["no column of ids found"]
+    wanted = Columns({"id": "none"})
+    wanted.of(["candidate", "reference"])
+    assert wanted.notes == []
+
+
+def test_a_wrong_name_of_a_column_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("pred,truth\na,b\nc,d\ne,f\n")
+    with pytest.raises(InvalidRequest) as caught:
+        read(tmp_path / "a.csv", reference="thruth")
+    assert caught.value.message == "Line 2: there is no field 'thruth'. Did you mean 'truth'?"
 
 
 WRONG = {
@@ -173,6 +191,61 @@ def test_several_references_and_candidates(tmp_path: Path) -> None:
     assert (found.pairs, found.grouped, found.several) == (6, True, True)
     (found,) = read(tmp_path / "a.csv")
     assert (found.references, found.grouped, found.several) == (("r", "s"), False, True)
+
+
+def cells(*values: str) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows(values[i : i + 2] for i in range(0, len(values), 2))
+    return out.getvalue()
+
+
+def test_a_list_is_a_list_whatever_its_column_is_called(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(cells("pred", "truth", "x", ' ["r", "s"]', "y", "[Preliminary] Clear.", "z", "[**"))
+    (tmp_path / "a.jsonl").write_text(json.dumps({"pred": "x", "truth": '["r", "s"]'}))
+    (tmp_path / "a.parquet").write_bytes(parquet([{"pred": "x", "truth": '["r", "s"]'}]))
+    lists, report, other = read(tmp_path / "a.csv", reference="truth")
+    assert (lists.references, lists.several) == (("r", "s"), True)
+    assert (report.references, report.several) == (("[Preliminary] Clear.",), False)
+    assert other.references == ("[**",)
+    for name in ("a.jsonl", "a.parquet"):
+        assert read(tmp_path / name, reference="truth")[0].references == ("r", "s")
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ('["r", "s"', "looks like a list and is no JSON"),
+        ('["r" "s"]', "looks like a list"),
+        ("['r', 's']", "looks like a list"),
+        ("[]", "the list is empty"),
+        ('["r", 3]', r"\[1\]: must be text, not int"),
+        ('["r", null]', r"\[1\]: is empty"),
+    ],
+)
+@pytest.mark.parametrize("column", ["references", "truth"])
+def test_a_list_that_is_none_is_refused_with_its_place(tmp_path: Path, written: str, words: str, column: str) -> None:
+    (tmp_path / "a.csv").write_text(cells("pred", column, "x", "Clear.", "y", written))
+    with pytest.raises(InvalidRequest, match=f"^Line 3: {column}.*{words}"):
+        read(tmp_path / "a.csv", reference=column)
+
+
+def test_what_a_model_wrote_like_a_list_stays_its_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(cells("pred", "ref", '["cut', "Clear.", '["x", "y"]', "Clear."))
+    cut, rollouts = read(tmp_path / "a.csv")
+    assert (cut.candidates, rollouts.candidates) == (('["cut',), ("x", "y"))
+    (tmp_path / "b.csv").write_text(cells("candidates", "ref", '["cut', "Clear."))
+    with pytest.raises(InvalidRequest, match="Line 2: candidates: looks like a list"):
+        read(tmp_path / "b.csv")
+
+
+def test_blanks_alone_are_an_empty_cell(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(cells("pred", "ref", " \t\u00a0", "Clear."))
+    with pytest.raises(InvalidRequest, match="Line 2: pred: is empty"):
+        read(tmp_path / "a.csv")
+    assert read(tmp_path / "a.csv", allow_empty=True)[0].candidates == ("",)
+    (tmp_path / "b.csv").write_text("id,prior,pred,ref\n  ,  ,x,Clear.\n")
+    found = read(tmp_path / "b.csv")[0]
+    assert (found.id, found.prior) == ("line-2", None)
 
 
 def test_several_files_have_one_rule_for_ids(tmp_path: Path) -> None:

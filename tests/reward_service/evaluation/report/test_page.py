@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reward_service.evaluation.report import plots
 from reward_service.evaluation.report.page import page
 from reward_service.evaluation.scores import Scores
-from tests.needs import is_missing, needs
+from reward_service.evaluation.statistics import Interval
+from tests.browser import tab
+from tests.needs import needs
 
 HOSTILE = "<script>document.title='taken'</script></script><img src=x onerror=\"document.title='taken'\">"
 CATEGORIES = ("false_finding", "missing_finding", "wrong_location", "wrong_severity", "false_comparison",
@@ -63,21 +65,22 @@ def test_5000_studies_are_under_15_megabytes() -> None:
     assert len(made(rows, other=Scores.of(rows, "b")).encode()) < 15e6
 
 
+def test_long_labels_are_whole() -> None:
+    """Up to half of the width makes room for them, and what is longer is set closer."""
+    names = ["portable anteroposterior view", "x", "posteroanterior and lateral views, erect, second attempt"]
+    drawn = plots.intervals("by view", names, [Interval(0.5, 0.4, 0.6)] * 3)
+    assert re.findall(r'<text x="(\d+)"[^>]*?( textLength="\d+")?(?: lengthAdjust="\w+")?>([^<]*)</text>', drawn)[
+        :3
+    ] == [
+        ("174", "", names[0]),
+        ("174", "", "x"),
+        ("174", ' textLength="174"', names[2]),
+    ]
+
+
 def test_a_page_without_texts_says_so() -> None:
     bare = [{k: v for k, v in one.items() if k not in ("candidate", "reference")} for one in ROWS]
     assert '"withTexts":false' in made(bare)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        is_missing("playwright", "pip install playwright axe-playwright-python")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -85,21 +88,14 @@ def shown(browser: Any, tmp_path: Path) -> Iterator[Any]:
     """The page in a browser that fails the test on any message of the console and any request."""
     file = tmp_path / "report.html"
     file.write_text(made(other=Scores.of(ROWS[::-1], "other.jsonl"), by=["sex"]), encoding="utf-8")
-    context = browser.new_context(viewport={"width": 1200, "height": 900})
-    tab = context.new_page()
-    told: list[str] = []
-    tab.on("console", lambda message: told.append(message.text))
-    tab.on("pageerror", lambda error: told.append(str(error)))
-    tab.on("request", lambda request: None if request.url.startswith("file:") else told.append(request.url))
-    tab.goto(file.as_uri())
-    tab.wait_for_selector("#studies tbody tr")
-    yield tab
-    context.close()
-    assert told == []
+    with tab(browser, "file:") as page:
+        page.goto(file.as_uri())
+        page.wait_for_selector("#studies tbody tr")
+        yield page
 
 
-def ids(tab: Any) -> list[str]:
-    found: list[str] = tab.locator("#studies tbody td:first-child button").all_text_contents()
+def ids(shown: Any) -> list[str]:
+    found: list[str] = shown.locator("#studies tbody td:first-child button").all_text_contents()
     return found
 
 
@@ -108,7 +104,7 @@ def test_worst_first_sorted_and_paged(shown: Any) -> None:
     assert ids(shown)[:3] == ["study-0007", "study-0000", "study-0001"]  # null, then the lowest
     assert len(ids(shown)) == 100
     assert shown.inner_text("#status") == "1 to 100 of 250 studies"
-    shown.click("#on")
+    shown.get_by_role("button", name="Next").click()
     assert ids(shown)[0] == "study-0100"
     shown.get_by_role("button", name="reward", exact=True).click()
     assert ids(shown)[:2] == ["study-0007", "study-0249"]
@@ -172,6 +168,18 @@ def test_axe_finds_nothing(shown: Any) -> None:
     shown.locator(".rv-pair").wait_for()
     found = axe.Axe().run(shown)
     assert [(v["id"], [n["html"][:200] for n in v["nodes"]][:3]) for v in found.response["violations"]] == []
+
+
+def test_the_difference_has_the_sign_of_the_comparison() -> None:
+    """This system is 0.25 better in each study but study 7, which has no reward here."""
+    other = [{**one, "reward": None if one["reward"] is None else one["reward"] - 0.25} for one in ROWS]
+    html = made(other=Scores.of(other, "base"))
+    data = json.loads(re.search(r'id="data">(.*?)</script>', html)[1])  # type: ignore[index]
+    assert {study["difference"] for study in data["studies"]} == {None, 0.25}
+    assert data["columns"][-1][1] == "mine.jsonl less base"
+    assert "<caption>mine.jsonl less base</caption>" in html
+    assert "0.250 [0.250, 0.250]" in html
+    assert "mine.jsonl is higher than base in 249 of 249 studies" in html
 
 
 def test_numbers_are_those_of_the_summary() -> None:

@@ -1,0 +1,131 @@
+"""The page of runs in Chromium, filling while a trainer posts steps to the real service of two processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from reward_service.api.auth import new_key
+from testbed.redis_server import Redis
+from testbed.service import Service, running
+from tests.browser import tab
+from tests.needs import needs
+from tests.waiting import wait_until
+
+HOSTILE = "<img src=x onerror=\"document.title='taken'\">/../?a=b#\"'"
+REFERENCE = "There is a small left pleural effusion. No pneumothorax."
+CANDIDATES = [REFERENCE, "Small right effusion. No pneumothorax.", "No effusion.", "Small left effusion."]
+
+pytestmark = [needs("chromium"), pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    log = tmp_path_factory.mktemp("service") / "log"
+    with running(log, profiles="text", workers=2, pool_workers=0) as found:
+        yield found
+
+
+def train(service: Service, run: str, steps: range, **options: Any) -> None:
+    """What a trainer posts: one group a step."""
+    group = {"reference": REFERENCE, "candidates": CANDIDATES}
+    for step in steps:
+        body = {"groups": [group], "run_id": run, "step": step}
+        httpx.post(f"{service.url}/score", json=body, timeout=60, **options).raise_for_status()
+
+
+def point(service: Service, run: str, **options: Any) -> dict[str, Any]:
+    answer = httpx.get(f"{service.url}/v1/runs/{quote(run, safe='')}", timeout=60, **options)
+    return answer.json() if answer.status_code == 200 else {"points": []}
+
+
+def test_the_page_fills_while_a_trainer_posts(browser: Any, service: Service) -> None:
+    with tab(browser, service.url) as page:
+        page.goto(f"{service.url}/runs")
+        page.get_by_text("No run yet").wait_for()
+        train(service, HOSTILE, range(1, 4))
+        page.get_by_role("img", name="Reward, mean and quantiles").filter(has=page.locator("path.line")).wait_for()
+        wait_until(lambda: "at step 3" in page.locator("#charts svg").first.get_attribute("aria-label"))
+        assert HOSTILE in page.inner_text("#list")
+        train(service, HOSTILE, range(4, 6))
+        page.locator("#charts svg[aria-label$='at step 5']").first.wait_for()
+        assert page.title() == "Reward service: runs"
+        assert page.locator("#choice img").count() == 0
+        assert [one["items"] for one in point(service, HOSTILE)["points"]] == [4] * 5
+        train(service, "second", range(3))
+        page.get_by_role("checkbox", name="second").check()
+        page.locator("#charts svg[aria-label*='second']").first.wait_for()
+        assert page.locator("#charts svg").first.locator("path.line").count() == 2
+        page.get_by_role("button", name="Delete second").click()
+        page.get_by_role("button", name="Delete second").click()
+        page.get_by_role("checkbox", name="second").wait_for(state="detached")
+
+
+def test_both_processes_show_the_same_numbers(service: Service) -> None:
+    train(service, "counted", range(6))
+    wait_until(lambda: [one["items"] for one in point(service, "counted")["points"]] == [4] * 6)
+    direct = service.score(*((c, REFERENCE) for c in CANDIDATES), profile="text").json()["results"]
+    mean = sum(one["reward"] for one in direct) / 4
+    for _ in range(8):  # whichever process answers
+        found = point(service, "counted")
+        assert [one["reward"]["mean"] for one in found["points"]] == pytest.approx([mean] * 6)
+        assert [one["zero_advantage"] for one in found["points"]] == [0.0] * 6
+    assert point(service, "counted", params={"points": 2})["points"][0]["steps"] == [0, 2]
+
+
+def test_axe_finds_nothing_and_nothing_is_wider_than_a_phone(browser: Any, service: Service) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    train(service, "seen", range(8))
+    for scheme in ("light", "dark"):
+        with tab(browser, service.url, color_scheme=scheme, bypass_csp=True) as page:  # axe is an inline script
+            page.goto(f"{service.url}/runs")
+            page.locator("#charts svg").first.wait_for()
+            found = axe.Axe().run(page).response["violations"]
+            assert [(v["id"], [n["html"][:200] for n in v["nodes"]][:3]) for v in found] == []
+            page.set_viewport_size({"width": 360, "height": 740})
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_runs_need_the_key_and_hold_no_text(browser: Any, tmp_path: Path) -> None:
+    key, entry = new_key("reader")
+    headers = {"Authorization": f"Bearer {key}"}
+    file = tmp_path / "runs.sqlite"
+    with (
+        running(tmp_path / "log", profiles="text", api_keys=entry, runs_file=file) as service,
+        tab(browser, service.url, expected=("401",)) as page,
+    ):
+        train(service, "kept", range(2), headers=headers)
+        for method in ("GET", "DELETE"):
+            assert httpx.request(method, f"{service.url}/v1/runs/kept").status_code == 401
+        page.goto(f"{service.url}/runs")
+        page.wait_for_selector("#key-form")
+        page.fill("#key", key)
+        page.keyboard.press("Enter")
+        page.get_by_role("checkbox", name="kept").wait_for()
+        service.stop()
+    assert b"effusion" not in b"".join(path.read_bytes() for path in tmp_path.glob("runs.sqlite*"))
+    with running(tmp_path / "log2", profiles="text", runs_file=file) as service:  # a run outlives the service
+        assert [one["items"] for one in point(service, "kept")["points"]] == [4, 4]
+        assert httpx.delete(f"{service.url}/v1/runs/kept").json() == {"deleted": "kept"}
+        assert httpx.get(f"{service.url}/v1/runs/kept").status_code == 404
+
+
+@needs("redis-server")
+def test_with_redis_all_replicas_show_the_same_also_of_a_shadow(tmp_path: Path) -> None:
+    redis = Redis().start()
+    settings = {"profiles": "text", "shadow": "text", "cache_url": redis.url, "pool_workers": 0}
+    try:
+        with running(tmp_path / "a", **settings) as first, running(tmp_path / "b", **settings) as second:
+            train(first, "shared", range(2))
+            train(second, "shared", range(1, 3))
+            wait_until(lambda: [one["items"] for one in point(first, "shared")["points"]] == [4, 8, 4])
+            wait_until(lambda: "text" in (point(second, "shared")["points"][2]["shadows"] or {}))
+            beside = point(second, "shared")["points"][2]["shadows"]["text"]
+            assert beside == {"mean_difference": 0.0, "correlation": pytest.approx(1.0)}
+    finally:
+        redis.kill()

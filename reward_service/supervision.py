@@ -29,6 +29,8 @@ log = structlog.get_logger("reward_service.supervision")
 ALIVE = "alive"
 """What a process with `Job.hang_s` reports again and again."""
 
+_HELD = {signal.SIGINT, signal.SIGHUP}
+"""What a process gets only once it has said what is to become of it."""
 _BACKOFF_S = (0.5, 10.0)
 _WELL_S = 30.0  # a process that lived this long was well
 _FIRST_SIGN_S = 600.0  # for starting and loading
@@ -145,10 +147,15 @@ class KeptProcess:
         """One process, from its start to its end; says how it ended."""
         began, patience_s = time.monotonic(), self._job.hang_s and _FIRST_SIGN_S
         program = f"import sys; sys.path[:] = {sys.path!r}; from reward_service.supervision import main; main()"
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-c", program, stdin=PIPE, stdout=PIPE, pass_fds=self._job.descriptors,
-            process_group=0,  # Ctrl-C in a terminal reaches the supervisor alone, which passes it on
-        )  # fmt: skip
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)  # the process begins with the same mask
+        try:
+            start = asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-c", program, stdin=PIPE, stdout=PIPE, pass_fds=self._job.descriptors,
+                process_group=0,  # Ctrl-C in a terminal reaches the supervisor alone, which passes it on
+            )  # fmt: skip
+            self._process = process = await start
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         assert process.stdin is not None
         assert process.stdout is not None
         reason = "it died"
@@ -186,6 +193,8 @@ def _send(process: Process, number: int) -> None:
 def main() -> None:
     """Entry point of each process: the pickled `Job` on standard input, events on what was standard output."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
     reports = os.dup(1)
     os.set_blocking(reports, False)
     os.dup2(2, 1)  # what libraries print must not look like an event

@@ -7,6 +7,7 @@ docs/architecture.md says what was measured before h11 was chosen.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import sys
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from reward_service.api import error_responses as api_errors
 from reward_service.errors import MAX_HEAD_BYTES, HeadTooLarge, InvalidRequest
 
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)((?:[/?].*)?)", re.IGNORECASE)
 _CHUNK_BYTES = 5  # on average; a JSON encoder that yields its tokens sends some 6 for reports of three words
 _SHORT_CHUNKS = 2**13  # how many more than that average allows; h11 takes 8 us for each
 
@@ -38,7 +40,8 @@ class StrictConnection(h11.Connection):
         if isinstance(event, h11.Request):
             self._spare_bytes = StrictConnection._spare_bytes
             _require_one_framing(event)
-        elif isinstance(event, h11.Data):
+            return _in_origin_form(event)
+        if isinstance(event, h11.Data):
             self._count(event)
         return event
 
@@ -102,6 +105,17 @@ def _require_one_framing(request: h11.Request) -> None:
     names = {name for name, _ in request.headers}
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
         raise h11.RemoteProtocolError("Transfer-Encoding with Content-Length, or in HTTP/1.0")
+
+
+def _in_origin_form(request: h11.Request) -> h11.Request:
+    """RFC 9112, 3.2.2: a server accepts ``http://host/path`` as target; its host then counts, whatever `Host` says."""
+    absolute = _ABSOLUTE.fullmatch(request.target)
+    if absolute is None:
+        return request
+    host, rest = absolute.groups()
+    headers = [(b"host", host), *(pair for pair in request.headers if pair[0] != b"host")]
+    target = rest if rest.startswith(b"/") else b"/" + rest
+    return h11.Request(method=request.method, headers=headers, target=target, http_version=request.http_version)
 
 
 def _refusal(status: int | None) -> bytes:

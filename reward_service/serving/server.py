@@ -53,6 +53,7 @@ def run(settings: Settings) -> int:
     set_up_process(settings)
     for name, hint in unknown_variables():
         log.warning("unknown_setting", name=name, hint=hint)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # so that what follows is put away
     with contextlib.ExitStack() as cleanup:
         listener = cleanup.enter_context(_listen(settings))
         host, port = listener.getsockname()[:2]
@@ -83,6 +84,8 @@ def run(settings: Settings) -> int:
 
 def _run_loop(settings: Settings, sockets: str | None, listener: int, report: Callable[[str], None]) -> None:
     """Serve on the socket of that descriptor."""
+    # Until the server listens to it. asyncio would cancel what is being started, and uvicorn log that as a failure.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # A component computing in a thread keeps the interpreter for this long whenever the event loop wants it; with the
     # default of 5 ms, a few hundred requests a second would wait for that alone.
     sys.setswitchinterval(0.0005)

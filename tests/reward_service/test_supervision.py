@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -171,6 +173,32 @@ async def test_a_process_that_is_told_to_leave_has_no_successor(
     assert process.restarts == 0
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)
+
+
+async def test_a_process_outlives_sighup_while_it_starts(keep: Keep) -> None:
+    process, events = keep(Job("test", fake_jobs.wait, ("",)))
+    await until(lambda: process._process)
+    process.send(signal.SIGHUP)
+    assert (await events.get(0))[0] == "up"
+    assert process.restarts == 0
+
+
+async def test_ctrl_c_waits_until_a_process_that_starts_can_take_it(
+    keep: Keep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interpreter begins with SIGINT blocked, else its imports would end in a traceback; then it can be ended."""
+    status, interpreter = tmp_path / "status", tmp_path / "python"
+    interpreter.write_text(  # not for a shell, which would unblock it
+        f"#!{sys.executable}\nimport os, shutil, sys\nshutil.copyfile('/proc/self/status', {str(status)!r})\n"
+        f"os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])\n"
+    )
+    interpreter.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    process, events = keep(Job("test", fake_jobs.wait, ("",)))
+    await events.get(0)
+    blocked = int(re.findall(r"SigBlk:\s*(\w+)", status.read_text())[0], 16)
+    assert blocked & 1 << signal.SIGINT - 1
+    assert await process.stop(SOON, signal.SIGINT)
 
 
 async def test_a_process_that_falls_silent_is_killed_and_replaced(keep: Keep) -> None:

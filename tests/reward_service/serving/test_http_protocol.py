@@ -151,6 +151,36 @@ async def test_a_head_and_trailers_have_a_limit_of_size(reading_port: int, seen:
     writer.close()
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("http://service:8000/health?a=1", "/health", b"a=1"),
+        ("HTTPS://service:8000/health", "/health", b""),
+        ("http://service:8000", "/", b""),
+        ("http://service:8000?a=1", "/", b"a=1"),
+        ("/http://service:8000/health", "/http://service:8000/health", b""),
+    ],
+)
+async def test_a_target_in_absolute_form_is_accepted(target: str, path: str, query: bytes) -> None:
+    """RFC 9112, 3.2.2: its host replaces that of the field `Host`."""
+    scopes = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving(app, HttpProtocol) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET {target} HTTP/1.1\r\nhost: other\r\nx-more: 1\r\n\r\n".encode())
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON)).startswith(b"HTTP/1.1 204")
+        writer.close()
+    (scope,) = scopes
+    assert (scope["path"], scope["query_string"]) == (path, query)
+    host = b"other" if target.startswith("/") else b"service:8000"
+    assert sorted(scope["headers"]) == [(b"host", host), (b"x-more", b"1")]
+
+
 SMUGGLED = b"4\r\nnull\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
 LENGTH = b"content-length: %d\r\n" % len(SMUGGLED)
 TWO_FRAMINGS = {

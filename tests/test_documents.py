@@ -158,6 +158,7 @@ with TestClient(create_app(Settings(profiles=("text",), log_level="error"))) as 
 """
 
 
+@pytest.mark.slow
 def test_adding_a_dialect_works_as_described(tmp_path: Path) -> None:
     """The steps of CONTRIBUTING.md in a copy of the tree: the new route, and the tests that run over every dialect."""
     for package in ("metrics", "judges", "reward_service", "tests"):

@@ -78,6 +78,8 @@ class Recorder:
     async def flush(self) -> None:
         """Write now. What the store refuses stays held, and is written with the next totals of its step."""
         async with self._writing:
+            if not self._queue and not self._unwritten:
+                return
             entered, self._queue, self._waiting = self._queue, [], 0
             await asyncio.to_thread(self._add_up, entered)
             rows: list[Row] = [(*key, totals) for key, totals in self._unwritten.items()]

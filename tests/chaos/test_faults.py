@@ -12,6 +12,7 @@ from tests.waiting import SOON
 pytestmark = needs("redis-server")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["Redis killed", "model worker killed", "log device full"])
 async def test_fault(fault: str) -> None:
     report = await faults.run(fault, before_s=1.0, after_s=0.5)
@@ -20,6 +21,7 @@ async def test_fault(fault: str) -> None:
     assert report.tally.ok > 0
 
 
+@pytest.mark.slow
 async def test_sigterm() -> None:
     report = await faults.terminate(before_s=1.0)
     print(report.line())

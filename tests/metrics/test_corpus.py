@@ -15,6 +15,7 @@ from metrics.radcliq import RadCliQInputs
 PERFECT, WORST = RadCliQInputs(1, 1, 1, 1), RadCliQInputs(0, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_f1_chexbert_equals_scikit_learn_on_a_thousand_tables() -> None:
     sklearn = pytest.importorskip("sklearn.metrics", reason="comes with the extra offline")
     rng = random.Random(7)

@@ -198,6 +198,7 @@ def test_judge_server_prints_the_command() -> None:
     assert done.stdout.rstrip().endswith("--max-num-seqs 32")
 
 
+@pytest.mark.slow
 def test_convert_makes_the_folder_of_a_model_and_says_what_is_wrong(tmp_path: Path) -> None:
     tokenizer = random_chexbert.write_tokenizer(tmp_path / "tokenizer")
     random_chexbert.write_checkpoint(tmp_path / "chexbert.pth", tokenizer)

@@ -570,6 +570,7 @@ async def test_flushed_while_claimed(make: Make, server: Server) -> None:
     assert await other.get_many([key(1)]) == [verdict(1)]
 
 
+@pytest.mark.slow
 async def test_a_read_only_replica(make: Make, server: Server) -> None:
     primary = await make()
     await primary.put_many([(key(1), verdict(1))], permanent=True)

@@ -100,6 +100,7 @@ def test_reweigh_writes_records_with_the_new_fingerprint(scored: Path, tmp_path:
     assert rewards[0][0] == 1.0 > rewards[0][1]
 
 
+@pytest.mark.slow
 def test_tuned_weights_are_a_profile_that_can_be_used(tmp_path: Path) -> None:
     texts = ["Small left effusion.", "Small right effusion.", "No effusion.", "Clear lungs.", "Large pneumothorax."]
     items = [

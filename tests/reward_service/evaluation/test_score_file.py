@@ -188,6 +188,7 @@ async def test_sigterm_keeps_what_is_done(scorer: Scorer, tmp_path: Path) -> Non
     assert sum(len(body["items"]) for body in scorer.asked) == 600 - 256
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_no_row(tmp_path: Path) -> None:
     """The limit on the size of a file stands for the disk: the write fails in the middle of a line."""
     source, out, whole = written(tmp_path, 400), tmp_path / "out.jsonl", tmp_path / "whole.jsonl"

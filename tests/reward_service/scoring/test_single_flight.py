@@ -64,7 +64,7 @@ class Recording(MemoryCache):
 
 
 def score(name: str) -> ComponentScore:
-    return ComponentScore({"x": float(len(name))}, (name,))
+    return ComponentScore({"x": float(len(name))}, (name,))  # a note is a machine word
 
 
 class World:
@@ -275,9 +275,9 @@ async def test_one_batch_is_submitted_whole_and_empty_requests_are_free(world: W
 async def test_the_verdict_that_was_stored_first_is_the_one_delivered(world: World) -> None:
     ask = world.ask("a", permanent=True)
     await settle()
-    world.cache.store("a", score("another process's"))
+    world.cache.store("a", score("other"))
     world.works.finish("a")
-    assert await ask == [score("another process's")]
+    assert await ask == [score("other")]
 
 
 async def test_closing_fails_what_is_left(world: World) -> None:

@@ -23,9 +23,12 @@ def expected(i: int) -> float:
     return float(i % 11)
 
 
+WORDS = [f"word{letter}" for letter in "abcdefghij"]
+
+
 def item(i: int) -> dict[str, str]:
-    words = [f"w{k}" for k in range(i % 11)]
-    return {"id": str(i), "candidate": " ".join([*words, f"own{i}"]), "reference": " ".join(f"w{k}" for k in range(10))}
+    words = WORDS[: i % 11]
+    return {"id": str(i), "candidate": " ".join([*words, f"own{i}"]), "reference": " ".join(WORDS)}
 
 
 async def post(session: aiohttp.ClientSession, url: str, body: Any) -> tuple[int, Any, str | None]:
@@ -33,6 +36,7 @@ async def post(session: aiohttp.ClientSession, url: str, body: Any) -> tuple[int
         return response.status, await response.json(), response.headers.get("Retry-After")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # it is the machine that has to be patient, not the service
 @pytest.mark.parametrize("path", ["/score", "/compat/slime"])
 async def test_4096_simultaneous_connections_without_keep_alive(tmp_path: Path, path: str) -> None:
@@ -77,7 +81,11 @@ async def test_a_full_queue_sheds_native_requests_and_holds_the_trainers(tmp_pat
             await until(lambda: sum(task.done() for task in native) == 32)  # the others are in the queue
             trainers = [
                 asyncio.create_task(
-                    post(session, f"{service.url}/compat/slime", {"response": item(i)["candidate"], "label": "w0 w1"})
+                    post(
+                        session,
+                        f"{service.url}/compat/slime",
+                        {"response": item(i)["candidate"], "label": "worda wordb"},
+                    )
                 )
                 for i in range(100, 116)
             ]

@@ -153,6 +153,7 @@ def test_a_signal_while_loading_ends_it_with_0(folder: Path, workers: int, numbe
         service.kill()
 
 
+@pytest.mark.slow
 def test_what_does_not_end_is_given_up_after_the_grace_time(folder: Path) -> None:
     profile = write_profile(folder, "stuck", {"cannot_be_left": {"value": "overlap", "weight": 1}})
     service = Service(folder / "log", profiles=profile, shutdown_grace_s=0.5)
@@ -180,6 +181,7 @@ def test_several_processes_share_one_model_worker_and_add_up_their_counts(folder
     assert os.listdir(os.environ["TMPDIR"]) == []
 
 
+@pytest.mark.slow
 def test_an_http_process_that_dies_is_replaced_and_not_missed_on_the_gauges(folder: Path) -> None:
     with running(folder / "log", profiles=write_profile(folder, "mini", TEXT), workers=2) as service:
         wait_until(lambda: len(service.http_processes()) == 2)
@@ -198,6 +200,7 @@ def test_an_http_process_that_dies_is_replaced_and_not_missed_on_the_gauges(fold
         assert service.stop() == 0
 
 
+@pytest.mark.slow
 def test_no_http_process_takes_the_model_worker_with_it(folder: Path) -> None:
     """Whichever dies: the worker is nobody's but the supervisor's."""
     profile = write_profile(folder, "both", {**TEXT, **overlap()})
@@ -216,6 +219,7 @@ def test_no_http_process_takes_the_model_worker_with_it(folder: Path) -> None:
         assert service.stop() == 0
 
 
+@pytest.mark.slow
 def test_each_device_has_a_model_worker(folder: Path) -> None:
     profile = write_profile(folder, "two", overlap(device="cpu"))
     with running(folder / "log", profiles=profile, workers=2, device="cpu,cpu") as service:
@@ -228,6 +232,7 @@ def test_each_device_has_a_model_worker(folder: Path) -> None:
     assert os.listdir(os.environ["TMPDIR"]) == []
 
 
+@pytest.mark.slow
 def test_http_processes_end_with_their_supervisor(folder: Path) -> None:
     with running(folder / "log", profiles=write_profile(folder, "both", {**TEXT, **overlap()}), workers=2) as service:
         below = list(service.descendants())

@@ -44,6 +44,7 @@ def point(service: Service, run: str, **options: Any) -> dict[str, Any]:
     return answer.json() if answer.status_code == 200 else {"points": []}
 
 
+@pytest.mark.slow
 def test_the_page_fills_while_a_trainer_posts(browser: Any, service: Service) -> None:
     with tab(browser, service.url) as page:
         page.goto(f"{service.url}/runs")
@@ -115,6 +116,7 @@ def test_runs_need_the_key_and_hold_no_text(browser: Any, tmp_path: Path) -> Non
         assert httpx.get(f"{service.url}/v1/runs/kept").status_code == 404
 
 
+@pytest.mark.slow
 @needs("redis-server")
 def test_with_redis_all_replicas_show_the_same_also_of_a_shadow(tmp_path: Path) -> None:
     redis = Redis().start()

@@ -104,6 +104,7 @@ async def test_faults_in_a_process_stay_with_their_pair() -> None:
         assert runner.health()["restarts"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "hang_s"), [(signal.SIGKILL, 60.0), (signal.SIGSTOP, 5.0)])
 async def test_a_killed_or_stopped_process_is_replaced_and_its_chunk_repeated(how: int, hang_s: float) -> None:
     async with pool(partial(WordOverlap, 0.02), processes=1, hang_s=hang_s) as runner:

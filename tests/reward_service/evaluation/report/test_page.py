@@ -56,6 +56,7 @@ def test_it_loads_nothing_and_allows_nothing_else() -> None:
     assert "unsafe" not in policy[1]
 
 
+@pytest.mark.slow
 def test_5000_studies_are_under_15_megabytes() -> None:
     words = ["effusion", "pneumothorax", "opacity", "lobe", "unchanged", "catheter", "mild", "left", "consolidation"]
     rows = []

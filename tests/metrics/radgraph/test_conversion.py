@@ -17,6 +17,8 @@ from metrics.encoder import ModelUnavailable
 from metrics.radgraph import RadGraph, RadGraphF1, convert
 from tests.metrics.radgraph.conftest import Folders
 
+pytestmark = pytest.mark.xdist_group("radgraph")  # the models that all use are made once
+
 Edit = Callable[[dict[str, Any]], None]
 
 

@@ -21,6 +21,8 @@ from testbed.radgraph.random_model import Plain
 from testbed.radgraph.reports import EMPTY, ODD, reports
 from tests.metrics.radgraph.conftest import Folders
 
+pytestmark = pytest.mark.xdist_group("radgraph")  # the models that all use are made once
+
 
 @pytest.fixture(scope="module")
 def model(v1: Folders) -> RadGraph:

@@ -37,9 +37,15 @@ server.run(Settings(port=0))
 """
 
 
+def as_a_terminal_does() -> None:
+    """nohup and shells in the background start programs that ignore these."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100, preexec_fn=as_a_terminal_does)
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,12 @@ class Settings(BaseSettings):
         return [(match[1], match[2]) for match in found if match]
 
     @property
+    def replaced_bertscore(self) -> tuple[str, str]:
+        """(the profiles' model that is replaced, empty for every one; what replaces it). A path may hold a ``=``."""
+        named = re.fullmatch(r"(?![/.~])([^=]+)=(.+)", self.bertscore_model)
+        return (named[1], named[2]) if named else ("", self.bertscore_model)
+
+    @property
     def loaded_profiles(self) -> tuple[str, ...]:
         """Names or paths of all profiles whose components are built: the enabled ones and the shadows."""
         return tuple(dict.fromkeys((*self.profiles, *(name for _, name in self.shadows))))
@@ -160,7 +166,7 @@ class Settings(BaseSettings):
         A default of the deployment never replaces what the profile says.
         """
         found = dict(own)
-        replaced, _, path = self.bertscore_model.rpartition("=")
+        replaced, path = self.replaced_bertscore
         if name == "bertscore" and replaced and replaced == own.get("model"):
             found["model"] = path
         for key, field, value in self._of_components().get(name, ()):
@@ -176,7 +182,7 @@ class Settings(BaseSettings):
         ]
         models = {"bertscore": "bertscore_model", "semb_score": "chexbert_model", "radgraph_f1": "radgraph_model"}
         folders = {field: getattr(self, field) for field in models.values()}
-        if "=" in self.bertscore_model:  # replaces one model alone, see `for_component`
+        if self.replaced_bertscore[0]:  # one model alone, see `for_component`
             folders["bertscore_model"] = ""
         encoders = {
             name: [*encoder, ("model", field, folders[field])] if folders[field] else encoder

@@ -7,6 +7,7 @@ Float32 encoders give values that depend on batch-mates by about 2e-7; rewards a
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import random
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from reward_service.scoring.engine import Engine
 from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Item, ScoringRequest
 from reward_service.settings import Settings
+from reward_service.trainers.references import ReferenceStore
 
 PROFILE = "embedded"
 SETTINGS = Settings(profiles=(PROFILE,), log_level="error", pool_workers=0)
@@ -147,7 +149,12 @@ WRITTEN = REPORTS | st.lists(SENTENCES, min_size=1, max_size=8).map(". ".join)
 )
 @given(reference=WRITTEN, candidates=st.lists(WRITTEN, min_size=2, max_size=9, unique=True))
 def test_every_route_gives_the_same_bits(
-    engine: Engine, loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient, reference: str, candidates: list[str]
+    engine: Engine,
+    loop: asyncio.AbstractEventLoop,
+    client: httpx.AsyncClient,
+    tmp_path_factory: pytest.TempPathFactory,
+    reference: str,
+    candidates: list[str],
 ) -> None:
     """Alone, batched, grouped, and as trainers send it, each with nothing remembered: one number."""
     run = loop.run_until_complete
@@ -178,6 +185,17 @@ def test_every_route_gives_the_same_bits(
         "labels": [reference] * len(candidates),
     }
     assert post("/get_reward", sent)["rewards"] == rewards
+    for candidate, reward in zip(candidates, rewards, strict=True):
+        sample = {"prompt": "Report: ", "response": candidate, "label": {"reference": reference}}
+        assert post("/compat/slime", sample) == reward
+        assert post("/compat/slime/object", sample)["reward"] == reward
+        output = [{"type": "message", "role": "assistant", "content": candidate}]
+        assert post("/verify", {"response": {"output": output}, "reference": reference})["reward"] == reward
+    store = tmp_path_factory.mktemp("references") / "references.jsonl"
+    store.write_text(json.dumps({"study_id": "s1", "reference": reference}))
+    client.app.state.references = ReferenceStore.load(str(store))  # type: ignore[attr-defined]
+    messages = [f"USER: Write the report of study_id: s1 ASSISTANT: {candidate}" for candidate in candidates]
+    assert post("/v1/score/evaluation", {"messages": messages})["scores"] == rewards
 
 
 texts = (

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 ANSWERS: Final = "answers"
 """Where a judgement's `details` hold the answers, one JSON text per vote; none for an empty candidate."""
-
-
 _ASKED: Final = ("model", "revision", "votes", "requests", "tokens")
 """Details of how a verdict was come by; the others follow from it."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from reward_service.components.registry import build, row
 from reward_service.contracts import ComponentError, Pair
-from reward_service.errors import ConfigurationError, ServiceError
+from reward_service.errors import ServiceError
 from reward_service.evaluation.canaries import moved, scores
 from reward_service.evaluation.golden import Golden, compare_golden, read_golden
 from reward_service.profiles.loading import profiles_of
@@ -85,16 +85,17 @@ _Key = tuple[str, str]
 
 
 def _built(name: str, settings: Settings) -> tuple[dict[_Key, tuple[str, Any]], dict[_Key, str]]:
-    """Every component of a profile, with its registry name; and why those that cannot be built cannot."""
+    """Every component of a profile, with its registry name; and why those that lack something cannot be used."""
     built: dict[_Key, tuple[str, Any]] = {}
     missing: dict[_Key, str] = {}
     for profile in profiles_of(name):
         for key, spec in profile.components.items():
             try:
                 component = build(spec.component, settings.for_component(spec.component, spec.settings))
+                component.manifest()  # which looks for the weights
                 built[profile.name, key] = spec.component, component
-            except ConfigurationError as error:
-                missing[profile.name, key] = error.message
+            except Exception as error:
+                missing[profile.name, key] = getattr(error, "message", f"{type(error).__name__}: {error}")
     return built, missing
 
 

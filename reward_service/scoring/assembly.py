@@ -86,7 +86,17 @@ def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = Non
         uses = {bound.runner_key for stage in stages for bound in stage.components.values()}
         assembly.shadows.append(ShadowProfile(beside, served, uses - needed))
     assembly.required = required
+    _warn_of_no_replacement(settings)
     return assembly
+
+
+def _warn_of_no_replacement(settings: Settings) -> None:
+    """A misspelt model would leave the hub's in place."""
+    replaced, _ = settings.replaced_bertscore
+    profiles = [profile for name in settings.loaded_profiles for profile in profiles_of(name)]
+    models = {spec.settings.get("model") for one in profiles for spec in one.components.values()}
+    if replaced and replaced not in models:
+        log.warning("bertscore_model_replaces_nothing", named=replaced)
 
 
 def _served(assembly: Assembly, name: str, settings: Settings, placement: Placement) -> Served:

@@ -22,6 +22,7 @@ from reward_service.text import guards, normaliser, sections
 _REWARD = (
     "reward_service.scoring.composite",
     "reward_service.scoring.profile_scorer",
+    "reward_service.scoring.references",
     "reward_service.text.guards",
     "reward_service.text.normaliser",
     "reward_service.text.sections",
@@ -33,6 +34,7 @@ _DECIDING = (
     "reward_service.profiles.profile",
     "reward_service.scoring.composite",
     "reward_service.scoring.profile_scorer",
+    "reward_service.scoring.references",
     "reward_service.workers.pair_computer",
 )
 """What makes a reward from a report and raw values; the rest of the service only carries these about."""

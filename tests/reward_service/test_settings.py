@@ -22,5 +22,6 @@ def test_one_bertscore_model_can_be_replaced_alone() -> None:
     assert settings.for_component("bertscore", {"model": "distilroberta-base"})["model"] == "/models/distilroberta"
     assert settings.for_component("bertscore", {"model": "minilm"})["model"] == "minilm"
     assert "model" not in settings.for_component("bertscore", {})
+    assert Settings(bertscore_model="/a=b/model").for_component("bertscore", {})["model"] == "/a=b/model"
     everywhere = Settings(bertscore_model="/models/distilroberta")
     assert everywhere.for_component("bertscore", {"model": "minilm"})["model"] == "/models/distilroberta"

@@ -50,12 +50,14 @@ def configured(models: Models, monkeypatch: pytest.MonkeyPatch) -> Models:
 
 
 async def test_check_names_everything_that_is_missing_with_command_and_source(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("REWARD_BERTSCORE_MODEL", "distilroberta-base=/nowhere")  # so that no hub is asked
     assert await check.check("unirg-step2") == 3
     lines = capsys.readouterr().out.splitlines()
     missing = {line.split()[1]: line for line in lines}
-    assert {"semb_score", "radgraph_f1", "chexprompt"} <= missing.keys()
+    assert missing.keys() == {"bertscore", "semb_score", "radgraph_f1", "chexprompt"}
+    assert "'/nowhere' is no local directory" in missing["bertscore"]
     assert "reward-service convert chexbert SRC DST --tokenizer DIR" in missing["semb_score"]
     assert "StanfordAIMI/RRG_scorers" in missing["radgraph_f1"]
     assert "REWARD_RADGRAPH_MODEL" in missing["radgraph_f1"]

@@ -132,6 +132,7 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
         "judges/chat_tokens.py": (set(), ALL),
         "reward_service/scoring/composite.py": (set(), ALL),
         "reward_service/scoring/profile_scorer.py": (set(), ALL),
+        "reward_service/scoring/references.py": (set(), ALL),
         "reward_service/workers/pair_computer.py": (set(), ALL),
         "reward_service/profiles/profile.py": (set(), ALL),
     }

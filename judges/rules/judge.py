@@ -35,7 +35,7 @@ class Settings:
 class RulesJudge:
     """`encode` reads a report once, `compare` judges pairs of readings. Pure, deterministic, picklable."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     cost: ClassVar[Literal["pool"]] = "pool"
     uses_prior: ClassVar[bool] = True
     keys: ClassVar[tuple[str, ...]] = KEYS

@@ -23,7 +23,7 @@ from judges.rules.compiler import default
 from judges.rules.vocabulary import finding_words
 from reward_service.text.normaliser import Normalised
 
-VERSION = 1
+VERSION = 2
 """Raised by hand whenever any flag or threshold changes; part of the profile fingerprint."""
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 from judges import chat_tokens as tokens
 
-VERSION = 1
+VERSION = 2
 """Raised by hand whenever any output changes; part of every component's fingerprint."""
 
 Policy = Literal["standard", "none"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-VERSION = 1
+VERSION = 2
 """Raised by hand whenever any output changes; part of the profile fingerprint."""
 
 Scope = Literal["all", "findings", "impression"]

@@ -23,6 +23,8 @@ from judges.rules.trace import Trace
 _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _LARGE: Final = 0b1000
 """ "Large effusion not seen" may leave a smaller one; "small effusion not seen" leaves none."""
+Silent = tuple[int, int, list[Event]]
+"""A sentence that says nothing of a finding: its first word, the word before which it ends, and its phrases."""
 _NO_NAMES: Final[dict[int, Name]] = {}
 
 
@@ -37,14 +39,15 @@ class Clauses:
         self.implied: list[Implied] = []
         """What normality rules out."""
         self.changes: list[Change] = []
+        self.silent: list[Silent] = []
 
     def known(self) -> tuple[int, ...]:
         """How much has been read, for `forget`."""
-        return len(self.mentions), len(self.implied), len(self.changes)
+        return len(self.mentions), len(self.implied), len(self.changes), len(self.silent)
 
     def forget(self, known: tuple[int, ...]) -> None:
         """What was read since then does not count."""
-        del self.mentions[known[0] :], self.implied[known[1] :], self.changes[known[2] :]
+        del self.mentions[known[0] :], self.implied[known[1] :], self.changes[known[2] :], self.silent[known[3] :]
         self.context.forget()
 
     def read(self, events: list[Event], stop: int) -> None:

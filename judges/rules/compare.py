@@ -11,6 +11,7 @@ from typing import Final
 from judges import scores
 from judges.base import Evidence, Judgement
 from judges.rules import lexicon as lx
+from judges.rules import unread
 from judges.rules.account import FAINT, SIGNIFICANT, UNCERTAIN, Account, denial_of, named_absent
 from judges.rules.assign import Match, assign_kin, assign_sides, same_grain, spend
 from judges.rules.changes import compare_changes, cost
@@ -103,7 +104,7 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
         credit, weight = credit / weight * scores.NORMAL_REPORT, scores.NORMAL_REPORT
     elif reference.changes and not weight:  # "No change.": worth a normal report, and only comparisons can earn it
         credit, weight = scores.NORMAL_REPORT * (1 - omitted / cost(lexicon, reference.changes)), scores.NORMAL_REPORT
-    notes = []
+    notes = [unread.NAME] if unread.charge(account, candidate, reference, weight or scores.NORMAL_REPORT) else []
     if not known:
         notes.append("reference_without_findings")
     if any(f.contradicted for sides in candidate.positive.values() for f in sides.values()):

@@ -16,7 +16,7 @@ from judges import scores
 from judges.rules import knowledge
 from judges.rules import lexicon as lx
 from judges.rules.phrases import SIDES, ZONES, Phrases
-from judges.rules.words import Speller
+from judges.rules.words import Speller, fold
 
 WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": scores.MINOR, "none": 0.0}
 _CUES: Final = {
@@ -302,6 +302,8 @@ class _Compiler:
             links=frozenset(data["words"]["links"]),
             names=frozenset(data["words"]["names"]),
             former=frozenset(data["words"]["former"]),
+            plain=self._plain(),
+            process=frozenset(map(fold, data["plain"]["process"])),
             spelling=Speller(
                 {w for w in findings if not w.endswith("ed")} | set(data["spelling"]["also"]),
                 data["spelling"]["never"],
@@ -309,6 +311,11 @@ class _Compiler:
             ),
             sha256=sha256,
         )
+
+    def _plain(self) -> frozenset[str]:
+        """Every word that is known to name no finding, or that is a phrase of its own."""
+        words = {fold(word) for group in self.data["plain"].values() for word in group}
+        return frozenset(words | {words[0] for words in self.phrases.leaves if len(words) == 1})
 
     def _whole(self) -> tuple[int, ...]:
         self.normality.needed("whole_examination")

@@ -100,6 +100,16 @@ class Denial(NamedTuple):
     """The side to which a denial is limited: "the left lung is clear"; 0 = not limited."""
 
 
+class Unread(NamedTuple):
+    """One statement of which nothing was read, though it has words that nobody here knows: "Discitis."."""
+
+    words: frozenset[str]
+    """Those words."""
+    denied: bool
+    """It denies what they name."""
+    span: Span
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What one report says. The judge's artefact: small, picklable, equal for equal texts."""
@@ -115,3 +125,6 @@ class Findings:
     """The text has no word."""
     overall: bool = False
     """It says that the examination as a whole is normal."""
+    unread: tuple[Unread, ...] = ()
+    strange: frozenset[str] = frozenset()
+    """All words of the text that nobody here knows."""

@@ -170,6 +170,10 @@ class Lexicon:
     names: frozenset[str]
     former: frozenset[str]
     """Single words; what for is said in the file."""
+    plain: frozenset[str]
+    """Words that name no finding, and every word that is a phrase by itself."""
+    process: frozenset[str]
+    """Those of them that tell what was said to whom and what should be done: nothing beside them is asserted."""
     spelling: Speller
     """Corrects misspelt words of findings."""
     whole: tuple[int, ...]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from judges.rules import lexicon as lx
@@ -16,6 +17,7 @@ from judges.rules.findings import Findings, Implied, Span
 from judges.rules.merge import merge
 from judges.rules.sections import Sections, longest
 from judges.rules.trace import Trace
+from judges.rules.unread import statements, strange
 from judges.rules.words import ARTICLES, MEMO_LENGTH, MEMO_LIMIT, PIECE, fold, plain
 
 _LOW, _CAPITAL, _ARTICLE, _MARK = (1 << n for n in range(4))  # forms of a token
@@ -67,6 +69,9 @@ class Reader:
         findings = merge(
             self.lexicon, clauses.mentions, clauses.implied, clauses.changes, locate, sentence, empty=empty
         )
+        if unknown := strange(self.lexicon, words):
+            unread = statements(self.lexicon, words, unknown, clauses.silent, locate)
+            findings = replace(findings, unread=unread, strange=unknown)
         return findings, locate, clauses
 
     def _whole(self, words: list[str]) -> list[Implied]:

@@ -83,7 +83,8 @@ def _bits(mask: int, words: Sequence[str]) -> list[str]:
 
 
 def explain(text: str, reader: Reader | None = None) -> dict[str, Any]:
-    """The reading of `text` as plain data: `sections`, `sentences`, `normal`, `comparisons` and `findings`.
+    """The reading of `text` as plain data: `sections`, `sentences`, `normal`, `comparisons`, `unread`
+    and `findings`.
 
     All offsets are characters of `text`. `findings` is in the notation of `notation`. Any string is valid.
     """
@@ -121,11 +122,16 @@ class _Explanation:
                 {**self._words(first, last), "of": name, "change": self._value("change", change)}
                 for name, change, first, last, *_ in self.clauses.changes
             ],
+            "unread": [
+                {**self._characters(*statement.span), "denied": statement.denied} for statement in findings.unread
+            ],
             "findings": notation(self.lexicon, findings),
         }
 
     def _words(self, first: int, last: int) -> dict[str, Any]:
-        start, end = self.locate(first, last)
+        return self._characters(*self.locate(first, last))
+
+    def _characters(self, start: int, end: int) -> dict[str, Any]:
         return {"words": " ".join(self.text[start:end].split()), "start": start, "end": end}
 
     def _clause(self, clause: Clause) -> dict[str, Any]:
@@ -206,6 +212,8 @@ def _lines(read: dict[str, Any], paint: Paint) -> Iterator[str]:
         yield f"normal: {normal['words']!r} rules out {' '.join([normal['side'], *normal['rules_out']]).strip()}"
     for said in read["comparisons"]:
         yield f"comparison: {said['words']!r} {said['of']} {said['change']}"
+    for statement in read["unread"]:
+        yield f"unread: {statement['words']!r}{', denied' if statement['denied'] else ''}"
     yield paint("findings: ", "heading") + (" ".join(read["findings"]) or "none")
 
 

@@ -36,6 +36,7 @@ class Sections:
         self.clauses, self.lexicon = clauses, clauses.lexicon
         self.text, self.words, self.starts, self.nodes = text, words, starts, nodes
         self._events: list[Event] = []
+        self._first = 0  # the word with which the sentence begins
         self._fresh = self._blank = True  # at the start of a sentence; blank: not even a number or gap in it
         self._skipping = self._study = False
         self._size = self._former = 0.0  # the measurement that the sentence gives, and the one it had
@@ -68,7 +69,15 @@ class Sections:
                 self._fresh = False
             i = last + 1
         if not self._skipping or self._held is not None:
-            read_sentence(self.clauses, self._events, i)
+            self._read(i)
+
+    def _read(self, stop: int) -> None:
+        """Hand on the sentence that ends before word `stop`, and keep it where nothing is read of it."""
+        clauses, events = self.clauses, self._events
+        known = clauses.known()
+        read_sentence(clauses, events, stop)
+        if clauses.known() == known and stop > self._first:
+            clauses.silent.append((self._first, stop, events))
 
     # ----- sections ---------------------------------------------------------------------------------------------------
 
@@ -89,10 +98,11 @@ class Sections:
     def _section(self, i: int, last: int, leaf: lx.Leaf) -> None:
         """The heading at word `i` ends what stands before it."""
         if not self._skipping or self._held is not None:
-            read_sentence(self.clauses, self._events, i)
+            self._read(i)
         if self._held is not None:
             self.clauses.forget(self._held)
         self._events, self._held, self.clauses.context.topic = [], None, []
+        self._first = last + 1
         self._skipping, self._study = bool(leaf.cue & lx.SKIP), bool(leaf.cue & lx.STUDY)
         if self.clauses.trace is not None:
             self.clauses.trace.section(i, last, leaf)
@@ -150,10 +160,11 @@ class Sections:
         else:
             if word == "?" and events:  # "Small effusion?"
                 events.insert(0, Event(events[0].first, events[0].first, _QUERY))
-            read_sentence(self.clauses, events, i)
+            self._read(i)
             if self._study and self._held is not None and any(e.leaf.cue & lx.EXIST for e in events):
                 self._held = self.clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
         self._events, self._fresh, self._blank, self._size, self._former = [], True, True, 0.0, 0.0
+        self._first = i + 1
         if word == "\n":
             self.clauses.context.topic = []
             if self._study and self._held is not None:

@@ -39,6 +39,9 @@ class ReadResponse(BaseModel):
     )
     normal: list[dict[str, Any]] = Field(description="what is called normal, and the findings that this rules out")
     comparisons: list[dict[str, Any]] = Field(description="changes since an earlier study: of what, and which")
+    unread: list[dict[str, Any]] = Field(
+        description="words that are not known in statements of which nothing is read, and whether they are denied"
+    )
     findings: list[str] = Field(
         description="the whole in short: ?finding:side.grade^zone@place#millimetres (? possible), -finding denied, "
         "~finding denied in part, 0finding ruled out, finding=change"

@@ -22,6 +22,7 @@ _ABBREVIATIONS: Final = frozenset(KNOWN["abbreviations"])
 _CUT_SHORT: Final = frozenset(KNOWN["cut_short"]["words"])
 """Their short forms may have a full stop: "incr. edema"."""
 _SHORT_FORMS: Final = frozenset(KNOWN["cut_short"]["forms"])
+_SIDES: Final = frozenset(KNOWN["cut_short"]["sides"])
 _AHEAD: Final = 12  # how many phrases before a measurement are looked at for what it measures
 _BESIDE: Final = 3  # words from a measurement to what it measures: "1 cm directly above the carina"
 
@@ -178,7 +179,7 @@ class Sections:
         if words[i - 1] in _ABBREVIATIONS:
             return words[i + 1] != "\n"
         if words[i - 1] in _CUT_SHORT and text[starts[i - 1] : starts[i]].casefold() in _SHORT_FORMS:
-            return text[starts[i + 1]].islower()
+            return text[starts[i + 1]].islower() or words[i + 1] in _SIDES  # "incr. edema", "pleural eff. R"
         return UNIT.get(words[min(i + 2, len(words) - 1)]) is not None and joins(words, i, text, starts)
 
     # ----- measurements -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ for each RL trainer.
 """
 
 from reward_client.client import AsyncRewardClient, RewardClient
+from reward_client.core import Job
 from reward_client.errors import (
     AnswerMismatch,
     ApiError,
@@ -26,6 +27,7 @@ __all__ = [
     "Group",
     "GroupScore",
     "Item",
+    "Job",
     "Missing",
     "MissingScore",
     "Options",

@@ -9,16 +9,29 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from typing import Any, Self, TypeVar
 
 import httpx
 
-from reward_client.core import Call, Core, Failure, Reply, Send, Steps, group_scores, item_scores, items_of
+from reward_client.core import (
+    Call,
+    Core,
+    Failure,
+    Job,
+    Reply,
+    Send,
+    Steps,
+    group_scores,
+    item_scores,
+    items_of,
+    scores_of,
+)
 from reward_client.errors import BudgetSpent
 from reward_client.types import Group, GroupScore, Item, Options, Score
 
+E = TypeVar("E")
 T = TypeVar("T")
 
 
@@ -91,6 +104,16 @@ class RewardClient(_Client):
         calls = self._core.group_calls(groups, step)
         return [group for call, body in self._run(calls) for group in group_scores(call, body)]
 
+    def submit(self, entries: Sequence[Item] | Sequence[Group], *, step: int | None = None) -> Job:
+        """Hands items or groups over to be scored while the caller goes on; `result` fetches the answer."""
+        calls = self._core.calls(entries, step)
+        return Job(tuple(zip(calls, self._carry(calls, self._core.submit), strict=True)))
+
+    def result(self, job: Job) -> list[Score] | list[GroupScore]:
+        """What `score` or `score_groups` would have returned, once it is there; within the budget of one call."""
+        bodies = self._carry(job.submitted, self._core.result)
+        return scores_of([call for call, _ in job.submitted], bodies)
+
     def start(self) -> None:
         """Waits for the service and pins its fingerprint now rather than at the first call."""
         self._start(self._core.deadline())
@@ -105,20 +128,24 @@ class RewardClient(_Client):
         self.close()
 
     def _run(self, calls: Sequence[Call]) -> list[tuple[Call, dict[str, Any]]]:
+        return list(zip(calls, self._carry(calls, self._core.score), strict=True))
+
+    def _carry(self, calls: Sequence[E], of: Callable[[E, float], Steps[T]]) -> list[T]:
+        """The end of each call's steps, in order, several calls at once."""
         if not calls:
             return []
         deadline = self._core.deadline()
         self._start(deadline)
         if len(calls) == 1:
-            return [(calls[0], self._drive(self._core.score(calls[0], deadline)))]
+            return [self._drive(of(calls[0], deadline))]
         stop = threading.Event()
         pool = ThreadPoolExecutor(min(self.options.concurrency, len(calls)))
-        futures = [pool.submit(self._drive, self._core.score(call, deadline), stop) for call in calls]
+        futures = [pool.submit(self._drive, of(call, deadline), stop) for call in calls]
         try:
             failed = next((f for f in wait(futures, return_when=FIRST_EXCEPTION).done if f.exception()), None)
             if failed is not None:
                 failed.result()  # raises; the others' retries would be for nothing
-            return [(call, future.result()) for call, future in zip(calls, futures, strict=True)]
+            return [future.result() for future in futures]
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -193,6 +220,16 @@ class AsyncRewardClient(_Client):
         calls = self._core.group_calls(groups, step)
         return [group for call, body in await self._run(calls) for group in group_scores(call, body)]
 
+    async def submit(self, entries: Sequence[Item] | Sequence[Group], *, step: int | None = None) -> Job:
+        """Hands items or groups over to be scored while the caller goes on; `result` fetches the answer."""
+        calls = self._core.calls(entries, step)
+        return Job(tuple(zip(calls, await self._carry(calls, self._core.submit), strict=True)))
+
+    async def result(self, job: Job) -> list[Score] | list[GroupScore]:
+        """What `score` or `score_groups` would have returned, once it is there; within the budget of one call."""
+        bodies = await self._carry(job.submitted, self._core.result)
+        return scores_of([call for call, _ in job.submitted], bodies)
+
     async def start(self) -> None:
         """Waits for the service and pins its fingerprint now rather than at the first call."""
         session = self._session()
@@ -220,15 +257,19 @@ class AsyncRewardClient(_Client):
         return self._sessions[loop]
 
     async def _run(self, calls: Sequence[Call]) -> list[tuple[Call, dict[str, Any]]]:
+        return list(zip(calls, await self._carry(calls, self._core.score), strict=True))
+
+    async def _carry(self, calls: Sequence[E], of: Callable[[E, float], Steps[T]]) -> list[T]:
+        """The end of each call's steps, in order, several calls at once."""
         if not calls:
             return []
         deadline, session = self._core.deadline(), self._session()
         if self._core.document is None:
             async with session.starting:
                 await session.drive(self._core.start(deadline))
-        tasks = [asyncio.ensure_future(session.drive(self._core.score(call, deadline))) for call in calls]
+        tasks = [asyncio.ensure_future(session.drive(of(call, deadline))) for call in calls]
         try:
-            return list(zip(calls, await asyncio.gather(*tasks), strict=True))
+            return list(await asyncio.gather(*tasks))
         finally:
             for task in tasks:
                 task.cancel()

@@ -59,6 +59,7 @@ class Failure(NamedTuple):
 Steps = Generator[Send | Wait, Reply | Failure | None, T]
 
 _TELL_EVERY_S = 30.0
+_LONG_POLL_S = 30.0
 _GRACE_S = 5.0  # the service answers at its own deadline; the transport waits a little longer for that answer
 
 
@@ -73,6 +74,18 @@ class Call:
     """Candidates per group; None for a call with items."""
     step: int | None = None
     """The training step, which chooses the stage where the profile is a schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What was submitted, to be answered later. Can be pickled: any client of the same options gets its result.
+
+    It holds the texts, because the service may lose a job, which without Redis ends with its process. It is then
+    submitted again.
+    """
+
+    submitted: tuple[tuple[Call, str], ...]
+    """Each call with its id at the service."""
 
 
 class Core:
@@ -110,13 +123,61 @@ class Core:
     def score(self, call: Call, deadline: float) -> Steps[dict[str, Any]]:
         """The believed answer to one call: right fingerprint, every id in its place."""
         doing = f"scoring {_span(call.names)}"
+        reply = yield from self._post("/score", call, deadline, doing)
+        return self._believed(call, _json_object(reply.body), doing)
+
+    def submit(self, call: Call, deadline: float) -> Steps[str]:
+        """The id under which the service will have the answer to one call."""
+        doing = f"submitting {_span(call.names)}"
+        reply = yield from self._post("/v1/jobs", call, deadline, doing, self.options.budget_s)
+        job = _json_object(reply.body).get("id")
+        if not isinstance(job, str) or not job:
+            raise AnswerMismatch(f"{doing}: the answer names no job; is this a reward service?")
+        return job
+
+    def result(self, submitted: tuple[Call, str], deadline: float) -> Steps[dict[str, Any]]:
+        """The believed answer to a call that was submitted; submitted again where the service has lost it.
+
+        Raises `ApiError` for a job that failed for good, `BudgetSpent` at the deadline.
+        """
+        call, job = submitted
+        doing = f"waiting for {_span(call.names)}"
+        failures = 0
+        while True:
+            path = f"/v1/jobs/{quote(job, safe='')}?wait_s={min(_LONG_POLL_S, self.options.timeout_s):g}"
+            try:
+                reply = yield from self._exchange(path, None, deadline, doing)
+            except ApiError as error:
+                if error.code != "job_not_found":
+                    raise
+                _log.warning("%s: the service has lost job %s; it is submitted again", self.options.url, job)
+            else:
+                body = _json_object(reply.body)
+                if body.get("state") == "done" and isinstance(body.get("answer"), dict):
+                    return self._believed(call, body["answer"], doing)
+                if body.get("state") == "pending":
+                    continue
+                error = _job_error(body)
+                if not error.retryable:
+                    raise _name_item(error, call.names)
+                _log.warning("%s: job %s failed (%s); it is submitted again", self.options.url, job, error)
+            failures += 1
+            pause = SCORING.pause_s(failures, {})
+            if time.monotonic() + pause >= deadline:
+                raise BudgetSpent(self.options.budget_s, doing, "its job failed or was lost")
+            yield Wait(pause)
+            job = yield from self.submit(call, deadline)
+
+    def _post(self, path: str, call: Call, deadline: float, doing: str, timeout_s: float | None = None) -> Steps[Reply]:
+        """Sends a call. `timeout_s`: what the service may take for it, if that is not one attempt's time."""
         try:
-            reply = yield from self._exchange("/score", self._content(call), deadline, doing)
+            return (yield from self._exchange(path, self._content(call, timeout_s), deadline, doing))
         except ApiError as error:
             if error.status == 409:
                 raise FingerprintChanged(str(self.fingerprint), "", error.message) from error
             raise _name_item(error, call.names) from error
-        body = _json_object(reply.body)
+
+    def _believed(self, call: Call, body: dict[str, Any], doing: str) -> dict[str, Any]:
         self._check_fingerprint(body.get("fingerprint"), *_fingerprints([body.get("stage")]))
         answered = body.get("results" if call.sizes is None else "groups")
         ids = [entry.get("id") for entry in answered] if isinstance(answered, list) else None
@@ -188,6 +249,12 @@ class Core:
             calls.append(Call({"items": entries}, ids, part_names, step=step))
         return calls
 
+    def calls(self, entries: Sequence[Item] | Sequence[Group], step: int | None = None) -> list[Call]:
+        """Requests for entries of one kind, in order. Raises `TypeError` for others."""
+        if entries and isinstance(entries[0], Group):
+            return self.group_calls(entries, step)  # type: ignore[arg-type]  # which checks each
+        return self.item_calls(entries, step)  # type: ignore[arg-type]
+
     def group_calls(self, groups: Sequence[Group], step: int | None = None) -> list[Call]:
         """Requests of at most `request_items` candidates; a group is never divided."""
         _check_types(groups, Group)
@@ -223,12 +290,13 @@ class Core:
         flush()
         return calls
 
-    def _content(self, call: Call) -> bytes:
+    def _content(self, call: Call, timeout_s: float | None = None) -> bytes:
         options = self.options
+        timeout_s = options.timeout_s if timeout_s is None else timeout_s
         body: dict[str, Any] = {
             **call.what,
             "detail": options.detail,
-            "timeout_s": min(options.timeout_s, options.budget_s, 3600.0),
+            "timeout_s": min(timeout_s, options.budget_s, 3600.0),
         }
         optional = {
             "profile": options.profile,
@@ -280,6 +348,13 @@ def item_scores(call: Call, body: Mapping[str, Any]) -> list[Score]:
     """The answer to an items call, under the caller's names."""
     stage = _stage(body)
     return [_score(name, result, stage) for name, result in zip(call.names, body["results"], strict=True)]
+
+
+def scores_of(calls: Sequence[Call], bodies: Sequence[Mapping[str, Any]]) -> list[Score] | list[GroupScore]:
+    """The answers to calls of one kind, in order."""
+    if any(call.sizes is not None for call in calls):
+        return [group for call, body in zip(calls, bodies, strict=True) for group in group_scores(call, body)]
+    return [score for call, body in zip(calls, bodies, strict=True) for score in item_scores(call, body)]
 
 
 def group_scores(call: Call, body: Mapping[str, Any]) -> list[GroupScore]:
@@ -363,6 +438,13 @@ def _api_error(reply: Reply) -> ApiError:
         )
     except (ValueError, KeyError, TypeError, AttributeError):  # a proxy's page: its text may be anything, so left out
         return ApiError(reply.status, "http_error", "the answer carries no error envelope; is a proxy in between?")
+
+
+def _job_error(body: Mapping[str, Any]) -> ApiError:
+    failure = body.get("failure")
+    if not isinstance(failure, Mapping) or not isinstance(failure.get("status"), int):
+        raise AnswerMismatch("the answer is no job's; is this a reward service?")
+    return _api_error(Reply(failure["status"], {}, json.dumps(failure).encode()))
 
 
 def _name_item(error: ApiError, names: Sequence[str]) -> ApiError:

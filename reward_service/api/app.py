@@ -16,6 +16,7 @@ from reward_service import __version__, errors
 from reward_service.api import (
     docs_page,
     error_responses,
+    job_routes,
     openapi,
     page_routes,
     read_route,
@@ -37,6 +38,7 @@ log = structlog.get_logger("reward_service")
 
 DESCRIPTION = "Scores radiology-report candidates against references and returns one traceable reward per pair."
 _SAMPLE_EVERY_S = 2.0
+_AFTER_JOBS_S = 1.5  # of the grace time: for closing what remains
 
 
 def create_app(settings: Settings | None = None, engine: Engine | None = None) -> FastAPI:
@@ -51,12 +53,15 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     async def life(app: FastAPI) -> AsyncIterator[None]:
         asyncio.get_running_loop().set_exception_handler(on_loop_error)
         app.state.engine = running = engine or Engine(settings)
+        app.state.jobs = jobs = job_routes.make_jobs(running)
+        jobs.start(running.ready)
         tasks = [asyncio.create_task(_load(running, app)), asyncio.create_task(_sample(running))]
         try:
             yield
         finally:
             running.closing = True
             await end(tasks)
+            await jobs.aclose(max(0.0, app.state.time_left() - _AFTER_JOBS_S))
             await running.stop(app.state.time_left())
             app.state.tracing.close()
 
@@ -68,6 +73,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.include_router(state_routes.router)
     app.include_router(trainer_routes.router)
     app.include_router(run_routes.router)
+    app.include_router(job_routes.router)
     app.include_router(page_routes.router)
     app.include_router(docs_page.router)
     app.add_exception_handler(errors.ServiceError, _service_error)

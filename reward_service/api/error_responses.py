@@ -23,9 +23,11 @@ _UNREADABLE = {"malformed_http", "malformed_json", "invalid_utf8", "invalid_unic
 _BY_CODE = {
     "unsupported_media_type": 415,
     "not_found": 404,
+    "job_not_found": 404,
     "method_not_allowed": 405,
     "shutting_down": 503,
     "no_room_in_time": 503,
+    "jobs_unavailable": 503,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,7 +18,7 @@ from reward_service.api.steps import (
     refuse_unknown_parameters,
     timing_headers,
 )
-from reward_service.scoring.engine import Admitted
+from reward_service.scoring.engine import Admitted, Engine
 from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.request import Timings
 from reward_service.wire import parsing, rendering, schemas
@@ -58,15 +59,22 @@ async def parse(request: Request) -> ParsedRequest:
 
 
 def render(request: Request, parsed: ParsedRequest, admitted: Admitted, scored: Sequence[ScoredItem]) -> Response:
-    """The answer, with its timings; its groups are counted on `/metrics`."""
+    """The answer as a response."""
+    answer = answer_of(engine_of(request), parsed, admitted, scored)
+    return json_response(answer, headers=timing_headers(parsed.scoring.timings))
+
+
+def answer_of(
+    engine: Engine, parsed: ParsedRequest, admitted: Admitted, scored: Sequence[ScoredItem]
+) -> dict[str, Any]:
+    """The answer's content, with its timings; its groups are counted on `/metrics`."""
     answer = rendering.render(parsed, admitted, scored)
-    telemetry = engine_of(request).telemetry
     for group in answer["groups"]:
-        telemetry.count_group(admitted.stage.name, group["std"], group["zero_advantage"])
+        engine.telemetry.count_group(admitted.stage.name, group["std"], group["zero_advantage"])
     timings = parsed.scoring.timings
     answer["timing_ms"] = {
         "total": round(timings.total_ms, 3),
         "queue": round(timings.queue_ms, 3),
         "components": timings.components,
     }
-    return json_response(answer, headers=timing_headers(timings))
+    return answer

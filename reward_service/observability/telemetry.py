@@ -80,6 +80,7 @@ class Telemetry:
             multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.run_alarms = _gauge(r, "reward_run_alarms", "Runs of late that have this alarm", ["alarm"])
+        self.jobs = Counter("reward_jobs", "Jobs by what became of them", ["event"], registry=r)
         self.groups = Counter("reward_groups", "Rollout groups scored", ["profile"], registry=r)
         self.zero_advantage = Counter(
             "reward_zero_advantage_groups", "Groups whose rewards are all equal", ["profile"], registry=r

@@ -326,3 +326,19 @@ class Run(BaseModel):
 
 class DeletedRun(BaseModel):
     deleted: str = Field(description="the run of which nothing is kept any more")
+
+
+class JobFailure(BaseModel):
+    status: int = Field(description="what `/score` would have answered with")
+    error: ErrorBody
+
+
+class JobOut(BaseModel):
+    id: str = Field(description="to ask for it by")
+    state: Literal["pending", "done", "failed"] = Field(description="a pending job has neither answer nor failure")
+    answer: ScoreResponse | None = Field(None, description="as of `/score`; with state done only")
+    failure: JobFailure | None = Field(None, description="why there is no answer; with state failed only")
+
+
+class DeletedJob(BaseModel):
+    deleted: str = Field(description="the job of which nothing is kept any more")

@@ -157,10 +157,10 @@ class Core:
                     return self._believed(call, body["answer"], doing)
                 if body.get("state") == "pending":
                     continue
-                error = _job_error(body)
-                if not error.retryable:
-                    raise _name_item(error, call.names)
-                _log.warning("%s: job %s failed (%s); it is submitted again", self.options.url, job, error)
+                failure = _job_error(body)
+                if not failure.retryable:
+                    raise _name_item(failure, call.names)
+                _log.warning("%s: job %s failed (%s); it is submitted again", self.options.url, job, failure)
             failures += 1
             pause = SCORING.pause_s(failures, {})
             if time.monotonic() + pause >= deadline:

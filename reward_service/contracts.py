@@ -185,3 +185,11 @@ class Runner(Protocol):
     def health(self) -> Mapping[str, object]:
         """At least ``{"ready": bool, "detail": str}``; plus queue length, cache hit counts, restarts."""
         ...
+
+
+class ModelRunner(Runner, Protocol):
+    """A runner whose component holds a model, the memory of which can be lent to somebody else for a while."""
+
+    async def set_asleep(self, asleep: bool) -> None:
+        """Release the memory, or load again. Pairs that are submitted meanwhile wait. Raises `ComponentError`."""
+        ...

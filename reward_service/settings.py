@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     judge_timeout_s: float = Field(30.0, gt=0, description="one attempt at the judge")
     judge_canary_s: float = Field(300.0, ge=0, description="seconds between canary verdicts; 0: no canaries")
 
+    asleep: Literal["wait", "refuse"] = Field(
+        "wait", description="what requests do while the models are asleep: wait until their deadline, or get a 503"
+    )
     runs_file: str = Field(
         "", description="SQLite file of the runs; without it they last as long as the service; Redis has them, if set"
     )

@@ -28,6 +28,7 @@ _BY_CODE = {
     "shutting_down": 503,
     "no_room_in_time": 503,
     "jobs_unavailable": 503,
+    "asleep": 503,
 }
 
 

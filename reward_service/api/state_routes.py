@@ -59,6 +59,26 @@ for _path, _route in (("/health", health), ("/ready", ready)):  # what some load
     router.add_api_route(_path, _route, methods=["HEAD"], include_in_schema=False)
 
 
+@router.post("/v1/sleep", operation_id="sleep", summary="Models release their memory",
+             responses={200: {"model": schemas.Readiness}, **errors(401, 503)})  # fmt: skip
+async def sleep(request: Request) -> Response:
+    """For trainers whose models share the GPU: what has begun is finished, and pairs wait until `/v1/wake`."""
+    return await _switched(request, asleep=True)
+
+
+@router.post("/v1/wake", operation_id="wake", summary="Models load again",
+             responses={200: {"model": schemas.Readiness}, **errors(401, 503)})  # fmt: skip
+async def wake(request: Request) -> Response:
+    """Answers once they are there."""
+    return await _switched(request, asleep=False)
+
+
+async def _switched(request: Request, *, asleep: bool) -> Response:
+    engine = engine_of(request)
+    await engine.set_asleep(asleep)
+    return json_response(engine.state.readiness())
+
+
 @router.get("/info", operation_id="info", summary="What is served, limits, state",
             responses={200: {"model": schemas.Info}, **errors(401)})  # fmt: skip
 async def info(request: Request) -> Response:

@@ -9,11 +9,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 import structlog
 
 from reward_service.caching.base import ScoreCache
-from reward_service.contracts import ComponentError, Runner
+from reward_service.contracts import ComponentError, ModelRunner, Runner
 from reward_service.errors import (
     ComponentsUnavailable,
     ConfigurationError,
@@ -129,6 +130,35 @@ class Engine:
         finally:
             await end(starts)
 
+    def models(self) -> dict[str, ModelRunner]:
+        """Runners of components that hold a model, by ``name:settings hash``."""
+        return {
+            key: cast(ModelRunner, runner)
+            for key, (component, runner) in self.assembly.runners.items()
+            if getattr(component, "cost", None) == "model"
+        }
+
+    @property
+    def asleep(self) -> bool:
+        """Whether a model's memory is lent to somebody else."""
+        return any(runner.health().get("asleep") for runner in self.models().values())
+
+    async def set_asleep(self, asleep: bool) -> None:
+        """Have all models release their memory, or load again. Raises `ComponentsUnavailable` where one does not."""
+        if not self.ready.is_set() or self.closing:
+            raise Overloaded("The service is starting or ending.", code="no_room_in_time")
+        models = self.models()
+        tried = await asyncio.gather(*(m.set_asleep(asleep) for m in models.values()), return_exceptions=True)
+        failures = {key: error for key, error in zip(models, tried, strict=True) if isinstance(error, BaseException)}
+        for error in failures.values():
+            if not isinstance(error, ComponentError):
+                raise error
+        if failures:
+            wish = "fall asleep" if asleep else "wake"
+            reasons = "; ".join(f"{key.split(':')[0]}: {error}" for key, error in failures.items())
+            raise ComponentsUnavailable(f"Not every model could {wish} ({reasons}). Retry.", code="not_switched")
+        log.info("asleep" if asleep else "awake", models=[key.split(":")[0] for key in models])
+
     async def stop(self, grace_s: float | None = None) -> None:
         """Finish what has started within the grace time, then release everything; a few seconds later at most."""
         grace = self.settings.shutdown_grace_s if grace_s is None else grace_s
@@ -168,6 +198,8 @@ class Engine:
         Raises `UnknownProfile`, `PinMismatch`, `InvalidRequest` for a schedule without a step, and `Overloaded` when
         there is no room (with `request.hold`: none before the deadline).
         """
+        if self.settings.asleep == "refuse" and self.asleep:
+            raise Overloaded("The models are asleep; POST /v1/wake wakes them.", code="asleep")
         served = self.served(request.profile)
         accepted = served.check_pin(request.pin, request.step)
         stage = served.at(request.step)

@@ -24,7 +24,8 @@ class EngineState:
         self._shipped: dict[str, str] = {}
 
     def readiness(self) -> dict[str, Any]:
-        """``{"ready", "degraded"[, "problem"]}``: red for start-up, local workers and required components."""
+        """``{"ready", "degraded"[, "asleep", "problem"]}``: red for start-up, local workers, required components, and
+        for models that are asleep where requests are refused meanwhile."""
         engine = self._engine
         down, red = {}, not engine.ready.is_set() or engine.closing
         for key, (component, runner) in engine.assembly.runners.items():
@@ -37,7 +38,11 @@ class EngineState:
                 down[name] = str(health.get("detail", "not ready"))
                 local = component.determinism != "first_verdict"
                 red = red or local or key in engine.assembly.required
+        asleep = engine.asleep
+        red = red or (asleep and engine.settings.asleep == "refuse")
         out: dict[str, Any] = {"ready": not red, "degraded": down}
+        if asleep:
+            out["asleep"] = True
         if engine.problem:
             out["problem"] = engine.problem
         return out

@@ -232,6 +232,7 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     ready: bool = Field(description="whether requests can be scored here")
     degraded: dict[str, str] = Field(description="components that are down, and why")
+    asleep: bool = Field(False, description="whether the models have released their memory")
     problem: str | None = Field(None, description="why starting failed")
 
 

@@ -102,6 +102,11 @@ class MicroBatcher:
         self._backoff = Backoff(*_BACKOFF_S)
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
+        self._awake = asyncio.Event()
+        self._awake.set()
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._life: KeptTask | None = None
         self.inline: Callable[[Sequence[Pair]], Sequence[ScoreOrError]] | None = None
         """Answers submissions of up to `BatchLimits.inline_characters`, once there is one."""
@@ -116,6 +121,7 @@ class MicroBatcher:
         if self.state == "ready":
             self.state = "stopping"
             self._work.set()
+            grace_s = grace_s if self._awake.is_set() else 0.0
             if self._inflight:
                 self._empty.clear()
                 try:
@@ -128,6 +134,15 @@ class MicroBatcher:
         if self._life:
             await self._life.stop()
         self._fail_all("shutting_down", "the service is shutting down")
+
+    async def pause(self) -> None:
+        """Begin no further batch; returns when those that have begun are done. What is submitted waits."""
+        self._awake.clear()
+        await self._idle.wait()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._awake.set()
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         """As `Runner.submit`. What does not fit in the queue fails, the rest of the submission runs."""
@@ -250,6 +265,7 @@ class MicroBatcher:
 
     async def _consume(self) -> None:
         while True:
+            await self._awake.wait()
             batch = self._take()
             if not batch:
                 if not self._inflight:
@@ -258,7 +274,11 @@ class MicroBatcher:
                 await self._work.wait()
                 continue
             started = time.monotonic()
-            results = await self._execute([entry.pair for entry in batch])
+            self._begin()
+            try:
+                results = await self._execute([entry.pair for entry in batch])
+            finally:
+                self._end()
             self._batches += 1
             self._pairs += len(batch)
             self._backoff.reset()
@@ -267,6 +287,15 @@ class MicroBatcher:
             self._observe("compute_s", time.monotonic() - started)
             for entry in batch:
                 self._observe("queue_s", started - entry.since)
+
+    def _begin(self) -> None:
+        self._busy += 1
+        self._idle.clear()
+
+    def _end(self) -> None:
+        self._busy -= 1
+        if not self._busy:
+            self._idle.set()
 
     def _settle(self, batch: list[_Entry], results: Sequence[ScoreOrError]) -> None:
         if len(results) != len(batch):

@@ -56,6 +56,11 @@ class ArtefactCache:
             for text, artefact, nbytes in artefacts:
                 self._kept.put((encoding, text), artefact, nbytes + sys.getsizeof(text) + _ENTRY_OVERHEAD)
 
+    def clear(self) -> None:
+        """Forget every artefact; what was counted stays."""
+        with self._lock:
+            self._kept.clear()
+
     def stats(self) -> dict[str, int]:
         """See `LeastRecentlyUsed.stats`."""
         with self._lock:

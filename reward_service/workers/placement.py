@@ -11,7 +11,7 @@ from reward_service.caching.base import MemoryCache, ScoreCache
 from reward_service.caching.codec import Shape
 from reward_service.caching.redis import RedisCache
 from reward_service.components.registry import build, row
-from reward_service.contracts import AsyncJudge, PairMetric, Runner
+from reward_service.contracts import AsyncJudge, ModelRunner, PairMetric, Runner
 from reward_service.errors import ConfigurationError
 from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles.fingerprint import digest
@@ -80,7 +80,7 @@ class Placement:
             return PoolRunner(factory, artefacts, processes=processes, limits=limits, observe=observe)
         return ThreadWorker(factory, artefacts, limits=limits, observe=observe)
 
-    def _model_worker(self, config: WorkerConfig, component: Any, observe: Observe) -> Runner:
+    def _model_worker(self, config: WorkerConfig, component: Any, observe: Observe) -> ModelRunner:
         if self._sockets is not None:
             return SocketWorker(config, component_digest=digest_of_component(component), observe=observe)
         return ThreadWorker(config.factory, ArtefactCache(config.artefact_bytes), limits=config.limits, observe=observe)

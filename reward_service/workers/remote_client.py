@@ -67,6 +67,10 @@ class SocketWorker:
         self._health: dict[str, object] = {"ready": False, "detail": "not started"}
         self._loaded: asyncio.Future[None] | None = None
         self._stopping = False
+        self._asleep = False
+        self._switches = 0
+        self._switched: asyncio.Future[None] | None = None
+        self._switching = asyncio.Lock()
 
     async def start(self) -> None:
         """Wait until a worker is ready. Raises `ComponentError` if it cannot load its component."""
@@ -88,6 +92,27 @@ class SocketWorker:
         self._fail_all("shutting_down", "the service is shutting down")
         if self._connection:
             await self._connection.stop()
+
+    async def set_asleep(self, asleep: bool) -> None:
+        """As `ThreadWorker.set_asleep`, for all processes that share the worker.
+
+        A worker that comes back from the dead falls asleep again, as long as nobody has woken the one before.
+        """
+        async with self._switching:
+            if (refusal := self._refusal(0)) is not None:
+                raise refusal
+            assert self._writer is not None
+            self._switched = asyncio.get_running_loop().create_future()
+            self._switches += 1
+            self._writer.write(line({"asleep": asleep, "number": self._switches}))
+            try:
+                async with asyncio.timeout(_START_S):
+                    await self._switched
+            except TimeoutError:
+                raise ComponentError("worker_unavailable", f"no answer in {_START_S:g} s", retryable=True) from None
+            finally:
+                self._switched = None
+            self._asleep = asleep
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         """As `Runner.submit`, except that a cancelled future is done when the worker has answered."""
@@ -162,6 +187,7 @@ class SocketWorker:
             self._writer = None
             self._health = {"ready": False, "detail": f"the model worker is gone: {reason}"}
             self._fail_all("worker_died", "the model worker died while this pair waited for it")
+            self._end_switch(self._switches, ("worker_died", "the model worker died"))
         return reason
 
     async def _line(self, reader: asyncio.StreamReader) -> bytes:
@@ -188,7 +214,9 @@ class SocketWorker:
                 settle(future, ComponentScore(answer[0], tuple(answer[1])))
         for name, value in message.get("observed", ()):
             self._observe(name, value)
-        if "health" in message:
+        if "slept" in message:
+            self._end_switch(*message["slept"])
+        if "failure" in message:
             self._judge(message["health"], message["component_digest"], message["failure"])
 
     def _judge(self, health: dict[str, object], component_digest: str | None, reason: tuple[str, str] | None) -> None:
@@ -198,6 +226,11 @@ class SocketWorker:
         if component_digest is not None and component_digest != self._component_digest:
             other = "the model worker has another component than this process: restart the service as a whole"
             failure = ComponentError("wrong_component", other)
+        if self._asleep and not health["asleep"] and self._health.get("asleep"):
+            self._asleep = False  # another process has woken it
+        elif self._asleep and not health["asleep"] and self._switched is None and component_digest is not None:
+            assert self._writer is not None
+            self._writer.write(line({"asleep": True, "number": 0}))  # it is a new one
         ready = bool(health["ready"]) and component_digest is not None and failure is None
         self._health = {**health, "ready": ready, "detail": failure.message if failure else health["detail"]}
         assert self._loaded is not None
@@ -206,6 +239,15 @@ class SocketWorker:
                 self._loaded.set_exception(failure)
             else:
                 self._loaded.set_result(None)
+
+    def _end_switch(self, number: int, failure: tuple[str, str] | None) -> None:
+        """Tell whoever wants the worker to sleep or wake, unless this is about an earlier wish."""
+        if self._switched is None or self._switched.done() or number != self._switches:
+            return
+        if failure is None:
+            self._switched.set_result(None)
+        else:
+            self._switched.set_exception(ComponentError(*failure, retryable=True))
 
     def _fail_all(self, code: str, message: str) -> None:
         waiting, self._waiting = self._waiting, {}

@@ -3,9 +3,10 @@
 It listens on a unix socket. Each message is one line of JSON, in which a float survives exactly:
 
 - from a client, pairs as positions in `texts` (-1: no prior), numbered from `first`, and pairs that it gives up:
-  ``{"first": 7, "pairs": [[0, 1, -1]], "texts": ["...", "..."], "timeout_s": 5.0}``, ``{"cancel": [7]}``;
+  ``{"first": 7, "pairs": [[0, 1, -1]], "texts": ["...", "..."], "timeout_s": 5.0}``, ``{"cancel": [7]}``; or that it
+  shall release its memory, or load again: ``{"asleep": true, "number": 3}``;
 - from the worker, answers as batches finish, and four times a second what it is and how it is:
-  ``{"results": [[7, {"f1": 0.8}, []], [8, "code", "message", true]]}``,
+  ``{"results": [[7, {"f1": 0.8}, []], [8, "code", "message", true]]}``, ``{"slept": [3, null]}`` (or why not),
   ``{"health": {...}, "component_digest": "...", "failure": ["code", "message"], "observed": [["compute_s", 0.1]]}``.
 """
 
@@ -115,6 +116,9 @@ class _Connection:
         self._outbox: list[object] = []
 
     def handle(self, message: dict[str, Any]) -> None:
+        if "asleep" in message:
+            switching = self._set_asleep(message["asleep"], message["number"])
+            self._switch = asyncio.create_task(switching, name="falling asleep or waking")
         for number in message.get("cancel", ()):
             if number in self._waiting:
                 self._waiting[number].cancel()
@@ -126,6 +130,15 @@ class _Connection:
             for number, future in enumerate(futures, message["first"]):
                 self._waiting[number] = future
                 future.add_done_callback(partial(self._answer, number))
+
+    async def _set_asleep(self, asleep: bool, number: int) -> None:
+        failure = None
+        try:
+            await self._worker.set_asleep(asleep)
+        except ComponentError as error:
+            failure = (error.code, error.message)
+        if not self._writer.is_closing():
+            self.send({"slept": (number, failure)})
 
     def send(self, message: object) -> None:
         self._writer.write(line(message))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from reward_service.contracts import ComponentScore, Pair, Runner
+from reward_service.contracts import ComponentScore, ModelRunner, Pair
 from reward_service.workers.pair_computer import added_up
 
 _COUNTS = ("queue", "batches", "restarts", "waiting", "losses")
@@ -19,7 +19,7 @@ class Replicas:
     Which replica computes a pair is no part of its value: all have the same component, whatever their device.
     """
 
-    def __init__(self, runners: Sequence[Runner]) -> None:
+    def __init__(self, runners: Sequence[ModelRunner]) -> None:
         self._runners = list(runners)
 
     async def start(self) -> None:
@@ -27,6 +27,12 @@ class Replicas:
 
     async def stop(self, grace_s: float) -> None:
         await asyncio.gather(*(runner.stop(grace_s) for runner in self._runners))
+
+    async def set_asleep(self, asleep: bool) -> None:
+        """All of them. Raises what the first one raises, once all have tried."""
+        tried = await asyncio.gather(*(r.set_asleep(asleep) for r in self._runners), return_exceptions=True)
+        if failures := [outcome for outcome in tried if isinstance(outcome, BaseException)]:
+            raise failures[0]
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         up = [i for i, runner in enumerate(self._runners) if runner.health()["ready"]] or range(len(self._runners))
@@ -48,6 +54,7 @@ class Replicas:
         return {
             **added_up([{name: h.get(name, 0) for name in _COUNTS} for h in health]),
             "artefacts": added_up([h["artefacts"] for h in health if "artefacts" in h]),
+            "asleep": any(h.get("asleep") for h in health),
             "ready": len(down) < len(health),
             "detail": "; ".join(down) or "ready",
             "replicas": len(health),

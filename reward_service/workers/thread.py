@@ -6,8 +6,12 @@ A model shared by several processes runs the same `ThreadWorker` in `remote_proc
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
+import gc
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -81,6 +85,8 @@ class ThreadWorker:
         self._thread: ComputeThread | None = None
         self._computer: PairComputer | None = None
         self._stage = "not started"
+        self._asleep = False
+        self._switching = asyncio.Lock()
         self._batcher = MicroBatcher(self._execute, self._limits, restart=self._load, observe=observe)
 
     async def start(self) -> None:
@@ -96,6 +102,30 @@ class ThreadWorker:
         if self._thread:
             self._thread.close()
 
+    async def set_asleep(self, asleep: bool) -> None:
+        """Asleep, the component and its artefacts take no memory and pairs wait; awake, it is loaded as at the start.
+
+        Batches that have begun are finished first. Raises `ComponentError` when it cannot be loaded: it still sleeps.
+        """
+        async with self._switching:
+            if asleep == self._asleep:
+                return
+            if asleep:
+                await self._batcher.pause()
+                assert self._thread is not None
+                self._computer = None
+                self._cache.clear()
+                await self._thread.run(release_memory)
+                self._stage = "asleep"
+            else:
+                try:
+                    await self._load()
+                except Exception as error:
+                    self._stage = "asleep"
+                    raise load_error(error) from error
+                self._batcher.resume()
+            self._asleep = asleep
+
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         return self._batcher.submit(pairs, deadline)
 
@@ -104,7 +134,7 @@ class ThreadWorker:
         health = self._batcher.health()
         if not health["ready"]:
             health["detail"] = f"{health['detail']}: {self._stage}"
-        return {**health, "artefacts": self._cache.stats()}
+        return {**health, "asleep": self._asleep, "artefacts": self._cache.stats()}
 
     @property
     def metric(self) -> PairMetric | None:
@@ -141,6 +171,15 @@ class ThreadWorker:
             self.abandon_thread()
             raise ThreadDied("it hangs")
         return job.result()
+
+
+def release_memory() -> None:
+    """Give back what nothing refers to any more: to the device, and to the operating system."""
+    gc.collect()
+    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    with contextlib.suppress(OSError, AttributeError):  # another C library keeps it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def load_error(error: Exception) -> ComponentError:

@@ -331,7 +331,7 @@ class DeletedRun(BaseModel):
 
 class JobFailure(BaseModel):
     status: int = Field(description="what `/score` would have answered with")
-    error: ErrorBody
+    error: ErrorBody = Field(description="as in every error's envelope")
 
 
 class JobOut(BaseModel):

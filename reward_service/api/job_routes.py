@@ -69,7 +69,7 @@ async def job(
 
 
 @router.delete("/v1/jobs/{job_id}", operation_id="delete_job", summary="Forget a job; one that is worked on ends",
-               responses={200: {"model": schemas.DeletedJob}, **errors(401, 404, 503)})  # fmt: skip
+               responses={200: {"model": schemas.DeletedJob}, **errors(401, 404, 422, 503)})  # fmt: skip
 async def delete(request: Request, job_id: JobId) -> Response:
     """Its request or answer is deleted at once."""
     jobs = jobs_of(request)

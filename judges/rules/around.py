@@ -122,7 +122,11 @@ def spans(events: list[Event], k: int) -> bool:
 
 
 def _is_modifier(leaf: lx.Leaf) -> bool:
-    return bool(leaf.side | leaf.zone | leaf.severity) and leaf.concept < 0 and not (leaf.change or leaf.place)
+    return (
+        bool(leaf.side | leaf.zone | leaf.severity | leaf.details)
+        and leaf.concept < 0
+        and not (leaf.change or leaf.place)
+    )
 
 
 def next_finding(events: list[Event], k: int, stop: int) -> int:

@@ -42,6 +42,7 @@ def same_grain(a: dict[int, Finding], b: dict[int, Finding]) -> tuple[dict[int, 
                 certain=left.certain or right.certain,
                 contradicted=left.contradicted and right.contradicted,
                 span=min(left.span, right.span),
+                details=left.details | right.details,
             )
     return a, b
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from judges.rules import around, constructions
 from judges.rules import lexicon as lx
+from judges.rules.details import bind_details
 from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Change, Event, Mention
 from judges.rules.trace import Trace, row_of
 
@@ -67,6 +68,8 @@ class Binder:
                 if not (leaf.side or leaf.zone or leaf.change):
                     continue
             at, ahead = self._target(k)
+            if leaf.details:
+                bind_details(self.lexicon, self.events, self.mentions, k, at, self.trace)
             if leaf.change and not (denied and not leaf.change & lx.RESOLVED):
                 changed = self._able(at) if leaf.change & _DEGREES else at
                 forward = ahead if changed == at else changed > at
@@ -102,6 +105,8 @@ class Binder:
         passed = constructions.passes(self.events, k, self.lexicon.device)
         if not (passed or constructions.elsewhere(self.events, k)):
             device.place |= leaf.place
+            if leaf.rare & lx.CARINA and self.events[k - 1].leaf.size and k:
+                device.size = self.events[k - 1].leaf.size
             if self.trace is not None:
                 self.trace.note(
                     device, "place", leaf.place, self.events[k], leaf.acts.get("place") or leaf.acts.get("advice")
@@ -112,7 +117,7 @@ class Binder:
         target = self.mentions[at]
         target.zone |= leaf.zone
         target.paired = target.paired or bool(leaf.rare & lx.PAIRED)
-        if leaf.size and self._measures(k):
+        if leaf.size and self.lexicon.sized[target.concept] and self._measures(k):
             target.size = max(target.size, leaf.size)
         severity = leaf.severity if self.lexicon.sized[target.concept] else 0  # a tube that is "advanced"
         if leaf.rare & lx.NOTABLE and target.state == ABSENT:

@@ -193,7 +193,7 @@ class _Link:
         if concept == VEIN:
             self._vein(k)
             return PART
-        if leaf.place and not scope.made and leaf.place & self._tilted():
+        if leaf.place and not scope.made and leaf.place & self.clauses.lexicon.astray:
             scope.tip = k  # "It should be withdrawn"
         elif leaf.things and leaf.things[0] == scope.lexicon.device:
             scope.tip = k
@@ -202,10 +202,6 @@ class _Link:
         if leaf.descriptors and scope.denial is not None and self._abnormality(k, leaf, scope.denial):
             return NOTHING
         return concept
-
-    def _tilted(self) -> int:
-        lowest, highest = self.clauses.lexicon.heights
-        return lowest & highest
 
     def _vein(self, k: int) -> None:
         """A vein that is the place of a device; a word for its side is no side of the device."""
@@ -230,6 +226,7 @@ class _Link:
         if touches and self._adjective(made[-1], concept) and around.joined(self.events, self.at, k):
             made[-1].last, self.at = end, k  # "reticulonodular | lung opacities"
             made[-1].side, made[-1].zone = made[-1].side | leaf.side, made[-1].zone | leaf.zone
+            made[-1].details |= leaf.details & self.clauses.lexicon.detailed[made[-1].concept]
             return True
         if scope.denial is None and k in self.names and self.names[k][1] >= 0:
             place = self.names[k][1]  # and not in "pleural effusion drained, no residual fluid"

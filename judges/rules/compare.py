@@ -10,6 +10,7 @@ from typing import Final
 
 from judges import scores
 from judges.base import Evidence, Judgement
+from judges.rules import details, tips
 from judges.rules import lexicon as lx
 from judges.rules import unread
 from judges.rules.account import FAINT, SIGNIFICANT, UNCERTAIN, Account, denial_of, named_absent
@@ -43,14 +44,9 @@ NO_SIDE: Final = 0.65
 OVERLOOKED: Final = 0.1
 """Penalty, as a share of the weight, for a significant finding that such a candidate does not deny in particular."""
 UNSAID: Final = 0.9
-"""Share of the credit when the reference's grade or tip position is left out: less than a good guess is worth."""
-UNSAID_ASTRAY: Final = 0.5
-"""The same for a tip that lies where none belongs, which is an error besides."""
+"""Share of the credit when the reference's grade is left out: less than a good guess is worth."""
 OTHER_ZONE: Final = 0.75
-"""Share of the credit for another zone of the lung, or a tip next door; `OTHER_PLACE` for one that is elsewhere."""
-OTHER_PLACE: Final = 0.25
-MISPLACED: Final = 0.5
-"""Penalty for a device that is well placed and said to lie where none belongs."""
+"""Share of the credit for another zone of the lung."""
 ONE_BAND: Final = 0.85
 """Share of the credit for a severity one band off (small/moderate), or a size over 1.5 times off."""
 FAR_BAND: Final = 0.5
@@ -171,17 +167,6 @@ def _borne_out(lexicon: lx.Lexicon, concept: int, reference: Findings) -> bool:
     return all(p in kinds or not present.isdisjoint(lexicon.concepts[p].ancestors) for p in parents)
 
 
-def _aim(mine: int, theirs: int, near: int, elsewhere: float) -> float:
-    """Share of the credit for places of which only some are right: who names them all hits by not aiming.
-
-    One more that is `near` a right one costs nothing; with others it is as much as a guess among them would earn, where
-    a wrong one is worth `elsewhere`.
-    """
-    if not (mine and theirs) or (not mine & ~near and mine.bit_count() <= theirs.bit_count() + 1):
-        return 1.0
-    return elsewhere + (1.0 - elsewhere) * (mine & theirs).bit_count() / mine.bit_count()
-
-
 def _next_to(zones: int) -> int:
     """Zones with their neighbours; what is central touches all."""
     lungs = zones & ~lx.CENTRAL
@@ -272,8 +257,6 @@ class _Matched:
         self.wrong = False
         """It has a significant error."""
         self.serious = account.serious(y)
-        malposed = self.lexicon.malposed
-        self.mine, self.theirs = (f.place & ~malposed or f.place for f in (x, y))
 
     def settle(self, candidate: Findings, reference: Findings) -> float:
         """Book credit, penalty and errors; returns the share."""
@@ -287,18 +270,14 @@ class _Matched:
             self.share *= OVERCONFIDENT if x.certain else UNCERTAIN
         if y.side and x.side != y.side and self.lexicon.concepts[x.concept].sided:
             self._side()
-        elif self.theirs and not self.mine & self.theirs:
-            self._tip()
-        elif self.mine & self.lexicon.astray & ~self.theirs:
-            self._misplaced()
         elif x.zone and y.zone and not x.zone & y.zone:
             self.share *= OTHER_ZONE
             account.error("wrong_location", y, False, x.span, y.span, "zone")
         else:
-            theirs = self.theirs
-            self.share *= _aim(self.mine, theirs, theirs | self.lexicon.next_to(theirs), OTHER_PLACE)
-            self.share *= _aim(x.zone, y.zone, _next_to(y.zone), OTHER_ZONE)
+            self.share *= tips.aim(x.zone, y.zone, _next_to(y.zone), OTHER_ZONE)
         self._severity()
+        for loss in (*tips.losses(self.lexicon, x, y), *details.losses(self.lexicon, x, y)):
+            self._lose(loss)
         account.earn(y, self.share)
         if not self.wrong:
             account.match(y)
@@ -329,36 +308,20 @@ class _Matched:
             detail = f"{_SIDE_NAME[x.side]}/{_SIDE_NAME[y.side]}"
             self.account.error("wrong_location", y, self.serious and x.side > 0, x.span, y.span, detail)
 
-    def _tip(self) -> None:
-        """The reference says where the tip is, the candidate not the same."""
-        lexicon, mine, theirs = self.lexicon, self.mine, self.theirs
-        astray = bool(theirs & lexicon.astray)
-        if mine & lexicon.next_to(theirs):
-            self.share *= OTHER_ZONE
-            self.account.error("wrong_location", self.y, False, self.x.span, self.y.span, "tip")
-        elif astray and lexicon.malposed in (mine, theirs) and mine & lexicon.astray:
-            self.share *= UNSAID  # that it lies wrong is said, or where: "malpositioned", "in the right main bronchus"
-        elif mine or astray:
-            self.share, self.wrong = self.share * (OTHER_PLACE if mine else UNSAID_ASTRAY), True
-            self.account.error("wrong_location", self.y, True, self.x.span, self.y.span, "tip")
-        else:
-            self.share *= UNSAID
-
-    def _misplaced(self) -> None:
-        """The candidate says that the tip lies where none belongs."""
-        mine, theirs = self.mine, self.theirs
-        self.share *= _aim(mine, theirs, theirs, OTHER_PLACE) if theirs else OTHER_PLACE
-        self.wrong = True
-        if not theirs & self.lexicon.astray:
-            self.account.penalty += MISPLACED
-        self.account.error("wrong_location", self.y, True, self.x.span, self.y.span, "tip")
+    def _lose(self, loss: details.Loss) -> None:
+        significant = loss.significant and self.serious
+        self.share, self.wrong = self.share * loss.share, self.wrong or significant
+        self.account.penalty += loss.penalty
+        if loss.told:
+            self.account.error(loss.category, self.y, significant, self.x.span, self.y.span, loss.detail)
 
     def _severity(self) -> None:
         x, y, account = self.x, self.y, self.account
+        sized = self.lexicon.sized[y.concept]
         if y.severity and x.severity & ~y.severity:
             far = _bands_apart(x.severity, y.severity) > 1
             detail = f"{_BAND_NAME[x.severity.bit_length() - 1]}/{_BAND_NAME[y.severity.bit_length() - 1]}"
-        elif x.size and y.size and max(x.size, y.size) > 1.5 * min(x.size, y.size):
+        elif x.size and y.size and sized and max(x.size, y.size) > 1.5 * min(x.size, y.size):
             far, detail = max(x.size, y.size) > 2.5 * min(x.size, y.size), "size"
         else:
             if y.severity and not x.severity and not (x.size and y.size):  # any size would do for a grade

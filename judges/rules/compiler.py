@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from judges import scores
-from judges.rules import knowledge
+from judges.rules import details, knowledge, tips
 from judges.rules import lexicon as lx
 from judges.rules.phrases import SIDES, ZONES, Phrases
 from judges.rules.words import Speller, fold
@@ -103,8 +103,11 @@ class _Compiler:
         findings = {word for words, leaf in self.phrases.leaves.items() if leaf.concept >= 0 for word in words}
         for row in self.data["cues"]:
             self._row(row)
+        concepts = self._concepts()
+        families = [{i, *concept.ancestors} for i, concept in enumerate(concepts)]
+        known = details.compiled(self.data, families, self.concepts.ids, self.phrases)
         self._finish()
-        return self._lexicon(findings, sha256)
+        return self._lexicon(findings, concepts, families, known, sha256)
 
     # ----- concepts, anatomies, descriptors, normality ----------------------------------------------------------------
 
@@ -193,7 +196,7 @@ class _Compiler:
         things = self.concepts.all(entry.get("of", ()), row.source) if row.role == "thing" else ()
         nowhere = 1 << self.places.needed("astray")
         place = 1 << self.places.ids[row.value] if row.role == "place" else 0
-        astray = nowhere if row.role == "advice" or (place and row.value in self.data["astray"]) else 0
+        astray = nowhere if row.role == "advice" else 0
 
         def mean(leaf: lx.Leaf) -> None:
             leaf.cue |= cue
@@ -263,9 +266,16 @@ class _Compiler:
             masks[self.places(other, "adjacent")] |= self._mask(one)
         return tuple(masks)
 
-    def _lexicon(self, findings: set[str], sha256: str) -> lx.Lexicon:
-        data, concepts = self.data, self._concepts()
-        families = [{i, *concept.ancestors} for i, concept in enumerate(concepts)]
+    def _lexicon(
+        self,
+        findings: set[str],
+        concepts: tuple[lx.Concept, ...],
+        families: list[set[int]],
+        known: details.Compiled,
+        sha256: str,
+    ) -> lx.Lexicon:
+        data = self.data
+        verdicts, tip_prices = tips.compiled(data, families, self.concepts.ids, self._mask, list(known.names))
         device, in_airway = self.concepts.needed("device"), {*self.concepts.all(data["in_airway"], "in_airway")}
         chest = {self.concepts.needed("lung_opacity"), self.concepts.needed("pleural_abnormality")}
         alike = [self.concepts.all(names, "lookalikes") for names in data["lookalikes"]]
@@ -280,15 +290,26 @@ class _Compiler:
             adjacent=self._adjacent(),
             astray=self._mask(*data["astray"]),
             malposed=self._mask("astray"),
+            well=self._mask("well"),
+            tips=verdicts,
+            tip_prices=tip_prices,
+            tip_apart=data["tip_heights"]["apart"],
             above_carina=self._mask("above_carina"),
             tip_heights=(data["tip_heights"]["lowest"], data["tip_heights"]["highest"]),
-            heights=(self._mask("too_low", "astray"), self._mask("too_high", "astray")),
+            heights=(self._mask("too_low"), self._mask("too_high")),
             in_airway=tuple(bool(in_airway & family) for family in families),
             sized=tuple(device not in family for family in families),
             thoracic=tuple(
                 bool(chest & family) or self.entries[concept.name].get("thoracic", False)
                 for family, concept in zip(families, concepts, strict=True)
             ),
+            details=known.details,
+            detail_names=known.names,
+            detailed=known.detailed,
+            levels=sum(kind.mask for kind in known.details if kind.ordered),
+            before=sum(kind.mask for kind in known.details if kind.before),
+            numerals=known.numerals,
+            between={name: frozenset(words) for name, words in data["between"].items()},
             lung=self.anatomies.needed("lung"),
             chest=self.anatomies.needed("cardiopulmonary"),
             acute=self.anatomies.needed("acute"),

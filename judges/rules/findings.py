@@ -43,6 +43,7 @@ class Mention:
     severity: int = 0
     place: int = 0
     size: float = 0.0
+    details: int = 0
     paired: bool = False
     """Named where there is one on either side: "at the bases"."""
     group: int = 0
@@ -79,13 +80,15 @@ class Finding(NamedTuple):
     place: int
     """Set of places of a tip; 0 = not said."""
     size: float
-    """Largest measurement in millimetres; 0 = none."""
+    """Largest measurement in millimetres, of a device how high its tip is above the carina; 0 = none."""
     certain: bool
     contradicted: bool
     """The same text also denies it outright."""
     group: int
     """Findings that are alternatives of one another ("atelectasis or pneumonia") share a number > 0."""
     span: Span
+    details: int = 0
+    """Set of values of `Lexicon.details`: a rib's number, a type, whether it is old."""
 
 
 class Denial(NamedTuple):

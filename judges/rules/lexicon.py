@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from judges.base import Category
 from judges.rules.knowledge import LexiconError as LexiconError
 from judges.rules.words import Speller
 
@@ -71,6 +72,8 @@ class Leaf:
     side: int = 0
     zone: int = 0
     place: int = 0
+    details: int = 0
+    """Set of values of `Lexicon.details`."""
     things: tuple[int, ...] = ()
     """What a word like "tube" may stand for, where a device was named before."""
     size: float = 0.0
@@ -94,7 +97,8 @@ class Leaf:
             SAYS * bool(self.keys or self.absent)
             | NAMED * (self.anatomy >= 0)
             | BARE * (self.anatomy >= 0 and self.concept < 0)
-            | ATTRIBUTE * bool(self.side or self.zone or self.severity or self.change or self.place or self.size)
+            | ATTRIBUTE
+            * bool(self.side or self.zone or self.severity or self.change or self.place or self.size or self.details)
             | THING * bool(self.things)
             | ASKS * bool(self.descriptors or self.absent or self.things or self.place or len(self.keys) > 1)
         )
@@ -122,6 +126,42 @@ class Concept:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a difference in a detail costs, as the share of the finding's credit that it leaves (0 to 1)."""
+
+    category: Category
+    significant: bool
+    """Whether another value is a significant error, about a finding that is significant itself."""
+    other: float
+    """The candidate says another value."""
+    left_out: float
+    added: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One kind of detail that a finding may have: a rib's number, a type, whether it is old."""
+
+    name: str
+    mask: int
+    """Its values."""
+    price: Price
+    ordered: bool
+    """Its values follow one another, and a finding may have several."""
+    before: bool
+    """It stands directly before its finding: "three nodules"."""
+
+
+class Verdicts(NamedTuple):
+    """Places (or levels, which are details) of one device's tip."""
+
+    well: int
+    astray: int
+    levels_well: int
+    levels_astray: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lexicon:
     """Concepts, the trie over all phrases, and the tables that combine words into findings."""
 
@@ -140,9 +180,16 @@ class Lexicon:
     adjacent: tuple[int, ...]
     """Per place: the places next to it."""
     astray: int
-    """Those of them where no tip belongs, and the one that only says so; each of them says it."""
+    """Those of them where a tip seldom belongs, and the one that only says so."""
     malposed: int
     """The one that only says so: a device "should be repositioned"."""
+    well: int
+    """The one that only says that a tip lies well."""
+    tips: tuple[Verdicts, ...]
+    """Per concept in which places and at which levels its tip lies well or astray."""
+    tip_prices: Mapping[str, float]
+    tip_apart: float
+    """Millimetres that two heights of one tip may differ."""
     above_carina: int
     tip_heights: tuple[float, float]
     """Millimetres above the carina between which an airway tube lies well."""
@@ -154,6 +201,19 @@ class Lexicon:
     """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
     thoracic: tuple[bool, ...]
     """Per concept: whether it lies in the lung or pleura, so that what stands beside it shares its place."""
+    details: tuple[Detail, ...]
+    detail_names: tuple[str, ...]
+    """Per bit of `Leaf.details` its value."""
+    detailed: tuple[int, ...]
+    """Per concept the details that it may have."""
+    levels: int
+    """The details whose values follow one another."""
+    before: int
+    """Those that stand directly before their finding."""
+    numerals: Mapping[str, Leaf]
+    """What a number says that is no measurement: "3 nodules"."""
+    between: Mapping[str, frozenset[str]]
+    """Words between two levels that make them a `list` or a `range`."""
     lung: int
     """The anatomy that a zone word stands for ("at the left base")."""
     chest: int

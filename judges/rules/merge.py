@@ -19,6 +19,7 @@ from judges.rules.findings import (
     Mention,
     Span,
 )
+from judges.rules.tips import judged
 
 Locate = Callable[[int, int], Span]
 OVERALL: Final = 6
@@ -77,6 +78,8 @@ def _asserted(
         positive[concept] = {
             side: _finding(concept, side, sides[side], outright, sized, locate) for side in sorted(sides)
         }
+        if not sized:
+            positive[concept] = {side: judged(lexicon, finding) for side, finding in positive[concept].items()}
     return positive
 
 
@@ -179,12 +182,13 @@ def _finding(
         (one,) = mentions
         certain = one.state == PRESENT
         return Finding(
-            concept, side, one.zone, one.severity if sized else 0, one.place, one.size if sized else 0.0, certain,
-            False, 0 if certain else one.group, locate(one.first, one.last),
+            concept, side, one.zone, one.severity if sized else 0, one.place, one.size, certain, False,
+            0 if certain else one.group, locate(one.first, one.last), one.details,
         )  # fmt: skip
-    zone = severity = place = 0
+    zone = severity = place = details = 0
     for mention in mentions:
         zone |= mention.zone
+        details |= mention.details
         severity |= mention.severity
         place |= mention.place
     certain = any(m.state == PRESENT for m in mentions)
@@ -196,9 +200,10 @@ def _finding(
         zone=zone,
         severity=severity if sized else 0,  # "the tube is advanced"
         place=place,
-        size=max(m.size for m in mentions) if sized else 0.0,
+        size=max(m.size for m in mentions),
         certain=certain,
         contradicted=any(not m.side or not side or m.side & side for m in denied),
         group=0 if certain or 0 in groups else min(groups),
         span=locate(first.first, first.last),
+        details=details,
     )

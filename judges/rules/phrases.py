@@ -36,6 +36,7 @@ class Phrases:
         """`inside`: words that carry a side or a zone inside a longer phrase, too."""
         self.trie: lx.Trie = {}
         self.leaves: dict[tuple[str, ...], lx.Leaf] = {}
+        self._confined = 0  # details that are said only within the name of a finding
         self._sides = {word: SIDES[side] for side, words in inside["side"].items() for word in words}
         self._zones = {word: ZONES[zone] for zone, words in inside["zone"].items() for word in words}
 
@@ -46,8 +47,20 @@ class Phrases:
         for template in entry["phrases"]:
             if not isinstance(template, str):
                 raise lx.LexiconError(f"{entry.get('source')}: not a phrase: {template!r}")
-            for words in sorted(set(alternatives(template)) - {()}):
-                yield template, self.leaves.get(words) or self._made(words)
+            for words in self.words(template):
+                yield template, self.leaf(words)
+
+    def words(self, template: str) -> list[tuple[str, ...]]:
+        """The words of each of its phrases."""
+        return sorted(set(alternatives(template)) - {()})
+
+    def leaf(self, words: tuple[str, ...]) -> lx.Leaf:
+        """The leaf of a phrase, made where it is new."""
+        return self.leaves.get(words) or self._made(words)
+
+    def confine(self, details: int) -> None:
+        """Outside the name of a finding their words do not say these."""
+        self._confined |= details
 
     def put(self, words: tuple[str, ...], leaf: lx.Leaf) -> None:
         node = self.trie
@@ -71,8 +84,9 @@ class Phrases:
         """A finding that begins or ends with an anatomy also names it: "tortuous and calcified aorta"."""
         anatomies = {words: leaf.anatomy for words, leaf in self.leaves.items() if leaf.anatomy >= 0}
         for words, leaf in self.leaves.items():
-            if leaf.concept >= 0 and leaf.anatomy < 0:
-                parts = [words[i:] for i in range(1, len(words))] + [words[:-i] for i in range(1, len(words))]
+            if (leaf.concept >= 0 or leaf.details) and leaf.anatomy < 0:  # "rib 4"
+                parts = [words[i:] for i in range(1, len(words)) if leaf.concept >= 0]
+                parts += [words[:-i] for i in range(1, len(words))]
                 leaf.anatomy = next((anatomies[part] for part in parts if part in anatomies), -1)
 
     def inherit_cues(self) -> None:
@@ -84,6 +98,17 @@ class Phrases:
             if leaf.concept >= 0:
                 for word in words:
                     leaf.cue |= single.get(word, 0)
+
+    def inherit_details(self, details: int) -> None:
+        """Such a detail may stand within the name of a finding: "healing rib fracture", "IJ line"."""
+        known = {words: leaf.details & details for words, leaf in self.leaves.items() if leaf.details & details}
+        longest = max(map(len, known), default=0)
+        for words, leaf in self.leaves.items():
+            leaf.details &= ~self._confined
+            if leaf.concept >= 0:
+                for i in range(len(words)):
+                    for end in range(i + 1, min(len(words), i + longest) + 1):
+                        leaf.details |= known.get(words[i:end], 0)
 
     def inherit_heads(self) -> None:
         """ "Have increased" is a verb as "have" is, "below the diaphragm" is led by a preposition as "below" is one."""

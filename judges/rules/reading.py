@@ -52,7 +52,7 @@ def shipped() -> Reader:
 def notation(lexicon: lx.Lexicon, findings: Findings) -> list[str]:
     """Everything a text says of findings, in short.
 
-    ``?finding:side.grade^zone@place#millimetres`` (``?`` = possible; what is not said is left out), ``-finding`` denied
+    ``?finding:side.grade^zone@place#millimetres%details`` (``?`` = possible; what is not said is left out), ``-finding`` denied
     by name, ``~finding`` denied in part, ``0finding`` ruled out by what is called normal, ``finding=change`` compared
     with an earlier study.
     """
@@ -72,9 +72,10 @@ def _denied(name: str, denial: Denial) -> str:
 
 def _short(lexicon: lx.Lexicon, x: Finding) -> str:
     size = f"{x.size:g}" if x.size else ""
+    place = x.place & ~lexicon.well or x.place  # a place tells by itself that it is a good one
     parts = (_SIDES[x.side], "-".join(_bits(x.severity, _GRADES)), "-".join(_bits(x.zone, _ZONES)),
-             "-".join(_bits(x.place, lexicon.places)), size)  # fmt: skip
-    marked = "".join(mark + part for mark, part in zip(":.^@#", parts, strict=True) if part)
+             "-".join(_bits(place, lexicon.places)), size, "-".join(_bits(x.details, lexicon.detail_names)))  # fmt: skip
+    marked = "".join(mark + part for mark, part in zip(":.^@#%", parts, strict=True) if part)
     return ("" if x.certain else "?") + lexicon.concepts[x.concept].name + marked
 
 
@@ -169,7 +170,7 @@ class _Explanation:
         }
         for field, value in (
             ("side", mention.side), ("grade", mention.severity), ("zone", mention.zone), ("place", mention.place),
-            ("size", mention.size),
+            ("size", mention.size), ("details", mention.details),
         ):  # fmt: skip
             if value:
                 found[field] = self._value(field, value)
@@ -187,7 +188,10 @@ class _Explanation:
             return _STATES[int(value)]
         if field == "side":
             return _SIDES[int(value)]
-        words = {"grade": _GRADES, "zone": _ZONES, "change": _CHANGES, "place": self.lexicon.places}.get(field)
+        words = {
+            "grade": _GRADES, "zone": _ZONES, "change": _CHANGES, "place": self.lexicon.places,
+            "details": self.lexicon.detail_names,
+        }.get(field)  # fmt: skip
         return value if words is None else "-".join(_bits(int(value), words))
 
 
@@ -225,7 +229,7 @@ def _says(phrase: dict[str, Any]) -> str:
 
 
 def _mention_lines(mention: dict[str, Any], paint: Paint) -> Iterator[str]:
-    said = [f"{key} {mention[key]}" for key in ("side", "grade", "zone", "place", "size") if key in mention]
+    said = [f"{key} {mention[key]}" for key in ("side", "grade", "zone", "place", "size", "details") if key in mention]
     state = mention["state"]
     dropped = " (not counted: " + mention["dropped"] + ")" if "dropped" in mention else ""
     yield "  → " + paint(f"{mention['finding']}: {', '.join([state, *said])}", state.split()[0]) + dropped

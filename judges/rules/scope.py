@@ -255,6 +255,7 @@ class Scope:
             side=leaf.side or (self.where if state == ABSENT and lexicon.thoracic[concept] else 0),
             zone=leaf.zone,
             severity=leaf.severity & _FAINT,
+            details=leaf.details & lexicon.detailed[concept],
             paired=bool(leaf.rare & lx.PAIRED),
         )
         if self.trace is not None:

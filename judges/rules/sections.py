@@ -6,6 +6,7 @@ from typing import Final
 
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
+from judges.rules.details import joined_levels, numbered
 from judges.rules.findings import Event
 from judges.rules.measures import UNIT, direction, former, joins, millimetres
 from judges.rules.sentence import read_sentence
@@ -66,7 +67,7 @@ class Sections:
             else:
                 if leaf.rare & lx.CARINA and self._events and leaf.place & self.lexicon.above_carina:
                     leaf = self._height(leaf, self._events[-1], i)
-                self._events.append(Event(i, last, leaf))
+                self._append(Event(i, last, leaf))
                 self._fresh = False
             i = last + 1
         if not self._skipping or self._held is not None:
@@ -127,6 +128,11 @@ class Sections:
         else:
             self._sign(i, word)
 
+    def _append(self, event: Event) -> None:
+        if event.leaf.details & self.lexicon.levels:
+            event = joined_levels(self.lexicon, self._events, self.words, event)
+        self._events.append(event)
+
     def _sign(self, i: int, word: str) -> None:
         words, text, starts = self.words, self.text, self.starts
         if word == "?" and i + 1 < len(words) and _asks(words[i + 1], text[starts[i + 1]], self._fresh):
@@ -142,6 +148,9 @@ class Sections:
         joined = i > 1 and joins(self.words, i - 1, self.text, self.starts)
         length = millimetres(self.words, i, joined=joined)
         if not length:
+            leaf = numbered(self.lexicon, self._events, self.words, i)
+            if leaf is not None:
+                self._append(Event(i, i, leaf))
             return
         if former(self.words, i, self.lexicon.former):
             self._former = self._former or length  # of two dimensions the first

@@ -24,7 +24,7 @@ class Note(NamedTuple):
     """One thing that was decided of a mention."""
 
     field: str
-    """`state`, `partial`, `side`, `grade`, `zone`, `place`, `size` or `change`."""
+    """`state`, `partial`, `side`, `grade`, `zone`, `place`, `size`, `details` or `change`."""
     value: float
     first: int
     last: int
@@ -89,6 +89,8 @@ class Trace:
         if mention.side and not own.leaf.side:
             self.note(mention, "side", mention.side, own, "side_of_subject")
         self.attributes(mention, own, mention.severity)
+        if mention.details:
+            self.note(mention, "details", mention.details, own, "a word of it")
 
     def attributes(self, mention: Mention, event: Event, grade: int) -> None:
         """A phrase gives a mention its side, zone, grade or size."""

@@ -216,7 +216,7 @@ def test_comparisons(compare: Compare, candidate: str, reference: str, prior: st
         (
             "Endotracheal tube tip above the carina and in the right mainstem bronchus.",
             "Endotracheal tube above the carina.",
-            (0.5 * (0.25 + 0.75 / 2) - 0.5) / 0.5,
+            (0.5 * 0.25 - 0.5) / 0.5,
         ),
         # the name of what a finding is taken for says it all, and leaves nothing for others to stand for
         ("Left atelectasis.", "Left basilar opacity, definitely atelectasis.", 1.0),

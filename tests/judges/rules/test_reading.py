@@ -43,7 +43,7 @@ def test_the_trace_changes_nothing(judge: RulesJudge) -> None:
         assert reading.explain(text)["findings"] == reading.notation(judge.lexicon, judge.encode([text])[0]), text
 
 
-@pytest.mark.parametrize("field", ["state", "side", "grade", "zone", "place", "size"])
+@pytest.mark.parametrize("field", ["state", "side", "grade", "zone", "place", "size", "details"])
 def test_everything_that_is_said_of_a_finding_has_a_reason(field: str) -> None:
     without = [
         (text, mention["finding"])

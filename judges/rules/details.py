@@ -179,7 +179,7 @@ def numbered(lexicon: lx.Lexicon, events: list[Event], words: list[str], i: int)
         found = _level(lexicon, before.leaf.details & lexicon.levels, number)
         if found and (before.last + 1 == i or not after.isalpha() or after in _joining(lexicon)):
             return lx.Leaf(details=found, anatomy=before.leaf.anatomy)
-    return lexicon.numerals.get(number)
+    return lexicon.numerals.get(number) if after.isalpha() else None  # "2. Small effusion."
 
 
 def _joining(lexicon: lx.Lexicon) -> frozenset[str]:

@@ -52,9 +52,9 @@ def shipped() -> Reader:
 def notation(lexicon: lx.Lexicon, findings: Findings) -> list[str]:
     """Everything a text says of findings, in short.
 
-    ``?finding:side.grade^zone@place#millimetres%details`` (``?`` = possible; what is not said is left out), ``-finding`` denied
-    by name, ``~finding`` denied in part, ``0finding`` ruled out by what is called normal, ``finding=change`` compared
-    with an earlier study.
+    ``?finding:side.grade^zone@place#millimetres%details`` (``?`` = possible; what is not said is left out),
+    ``-finding`` denied by name, ``~finding`` denied in part, ``0finding`` ruled out by what is called normal,
+    ``finding=change`` compared with an earlier study.
     """
     names = [c.name for c in lexicon.concepts]
     said = [_denied(names[c], d) for c, d in findings.negative.items()]
@@ -73,8 +73,10 @@ def _denied(name: str, denial: Denial) -> str:
 def _short(lexicon: lx.Lexicon, x: Finding) -> str:
     size = f"{x.size:g}" if x.size else ""
     place = x.place & ~lexicon.well or x.place  # a place tells by itself that it is a good one
-    parts = (_SIDES[x.side], "-".join(_bits(x.severity, _GRADES)), "-".join(_bits(x.zone, _ZONES)),
-             "-".join(_bits(place, lexicon.places)), size, "-".join(_bits(x.details, lexicon.detail_names)))  # fmt: skip
+    parts = (
+        _SIDES[x.side], "-".join(_bits(x.severity, _GRADES)), "-".join(_bits(x.zone, _ZONES)),
+        "-".join(_bits(place, lexicon.places)), size, "-".join(_bits(x.details, lexicon.detail_names)),
+    )  # fmt: skip
     marked = "".join(mark + part for mark, part in zip(":.^@#%", parts, strict=True) if part)
     return ("" if x.certain else "?") + lexicon.concepts[x.concept].name + marked
 

@@ -43,10 +43,16 @@ def compiled(
             raise lx.LexiconError(f"tips: unknown concept {unknown[0]!r}")
         of = {ids[name] for name in row["of"]}
         well, astray = mask(*row["well"]), mask(*row["astray"])
-        levels = [sum(1 << names.index(one) for one in row.get(key, ())) for key in ("levels_well", "levels_astray")]
+        levels = [sum(_level(one, names) for one in row.get(key, ())) for key in ("levels_well", "levels_astray")]
         verdicts = lx.Verdicts(well | mask("well"), (anywhere | astray) & ~well, *levels)
         found = [verdicts if of & family else known for known, family in zip(found, families, strict=True)]
     return tuple(found), {name: float(prices[name]) for name in _PRICES}
+
+
+def _level(name: str, names: list[str]) -> int:
+    if name not in names:
+        raise lx.LexiconError(f"tips: unknown level {name!r}")
+    return 1 << names.index(name)
 
 
 def judged(lexicon: lx.Lexicon, device: Finding) -> Finding:

@@ -130,9 +130,9 @@ def test_a_denial_has_the_side_of_its_anatomy(judge: RulesJudge, text: str, side
     assert other[lx.LEFT].contradicted == (side == 0)
 
 
-def test_measurements_of_a_tube_are_no_size(judge: RulesJudge) -> None:
+def test_measurements_of_a_tube_are_the_height_of_its_tip(judge: RulesJudge) -> None:
     tube = _finding(judge, "Endotracheal tube terminates 4 cm above the carina.", "endotracheal_tube")
-    assert tube.size == 0.0
+    assert tube.size == 40.0
     assert tube.place
 
 

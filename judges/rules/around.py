@@ -243,6 +243,11 @@ def place_follows(events: list[Event], k: int) -> bool:
     return False
 
 
+def height(events: list[Event], k: int) -> float:
+    """How high above the carina a tip lies, in millimetres: "3 cm | above the carina"; 0 where it is not said."""
+    return events[k - 1].leaf.size if k and events[k].leaf.rare & lx.CARINA else 0.0
+
+
 def within(ranges: list[tuple[int, int]], word: int) -> bool:
     """Whether `word` lies in one of the ranges, which are in order."""
     at = bisect_left(ranges, (word + 1,))

@@ -6,9 +6,8 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import Final
 
-from judges.rules import around, constructions
+from judges.rules import around, constructions, details
 from judges.rules import lexicon as lx
-from judges.rules.details import bind_details
 from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Change, Event, Mention
 from judges.rules.trace import Trace, row_of
 
@@ -69,7 +68,7 @@ class Binder:
                     continue
             at, ahead = self._target(k)
             if leaf.details:
-                bind_details(self.lexicon, self.events, self.mentions, k, at, self.trace)
+                details.bind(self.lexicon, self.events, self.mentions, k, at, self.trace)
             if leaf.change and not (denied and not leaf.change & lx.RESOLVED):
                 changed = self._able(at) if leaf.change & _DEGREES else at
                 forward = ahead if changed == at else changed > at
@@ -105,8 +104,7 @@ class Binder:
         passed = constructions.passes(self.events, k, self.lexicon.device)
         if not (passed or constructions.elsewhere(self.events, k)):
             device.place |= leaf.place
-            if leaf.rare & lx.CARINA and self.events[k - 1].leaf.size and k:
-                device.size = self.events[k - 1].leaf.size
+            device.size = around.height(self.events, k) or device.size
             if self.trace is not None:
                 self.trace.note(
                     device, "place", leaf.place, self.events[k], leaf.acts.get("place") or leaf.acts.get("advice")

@@ -133,7 +133,7 @@ def joined_levels(lexicon: lx.Lexicon, events: list[Event], words: list[str], ev
     return Event(before.first, event.last, leaf)
 
 
-def bind_details(
+def bind(
     lexicon: lx.Lexicon, events: list[Event], mentions: list[Mention], k: int, at: int, trace: Trace | None
 ) -> None:
     """Give what phrase `k` says to mention `at`; a level, to the nearest that may have it."""

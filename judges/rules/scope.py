@@ -33,8 +33,7 @@ HEARD: Final = (
 )  # fmt: skip
 HEARD_RARE: Final = lx.THAN | lx.SETTING | lx.SOME | lx.ANAPHOR
 _ENDS: Final = lx.TERM | lx.EXIST
-_DENIALS: Final = lx.NEG | lx.NEG_AFTER
-_DOUBTS: Final = lx.UNC | lx.UNC_AFTER
+_DENIALS, _DOUBTS = lx.NEG | lx.NEG_AFTER, lx.UNC | lx.UNC_AFTER
 _LISTS: Final = lx.INTRODUCTION | lx.NEVER
 _TAKES: Final = lx.READING | lx.UNC
 _PART: Final = lx.COMMA | lx.WITH

@@ -10,9 +10,8 @@ from typing import Final
 
 from judges import scores
 from judges.base import Evidence, Judgement
-from judges.rules import details, tips
+from judges.rules import details, tips, unread
 from judges.rules import lexicon as lx
-from judges.rules import unread
 from judges.rules.account import FAINT, SIGNIFICANT, UNCERTAIN, Account, denial_of, named_absent
 from judges.rules.assign import Match, assign_kin, assign_sides, same_grain, spend
 from judges.rules.changes import compare_changes, cost

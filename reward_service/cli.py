@@ -217,7 +217,7 @@ def fingerprint(
 def check(
     profile: Annotated[str | None, typer.Option(help="comma-separated profiles to check")] = None,
     write_canaries: Annotated[
-        bool, typer.Option("--write-canaries", help="renew the committed values", hidden=True)
+        bool, typer.Option("--write-canaries", help="for development: renew the committed values of the canaries")
     ] = False,
     golden: Annotated[
         str | None,

@@ -88,7 +88,8 @@ class Options:
     profile: str | None = None
     """None: the service's default profile."""
     fingerprint: str | None = None
-    """Pin: refuse any other reward function from the first answer on. None: pin what the service has at start."""
+    """Pin: refuse any other reward function from the first answer on. None: pin what the service has at start.
+    A stored `fingerprint_document` is taken for the fingerprint in it. Raises `ValueError` for one that has none."""
     api_key: str | None = field(default=None, repr=False)
     detail: Detail = "components"
     request_items: int = 256
@@ -108,6 +109,11 @@ class Options:
             raise ValueError("the service's url begins with http:// or https://, e.g. http://reward:8000")
         if "@" in self.url:
             raise ValueError("give the key as api_key (REWARD_CLIENT_API_KEY), not in the url, which logs show")
+        if isinstance(self.fingerprint, Mapping):
+            found = self.fingerprint.get("fingerprint")
+            if not isinstance(found, str):
+                raise ValueError("the fingerprint's document has no 'fingerprint'; store fingerprint_document as it is")
+            object.__setattr__(self, "fingerprint", found)
 
     @classmethod
     def from_env(cls, **given: Any) -> Options:

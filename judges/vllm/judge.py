@@ -27,6 +27,9 @@ from judges.vllm.transport import Completion, Observe, Transport
 
 log = logging.getLogger(__name__)
 
+START_S = 5.0
+"""How long a start waits for servers' self-tests. One that hangs must not keep others from being used."""
+
 
 class VllmJudge:
     """Counts clinical errors with a language model behind an OpenAI-compatible API.
@@ -137,13 +140,23 @@ class VllmJudge:
         """Tests every server, runs the canaries, and keeps watching.
 
         Raises `JudgeMisconfigured` if a server refuses the settings or does not constrain its output. A server that
-        cannot be reached is no error here: it is tested, and used, when it comes up.
+        cannot be reached, or does not answer within `START_S`, is no error here: it is used once it has passed.
         """
-        await asyncio.gather(*(self._examine(server) for server in self._transport.servers))
+        exams = [asyncio.create_task(self._examine(server)) for server in self._transport.servers]
+        try:
+            await asyncio.wait(exams, timeout=None if self.settings.require_canaries else START_S)
+        except asyncio.CancelledError:
+            for exam in exams:
+                exam.cancel()
+            raise
         if wrong := next((s.problem for s in self._transport.servers if s.misconfigured), None):
+            self._keepers = exams
             await self.aclose()
             raise JudgeMisconfigured(wrong)
-        self._keepers = [asyncio.create_task(self._keep(server)) for server in self._transport.servers]
+        self._keepers = [
+            asyncio.create_task(self._keep(server, exam))
+            for server, exam in zip(self._transport.servers, exams, strict=True)
+        ]
 
     async def aclose(self) -> None:
         for keeper in self._keepers:
@@ -170,8 +183,18 @@ class VllmJudge:
             "canaries": {"wrong": wrong, "drifted": self._canaries.drifted(), "drift": self._canaries.drift()},
         }
 
-    async def _keep(self, server: JudgeServer) -> None:
-        """Watches one server for as long as the judge lives: self-tests while it is down, canaries while it is well."""
+    async def _keep(self, server: JudgeServer, exam: asyncio.Task[None]) -> None:
+        """Watches one server for as long as the judge lives: self-tests while it is down, canaries while it is well.
+
+        It begins when the first `exam` is over.
+        """
+        try:
+            await exam
+        except asyncio.CancelledError:
+            exam.cancel()
+            raise
+        except Exception as error:
+            log.error("the first test of a judge server failed with %s; going on", type(error).__name__)
         interval = self.settings.canary_interval_s or None
         first, longest = self.settings.probe_wait_s
         while True:

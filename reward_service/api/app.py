@@ -66,8 +66,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
             app.state.tracing.close()
 
     app = FastAPI(title="Reward service", version=__version__, description=DESCRIPTION, lifespan=life,
-                  openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False,
-                  root_path=settings.root_path)  # fmt: skip
+                  openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False)  # fmt: skip
+    app.root_path = settings.root_path  # not the server's setting, which would change the paths that arrive
     app.include_router(score_route.router)
     app.include_router(read_route.router)
     app.include_router(state_routes.router)

@@ -129,4 +129,4 @@ def _rewards_state(stage: ServedProfile, found: Canaries) -> str:
     if found.rewards != want:
         changed = [i for i, (a, b) in enumerate(zip(found.rewards, want, strict=True)) if a != b]
         return f"WRONG: canary rewards {changed} moved; normaliser, sections, guards or composite have changed"
-    return f"ok: {len(want)} canary rewards unchanged"
+    return f"ok: {len(want)} canary rewards unchanged, over the committed values of its components"

@@ -140,7 +140,10 @@ async def score(source: Input, output: str, wanted: Wanted) -> int:
                 await _score_all(entries, out, wanted, Progress(census.entries, out.done))
             except asyncio.CancelledError:
                 status = 128 + (got[0] if got else signal.SIGINT)
-                raise Interrupted(f"Interrupted. The same command continues {output}.", status) from None
+                goes_on = f"The same command continues {output}"
+                if output == "-":
+                    goes_on = "With --output FILE it could be continued"
+                raise Interrupted(f"Interrupted. {goes_on}.", status) from None
     except PinMismatch as error:
         if out.resumes:
             raise PinMismatch(f"{error.message} To score {output} anew with what is served: --restart.") from None

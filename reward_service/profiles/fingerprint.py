@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -76,6 +77,11 @@ def of_profile(document: Mapping[str, object]) -> str:
     """``sha256:<64 hex>.<4 hex for each of PARTS that the document has>``."""
     parts = "".join(digest(document[part])[:4] for part in PARTS if part in document)
     return f"sha256:{digest(document)}.{parts}"
+
+
+def is_whole(pin: str) -> bool:
+    """Whether a text is a fingerprint, with or without the part after the dot."""
+    return re.fullmatch(r"sha256:[0-9a-f]{64}(\.[0-9a-f]*)?", pin) is not None
 
 
 def is_first_form(pin: str | Mapping[str, object]) -> bool:

@@ -189,6 +189,7 @@ class ServedSchedule:
         Raises `PinMismatch` for any other.
         """
         if pin is not None:
+            pin = _as_compared(pin)
             named = [i for i, stage in enumerate(self.stages) if _names(pin, stage)]
             paying = None if step is None else self.schedule.stage_at(step)
             if named and (paying is None or paying in named):
@@ -244,10 +245,19 @@ def _names(pin: str | Mapping[str, object], served: Served) -> bool:
     return not any(fingerprint.changed_fields(pin, json.loads(fingerprint.canonical(served.document))))
 
 
+def _as_compared(pin: str | Mapping[str, object]) -> str | Mapping[str, object]:
+    """A fingerprint in lower case; of the whole answer of ``/v1/fingerprint``, which a run stores, its document."""
+    if isinstance(pin, str):
+        return pin.strip().lower()
+    document = pin.get("document")
+    return document if isinstance(document, Mapping) and "fingerprint" in pin else pin
+
+
 def _check_pin(pin: Pin, what: str, served: Served) -> Accepted | None:
     """The accepted fingerprint that `pin` names, None if it is None or `served`; else raises `PinMismatch`."""
     if pin is None:
         return None
+    pin = _as_compared(pin)
     if _names(pin, served):
         return None
     fields = (
@@ -260,7 +270,12 @@ def _check_pin(pin: Pin, what: str, served: Served) -> Accepted | None:
     if not isinstance(pin, str):
         fields = list(dict.fromkeys(quoted(f).strip("'") for f in fields))  # the pin is the caller's
     # Without its part after the dot a fingerprint cannot be told apart by fields.
-    unknown = "unknown; compare the documents of /v1/fingerprint" if pin else "the pin is empty; send one, or none"
+    unknown = "unknown; compare the documents of /v1/fingerprint"
+    if not pin:
+        unknown = "the pin is empty; send one, or none"
+    elif isinstance(pin, str) and not fingerprint.is_whole(pin):
+        unknown = "unknown, because the pin is no whole fingerprint (sha256: and 64 digits, as every answer has it)"
+        fields = []
     differs = ", ".join(fields) or unknown
     raise PinMismatch(
         f"The service serves {what} with another fingerprint than the pinned one. Differs: {differs}. "

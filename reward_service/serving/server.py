@@ -183,6 +183,8 @@ class HttpServer(uvicorn.Server):
 
     def reload(self) -> None:
         """SIGHUP: read keys and certificate again; where that fails, the ones before stay."""
+        if not (self._settings.api_keys_file or self.config.is_ssl):
+            return
         try:
             keys = accepted_keys(self._settings)
             if self.config.is_ssl:
@@ -192,7 +194,7 @@ class HttpServer(uvicorn.Server):
             log.error("not_reloaded", reason=error.message)
             return
         self._app.state.keys.accept(keys)
-        log.info("reloaded", keys=len(keys))
+        log.info("reloaded", keys=len(keys), certificate=self.config.is_ssl)
 
     def _begin_end(self) -> None:
         self._engine.closing = True

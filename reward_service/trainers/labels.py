@@ -70,7 +70,7 @@ def parse_label(label: Any, param: str) -> Label:
     if isinstance(label, str):
         text = _without_margin(label)
         if _is_report(text):
-            return Label(reference=label)
+            return Label(reference=json_string(label))
         label = json_object(text)
         if label is None:
             raise InvalidRequest(
@@ -88,6 +88,18 @@ def parse_label(label: Any, param: str) -> Label:
         if not isinstance(label.get(key), str | None):
             raise InvalidRequest(f"{param}.{key}: must be text.", code="bad_label", param=f"{param}.{key}")
     return Label.of(label)
+
+
+def json_string(text: str) -> str:
+    """The text that a JSON string holds, as `json.dumps` makes it of a text; any other text as it is."""
+    stripped = text.strip()
+    if not (stripped.startswith('"') and stripped.endswith('"')):
+        return text
+    try:
+        value = json.loads(stripped)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text
 
 
 def json_object(text: str) -> dict[str, Any] | None:

@@ -23,8 +23,10 @@ def parse(body: Body, references: ReferenceStore | None = None) -> list[DialectI
     prompt = chat_text(asked.get("input") if isinstance(asked, Mapping) else None)
     extra = body.get("verifier_metadata")
     row = {**(extra if isinstance(extra, Mapping) else {}), **body}
-    label = row.get("label") or {key: row.get(key) for key in ("reference", "study_id", "prior")}
-    return [DialectItem.of(chat_text(messages[-1:]), label, prompt, references, "reference")]
+    label, name = row.get("label"), "label"
+    if not label:
+        label, name = {key: row.get(key) for key in ("reference", "study_id", "prior")}, "reference"
+    return [DialectItem.of(chat_text(messages[-1:]), label, prompt, references, name)]
 
 
 def render(answered: Answered) -> dict[str, Any]:

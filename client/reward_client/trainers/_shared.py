@@ -97,11 +97,23 @@ def _is_report(text: str) -> bool:
     return not any(map(str.isdigit if number else str.isalnum, text))
 
 
+def _json_string(text: str) -> str:
+    """The text that a JSON string holds, as `json.dumps` makes it of a text; any other text as it is."""
+    stripped = text.strip()
+    if not (stripped.startswith('"') and stripped.endswith('"')):
+        return text
+    try:
+        value = json.loads(stripped)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text
+
+
 def _label_object(label: str) -> Any:
     """The JSON object that a label's text holds, or the text. Raises `ValueError` if it is neither words nor one."""
     held = _without_margin(label)
     if _is_report(held):
-        return label
+        return _json_string(label)
     try:
         parsed = json.loads(held)
     except (ValueError, RecursionError):

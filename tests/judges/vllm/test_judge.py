@@ -12,6 +12,7 @@ import pytest
 from judges.vllm.errors import JudgeMisconfigured
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
+from testbed import scripted_judge
 from tests.judges.vllm.conftest import Door
 from tests.waiting import SOON, soon
 
@@ -187,6 +188,27 @@ async def test_a_server_that_is_down_at_start_is_used_when_it_comes_up(serve: An
     assert not judge.health()["ready"]
     assert "ConnectError" in judge.health()["detail"]
     await server.start()
+    async with asyncio.timeout(SOON):
+        while not judge.health()["ready"]:
+            await asyncio.sleep(0.02)
+    assert (await judge.judge("a.", "b.", None, deadline=soon())).values["signed"] == 1.0
+
+
+async def test_a_server_that_hangs_at_start_holds_up_nobody_and_is_used_when_it_answers(
+    serve: Any, judging: Any, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("judges.vllm.judge.START_S", 0.05)
+    answers = asyncio.Event()
+    server = await serve(lambda request: answer(**MATCH))
+
+    async def late(request: dict[str, Any]) -> Any:
+        await answers.wait()
+        return scripted_judge.SELF_TEST_ANSWER
+
+    server.self_test = late
+    judge = await judging(server)
+    assert judge.health()["detail"] == "server 0: not tested yet"
+    answers.set()
     async with asyncio.timeout(SOON):
         while not judge.health()["ready"]:
             await asyncio.sleep(0.02)

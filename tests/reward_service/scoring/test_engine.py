@@ -178,7 +178,14 @@ async def test_pins(write: WriteProfile) -> None:
     pinned, served = one.served(None), two.served(None)
     served.check_pin(served.fingerprint)
     served.check_pin(served.fingerprint.split(".")[0])
+    served.check_pin(served.fingerprint.upper())
     served.check_pin(dict(served.document))
+    stored = {"profile": "p", "signature": "s", "accepted": [], "fingerprint": served.fingerprint}
+    served.check_pin({**stored, "document": dict(served.document)})  # as a run stores it
+    for cut in (served.fingerprint[:19], served.fingerprint[7:]):
+        with pytest.raises(PinMismatch, match="no whole fingerprint") as caught:
+            served.check_pin(cut)
+        assert caught.value.details["fields"] == []
     with pytest.raises(PinMismatch) as caught:
         served.check_pin(pinned.fingerprint)
     assert caught.value.details["fields"] == ["weights"]

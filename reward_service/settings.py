@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     )
     runs_bytes: int = Field(256 * 2**20, ge=2**16, description="size of that file; the oldest run goes first")
     runs_ttl_s: float = Field(30 * 86400.0, gt=0, le=1e10, description="how long a run is kept after its last request")
+    keep_samples: int = Field(
+        0, ge=0, le=1000, description="items of each step of a run that are kept with their texts; 0: no report text"
+    )
     jobs_bytes: int = Field(256 * 2**20, ge=2**16, description="compressed bytes of all jobs that are kept")
     jobs_ttl_s: float = Field(3600.0, ge=1, le=1e7, description="how long a job is kept, anew once it is answered")
     jobs_timeout_s: float = Field(600.0, gt=0, description="deadline of a job that names none")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from reward_service.api.run_routes import samples_of
 from reward_service.api.score_route import parse, render
 from reward_service.api.steps import cancelled_by_hangup, engine_of, json_response
 from reward_service.viewer import pair
@@ -48,6 +49,17 @@ async def score(request: Request) -> Response:
         scored = await admitted.score()
     answer = render(request, parsed, admitted, scored)
     return await asyncio.to_thread(_with_pairs, bytes(answer.body), parsed)
+
+
+@router.get("/web/samples")
+async def samples(request: Request, run_id: str, step: int | None = None) -> Response:
+    """As `GET /v1/samples`; `html` has each item's texts with its errors marked."""
+    found = await samples_of(request, run_id, step)
+    shown = [
+        {"result": one["result"], "html": pair.pair(one["candidate"], one["reference"], one["result"], f"s{i}")}
+        for i, one in enumerate(found["samples"])
+    ]
+    return json_response({**found, "samples": shown})
 
 
 def _with_pairs(answer: bytes, parsed: ParsedRequest) -> Response:

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from reward_service.api.openapi import errors
 from reward_service.api.steps import engine_of, json_response
 from reward_service.runs.alarms import alarms
+from reward_service.runs.samples import smallest
 from reward_service.runs.series import points
 from reward_service.runs.totals import Totals
 from reward_service.wire import schemas
@@ -24,10 +25,11 @@ RunId = Annotated[str, Path(description="as in the requests, percent-encoded")]
 @router.get("/v1/runs", operation_id="runs", summary="Runs, the latest first",
             responses={200: {"model": schemas.Runs}, **errors(401)})  # fmt: skip
 async def runs(request: Request) -> Response:
-    """Every `run_id` of late requests. No report text is kept of any."""
+    """Every `run_id` of late requests. `texts_kept`: of so many items a step the texts are kept; of none by default."""
     recorder = engine_of(request).runs
     await recorder.flush()
-    return json_response({"runs": [one._asdict() for one in await recorder.store.runs()]})
+    runs = [one._asdict() for one in await recorder.store.runs()]
+    return json_response({"runs": runs, "texts_kept": recorder.keep_samples})
 
 
 @router.get("/v1/runs/{run_id:path}", operation_id="run", summary="One run by step, and its alarms",
@@ -47,6 +49,29 @@ async def run(
         if not steps:
             raise HTTPException(404)
         return json_response(await asyncio.to_thread(_shown, run_id, steps, most))
+
+
+@router.get("/v1/samples", operation_id="samples", summary="Items of a step of a run, with their texts",
+            responses={200: {"model": schemas.Samples}, **errors(401, 404, 422)})  # fmt: skip
+async def samples(
+    request: Request,
+    run_id: Annotated[str, Query(max_length=1024, description="as in the requests")],
+    step: Annotated[int | None, Query(ge=0, description="default: the latest that has some")] = None,
+) -> Response:
+    """At most `REWARD_KEEP_SAMPLES` of each of the run's latest steps; none is kept unless that is set."""
+    return json_response(await samples_of(request, run_id, step))
+
+
+async def samples_of(request: Request, run_id: str, step: int | None) -> dict[str, Any]:
+    """What `GET /v1/samples` answers. Raises `HTTPException` where there are none."""
+    recorder = engine_of(request).runs
+    await recorder.flush()
+    found = await recorder.store.samples(run_id)
+    step = max(found, default=0) if step is None else step
+    if step not in found:
+        raise HTTPException(404, None if recorder.keep_samples else "No samples: REWARD_KEEP_SAMPLES is 0")
+    kept = smallest(found[step], max(1, recorder.keep_samples))
+    return {"run_id": run_id, "step": step, "steps": sorted(found), "samples": kept}
 
 
 @router.delete("/v1/runs/{run_id:path}", operation_id="delete_run", summary="Delete what is kept of a run",

@@ -13,6 +13,7 @@ import structlog
 from reward_service.observability.logs import described
 from reward_service.observability.telemetry import Telemetry
 from reward_service.runs.alarms import CODES, WINDOW, alarms
+from reward_service.runs.samples import Reservoir, Told
 from reward_service.runs.store import Row, RunStore
 from reward_service.runs.totals import Scored, Totals, add, of_requests, of_shadow
 from reward_service.tasks import end
@@ -31,8 +32,10 @@ _Entry = tuple[_Key, Scored | Totals]
 class Recorder:
     """The runs of one process. `record` costs an answer next to nothing: the work is done in a task of its own."""
 
-    def __init__(self, store: RunStore, telemetry: Telemetry) -> None:
+    def __init__(self, store: RunStore, telemetry: Telemetry, keep_samples: int = 0) -> None:
+        """`keep_samples`: items of each step that are kept with their texts."""
         self.store = store
+        self.keep_samples = keep_samples
         self.reading = asyncio.Lock()
         """Held by whoever reads a whole run: one at a time, so that watching leaves the processor to scoring."""
         self.dropped = 0
@@ -42,6 +45,8 @@ class Recorder:
         self._waiting = 0
         self._held: OrderedDict[_Key, tuple[str, Totals]] = OrderedDict()
         self._unwritten: dict[tuple[str, int, str], Totals] = {}
+        self._reservoirs: OrderedDict[_Key, tuple[str, Reservoir]] = OrderedDict()
+        self._fresh: dict[_Key, None] = {}
         self._writing = asyncio.Lock()
         self._alarms: dict[str, set[str]] = {}
         self._touched: dict[str, float] = {}
@@ -62,6 +67,20 @@ class Recorder:
         """One answered request. Never raises."""
         self._enter(run_id, step, len(scored.composites), scored)
 
+    def keep(self, run_id: str, step: int | None, items: Sequence[Told]) -> None:
+        """What samples may be taken from; for services that keep some."""
+        key = _key(run_id, step)
+        if key not in self._reservoirs:
+            self._reservoirs[key] = (secrets.token_hex(4), Reservoir(self.keep_samples))
+            while len(self._reservoirs) > _OPEN:
+                oldest, _ = next(iter(self._reservoirs.items()))
+                if oldest in self._fresh:
+                    break  # not written yet
+                del self._reservoirs[oldest]
+        self._reservoirs.move_to_end(key)
+        if self._reservoirs[key][1].add(items):
+            self._fresh[key] = None
+
     def record_shadow(self, run_id: str, step: int | None, name: str, rewards: Sequence[tuple[float, float]]) -> None:
         """Pairs of an answered request that a shadow scored as well: (paid, shadow)."""
         if rewards:
@@ -72,12 +91,14 @@ class Recorder:
         await self.flush()
         async with self._writing:
             self._held = OrderedDict((key, held) for key, held in self._held.items() if key[0] != run_id)
+            self._reservoirs = OrderedDict((key, kept) for key, kept in self._reservoirs.items() if key[0] != run_id)
             self._touched.pop(run_id, None)
             return await self.store.delete(run_id)
 
     async def flush(self) -> None:
         """Write now. What the store refuses stays held, and is written with the next totals of its step."""
         async with self._writing:
+            await self._write_samples()
             if not self._queue and not self._unwritten:
                 return
             entered, self._queue, self._waiting = self._queue, [], 0
@@ -90,13 +111,21 @@ class Recorder:
                 except Exception as error:
                     log.error("runs_not_written", **described(error))
 
+    async def _write_samples(self) -> None:
+        fresh, self._fresh = self._fresh, {}
+        for run_id, step in fresh:
+            if kept := self._reservoirs.get((run_id, step)):
+                try:
+                    await self.store.put_samples(run_id, step, kept[0], kept[1].samples)
+                except Exception as error:
+                    log.error("samples_not_written", **described(error))
+
     def _enter(self, run_id: str, step: int | None, count: int, one: Scored | Totals) -> None:
         if self._waiting + count > _WAITING:
             self.dropped += count
             return
         self._waiting += count
-        name = run_id.encode("utf-8", "replace").decode()  # a lone surrogate is in no store
-        self._queue.append(((name, _NO_STEP if step is None else step), one))
+        self._queue.append((_key(run_id, step), one))
 
     def _add_up(self, entered: Sequence[_Entry]) -> None:
         by_step: dict[_Key, list[Scored | Totals]] = {}
@@ -140,3 +169,8 @@ class Recorder:
             self._alarms[run] = set(raised)
         for code in CODES:
             self._telemetry.run_alarms.labels(code).set(sum(code in known for known in self._alarms.values()))
+
+
+def _key(run_id: str, step: int | None) -> _Key:
+    name = run_id.encode("utf-8", "replace").decode()  # a lone surrogate is in no store
+    return name, _NO_STEP if step is None else step

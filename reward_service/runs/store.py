@@ -19,6 +19,7 @@ import orjson
 
 from reward_service.caching.redis_connection import RedisConnection
 from reward_service.errors import ConfigurationError
+from reward_service.runs.samples import STEPS, Sample
 from reward_service.runs.totals import Totals, add
 from reward_service.settings import Settings
 
@@ -49,8 +50,14 @@ class RunStore(Protocol):
     async def steps(self, run_id: str, ends: int | None = None) -> list[tuple[int, Totals]]:
         """Totals by step, ascending; with `ends` only so many of the first and of the last."""
 
+    async def put_samples(self, run_id: str, step: int, writer: str, samples: Sequence[Sample]) -> None:
+        """Replace this writer's samples of that step; a run keeps those of its latest `STEPS` steps."""
+
+    async def samples(self, run_id: str) -> dict[int, list[Sample]]:
+        """By step, ascending: what all writers have."""
+
     async def delete(self, run_id: str) -> bool:
-        """Whether there was such a run."""
+        """Forget the run and its samples. Whether there was such a run."""
 
     async def aclose(self) -> None:
         """Release what it holds."""
@@ -74,6 +81,10 @@ class SqliteStore:
             "UNIQUE (run, step, writer))"
         )
         self._db.execute("CREATE INDEX IF NOT EXISTS latest ON steps (run, at)")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS samples (run TEXT, step INTEGER, writer TEXT, content BLOB, "
+            "UNIQUE (run, step, writer))"
+        )
 
     async def put(self, rows: Sequence[Row]) -> None:
         await asyncio.to_thread(self._put, rows)
@@ -86,6 +97,13 @@ class SqliteStore:
 
     async def steps(self, run_id: str, ends: int | None = None) -> list[tuple[int, Totals]]:
         return await asyncio.to_thread(self._steps, run_id, ends)
+
+    async def put_samples(self, run_id: str, step: int, writer: str, samples: Sequence[Sample]) -> None:
+        await asyncio.to_thread(self._put_samples, run_id, step, writer, _pack(samples))
+
+    async def samples(self, run_id: str) -> dict[int, list[Sample]]:
+        sql = "SELECT step, content FROM samples WHERE run = ? ORDER BY step"
+        return _by_step(await asyncio.to_thread(self._all, sql, (run_id,)))
 
     async def delete(self, run_id: str) -> bool:
         return await asyncio.to_thread(self._delete, run_id)
@@ -111,11 +129,18 @@ class SqliteStore:
                     self._db.execute(f"DELETE FROM steps WHERE run IN ({old})", (now - self._ttl_s,))
                 while self._bytes() > self._max_bytes and self._drop_oldest():
                     pass
+                self._db.execute("DELETE FROM samples WHERE run NOT IN (SELECT run FROM steps)")
                 self._db.execute("COMMIT")
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("PRAGMA incremental_vacuum")
+
+    def _put_samples(self, run_id: str, step: int, writer: str, content: bytes) -> None:
+        latest = "SELECT DISTINCT step FROM samples WHERE run = ? ORDER BY step DESC LIMIT ?"
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", (run_id, step, writer, content))
+            self._db.execute(f"DELETE FROM samples WHERE run = ? AND step NOT IN ({latest})", (run_id, run_id, STEPS))
 
     def _bytes(self) -> int:
         counts = [self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")]
@@ -127,11 +152,13 @@ class SqliteStore:
         runs = self._db.execute("SELECT run FROM steps GROUP BY run ORDER BY MAX(at)").fetchall()
         if len(runs) > 1:
             self._db.execute("DELETE FROM steps WHERE run = ?", runs[0])
+            self._db.execute("DELETE FROM samples WHERE run = ?", runs[0])
             return True
         steps = self._db.execute("SELECT DISTINCT step FROM steps ORDER BY step").fetchall()
         if len(steps) < 2:
             return False
         self._db.execute("DELETE FROM steps WHERE step < ?", steps[len(steps) // 2])
+        self._db.execute("DELETE FROM samples WHERE step < ?", steps[len(steps) // 2])
         return True
 
     def _steps(self, run_id: str, ends: int | None) -> list[tuple[int, Totals]]:
@@ -145,6 +172,7 @@ class SqliteStore:
 
     def _delete(self, run_id: str) -> bool:
         with self._lock:
+            self._db.execute("DELETE FROM samples WHERE run = ?", (run_id,))
             return self._db.execute("DELETE FROM steps WHERE run = ?", (run_id,)).rowcount > 0
 
 
@@ -161,6 +189,9 @@ class RedisStore:
 
     def _key(self, run_id: str) -> str:
         return f"{self._names}:{run_id}"
+
+    def _samples_key(self, run_id: str) -> str:
+        return f"{self._names.removesuffix('s')}_samples:{run_id}"
 
     async def put(self, rows: Sequence[Row]) -> None:
         now = time.time()
@@ -187,18 +218,33 @@ class RedisStore:
 
     async def steps(self, run_id: str, ends: int | None = None) -> list[tuple[int, Totals]]:
         fields = (await self._connection.send([("HKEYS", self._key(run_id))], keys=1000))[0] or []
-        numbers = sorted({int(field.partition(b":")[0]) for field in fields})
+        numbers = sorted({_step(field) for field in fields})
         if ends is not None and len(numbers) > 2 * ends:
             numbers = [*numbers[:ends], *numbers[-ends:]]
-        wanted = [field for field in fields if int(field.partition(b":")[0]) in set(numbers)]
+        wanted = [field for field in fields if _step(field) in set(numbers)]
         if not wanted:
             return []
         values = (await self._connection.send([("HMGET", self._key(run_id), *wanted)], keys=len(wanted)))[0] or []
-        return _joined([(int(f.partition(b":")[0]), v) for f, v in zip(wanted, values, strict=False) if v is not None])
+        return _joined([(_step(f), v) for f, v in zip(wanted, values, strict=False) if v is not None])
+
+    async def put_samples(self, run_id: str, step: int, writer: str, samples: Sequence[Sample]) -> None:
+        key = self._samples_key(run_id)
+        commands: list[tuple[Any, ...]] = [
+            ("HSET", key, f"{step}:{writer}", _pack(samples)), ("EXPIRE", key, self._ttl_s), ("HKEYS", key)
+        ]  # fmt: skip
+        fields = (await self._connection.send(commands, keys=1000))[2] or []
+        latest = sorted({_step(field) for field in fields})[-STEPS:]
+        if old := [field for field in fields if _step(field) not in latest]:
+            await self._connection.send([("HDEL", key, *old)], keys=len(old))
+
+    async def samples(self, run_id: str) -> dict[int, list[Sample]]:
+        found = (await self._connection.send([("HGETALL", self._samples_key(run_id))], keys=1000))[0] or []
+        rows = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        return _by_step(sorted((_step(field), content) for field, content in rows))
 
     async def delete(self, run_id: str) -> bool:
-        commands = [("DEL", self._key(run_id)), ("ZREM", self._names, run_id)]
-        return any(await self._connection.send(commands, keys=2))
+        commands = [("DEL", self._samples_key(run_id)), ("DEL", self._key(run_id)), ("ZREM", self._names, run_id)]
+        return any((await self._connection.send(commands, keys=3))[1:])
 
     async def aclose(self) -> None:
         await self._connection.aclose()
@@ -215,8 +261,22 @@ def make_store(settings: Settings) -> RunStore:
         raise ConfigurationError(f"REWARD_RUNS_FILE {settings.runs_file}: {error}.", param="runs_file") from None
 
 
-def _pack(totals: Totals) -> bytes:
-    return zlib.compress(orjson.dumps(totals), 3)
+def _pack(content: Totals | Sequence[Sample]) -> bytes:
+    return zlib.compress(orjson.dumps(content), 3)
+
+
+def _step(field: bytes) -> int:
+    """Of a field ``step:writer``."""
+    return int(field.partition(b":")[0])
+
+
+def _by_step(rows: Iterable[tuple[int, bytes]]) -> dict[int, list[Sample]]:
+    """Samples of all writers, by step; what cannot be read is left out."""
+    found: dict[int, list[Sample]] = {}
+    for step, packed in rows:
+        with contextlib.suppress(zlib.error, orjson.JSONDecodeError, TypeError):
+            found.setdefault(step, []).extend(orjson.loads(zlib.decompress(packed)))
+    return found
 
 
 def _joined(rows: Iterable[tuple[int, bytes]]) -> list[tuple[int, Totals]]:

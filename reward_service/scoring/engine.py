@@ -28,6 +28,7 @@ from reward_service.observability.telemetry import Telemetry
 from reward_service.profiles.accepted import Accepted
 from reward_service.profiles.loading import shipped
 from reward_service.runs.recorder import Recorder
+from reward_service.runs.samples import Told
 from reward_service.runs.store import make_store
 from reward_service.runs.totals import Scored
 from reward_service.scoring.admission import Admission
@@ -75,7 +76,7 @@ class Engine:
                    most=settings.queue_items, timeout_s=settings.timeout_s)
             for shadow in self.assembly.shadows
         ]  # fmt: skip
-        self.runs = Recorder(make_store(settings), self.telemetry)
+        self.runs = Recorder(make_store(settings), self.telemetry, settings.keep_samples)
         for shadow in self.shadows:
             shadow.record = self.runs.record_shadow
         self._shadow_starts: list[asyncio.Task[None]] = []
@@ -305,7 +306,14 @@ class Admitted:
         candidates, references = [item.candidate for item in items], [item.reference for item in items]
         milliseconds = request.timings.total_ms
         told = Scored(candidates, references, composites, judges, self.stage.name, milliseconds)
-        self._engine.runs.record(request.run_id, request.step, told)
+        runs = self._engine.runs
+        runs.record(request.run_id, request.step, told)
+        if runs.keep_samples:
+            whole = [
+                Told(item.candidate, item.reference, item.prior, one.composite, one.judgement)
+                for item, one in zip(items, scored, strict=True)
+            ]
+            runs.keep(request.run_id, request.step, whole)
 
     async def _retry(self, scorer: ProfileScorer, scored: list[ScoredItem]) -> None:
         """Score again, in place, what has no reward yet and may still get one before the deadline."""

@@ -66,7 +66,7 @@ class EngineState:
             "profiles": {name: served.describe() for name, served in engine.profiles.items()},
             "shadows": [shadow.describe() for shadow in engine.shadows],
             "shipped_profiles": self._shipped,
-            "runs": {"dropped": engine.runs.dropped, "texts_kept": 0},
+            "runs": {"dropped": engine.runs.dropped, "texts_kept": engine.runs.keep_samples},
             "limits": {name: getattr(engine.settings, name) for name in _LIMITS},
             "readiness": self.readiness(),
             "components": {key: dict(health) for key, health in self.health().items()},

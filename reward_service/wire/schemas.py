@@ -272,6 +272,22 @@ class RunSummaryOut(BaseModel):
 
 class Runs(BaseModel):
     runs: list[RunSummaryOut] = Field(description="the latest first")
+    texts_kept: int = Field(description="items of each step that are kept with their texts")
+
+
+class SampleOut(BaseModel):
+    digest: str = Field(description="of the pair; which items are kept is decided by it")
+    candidate: str = Field(description="as it was sent")
+    reference: str = Field(description="as it was sent")
+    prior: str | None = Field(description="as it was sent")
+    result: dict[str, JsonValue] = Field(description="as in an answer at detail full")
+
+
+class Samples(BaseModel):
+    run_id: str = Field(description="as in the requests")
+    step: int = Field(description="that was asked for, or the latest")
+    steps: list[int] = Field(description="all that have samples, ascending")
+    samples: list[SampleOut] = Field(description="by digest")
 
 
 class AlarmOut(BaseModel):

@@ -1,5 +1,5 @@
 // The runs: a list to choose from, alarms, and charts that are drawn again while a run goes on.
-import { ServiceError, ask, byId, element, start, table, words } from "./common.js";
+import { ServiceError, ask, byId, element, number, start, table, words } from "./common.js";
 import { chart, histogram } from "./chart.js";
 
 const MOST = 4; // runs beside one another
@@ -86,6 +86,42 @@ function draw(runs) {
   byId("about").replaceChildren(table("At the last step", ["run", "step", "candidates", "profile", "missing"], rows));
 }
 
+/** Items of one step with their texts, where the operator has some kept. They change only when another is chosen. */
+async function samples() {
+  const [run, step] = [byId("samples-run").value, byId("samples-step").value];
+  if (!run) return;
+  try {
+    const found = await ask(`/web/samples?run_id=${encodeURIComponent(run)}${step && `&step=${step}`}`);
+    byId("samples-step").replaceChildren(...found.steps.map((one) => element("option", { value: String(one), selected: one === found.step }, String(one))));
+    byId("samples-status").textContent = "";
+    byId("samples-list").replaceChildren(...found.samples.map((one, i) => {
+      const section = element("section", { className: "candidate" }, element("h3", {}, `Sample ${i + 1}: reward ${number(one.result.reward)}`));
+      if (one.result.flags.length) section.append(element("p", {}, `Flags: ${one.result.flags.map(words).join(", ")}`));
+      const texts = element("div");
+      texts.innerHTML = one.html; // made and escaped by the viewer of pairs; nothing of a report is markup in it
+      section.append(texts);
+      return section;
+    }));
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    byId("samples-status").textContent = error.status === 404 ? "No samples of this run." : error.message;
+    byId("samples-list").replaceChildren();
+  }
+}
+
+function offerSamples(kept) {
+  byId("samples").hidden = !kept || !chosen.length;
+  const shown = [...byId("samples-run").options].map((option) => option.value);
+  if (!kept || JSON.stringify(shown) === JSON.stringify(chosen)) return;
+  byId("samples-run").replaceChildren(...chosen.map((id) => element("option", { value: id }, id)));
+  another();
+}
+
+function another() {
+  byId("samples-step").replaceChildren();
+  samples();
+}
+
 function fail(error) {
   if (!(error instanceof ServiceError)) throw error;
   if (error.status !== 401) byId("problem").textContent = error.message;
@@ -95,8 +131,9 @@ async function refresh() {
   clearTimeout(timer);
   const began = performance.now();
   try {
-    const { runs } = await ask("/v1/runs");
+    const { runs, texts_kept: kept } = await ask("/v1/runs");
     list(runs);
+    offerSamples(kept);
     const state = JSON.stringify(chosen.map((id) => [id, runs.find((run) => run.run_id === id).updated_at]));
     const details = state === drawn ? [] : await Promise.all(chosen.map((id) => ask(`/v1/runs/${encodeURIComponent(id)}?points=200`)));
     byId("problem").textContent = "";
@@ -112,4 +149,6 @@ async function refresh() {
   timer = setTimeout(refresh, Math.max(EVERY_MS, SHARE * (performance.now() - began)));
 }
 
+byId("samples-run").addEventListener("change", another);
+byId("samples-step").addEventListener("change", samples);
 start(refresh);

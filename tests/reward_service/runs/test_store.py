@@ -14,6 +14,7 @@ from reward_service.contracts import Composite
 from reward_service.errors import ConfigurationError
 from reward_service.observability.telemetry import Telemetry
 from reward_service.runs.recorder import Recorder
+from reward_service.runs.samples import STEPS
 from reward_service.runs.store import RedisStore, RunStore, SqliteStore, make_store
 from reward_service.runs.totals import Scored, Totals, of_requests, summed
 from reward_service.settings import Settings
@@ -59,6 +60,22 @@ async def test_a_deleted_run_is_gone(store: RunStore) -> None:
     assert await store.delete("a/b?<c>")
     assert not await store.delete("a/b?<c>")
     assert [run.run_id for run in await store.runs()] == ["b"]
+
+
+async def test_samples_of_all_writers_are_kept_for_the_latest_steps_and_go_with_their_run(store: RunStore) -> None:
+    await store.put([("a", 1, "w", {"items": 1}), ("b", 1, "w", {"items": 1})])
+    for step in range(STEPS + 3):
+        await store.put_samples("a", step, "w1", [{"digest": "1", "candidate": "x"}])
+    await store.put_samples("a", STEPS, "w2", [{"digest": "2"}])
+    await store.put_samples("a", STEPS, "w2", [{"digest": "3"}])  # in place of the other
+    await store.put_samples("b", 1, "w1", [{"digest": "1"}])
+    found = await store.samples("a")
+    assert list(found) == list(range(3, STEPS + 3))
+    assert sorted(sample["digest"] for sample in found[STEPS]) == ["1", "3"]
+    assert found[3] == [{"digest": "1", "candidate": "x"}]
+    assert await store.delete("a")
+    assert await store.samples("a") == {}
+    assert list(await store.samples("b")) == [1]
 
 
 async def test_two_connections_to_one_file_see_each_other_s_rows(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def test_runs_need_the_key_and_hold_no_text(browser: Any, tmp_path: Path) -> Non
         train(service, "kept", range(2), headers=headers)
         for method in ("GET", "DELETE"):
             assert httpx.request(method, f"{service.url}/v1/runs/kept").status_code == 401
+        assert httpx.get(f"{service.url}/v1/samples?run_id=kept").status_code == 401
         page.goto(f"{service.url}/runs")
         page.wait_for_selector("#key-form")
         page.fill("#key", key)
@@ -114,6 +115,39 @@ def test_runs_need_the_key_and_hold_no_text(browser: Any, tmp_path: Path) -> Non
         assert [one["items"] for one in point(service, "kept")["points"]] == [4, 4]
         assert httpx.delete(f"{service.url}/v1/runs/kept").json() == {"deleted": "kept"}
         assert httpx.get(f"{service.url}/v1/runs/kept").status_code == 404
+        unkept = httpx.get(f"{service.url}/v1/samples", params={"run_id": "kept"})
+        assert unkept.status_code == 404
+        assert "REWARD_KEEP_SAMPLES is 0" in unkept.json()["error"]["message"]
+
+
+@pytest.mark.slow
+def test_samples_are_shown_with_their_errors_where_the_operator_has_some_kept(browser: Any, tmp_path: Path) -> None:
+    hostile = "<b>Small right</b> effusion. <script>document.title='taken'</script>"
+    settings = {"profiles": "text", "workers": 2, "pool_workers": 0, "keep_samples": 3}
+    with running(tmp_path / "log", **settings) as service, tab(browser, service.url) as page:
+        for step in (1, 2):
+            group = {"reference": REFERENCE, "candidates": [*CANDIDATES, hostile]}
+            httpx.post(f"{service.url}/score", json={"groups": [group], "run_id": "r&d", "step": step}, timeout=60)
+        found: dict[str, Any] = {}
+
+        def kept() -> bool:
+            answer = httpx.get(f"{service.url}/v1/samples", params={"run_id": "r&d"})
+            found.update(answer.json())
+            return answer.status_code == 200 and found["steps"] == [1, 2]
+
+        wait_until(kept)
+        assert found["step"] == 2
+        assert len(found["samples"]) == 3
+        assert {sample["candidate"] for sample in found["samples"]} <= {*CANDIDATES, hostile}
+        assert httpx.get(f"{service.url}/info").json()["runs"]["texts_kept"] == 3
+        page.goto(f"{service.url}/runs")
+        page.locator("#samples-list section").nth(2).wait_for()
+        assert page.locator("#samples-list .rv-text mark").count() > 0
+        page.select_option("#samples-step", "1")
+        page.locator("#samples-list section").nth(2).wait_for()
+        assert page.title() == "Reward service: runs"
+        httpx.delete(f"{service.url}/v1/runs/r%26d").raise_for_status()
+        assert httpx.get(f"{service.url}/v1/samples", params={"run_id": "r&d"}).status_code == 404
 
 
 @pytest.mark.slow

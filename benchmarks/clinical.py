@@ -148,7 +148,7 @@ def _count(
         if is_right(edit, verdict):
             right[edit.name] += 1
         else:
-            what = [(e.kind, e.finding, e.detail) for e in verdict.evidence if e.kind != "matched"]
+            what = [(e.kind, e.finding, e.detail) for e in verdict.evidence if e.is_error]
             failures[edit.name].append(f"{report.text}\n   -> {edit.text}\n   {what}")
     for name, n in count.items():
         print(f"  {name:28} {title} {share(right[name], n)}")

@@ -50,7 +50,7 @@ def errors_of(result: dict[str, Any]) -> str:
     evidence = (result.get("judgement") or {}).get("evidence", [])
     named = []
     for e in evidence:
-        if e["kind"] != "matched":
+        if e["kind"] not in ("matched", "deduction"):
             text = f"{e['kind']} {e['finding']}" + (f" {e['detail']}" if e["detail"] else "")
             named.append(text if e["significant"] else f"({text})")
     return "; ".join(named)

@@ -26,12 +26,16 @@ CATEGORIES: tuple[Category, ...] = (
     "false_comparison",
     "missing_comparison",
 )
+STUDY = "@study"
+"""Name of the examination as a whole, where an item is about no finding of it."""
+Kind = Category | Literal["deduction", "matched"]
+"""What an item of evidence is. A deduction costs something and is no error: it is counted in no category."""
 
 
 class Evidence(NamedTuple):
-    """One matched finding or one error, with where it stands in both texts."""
+    """One matched finding, one error or one deduction, with where it stands in both texts and what it costs."""
 
-    kind: Category | Literal["matched"]
+    kind: Kind
     finding: str
     """A concept or statement id, e.g. ``pleural_effusion``; never report text."""
     significant: bool
@@ -41,6 +45,16 @@ class Evidence(NamedTuple):
     """Character offsets [start, end) into the reference as the judge received it."""
     detail: str = ""
     """Short machine word, e.g. ``left/right`` or ``small/large``; never report text."""
+    cost: float = 0.0
+    """What is lost by it, as a share of what the reference is worth (>= 0). The costs of a judgement add up to what its
+    signed score lacks to 1 before a negative one is squashed (`judges.scores.signed`)."""
+    side: str = ""
+    """``left``, ``right`` or ``bilateral`` if the finding has one."""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is counted in a category."""
+        return self.kind not in ("matched", "deduction")
 
 
 @dataclass(frozen=True, slots=True)

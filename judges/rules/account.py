@@ -1,4 +1,7 @@
-"""The running account of one comparison: what the reference is worth, what the candidate earned, each error."""
+"""The running account of one comparison: what the reference is worth, and each item under which some of it is lost.
+
+Points are lost here only, and only under an item, so the costs of all items add up to what is lacking to a full score.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from judges import scores
-from judges.base import CATEGORIES, Category, Evidence
+from judges.base import CATEGORIES, STUDY, Category, Evidence, Kind
 from judges.rules.findings import Denial, Finding, Findings, Span
-from judges.rules.hierarchy import take_up
+from judges.rules.hierarchy import another_name
 from judges.rules.lexicon import Lexicon
 
 SIGNIFICANT: Final = 0.5
@@ -17,6 +20,45 @@ FAINT: Final = 0b0011
 """Bands of severity that hardly matter: trace and small."""
 UNCERTAIN: Final = 0.5
 """Share of its weight that a merely possible finding has, and of the credit for hedging what the reference asserts."""
+SIDES: Final = ("", "left", "right", "bilateral")
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """A matched finding, an error or a deduction, and what is lost under it; all amounts are weights of findings."""
+
+    kind: Kind
+    name: str
+    significant: bool
+    candidate: Span | None
+    reference: Span | None
+    detail: str = ""
+    side: str = ""
+    unearned: float = 0.0
+    """Credit of the reference's findings that is not earned."""
+    penalty: float = 0.0
+    """What is taken besides."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """What the candidate earns of one finding of the reference: all of it, less what is lost under items."""
+
+    finding: Finding
+    worth: float
+    share: float = 1.0
+    """Of `worth`, what is earned."""
+    lost: list[tuple[Item, float]] = field(default_factory=list)
+    """Shares of `worth` that are not earned; with `share` they add up to 1."""
+
+    def keep(self, share: float, item: Item) -> None:
+        """Leave this share of what is earned so far; the rest is lost under the item."""
+        self.lost.append((item, self.share * (1.0 - share)))
+        self.share *= share
+
+    def penalise(self, share: float, item: Item) -> None:
+        """Take this share of the finding's worth besides, under the item."""
+        item.penalty += share * self.worth
 
 
 @dataclass(slots=True)
@@ -24,15 +66,16 @@ class Account:
     """Weight and credit are kept by group: the alternatives of a differential count once, by the best of them."""
 
     lexicon: Lexicon
-    weight: dict[object, float] = field(default_factory=dict)
-    credit: dict[object, float] = field(default_factory=dict)
-    penalty: float = 0.0
     matched: float = 0.0
     significant: dict[Category, float] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0.0))
     insignificant: dict[Category, float] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0.0))
-    evidence: list[Evidence] = field(default_factory=list)
-    told: dict[str, list[Finding]] = field(default_factory=dict)
-    """Per category of error (and "matched") what it was counted for."""
+    items: list[Item] = field(default_factory=list)
+    expected: dict[object, tuple[float, Finding]] = field(default_factory=dict)
+    """By group: the weight of its heaviest alternative, and that one."""
+    claims: dict[object, Claim] = field(default_factory=dict)
+    """By group: the best."""
+    told: dict[Kind, list[tuple[Finding, Item]]] = field(default_factory=dict)
+    """Per kind of item what it was counted for."""
 
     def name(self, finding: Finding) -> str:
         return self.lexicon.concepts[finding.concept].name
@@ -60,32 +103,59 @@ class Account:
         concepts = self.lexicon.concepts
         return sorted(findings, key=lambda f: (-self.worth(f), -len(concepts[f.concept].ancestors)))
 
+    # ----- weight and credit ------------------------------------------------------------------------------------------
+
     def expect(self, finding: Finding) -> None:
-        """Enter a finding of the reference; before any `earn`."""
-        key = finding.group or finding[:2]
-        self.weight[key] = max(self.weight.get(key, 0.0), self.worth(finding))
-        self.credit[key] = 0.0
+        """Enter a finding of the reference. What nothing is claimed of is lost."""
+        key, worth = finding.group or finding[:2], self.worth(finding)
+        if key not in self.expected or worth > self.expected[key][0]:
+            self.expected[key] = worth, finding
 
-    def earn(self, finding: Finding, share: float) -> None:
-        """Credit for a finding of the reference: `share` (0 to 1) of its worth."""
-        key = finding.group or finding[:2]
-        self.credit[key] = max(self.credit[key], self.worth(finding) * share)
+    @property
+    def weight(self) -> float:
+        """What the findings of the reference are worth together."""
+        return sum(worth for worth, _ in self.expected.values())
 
-    def _counted(self, category: str, finding: Finding) -> bool:
-        """Whether it was counted for another name of this, or for an alternative; if not, it is now."""
-        known = self.told.get(category)
-        if known is None:
-            self.told[category] = [finding]
-            return False
-        if take_up(self.lexicon, known, finding) is not None:
-            return True
-        if category == "missing_finding" and any(k.concept == finding.concept for k in known):
-            return True  # on both sides
-        group = finding.group
-        if group and any(k.group == group and self.lexicon.related(k.concept, finding.concept) for k in known):
-            return True
-        known.append(finding)
-        return False
+    def claim(self, finding: Finding, like: Claim | None = None) -> Claim:
+        """A claim to a finding of the reference, whole or with the losses that another one has; see `enter`."""
+        worth = self.worth(finding)
+        return Claim(finding, worth, like.share, like.lost) if like else Claim(finding, worth)
+
+    def enter(self, claim: Claim) -> None:
+        """Credit for a finding of the reference; of claims to one group the best counts, and the first of equals."""
+        key = claim.finding.group or claim.finding[:2]
+        best = self.claims.get(key)
+        if best is None or claim.worth * claim.share > best.worth * best.share:
+            self.claims[key] = claim
+
+    def book(self) -> None:
+        """Enter under their items what the findings of the reference have not earned; once, after the last claim."""
+        for key, (weight, finding) in self.expected.items():
+            claim = self.claims.get(key)
+            if claim is not None:
+                for item, share in claim.lost:
+                    item.unearned += share * claim.worth
+                weight, finding = weight - claim.worth, claim.finding
+            if weight > 0.0:
+                self.deduct(self.name(finding), None, finding.span, "unnamed", finding.side).unearned += weight
+
+    # ----- items ------------------------------------------------------------------------------------------------------
+
+    def _counted(self, kind: Kind, finding: Finding) -> Item | None:
+        """The item under which it was counted for another name of this, or for an alternative."""
+        known = self.told.setdefault(kind, [])
+        ancestors = self.lexicon.concepts[finding.concept].ancestors
+        for i, (thing, item) in enumerate(known):
+            if another_name(self.lexicon, thing, finding):
+                if thing.concept in ancestors:
+                    known[i] = finding, item
+                return item
+        for thing, item in known:
+            if kind == "missing_finding" and thing.concept == finding.concept:
+                return item  # on both sides
+            if finding.group == thing.group != 0 and self.lexicon.related(thing.concept, finding.concept):
+                return item
+        return None
 
     def error(
         self,
@@ -95,14 +165,20 @@ class Account:
         candidate: Span | None,
         reference: Span | None,
         detail: str = "",
-    ) -> None:
-        """Count an error about a finding, unless it was counted under another name of it."""
-        if not self._counted(category, finding):
-            self.tell(category, self.name(finding), significant, candidate, reference, detail)
+    ) -> Item:
+        """Count an error about a finding, unless it was counted under another name of it; returns the item for it."""
+        item = self._counted(category, finding)
+        if item is None:
+            item = self.tell(category, self.name(finding), significant, candidate, reference, detail, finding.side)
+            self.told[category].append((finding, item))
+        return item
 
-    def match(self, finding: Finding) -> None:
-        """Count a finding of the reference as matched, once under all its names."""
-        if not self._counted("matched", finding):
+    def match(self, finding: Finding, candidate: Span, significant: bool) -> None:
+        """Show a finding of the reference as matched, and count it once under all its names."""
+        known = self._counted("matched", finding)
+        item = self._add("matched", self.name(finding), significant, candidate, finding.span, "", finding.side)
+        if known is None:
+            self.told["matched"].append((finding, item))
             self.matched += 1
 
     def tell(
@@ -113,9 +189,51 @@ class Account:
         candidate: Span | None,
         reference: Span | None,
         detail: str = "",
-    ) -> None:
+        side: int = 0,
+    ) -> Item:
+        """Count an error."""
         (self.significant if significant else self.insignificant)[category] += 1
-        self.evidence.append(Evidence(category, name, significant, candidate, reference, detail))
+        return self._add(category, name, significant, candidate, reference, detail, side)
+
+    def deduct(self, name: str, candidate: Span | None, reference: Span | None, detail: str, side: int = 0) -> Item:
+        """An item for what earns less or costs something and is no error; without a cost it is not shown."""
+        return self._add("deduction", name, False, candidate, reference, detail, side)
+
+    def _add(
+        self,
+        kind: Kind,
+        name: str,
+        significant: bool,
+        candidate: Span | None,
+        reference: Span | None,
+        detail: str,
+        side: int,
+    ) -> Item:
+        item = Item(kind, name, significant, candidate, reference, detail, SIDES[side])
+        self.items.append(item)
+        return item
+
+    # ----- what it comes to -------------------------------------------------------------------------------------------
+
+    def evidence(self, weight: float, scale: float, *, empty: bool) -> tuple[Evidence, ...]:
+        """Every item with its share of `weight` as its cost; credit not earned is multiplied by `scale` first.
+
+        An `empty` candidate has lost all credit, and once as much for having nothing to say.
+        """
+        shown = []
+        for item in self.items:
+            cost = (item.unearned * scale + (0.0 if empty else item.penalty)) / weight
+            if cost or item.kind != "deduction":
+                shown.append(
+                    Evidence(
+                        item.kind, item.name, item.significant, item.candidate, item.reference, item.detail, cost,
+                        item.side,
+                    )
+                )  # fmt: skip
+        if empty:
+            rest = 1.0 - scores.FLOOR - sum(one.cost for one in shown)
+            shown.append(Evidence("deduction", STUDY, False, None, None, "empty", rest))
+        return tuple(shown)
 
 
 def named_absent(findings: Findings, concept: int, side: int = 0) -> bool:

@@ -6,9 +6,10 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import Final
 
+from judges.base import STUDY
 from judges.rules import around, constructions, details
 from judges.rules import lexicon as lx
-from judges.rules.findings import ABSENT, HYPOTHETICAL, STUDY, UNCERTAIN, Change, Event, Mention
+from judges.rules.findings import ABSENT, HYPOTHETICAL, UNCERTAIN, Change, Event, Mention
 from judges.rules.trace import Trace, row_of
 
 _BOUNDARY: Final = (

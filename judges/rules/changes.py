@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from judges.base import STUDY
 from judges.rules import lexicon as lx
-from judges.rules.account import Account
-from judges.rules.findings import STUDY, Finding, Findings, Span
+from judges.rules.account import Account, Item
+from judges.rules.findings import Finding, Findings, Span
 
 COMPARISON: Final = 0.2
 """Penalty for an invented or dropped direction of change; a mere "stable" or "compared with" costs half."""
@@ -35,18 +36,18 @@ def compare_changes(
     reference: Findings,
     prior: Findings | None,
     pairs: Iterable[tuple[Finding, Finding]],
-) -> float:
+) -> list[tuple[Item, float]]:
     """A change is true when prior and reference show it; without a prior report, when the reference says it.
 
-    What is said of a finding that is missing or false is that error's part, not one of its own. Returns what omitted
-    comparisons cost.
+    What is said of a finding that is missing or false is that error's part, not one of its own. Returns the
+    comparisons that are omitted, with what each costs.
     """
     if not (candidate.changes or reference.changes):
-        return 0.0
+        return []
     pairs = list(pairs)
     ours = _translated(account.lexicon, candidate.changes, reference.changes, pairs)
     mine, theirs = {x.concept for x, _ in pairs}, {y.concept for _, y in pairs}
-    lexicon, lost = account.lexicon, 0.0
+    lexicon, omitted = account.lexicon, list[tuple[Item, float]]()
     told = _untold(lexicon, ours, reference.changes, candidate, mine)
     shown: set[Span] = set()
     for name, side, bit, span, other, said in told:
@@ -55,20 +56,26 @@ def compare_changes(
             verdict = _happened(bit, concept, side, prior, reference)
             if verdict or (verdict is None and not other):
                 continue
-        account.penalty += _cost(lexicon, name, bit)
-        if concept is not None and any(bit & one and said & two for one, two in _CONTRARY):
-            account.penalty += CONTRARY * lexicon.concepts[concept].weight
         if _counts(shown, ours, name, bit, span, said):
-            account.tell("false_comparison", name, _directed(lexicon, name, bit), span, other, _NAME[bit])
+            item = account.tell("false_comparison", name, _directed(lexicon, name, bit), span, other, _NAME[bit], side)
+        else:
+            item = account.deduct(name, span, other, _NAME[bit], side)
+        item.penalty += _cost(lexicon, name, bit)
+        if concept is not None and any(bit & one and said & two for one, two in _CONTRARY):
+            item.penalty += CONTRARY * lexicon.concepts[concept].weight
     shown = set()
     for name, side, bit, span, other, said in _untold(lexicon, reference.changes, ours, reference, theirs):
         if prior is not None and _happened(bit, lexicon.ids.get(name), side, prior, reference) is False:
             continue  # the prior report does not bear it out
-        account.penalty += _cost(lexicon, name, bit)
-        lost += _cost(lexicon, name, bit)
         if _counts(shown, reference.changes, name, bit, span, said):
-            account.tell("missing_comparison", name, _directed(lexicon, name, bit), other, span, _NAME[bit])
-    return lost
+            directed = _directed(lexicon, name, bit)
+            item = account.tell("missing_comparison", name, directed, other, span, _NAME[bit], side)
+        else:
+            item = account.deduct(name, other, span, _NAME[bit], side)
+        price = _cost(lexicon, name, bit)
+        item.penalty += price
+        omitted.append((item, price))
+    return omitted
 
 
 def _translated(lexicon: lx.Lexicon, mine: Changes, theirs: Changes, pairs: list[tuple[Finding, Finding]]) -> Changes:

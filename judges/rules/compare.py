@@ -1,4 +1,4 @@
-"""Two sets of findings against each other: one-to-one assignment, six categories, credit and penalty.
+"""Two sets of findings against each other: one-to-one assignment, six categories, and what each difference costs.
 
 Everything is decided by the findings alone, never by the texts, so equal findings in other words cost nothing and equal
 texts cost nothing without being compared as texts.
@@ -6,54 +6,33 @@ texts cost nothing without being compared as texts.
 
 from __future__ import annotations
 
+from math import fsum
 from typing import Final
 
 from judges import scores
-from judges.base import Evidence, Judgement
-from judges.rules import details, tips, unread
+from judges.base import STUDY, Judgement
 from judges.rules import lexicon as lx
-from judges.rules.account import FAINT, SIGNIFICANT, UNCERTAIN, Account, denial_of, named_absent
+from judges.rules import unread
+from judges.rules.account import FAINT, SIGNIFICANT, Account, Item, denial_of, named_absent
 from judges.rules.assign import Match, assign_kin, assign_sides, same_grain, spend
 from judges.rules.changes import compare_changes, cost
-from judges.rules.denials import negatives
-from judges.rules.findings import Denial, Finding, Findings
+from judges.rules.denials import Repeated, negatives
+from judges.rules.findings import Denial, Finding, Findings, Span
 from judges.rules.hierarchy import take_up
+from judges.rules.matched import KIN_EXCESS, Matched
 
-OVERCONFIDENT: Final = 0.75
-"""Share of the credit for asserting what the reference calls possible (`UNCERTAIN` for the converse)."""
 FREE_KIN: Final = 0.5
 """Credit for a finding that is only a more special name of another one that matched."""
-KIN_EXCESS: Final = 0.5
-"""Penalty for naming something heavier instead, as a share of the difference: a nodule for a granuloma."""
 LOOKALIKE: Final = 0.25
 """Credit for the right place under the name of something that looks like it: pneumonia for atelectasis."""
-PART: Final = 0.25
-"""Most that is left where one text denies a part of what the other asserts: hydropneumothorax, "no pneumothorax"."""
 DENIED: Final = 0.5
 """Extra penalty, as a share of the weight, for denying what the reference asserts: by name, or, where the error is a
 significant one, by a normality phrase ("the lungs are clear")."""
 PARTIAL_DENIAL: Final = 0.5
 """Share of the weight of a false finding that the reference denies only in part ("no large effusion"), and of the
 penalty for denying in part what the reference asserts."""
-WRONG_SIDE: Final = 0.25
-"""Extra penalty, as a share of the weight, for the wrong side; there is no credit for it either."""
-ONE_SIDE: Final = 0.5
-"""Share of the credit when only one side of two is right; `NO_SIDE` when the side is left out."""
-NO_SIDE: Final = 0.65
 OVERLOOKED: Final = 0.1
 """Penalty, as a share of the weight, for a significant finding that such a candidate does not deny in particular."""
-UNSAID: Final = 0.9
-"""Share of the credit when the reference's grade is left out: less than a good guess is worth."""
-OTHER_ZONE: Final = 0.75
-"""Share of the credit for another zone of the lung."""
-ONE_BAND: Final = 0.85
-"""Share of the credit for a severity one band off (small/moderate), or a size over 1.5 times off."""
-FAR_BAND: Final = 0.5
-"""The same for more bands, or a size over 2.5 times off."""
-
-_RANGE: Final = 1  # steps that one grade may span: "mild to moderate"
-_SIDE_NAME: Final = ("unspecified", "left", "right", "bilateral")
-_BAND_NAME: Final = ("trace", "small", "moderate", "large")
 
 
 def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: Findings | None) -> Judgement:
@@ -77,29 +56,24 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
     if len(pairs) > 1:  # of the names of one thing the heaviest first
         pairs.sort(key=lambda pair: -lexicon.concepts[pair[1].concept].weight)
 
-    shares = {y[:2]: _Matched(account, x, y, share).settle(candidate, reference) for x, y, share in pairs}
+    claims = {y[:2]: Matched(account, x, y, share).settle(candidate, reference) for x, y, share in pairs}
     for general, special in spent:
-        account.earn(general, shares[special[:2]])
+        account.enter(account.claim(general, claims[special[:2]]))
     misnamed = _lookalikes(account, mine, theirs, candidate, reference)
     _missing(account, candidate, theirs, pairs)
     _false(account, reference, mine, pairs, misnamed)
-    covered, total = negatives(lexicon, candidate, reference)
-    account.matched += scores.NEGATIVE * covered
+    account.book()
+    repeated = negatives(lexicon, candidate, reference)
+    account.matched += scores.NEGATIVE * repeated.covered
     omitted = compare_changes(account, candidate, reference, prior, [(x, y) for x, y, _ in pairs])
 
     known = bool(reference.positive or reference.negative or reference.changes)
     if known and not (candidate.positive or candidate.negative or candidate.changes or candidate.empty):
-        account.penalty += DENIED * (sum(account.weight.values()) or scores.NORMAL_REPORT)  # not a report of this study
-    weight = sum(account.weight.values())
-    credit = sum(account.credit.values())
-    if total and weight < scores.MODERATE:  # what is normal counts the less, the more there is that is not
-        normal = scores.NORMAL_REPORT * (1 - weight / scores.MODERATE)
-        credit, weight = credit + normal * (covered / total), weight + normal
-    elif 0 < weight < scores.NORMAL_REPORT:  # a lone minor finding is worth a normal report
-        credit, weight = credit / weight * scores.NORMAL_REPORT, scores.NORMAL_REPORT
-    elif reference.changes and not weight:  # "No change.": worth a normal report, and only comparisons can earn it
-        credit, weight = scores.NORMAL_REPORT * (1 - omitted / cost(lexicon, reference.changes)), scores.NORMAL_REPORT
-    notes = [unread.NAME] if unread.charge(account, candidate, reference, weight or scores.NORMAL_REPORT) else []
+        item = account.deduct(STUDY, None, None, "no_report")  # not a report of this study
+        item.penalty += DENIED * (account.weight or scores.NORMAL_REPORT)
+    weight, scale = _weigh(account, reference, repeated, omitted)
+    notes = [unread.NAME] if unread.charge(account, candidate, reference, weight) else []
+    evidence = account.evidence(weight, scale, empty=candidate.empty)
     if not known:
         notes.append("reference_without_findings")
     if any(f.contradicted for sides in candidate.positive.values() for f in sides.values()):
@@ -109,18 +83,60 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
         significant=significant,
         insignificant=insignificant,
         matched_findings=account.matched,
-        evidence=tuple(account.evidence),
+        evidence=evidence,
         values=scores.score(
             significant,
             insignificant,
             matched=account.matched,
-            credit=credit,
-            penalty=account.penalty,
-            weight=weight,
+            lost=fsum(item.cost for item in evidence),
             empty=candidate.empty,
         ),
         notes=tuple(notes),
     )
+
+
+def _weigh(
+    account: Account, reference: Findings, repeated: Repeated, omitted: list[tuple[Item, float]]
+) -> tuple[float, float]:
+    """What the reference is worth, with what of its normal statements or comparisons is not earned entered as items.
+
+    The second value is by how much the findings count more than they weigh.
+    """
+    weight = account.weight
+    if weight >= scores.MODERATE:
+        return weight, 1.0
+    normal = scores.NORMAL_REPORT * (1 - weight / scores.MODERATE)  # the less, the more there is that is not normal
+    if repeated.total:
+        _unrepeated(account, repeated, normal / repeated.total)
+        return weight + normal, 1.0
+    if weight:  # a lone minor finding is worth as much as with denials beside it
+        return weight + normal, (weight + normal) / weight
+    if reference.changes:  # "No change.": worth a normal report, and only comparisons can earn it
+        every = cost(account.lexicon, reference.changes)
+        for item, price in omitted:
+            item.unearned += normal * price / every
+    else:  # nothing in it was recognised, or nothing that counts, so nothing is earned
+        account.deduct(STUDY, None, None, "nothing_to_earn").unearned += normal
+    return normal, 1.0
+
+
+def _unrepeated(account: Account, repeated: Repeated, price: float) -> None:
+    """Enter what the reference denies and the candidate does not: by name one item each, else one a phrase.
+
+    `price`: of the weight of what is denied. A phrase ("the lungs are clear") goes by the heaviest thing that it rules
+    out, of these by the most general.
+    """
+    concepts = account.lexicon.concepts
+    phrases: dict[Span, tuple[tuple[float, int], int, float]] = {}
+    for concept, denial, amount in repeated.lost:
+        if denial.explicit:
+            account.deduct(concepts[concept].name, None, denial.span, "unrepeated").unearned += price * amount
+            continue
+        rank = (-concepts[concept].weight, len(concepts[concept].ancestors))
+        best, name, total = phrases.get(denial.span, (rank, concept, 0.0))
+        phrases[denial.span] = (*min((best, name), (rank, concept)), total + amount)
+    for span, (_, concept, amount) in phrases.items():
+        account.deduct(concepts[concept].name, None, span, "unrepeated").unearned += price * amount
 
 
 # ----- assignment ---------------------------------------------------------------------------------------------------
@@ -150,10 +166,12 @@ def _lookalikes(
         mine.remove(x)
         misnamed.append(x)
         theirs.remove(y)
-        account.earn(y, LOOKALIKE)
-        account.penalty += KIN_EXCESS * max(0.0, account.worth(x) - account.worth(y))
-        account.error("false_finding", x, account.serious(x), x.span, y.span, "lookalike")
-        account.error("missing_finding", y, account.serious(y), x.span, y.span, "lookalike")
+        false = account.error("false_finding", x, account.serious(x), x.span, y.span, "lookalike")
+        false.penalty += KIN_EXCESS * max(0.0, account.worth(x) - account.worth(y))
+        missing = account.error("missing_finding", y, account.serious(y), x.span, y.span, "lookalike")
+        claim = account.claim(y)
+        claim.keep(LOOKALIKE, missing)
+        account.enter(claim)
     return misnamed
 
 
@@ -164,12 +182,6 @@ def _borne_out(lexicon: lx.Lexicon, concept: int, reference: Findings) -> bool:
     concepts = lexicon.concepts
     parents = [a for a, n in concepts[concept].ancestors.items() if n == 1 and concepts[a].weight >= scores.MODERATE]
     return all(p in kinds or not present.isdisjoint(lexicon.concepts[p].ancestors) for p in parents)
-
-
-def _next_to(zones: int) -> int:
-    """Zones with their neighbours; what is central touches all."""
-    lungs = zones & ~lx.CENTRAL
-    return zones | (lungs << 1 | lungs >> 1) & (lx.UPPER | lx.MIDDLE | lx.LOWER) | lx.CENTRAL
 
 
 def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs: list[Match]) -> None:
@@ -186,20 +198,30 @@ def _missing(account: Account, candidate: Findings, theirs: list[Finding], pairs
         if kin is not None:
             if kin[:2] in free:
                 free.remove(kin[:2])
-                account.earn(finding, FREE_KIN)
+                claim = account.claim(finding)
+                claim.keep(FREE_KIN, account.deduct(account.name(finding), None, finding.span, "unnamed", finding.side))
+                account.enter(claim)
             continue
         worth = account.worth(finding)
         if not worth:
             continue
-        if denial and (denial.explicit or worth >= SIGNIFICANT):
-            account.penalty += DENIED * worth
-        elif not denial and worth >= SIGNIFICANT:
-            if finding.severity & ~FAINT and finding.concept in candidate.negative:
-                account.penalty += PARTIAL_DENIAL * DENIED * worth  # "no large effusion" for a large one
-            elif candidate.overall:
-                account.penalty += OVERLOOKED * worth
         span, detail = (denial.span, "denied") if denial else (None, "")
-        account.error("missing_finding", finding, account.serious(finding), span, finding.span, detail)
+        item = account.error("missing_finding", finding, account.serious(finding), span, finding.span, detail)
+        claim = account.claim(finding)
+        claim.keep(0.0, item)
+        claim.penalise(_denial_price(candidate, finding, denial, worth), item)
+        account.enter(claim)
+
+
+def _denial_price(candidate: Findings, missing: Finding, denial: Denial | None, worth: float) -> float:
+    """What it costs to deny a finding, besides the credit for it, as a share of its worth."""
+    if denial:
+        return DENIED if denial.explicit or worth >= SIGNIFICANT else 0.0
+    if worth < SIGNIFICANT:
+        return 0.0
+    if missing.severity & ~FAINT and missing.concept in candidate.negative:
+        return PARTIAL_DENIAL * DENIED  # "no large effusion" for a large one
+    return OVERLOOKED if candidate.overall else 0.0
 
 
 def _false(
@@ -236,114 +258,6 @@ def _false(
         if group:
             spare.setdefault(group, (2, finding.concept))
         denial = denial_of(lexicon, reference, finding)
-        account.penalty += worth
         span, detail = (denial.span, "denied") if denial else (None, "")
-        account.error(
-            "false_finding", finding, worth >= SIGNIFICANT and account.serious(finding), finding.span, span, detail
-        )
-
-
-# ----- a matched pair -------------------------------------------------------------------------------------------------
-
-
-class _Matched:
-    """A matched finding: certainty, location and severity, and what a relative says too much."""
-
-    def __init__(self, account: Account, x: Finding, y: Finding, share: float) -> None:
-        self.account, self.lexicon, self.x, self.y = account, account.lexicon, x, y
-        self.share = share
-        """Of the finding's credit, what is earned."""
-        self.wrong = False
-        """It has a significant error."""
-        self.serious = account.serious(y)
-
-    def settle(self, candidate: Findings, reference: Findings) -> float:
-        """Book credit, penalty and errors; returns the share."""
-        x, y, account = self.x, self.y, self.account
-        if x.contradicted and not y.contradicted:
-            self.share, self.wrong = 0.0, True
-            account.error("missing_finding", y, self.serious, x.span, y.span, "contradicted")
-        if x.concept != y.concept:
-            self._relative(candidate, reference)
-        if x.certain != y.certain:
-            self.share *= OVERCONFIDENT if x.certain else UNCERTAIN
-        if y.side and x.side != y.side and self.lexicon.concepts[x.concept].sided:
-            self._side()
-        elif x.zone and y.zone and not x.zone & y.zone:
-            self.share *= OTHER_ZONE
-            account.error("wrong_location", y, False, x.span, y.span, "zone")
-        else:
-            self.share *= tips.aim(x.zone, y.zone, _next_to(y.zone), OTHER_ZONE)
-        self._severity()
-        for loss in (*tips.losses(self.lexicon, x, y), *details.losses(self.lexicon, x, y)):
-            self._lose(loss)
-        account.earn(y, self.share)
-        if not self.wrong:
-            account.match(y)
-            account.evidence.append(Evidence("matched", account.name(y), self.serious, x.span, y.span))
-        return self.share
-
-    def _relative(self, candidate: Findings, reference: Findings) -> None:
-        x, y, account = self.x, self.y, self.account
-        account.penalty += KIN_EXCESS * max(0.0, account.worth(x) - account.worth(y))
-        if denial := _denied_part(self.lexicon, y, x, candidate):
-            self.share, self.wrong = min(self.share, PART), True
-            account.error("missing_finding", y, self.serious, denial.span, y.span, "denied")
-        elif denial := _denied_part(self.lexicon, x, y, reference):
-            self.wrong = True
-            account.penalty += account.worth(x)
-            account.error("false_finding", x, account.serious(x), x.span, denial.span, "denied")
-
-    def _side(self) -> None:
-        x, y = self.x, self.y
-        if not x.side:
-            self.share *= NO_SIDE
-        elif x.side & y.side:
-            self.share, self.wrong = self.share * ONE_SIDE, self.wrong or self.serious
-        else:
-            self.share, self.wrong = 0.0, self.wrong or self.serious
-            self.account.penalty += WRONG_SIDE * self.account.worth(y)
-        if x.side or y.side != lx.BOTH:  # who names no side may well mean both
-            detail = f"{_SIDE_NAME[x.side]}/{_SIDE_NAME[y.side]}"
-            self.account.error("wrong_location", y, self.serious and x.side > 0, x.span, y.span, detail)
-
-    def _lose(self, loss: details.Loss) -> None:
-        significant = loss.significant and self.serious
-        self.share, self.wrong = self.share * loss.share, self.wrong or significant
-        self.account.penalty += loss.penalty
-        if loss.told:
-            self.account.error(loss.category, self.y, significant, self.x.span, self.y.span, loss.detail)
-
-    def _severity(self) -> None:
-        x, y, account = self.x, self.y, self.account
-        sized = self.lexicon.sized[y.concept]
-        if y.severity and x.severity & ~y.severity:
-            far = _bands_apart(x.severity, y.severity) > 1
-            detail = f"{_BAND_NAME[x.severity.bit_length() - 1]}/{_BAND_NAME[y.severity.bit_length() - 1]}"
-        elif x.size and y.size and sized and max(x.size, y.size) > 1.5 * min(x.size, y.size):
-            far, detail = max(x.size, y.size) > 2.5 * min(x.size, y.size), "size"
-        else:
-            if y.severity and not x.severity and not (x.size and y.size):  # any size would do for a grade
-                self.share *= UNSAID
-            return
-        self.share *= FAR_BAND if far else ONE_BAND
-        far = far and (account.serious(x) or account.serious(y))
-        self.wrong = self.wrong or far
-        account.error("wrong_severity", y, far, x.span, y.span, detail)
-
-
-def _bands_apart(mine: int, theirs: int) -> int:
-    """How many steps lie between two grades."""
-    lowest, highest = (mine & -mine).bit_length(), mine.bit_length()
-    bottom, top = (theirs & -theirs).bit_length(), theirs.bit_length()
-    if highest - lowest > _RANGE:  # "trace to large" says nothing
-        return max(highest - bottom, top - lowest)
-    return max(lowest - top, bottom - highest)
-
-
-def _denied_part(lexicon: lx.Lexicon, special: Finding, general: Finding, other: Findings) -> Denial | None:
-    """The denial of something else that `special` is too, in the text that knows it as `general` only."""
-    rest = lexicon.concepts[special.concept].ancestors.keys() - lexicon.concepts[general.concept].ancestors.keys()
-    return next(
-        (other.negative[a] for a in sorted(rest - {general.concept}) if named_absent(other, a, general.side)), None
-    )
+        serious = worth >= SIGNIFICANT and account.serious(finding)
+        account.error("false_finding", finding, serious, finding.span, span, detail).penalty += worth

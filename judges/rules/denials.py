@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from judges.rules import lexicon as lx
 from judges.rules.findings import Denial, Findings
@@ -19,27 +19,43 @@ def _covers(own: Denial, denial: Denial) -> float:
     return HALF_DENIAL if limited else 1.0
 
 
-def negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> tuple[float, float]:
-    """Weight of the reference's denials that the candidate repeats, itself or by a more general one, and of all."""
+class Repeated(NamedTuple):
+    """The reference's denials against the candidate's; amounts are weights of concepts."""
+
+    total: float
+    """Of all."""
+    covered: float
+    """Of those that the candidate repeats, itself or by a more general one."""
+    lost: list[tuple[int, Denial, float]]
+    """Concept and denial of what is not repeated, or only in part, and how much of it; together total - covered."""
+
+
+def negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> Repeated:
+    """How much of what the reference denies the candidate repeats."""
     covered = total = 0.0
+    lost: list[tuple[int, Denial, float]] = []
     general: dict[int, list[Denial]] | None = None
     for concept, denial in reference.negative.items():
         entry = lexicon.concepts[concept]
         own = candidate.negative.get(concept)
-        total += entry.weight
         if own is not None:
-            covered += entry.weight * (_covers(own, denial) if own.partial or own.side else 1.0)
+            share = _covers(own, denial) if own.partial or own.side else 1.0
         elif not entry.ancestors.keys().isdisjoint(candidate.negative):
-            above = [candidate.negative[a] for a in entry.ancestors if a in candidate.negative]
-            covered += entry.weight * max(_covers(own, denial) for own in above)
+            share = max(_covers(candidate.negative[a], denial) for a in entry.ancestors if a in candidate.negative)
         else:
             if general is None:
                 general = {}
                 for special, own in candidate.negative.items():
                     for a in lexicon.concepts[special].ancestors:
                         general.setdefault(a, []).append(own)
-            below = general.get(concept, ())
-            covered += entry.weight * HALF_DENIAL * max((_covers(own, denial) for own in below), default=0.0)
-    if candidate.overall and not candidate.positive:  # "No acute cardiopulmonary abnormality."
-        covered = max(covered, OVERALL * total)
-    return covered, total
+            share = HALF_DENIAL * max((_covers(own, denial) for own in general.get(concept, ())), default=0.0)
+        total += entry.weight
+        covered += entry.weight * share
+        if share < 1.0 and entry.weight:
+            lost.append((concept, denial, entry.weight * (1.0 - share)))
+    if candidate.overall and not candidate.positive and covered < OVERALL * total:
+        # "No acute cardiopulmonary abnormality."
+        scale = (1.0 - OVERALL) * total / (total - covered)
+        lost = [(concept, denial, amount * scale) for concept, denial, amount in lost]
+        covered = OVERALL * total
+    return Repeated(total, covered, lost)

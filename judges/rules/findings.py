@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from judges.rules.lexicon import Leaf
 
 HYPOTHETICAL, ABSENT, UNCERTAIN, PRESENT = -1, 0, 1, 2
-STUDY: Final = "@study"
-"""Name under which `Findings.changes` keeps what is said of the examination as a whole."""
 
 Span = tuple[int, int]
 
@@ -57,7 +55,7 @@ class Change(NamedTuple):
     """One statement about an earlier study."""
 
     what: str
-    """Concept name, ``@anatomy`` or `STUDY`."""
+    """Concept name, ``@anatomy`` or `judges.base.STUDY`."""
     change: int
     """Set of changes."""
     first: int
@@ -121,9 +119,8 @@ class Findings:
     """concept -> side -> finding"""
     negative: dict[int, Denial]
     changes: dict[tuple[str, int], tuple[int, Span]]
-    """What is compared with an earlier study (concept name, ``@anatomy`` or `STUDY`) and its side -> set of changes,
-
-    span."""
+    """What is compared with an earlier study (concept name, ``@anatomy`` or `judges.base.STUDY`) and its
+    side -> set of changes, span."""
     empty: bool
     """The text has no word."""
     overall: bool = False

@@ -21,17 +21,23 @@ def together(x: Finding, y: Finding) -> bool:
     return not (x.zone and y.zone) or bool(x.zone & y.zone or (x.zone | y.zone) & lx.CENTRAL)
 
 
+def another_name(lexicon: lx.Lexicon, thing: Finding, finding: Finding) -> bool:
+    """Whether `finding` is a more general or a more special name of a thing that its text has named."""
+    concepts = lexicon.concepts
+    related = (
+        thing.concept in concepts[finding.concept].ancestors or finding.concept in concepts[thing.concept].ancestors
+    )
+    return related and together(thing, finding)
+
+
 def take_up(lexicon: lx.Lexicon, things: list[Finding], finding: Finding) -> Finding | None:
     """The one of these things, found in the same text, for which `finding` is another name.
 
     A thing has one special name: "opacity" may be the pneumonia or the nodule, but the pneumonia is not the nodule.
     """
-    concepts, concept = lexicon.concepts, finding.concept
-    ancestors = concepts[concept].ancestors
     for i, thing in enumerate(things):
-        general = thing.concept in ancestors
-        if (general or concept in concepts[thing.concept].ancestors) and together(thing, finding):
-            if general:
+        if another_name(lexicon, thing, finding):
+            if thing.concept in lexicon.concepts[finding.concept].ancestors:
                 things[i] = finding
             return thing
     return None

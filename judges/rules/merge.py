@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from judges.base import STUDY
 from judges.rules import lexicon as lx
 from judges.rules.findings import (
     ABSENT,
     PRESENT,
-    STUDY,
     UNCERTAIN,
     Change,
     Denial,

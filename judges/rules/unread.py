@@ -90,7 +90,7 @@ def charge(account: Account, candidate: Findings, reference: Findings, weight: f
     Returns whether there was any.
     """
     found = invented(candidate, reference)
-    account.penalty += COST * weight * min(MOST, len(found))
     for statement in found:
-        account.tell("false_finding", NAME, False, statement.span, None, NAME)
+        item = account.tell("false_finding", NAME, False, statement.span, None, NAME)
+        item.penalty += COST * weight * min(1.0, MOST / len(found))
     return bool(found)

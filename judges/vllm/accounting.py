@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import fsum
 from statistics import fmean
 from typing import Any, Final
 
-from judges.base import CATEGORIES, Category, Evidence, Judgement
+from judges.base import CATEGORIES, STUDY, Category, Evidence, Judgement
 from judges.scores import MAJOR, MINOR, MODERATE, NEGATIVE, NORMAL_REPORT, inverse_errors, score
 from judges.vllm.answer import Answer, Link
 from judges.vllm.prompt import NumberedPair
 
+HALF: Final = 0.5
+"""Share of a reference statement that is earned where a part of it is missing."""
 _LIST: Final = re.compile(r",|;|/|\b(?:and|or|with)\b", re.I)
 
 
@@ -25,14 +28,18 @@ class Account:
     """One answer after the conservation law: what is scored."""
 
     errors: tuple[Evidence, ...]
+    deductions: tuple[Evidence, ...]
+    """Normal statements that are not repeated, where nothing else can be earned."""
     matches: tuple[Evidence, ...]
     matched: float
     """Matched findings; a matched normal statement counts `NEGATIVE`."""
-    credit: float
-    penalty: float
-    weight: float
     corrections: int
     """How often the answer had to be corrected: unaccounted or contradictory statements."""
+
+    @property
+    def lost(self) -> float:
+        """The cost of all items."""
+        return fsum(item.cost for item in (*self.errors, *self.deductions))
 
 
 def settle(answer: Answer, pair: NumberedPair) -> Account:
@@ -66,7 +73,12 @@ class _Settling:
         self._distorted: dict[int, Link] = {}
         self._matched: dict[int, int] = {}
         self._supports: set[int] = set()
+        findings = len(self._refs) - len(self._normal)
+        # What the reference is worth depends on the reference alone, so it is the same for a whole group.
+        self._weight = MAJOR * findings if findings else NORMAL_REPORT
+        self._normal_worth = 0.0 if findings else NORMAL_REPORT / len(self._refs)
         self._errors: list[Evidence] = []
+        self._deductions: list[Evidence] = []
         self._corrections = 0
 
     def distortions(self) -> None:
@@ -98,17 +110,27 @@ class _Settling:
             self._supports.add(cand)
 
     def references(self) -> None:
-        """What of the reference is missing."""
+        """What of the reference is missing: each statement that is not earned loses its worth under one item."""
         answer = self._answer
-        accounted = {*self._matched, *self._distorted, *answer.comparison_omitted, *self._normal}
         for ref in range(len(self._refs)):
-            if ref in answer.missing and ref not in self._distorted:
-                self._error("missing_finding", answer.missing[ref], ref, None)
-            elif ref not in accounted:
+            worth = self._worth(ref)
+            if ref in self._distorted:
+                continue
+            if ref in answer.missing:  # a statement of which a part is missing earns half
+                lost = worth * HALF if ref in self._matched else worth
+                self._error("missing_finding", answer.missing[ref], ref, None, lost=lost)
+            elif ref in self._matched or ref in answer.comparison_omitted:
+                continue
+            elif ref not in self._normal:
                 self._corrections += 1
-                self._error("missing_finding", True, ref, None, "unaccounted")
+                self._error("missing_finding", True, ref, None, "unaccounted", worth)
+            elif worth:
+                item = _evidence("deduction", False, self._pair, ref, None, "unrepeated")
+                self._deductions.append(item._replace(cost=worth / self._weight))
         for ref, significant in answer.comparison_omitted.items():
-            self._error("missing_comparison", significant, ref, self._matched.get(ref))
+            earned = ref in self._matched or ref in self._distorted or ref in answer.missing
+            lost = 0.0 if earned else self._worth(ref)
+            self._error("missing_comparison", significant, ref, self._matched.get(ref), lost=lost)
 
     def candidates(self) -> None:
         """What of the candidate is false."""
@@ -128,29 +150,26 @@ class _Settling:
 
     def account(self) -> Account:
         """The result of the steps."""
-        normal, answer = self._normal, self._answer
-        # What the reference is worth depends on the reference alone, so it is the same for a whole group.
-        findings = [ref for ref in range(len(self._refs)) if ref not in normal]
         seen = [*self._matched, *self._distorted]
-        if findings:
-            # A statement of which a part is missing earns half.
-            halves = answer.missing.keys() & self._matched.keys()
-            credit = sum(MODERATE if ref in halves else MAJOR for ref in seen if ref not in normal)
-        else:
-            credit = NORMAL_REPORT * len(seen) / len(self._refs)
         serious = {link.ref for link in self._distorted.values() if link.significant}
         return Account(
             errors=tuple(self._errors),
+            deductions=tuple(self._deductions),
             matches=tuple(_evidence("matched", False, self._pair, ref, cand) for ref, cand in self._matched.items()),
-            matched=sum(NEGATIVE if ref in normal else 1.0 for ref in seen if ref not in serious),
-            credit=credit,
-            penalty=sum(_penalty(error) for error in self._errors),
-            weight=MAJOR * len(findings) if findings else NORMAL_REPORT,
+            matched=sum(NEGATIVE if ref in self._normal else 1.0 for ref in seen if ref not in serious),
             corrections=self._corrections,
         )
 
-    def _error(self, kind: Category, significant: bool, ref: int | None, cand: int | None, detail: str = "") -> None:
-        self._errors.append(_evidence(kind, significant, self._pair, ref, cand, detail))
+    def _worth(self, ref: int) -> float:
+        """What can be earned with a statement of the reference."""
+        return self._normal_worth if ref in self._normal else MAJOR
+
+    def _error(
+        self, kind: Category, significant: bool, ref: int | None, cand: int | None, detail: str = "", lost: float = 0.0
+    ) -> None:
+        """Count an error; `lost` is the credit that it leaves unearned."""
+        error = _evidence(kind, significant, self._pair, ref, cand, detail)
+        self._errors.append(error._replace(cost=(lost + _penalty(error)) / self._weight))
 
 
 def _findings_in(text: str) -> int:
@@ -181,8 +200,8 @@ def judgement(
 ) -> Judgement:
     """The judgement of one vote, or of the mean of several; the scores are those of the mean counts.
 
-    The evidence is that of the vote whose number of errors is the median. An empty candidate has no vote: it is
-    all missing, and at the floor of every scale.
+    The evidence is that of all votes together, each item at its mean cost. An empty candidate has no vote: it is all
+    missing, and at the floor of every scale.
     """
     empty = not accounts
     accounts = accounts or [settle(Answer((), (), (), {}, {}, {}, {}, frozenset()), pair)]
@@ -194,9 +213,7 @@ def judgement(
         significant,
         insignificant,
         matched=matched,
-        credit=fmean(account.credit for account in accounts),
-        penalty=fmean(account.penalty for account in accounts),
-        weight=accounts[0].weight,
+        lost=fmean(account.lost for account in accounts),
         empty=empty,
     )
     if significant_only:
@@ -204,17 +221,38 @@ def judgement(
     totals = [sum(n.values()) for n in counts]
     if len(accounts) > 1:
         details = {**details, "spread": {"errors": [min(totals), max(totals)]}}
-    median = accounts[sorted(range(len(accounts)), key=lambda i: (totals[i], i))[(len(accounts) - 1) // 2]]
     if corrections := sum(account.corrections for account in accounts):
         details = {**details, "corrections": corrections}
     return Judgement(
         significant=significant,
         insignificant=insignificant,
         matched_findings=matched,
-        evidence=median.errors + median.matches,
+        evidence=_together(accounts, empty=empty),
         values=values,
         notes=pair.notes,
         details=details,
+    )
+
+
+def _together(accounts: Sequence[Account], *, empty: bool) -> tuple[Evidence, ...]:
+    """The items of all votes, errors first; what only some of the votes say is marked ``1/3 votes``."""
+    items = [item for account in accounts for item in account.errors]
+    items += [item for account in accounts for item in account.deductions]
+    items += [item for account in accounts for item in account.matches]
+    if empty:
+        items.append(Evidence("deduction", STUDY, False, None, None, "empty", 1.0))
+    if len(accounts) == 1:
+        return tuple(items)
+    said: dict[Evidence, list[float]] = {}
+    for item in items:
+        said.setdefault(item._replace(cost=0.0), []).append(item.cost)
+    votes = len(accounts)
+    return tuple(
+        item._replace(
+            cost=fsum(costs) / votes,
+            detail=item.detail if len(costs) == votes else f"{item.detail} {len(costs)}/{votes} votes".strip(),
+        )
+        for item, costs in said.items()
     )
 
 

@@ -87,7 +87,7 @@ def score_nbytes(score: ComponentScore) -> int:
     """Approximate memory held by an score and its cache entry (within a factor of two, see the tests)."""
     size = 650 + 110 * len(score.values) + 70 * len(score.notes)
     if (judgement := score.judgement) is not None:
-        size += 1400 + 380 * len(judgement.evidence) + 110 * len(judgement.values) + 70 * len(judgement.notes)
+        size += 1400 + 420 * len(judgement.evidence) + 110 * len(judgement.values) + 70 * len(judgement.notes)
         if judgement.details:
             size += 4 * len(repr(judgement.details))
     return size

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import zlib
 from hashlib import blake2b
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import orjson
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
-from judges.base import CATEGORIES, Category, Evidence, Judgement
+from judges.base import CATEGORIES, Category, Evidence, Judgement, Kind
 from reward_service.contracts import ComponentScore
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when the layout below changes; part of every Redis key too, so that two releases do not fight."""
 
 _HEADER = 10  # schema, compression flag, checksum
@@ -31,9 +31,9 @@ _Offset = Annotated[int, Field(ge=0)]
 _Counts = dict[Category, _Count]
 _Note = Annotated[str, Field(pattern=r"\A[a-z0-9_]{1,64}\z")]
 _Notes = Annotated[tuple[_Note, ...], Field(max_length=16)]  # they become flags, and labels of a metric
-_Evidence = tuple[
-    Category | Literal["matched"], str, bool, tuple[_Offset, _Offset] | None, tuple[_Offset, _Offset] | None, str
-]
+_Span = tuple[_Offset, _Offset] | None
+_Cost = Annotated[float, Field(ge=0, le=_LARGEST)]
+_Evidence = tuple[Kind, str, bool, _Span, _Span, str, _Cost, str]
 _Judged = tuple[
     _Counts,
     _Counts,

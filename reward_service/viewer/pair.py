@@ -1,7 +1,7 @@
 """HTML of one pair, as a fragment without scripts: everything that comes from outside is escaped here.
 
-Significant errors, insignificant ones and matched findings differ in colour (Okabe and Ito's, which the colour-blind
-can tell apart) and in the line under them, so that print in grey shows them too.
+Significant errors, insignificant ones, deductions and matched findings differ in colour (Okabe and Ito's, which the
+colour-blind can tell apart) and in the line under them, so that print in grey shows them too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 _TITLES = {"candidate": "Candidate", "reference": "Reference"}
-_ORDER = ("significant", "insignificant", "matched")
+_ORDER = ("significant", "insignificant", "deduction", "matched")
 
 
 def style() -> str:
@@ -34,14 +34,14 @@ def pair(candidate: str, reference: str, result: Mapping[str, Any], prefix: str 
         '<div class="rv-pair">'
         f'<div class="rv-texts">{_text(candidate, "candidate", evidence, prefix)}'
         f"{_text(reference, 'reference', evidence, prefix)}</div>"
-        f"{_missing(result)}{_list(evidence, prefix)}</div>"
+        f"{_missing(result)}{_reason(result)}{_list(evidence, prefix)}</div>"
     )
 
 
 def kind_of(evidence: Mapping[str, Any]) -> str:
-    """``matched``, or the significance of an error."""
-    if evidence["kind"] == "matched":
-        return "matched"
+    """``matched``, ``deduction``, or the significance of an error."""
+    if evidence["kind"] in ("matched", "deduction"):
+        return str(evidence["kind"])
     return "significant" if evidence["significant"] else "insignificant"
 
 
@@ -78,10 +78,11 @@ def _title(evidence: Mapping[str, Any]) -> str:
 def _about(evidence: Mapping[str, Any]) -> str:
     """Significance, detail and cost, as far as they are known."""
     kind = kind_of(evidence)
-    significance = "" if kind == "matched" else f" · {kind}"
-    detail = f" · {evidence['detail']}" if evidence.get("detail") else ""
+    side = f", {evidence['side']}" if evidence.get("side") else ""
+    significance = "" if kind in ("matched", "deduction") else f" · {kind}"
+    detail = f" · {_words(evidence['detail'])}" if evidence.get("detail") else ""
     cost = f" · costs {evidence['cost']:.3f}" if evidence.get("cost") else ""
-    return significance + detail + cost
+    return side + significance + detail + cost
 
 
 def _words(name: object) -> str:
@@ -94,18 +95,22 @@ def _missing(result: Mapping[str, Any]) -> str:
     return f'<ul class="rv-missing">{"".join(lines)}</ul>' if lines else ""
 
 
+def _reason(result: Mapping[str, Any]) -> str:
+    return f'<p class="rv-reason">{escape(str(result["reason"]))}</p>' if result.get("reason") else ""
+
+
 def _list(evidence: Sequence[Mapping[str, Any]], prefix: str) -> str:
     if not evidence:
         return ""
-    order = sorted(range(len(evidence)), key=lambda i: (_ORDER.index(kind_of(evidence[i])), i))
+    ranks = [(_ORDER.index(kind_of(one)), -one.get("cost", 0.0), i) for i, one in enumerate(evidence)]
+    order = [i for _, _, i in sorted(ranks)]
     return f'<ul class="rv-evidence">{"".join(_entry(i, evidence[i], prefix) for i in order)}</ul>'
 
 
 def _entry(i: int, one: Mapping[str, Any], prefix: str) -> str:
     kind = kind_of(one)
-    reason = f"<br>{escape(str(one['reason']))}" if one.get("reason") else ""
     links = "".join(f' <a href="#{prefix}-{side[0]}{i}">in the {side}</a>' for side in _TITLES if one.get(side))
     return (
         f'<li id="{prefix}-e{i}" class="rv-{kind}"><b>{escape(_words(one["kind"]))}</b> '
-        f"{escape(_words(one['finding']) + _about(one))}{links}{reason}</li>"
+        f"{escape(_words(one['finding']) + _about(one))}{links}</li>"
     )

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from judges.base import Judgement
+from judges.reason import reason
 from reward_service.contracts import ComponentError
+from reward_service.profiles.profile import Profile
 from reward_service.scoring.engine import Admitted
+from reward_service.scoring.explanation import notes
 from reward_service.scoring.profile_scorer import ScoredItem
 from reward_service.scoring.references import best
 from reward_service.scoring.served_profile import Served
@@ -43,9 +46,14 @@ def paid(scored: Sequence[ScoredItem], references: Sequence[int]) -> list[Paid]:
 
 
 def result(
-    scored: ScoredItem, detail: Detail, *, id: str | None = None, reference: int | None = None
+    scored: ScoredItem,
+    detail: Detail,
+    *,
+    id: str | None = None,
+    reference: int | None = None,
+    profile: Profile | None = None,
 ) -> dict[str, Any]:
-    """One entry of `results`."""
+    """One entry of `results`. `profile`: the one that pays, for the reasons at detail ``full``."""
     composite = scored.composite
     out: dict[str, Any] = {
         "id": scored.id if id is None else id,
@@ -64,6 +72,7 @@ def result(
         out["values"] = {key: dict(score.values) for key, score in scored.scores.items()}
         if scored.judgement is not None:
             out["judgement"] = judgement(scored.judgement)
+            out["reason"] = reason(scored.judgement.evidence, notes(profile, composite) if profile else ())
     return out
 
 
@@ -78,9 +87,11 @@ def render(parsed: ParsedRequest, admitted: Admitted, scored: Sequence[ScoredIte
         "fingerprint": admitted.fingerprint,
         "signature": served.signature,
         **({"accepted": accepted(served)} if served.accepted else {}),
-        "results": [result(one, body.detail, reference=at) for one, at in candidates[: len(body.items)]],
+        "results": [
+            result(one, body.detail, reference=at, profile=stage.profile) for one, at in candidates[: len(body.items)]
+        ],
         "groups": [
-            group(wanted.id, candidates[start:end], body.detail)
+            group(wanted.id, candidates[start:end], body.detail, stage.profile)
             for wanted, (start, end) in zip(body.groups, parsed.groups, strict=True)
         ],
         **{name: value for name, value in echoed.items() if value is not None},
@@ -109,11 +120,12 @@ def judgement(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def group(id: str | None, members: Sequence[Paid], detail: Detail) -> dict[str, Any]:
+def group(id: str | None, members: Sequence[Paid], detail: Detail, profile: Profile) -> dict[str, Any]:
     """One entry of `groups`, with the statistics a group-relative advantage would use."""
     stats = spread([member.scored.composite.reward for member in members])
     results = [
-        result(one, detail, id=None if id is None else f"{id}/{i}", reference=at) for i, (one, at) in enumerate(members)
+        result(one, detail, id=None if id is None else f"{id}/{i}", reference=at, profile=profile)
+        for i, (one, at) in enumerate(members)
     ]
     return {"id": id, "results": results, **stats}
 

@@ -131,12 +131,14 @@ class Missing(BaseModel):
 
 
 class EvidenceOut(BaseModel):
-    kind: str = Field(description="`matched`, or the category of an error")
+    kind: str = Field(description="`matched`, `deduction` (costs something, is no error) or the category of an error")
     finding: str = Field(description="concept or statement id, e.g. pleural_effusion; never report text")
     significant: bool = Field(description="whether the error is clinically significant")
     candidate: tuple[int, int] | None = Field(description="character offsets into the candidate as sent")
     reference: tuple[int, int] | None = Field(description="character offsets into the reference as sent")
     detail: str = Field(description="what differs, e.g. right/left; may be empty")
+    cost: float = Field(description="share of what the reference is worth that it costs; all add up to 1 - `signed`")
+    side: str = Field(description="left, right or bilateral if the finding has one; else empty")
 
 
 class JudgementOut(BaseModel):
@@ -144,7 +146,9 @@ class JudgementOut(BaseModel):
     insignificant: dict[str, float] = Field(description="the other errors by category, all six")
     matched_findings: float = Field(description="findings of the reference that the candidate has")
     scores: dict[str, float] = Field(description="what the judge makes of its counts, by name")
-    evidence: list[EvidenceOut] = Field(description="every error and matched finding with its place in both texts")
+    evidence: list[EvidenceOut] = Field(
+        description="every error, deduction and matched finding with its place in both texts and its cost"
+    )
     details: dict[str, JsonValue] = Field(description="what the judge adds for the record; depends on the judge")
 
 
@@ -162,6 +166,10 @@ class ItemResult(BaseModel):
         None, description="detail=full: every raw value of every component, by component key"
     )
     judgement: JudgementOut | None = Field(None, description="detail=full: of the first component that judges")
+    reason: str | None = Field(
+        None,
+        description="detail=full: one sentence on what the judge takes points for, and on what else cuts the reward",
+    )
     missing: dict[str, Missing] = Field(description="by component: why it has no score; `item`: why the item has none")
     flags: list[str] = Field(description="what guards, metrics and judges noticed; see docs/guards.md")
     cache: Literal["hit", "partial", "miss", "none"] = Field(

@@ -60,7 +60,7 @@ class Studies:
             "significant": sum(judgement["significant"].values()) if judgement else None,
             "categories": [c for c, n in counts.items() if n],
             "flags": list(row.get("flags") or ()),
-            "findings": sorted({one["finding"] for one in evidence if one["kind"] != "matched"}),
+            "findings": sorted({one["finding"] for one in evidence if one["kind"] in CATEGORIES}),
             "codes": sorted({why["code"] for why in (row.get("missing") or {}).values()}),
         }
         if self._other is not None:

@@ -18,7 +18,7 @@ export function shown(result, i, { bounds, guards, weights, pair, read }) {
   // Made and escaped by the viewer of pairs; nothing of a report is markup in it.
   const texts = element("div");
   texts.innerHTML = pair;
-  for (const box of texts.querySelectorAll(".rv-missing")) box.remove(); // said above
+  for (const box of texts.querySelectorAll(".rv-missing, .rv-reason")) box.remove(); // said above
   const note = element("p", { className: "note", role: "status" });
   link(texts, (at) => about(at, result, read, note));
   section.append(element("h3", {}, "Texts"), texts, note);
@@ -35,16 +35,15 @@ export function shown(result, i, { bounds, guards, weights, pair, read }) {
 export function reason(result) {
   if (result.reward === null) return "There is no reward, and no number stands in for it.";
   if (!result.judgement) return "This profile has no judge that could give a reason.";
-  if (result.judgement.reason) return result.judgement.reason;
-  const errors = result.judgement.evidence.filter((one) => one.kind !== "matched");
-  if (!errors.length) return "The judge finds no error.";
-  return `The judge finds ${errors.map(inWords).join("; ")}.`;
+  return result.reason;
 }
 
-/** An error without its place in the texts, so that equal errors of two candidates are equal. */
+/** An error or a deduction without its place in the texts, so that equal errors of two candidates are equal. */
 export function inWords(one) {
   const detail = one.detail ? ` (${one.detail})` : "";
-  return `${one.significant ? "" : "insignificant "}${words(one.kind)}: ${words(one.finding)}${detail}`;
+  const side = one.side ? `${one.side} ` : "";
+  const significance = one.significant || one.kind === "deduction" ? "" : "insignificant ";
+  return `${significance}${words(one.kind)}: ${side}${words(one.finding)}${detail}`;
 }
 
 function price(flag, guards) {

@@ -45,4 +45,4 @@ def compare(judge: RulesJudge) -> Compare:
 
 def errors(verdict: Judgement) -> list[tuple[str, str, bool]]:
     """(category, finding, significant) of every error, sorted."""
-    return sorted((e.kind, e.finding, e.significant) for e in verdict.evidence if e.kind != "matched")
+    return sorted((e.kind, e.finding, e.significant) for e in verdict.evidence if e.is_error)

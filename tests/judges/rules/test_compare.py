@@ -75,10 +75,10 @@ def test_categories(compare: Compare, candidate: str, reference: str, expected: 
         (f"New {EFFUSION}", EFFUSION, 0.8),
         # one step in the hierarchy: .75 of the credit
         ("Left basilar airspace opacity.", "Left basilar consolidation.", 0.75),
-        # a normal reference weighs .4: (.4 - 1) / .4 = -1.5 -> -.6
-        (f"{NORMAL} Right lung mass.", NORMAL, -0.6),
-        # half a major finding for a merely possible one: (.4 - .5) / .4 = -.25 -> -.2
-        (f"{NORMAL} Possible right lung mass.", NORMAL, -0.2),
+        # a normal reference weighs .7: (.7 - 1) / .7 = -3/7 -> -.3
+        (f"{NORMAL} Right lung mass.", NORMAL, -0.3),
+        # half a major finding for a merely possible one, as for a moderate one: (.7 - .5) / .7
+        (f"{NORMAL} Possible right lung mass.", NORMAL, 2 / 7),
         (NORMAL, NORMAL, 1.0),
         ("", EFFUSION, -1.0),
         (" . ", NORMAL, -1.0),
@@ -90,10 +90,10 @@ def test_signed_score(compare: Compare, candidate: str, reference: str, signed: 
 
 @pytest.mark.parametrize(
     ("candidate", "signed"),
-    [("Stable examination.", 1.0), ("No pneumothorax.", -1 / 3), ("Right lung mass.", -0.75)],
+    [("Stable examination.", 1.0), ("No pneumothorax.", -0.2 / 0.9), ("Right lung mass.", -1.2 / 1.9)],
 )
 def test_no_change_is_worth_a_normal_report(compare: Compare, candidate: str, signed: float) -> None:
-    """.4 for saying so. Dropped: "compared" and "stable", .1 each, -.2 / .6; with an invented mass -1.2 / 1.6."""
+    """.7 for saying so. Dropped: "compared" and "stable", .1 each, -.2 / .9; with an invented mass -1.2 / 1.9."""
     verdict = compare(candidate, "As compared to the previous radiograph, there is no relevant change.")
     assert verdict.values["signed"] == pytest.approx(signed)
 
@@ -222,14 +222,14 @@ def test_comparisons(compare: Compare, candidate: str, reference: str, prior: st
         ("Left atelectasis.", "Left basilar opacity, definitely atelectasis.", 1.0),
         ("Left atelectasis. Left mass.", "Left basilar opacity, definitely atelectasis.", (0.5 * 2 - 1) / 1),
         # something heavier instead; something that looks like it; a part denied
-        ("Left nodule.", "Left granuloma.", (0.75 * 0.4 - 0.5 * 0.75) / 0.4),
+        ("Left nodule.", "Left granuloma.", (0.75 * 0.6 - 0.5 * 0.75) / 0.6),
         ("Left pneumonia.", "Left atelectasis.", (0.25 * 0.5 - 0.5 * 0.5) / 0.5),
         ("Left atelectasis.", "Left pneumonia.", 0.25),
         ("Left effusion. No pneumothorax.", "Left hydropneumothorax.", 0.25),
         ("Left hydropneumothorax.", "Left effusion. No pneumothorax.", (0.75 - 1) / 1),
         # the more there is, the less it matters what is normal; all normal is not the same as nothing said
-        ("No pneumothorax.", "Scoliosis. No pneumothorax.", 0.2 / 0.45),
-        ("Scoliosis.", "Scoliosis. No pneumothorax.", 0.25 / 0.45),
+        ("No pneumothorax.", "Scoliosis. No pneumothorax.", 0.35 / 0.6),
+        ("Scoliosis.", "Scoliosis. No pneumothorax.", 0.25 / 0.6),
         ("No acute cardiopulmonary abnormality.", "Left nodule.", -0.1),
         # denials in part, and nothing at all
         ("No large pleural effusion.", "Large left pleural effusion.", -0.25),

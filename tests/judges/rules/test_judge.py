@@ -77,9 +77,20 @@ def test_verdicts_are_finite_bounded_and_consistent(
     assert 0 <= verdict.values["green"] <= 1
     counted = {c: sum(e.kind == c for e in verdict.evidence) for c in CATEGORIES}
     assert counted == {c: verdict.significant[c] + verdict.insignificant[c] for c in CATEGORIES}
+    cost = math.fsum(item.cost for item in verdict.evidence)
+    assert all(item.cost >= 0 for item in verdict.evidence)
+    assert all(item.cost == 0 for item in verdict.evidence if item.kind == "matched")
+    assert all(item.cost > 0 and not item.significant for item in verdict.evidence if item.kind == "deduction")
+    s = -1.0 if one.empty else _unsquashed(verdict.values["signed"])
+    assert cost == pytest.approx(1.0 - s, rel=1e-9, abs=1e-9)
     for item in verdict.evidence:
         for span, text in ((item.candidate, candidate), (item.reference, reference)):
             assert span is None or 0 <= span[0] < span[1] <= len(text)
+
+
+def _unsquashed(signed: float) -> float:
+    """(credit - penalty) / weight of a candidate that is not empty."""
+    return signed if signed >= 0 else signed / (1 + signed)
 
 
 @steady
@@ -239,7 +250,7 @@ def test_it_is_a_pair_metric() -> None:
     metric: PairMetric = RulesJudge()
     assert metric.cost == "pool"
     assert metric.uses_prior
-    assert metric.keys == ("signed", "green", "inverse_errors")
+    assert metric.keys == ("signed", "green", "inverse_errors", "quality")
 
 
 def test_artefacts_and_judge_cross_process_borders(judge: RulesJudge) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_a_perfect_candidate_is_worth_one(answer: Callable[..., str]) -> None:
     account = settled(answer, matched=ALL)
     assert kinds(account) == []
     assert account.matched == 2.25  # two findings and a negative at a quarter
-    assert values(account) == {"signed": 1.0, "green": 1.0, "inverse_errors": 1.0}
+    assert values(account) == {"signed": 1.0, "green": 1.0, "inverse_errors": 1.0, "quality": 1.0}
 
 
 def test_no_errors_cannot_merely_be_asserted(answer: Callable[..., str]) -> None:
@@ -169,10 +170,10 @@ def test_one_normal_sentence_may_match_many_normal_statements(answer: Callable[.
 def test_matched_and_missing_is_believed_of_a_list_only(answer: Callable[..., str]) -> None:
     contradiction = settled(answer, matched=ALL, missing=[entry(ref="R1")])
     assert ("missing_finding", "R1", True) in kinds(contradiction)
-    assert contradiction.credit == 1.0
+    assert [e.cost for e in contradiction.errors] == [0.5, 0.5]  # P1 has lost what it stood for
     part = settled(answer, "Effusion.", "Effusion and atelectasis.", matched=ALL[:1], missing=[entry(ref="R1")])
     assert kinds(part) == [("missing_finding", "R1", True)]
-    assert part.credit == 0.5
+    assert part.lost == 0.5
 
 
 def test_a_matched_statement_may_also_hold_an_invention(answer: Callable[..., str]) -> None:
@@ -186,10 +187,9 @@ def test_comparisons(answer: Callable[..., str]) -> None:
         answer, matched=ALL, comparison_added=[entry(cand="P2")], comparison_omitted=[entry(False, ref="R1")]
     )
     assert kinds(account) == [("missing_comparison", "R1/P1", False), ("false_comparison", "P2", True)]
-    assert account.penalty == 0.75
+    assert account.lost == (0.25 + 0.5) / 2
     alone = settled(answer, matched=ALL[1:], normal=["P1"], comparison_omitted=[entry(ref="R1")])
-    assert alone.penalty == 0.0  # it has cost its credit already
-    assert alone.credit == 1.0
+    assert alone.lost == 0.5  # its credit and no more
 
 
 def test_evidence_points_into_both_texts(answer: Callable[..., str]) -> None:
@@ -212,7 +212,8 @@ def test_votes_are_averaged_and_scored_once(answer: Callable[..., str]) -> None:
     assert verdict.values["signed"] == pytest.approx(1 - 1 / 6)
     assert verdict.values["inverse_errors"] == pytest.approx(1 / (1 + 1 / 3))
     assert verdict.details["spread"] == {"errors": [0, 1]}
-    assert all(e.kind == "matched" for e in verdict.evidence)  # the median vote had no error
+    (error,) = (e for e in verdict.evidence if e.is_error)
+    assert (error.kind, error.detail, error.cost) == ("false_finding", "1/3 votes", pytest.approx(1 / 6))
 
 
 def test_significant_only_is_about_inverse_errors(answer: Callable[..., str]) -> None:
@@ -248,7 +249,8 @@ def test_whatever_is_answered_every_statement_is_accounted_for(lists: dict[str, 
     supports = {e["cand"] for e in lists["matched"] + lists["location"] + lists["severity"]}
     for cand in ("P1", "P2", "P3"):
         assert any(cand in ids for _, ids in entries) or cand in supports | set(lists["normal"])
-    assert 0.0 <= account.credit <= account.weight == 2.0
+    assert math.fsum(e.cost for e in account.errors if not e.candidate) <= 1.0  # no more than all credit
+    assert {e.kind for e in account.deductions} == set()  # the findings are all that can be earned
     scores = values(account)
     assert -1.0 < scores["signed"] <= 1.0
     assert 0.0 <= scores["green"] <= 1.0

@@ -126,7 +126,7 @@ async def test_an_unrecognised_attack_is_bounded_by_what_its_words_can_hold(
     """One sentence in another language is one statement: it can be believed to hold one finding, not three."""
     candidate = f"No acute abnormality. {ATTACKS['shown']['german']}"
     result = await verdict(answer(**obedient_answers(4, 2)[lie]), candidate, REFERENCE)
-    assert result.values["signed"] <= 1 / 3
+    assert result.values["signed"] <= 1 / 3 + 1e-12
 
 
 async def test_the_cap_contains_what_no_law_can(verdict: Any, answer: Any) -> None:

@@ -60,7 +60,7 @@ TRUTH: dict[str, tuple[str, str, str | None, dict[str, Any], dict[str, int], dic
         "No effusion. Heart is normal.", "No effusion. Heart is normal. Lung mass.", None,
         {"matched": [{"ref": "R1", "cand": "P1"}, {"ref": "R2", "cand": "P2"}],
          "false": [{"cand": "P3", "significant": True}]},
-        {"false_finding": 1}, {}, 0.5, -0.6,  # (0.4 - 1)/0.4 = -1.5, squashed
+        {"false_finding": 1}, {}, 0.5, -0.3,  # (0.7 - 1)/0.7 = -3/7, squashed
     ),
 }  # fmt: skip
 
@@ -94,10 +94,15 @@ async def test_an_empty_candidate_is_the_floor_and_costs_no_call(serve: Any, jud
     judge = await judging(server)
     for empty in ("", " \n", "..."):
         verdict = await judge.judge(empty, "Left effusion. Edema. No fracture.", None, deadline=soon())
-        assert verdict.values == {"signed": -1.0, "green": 0.0, "inverse_errors": pytest.approx(1 / 3)}
+        assert verdict.values == {
+            "signed": -1.0,
+            "green": 0.0,
+            "inverse_errors": pytest.approx(1 / 3),
+            "quality": -1.0,
+        }
         assert verdict.significant["missing_finding"] == 2.0
     normal = await judge.judge("", "No effusion.", None, deadline=soon())
-    assert normal.values == {"signed": -1.0, "green": 0.0, "inverse_errors": 0.5}
+    assert normal.values == {"signed": -1.0, "green": 0.0, "inverse_errors": 0.5, "quality": -1.0}
     assert server.bodies == []
 
 

@@ -28,7 +28,8 @@ JSON = st.recursive(
 NUMBER = st.floats(-1e12, 1e12)
 COUNT = st.floats(0, 1e12)
 SPAN = st.none() | st.tuples(st.integers(0, 20_000), st.integers(0, 20_000)).map(lambda span: tuple(sorted(span)))
-EVIDENCE = st.builds(Evidence, st.sampled_from([*CATEGORIES, "matched"]), WORD, st.booleans(), SPAN, SPAN, WORD)
+KIND = st.sampled_from([*CATEGORIES, "deduction", "matched"])
+EVIDENCE = st.builds(Evidence, KIND, WORD, st.booleans(), SPAN, SPAN, WORD, COUNT, WORD)
 COUNTS = st.fixed_dictionaries(dict.fromkeys(CATEGORIES, COUNT))
 VALUES = st.dictionaries(WORD, NUMBER, max_size=5)
 NOTES = st.lists(st.from_regex(r"[a-z0-9_]{1,64}", fullmatch=True), max_size=16).map(tuple)
@@ -75,7 +76,9 @@ def test_garbage_is_a_miss(blob: bytes) -> None:
 
 
 ZEROS: dict[str, float] = dict.fromkeys(CATEGORIES, 0.0)
-VERDICT: list[Any] = [ZEROS, ZEROS, 1.0, [["matched", "edema", True, [0, 3], None, ""]], {"x": 1.0}, [], {}]
+VERDICT: list[Any] = [
+    ZEROS, ZEROS, 1.0, [["matched", "edema", True, [0, 3], None, "", 0.0, "left"]], {"x": 1.0}, [], {}
+]  # fmt: skip
 
 
 def forged(body: Any, flag: int = 0) -> bytes:
@@ -99,14 +102,16 @@ def changed(position: int, value: Any) -> list[Any]:
         changed(0, {}), changed(0, {**ZEROS, "more": 0.0}), changed(0, {**ZEROS, "wrong_location": -1.0}),
         changed(1, {**ZEROS, "wrong_location": "1"}), changed(1, {**ZEROS, "wrong_location": True}), changed(2, None),
         changed(2, -1.0), changed(3, None), changed(3, [[]]), changed(3, [["matched", "edema", True, [0, 3], None]]),
-        changed(3, [["invented", "edema", True, None, None, ""]]), changed(3, [["matched", 5, True, None, None, ""]]),
-        changed(3, [["matched", "edema", 1, None, None, ""]]), changed(3, [["matched", "edema", True, [0], None, ""]]),
-        changed(3, [["matched", "edema", True, [5, 3], None, ""]]),
-        changed(3, [["matched", "edema", True, [-5, 3], None, ""]]),
-        changed(3, [["matched", "edema", True, [0, 1.5], None, ""]]), changed(4, None), changed(5, "flag"), changed(5, [None]), changed(6, []), changed(6, "details"),
+        changed(3, [["invented", "edema", True, None, None, "", 0.0, "left"]]), changed(3, [["matched", 5, True, None, None, "", 0.0, "left"]]),
+        changed(3, [["matched", "edema", 1, None, None, "", 0.0, "left"]]), changed(3, [["matched", "edema", True, [0], None, "", 0.0, "left"]]),
+        changed(3, [["matched", "edema", True, [5, 3], None, "", 0.0, "left"]]),
+        changed(3, [["matched", "edema", True, [-5, 3], None, "", 0.0, "left"]]),
+        changed(3, [["matched", "edema", True, [0, 1.5], None, "", 0.0, "left"]]), changed(4, None), changed(5, "flag"), changed(5, [None]), changed(6, []), changed(6, "details"),
         *(changed(5, [note]) for note in ("", "a" * 65, "A", "two words", "a\n", "\u0661")), changed(5, ["a"] * 17),
         [{"x": 1.0}, ["No effusion."], None], [{"x": 1.0}, [f"a{i}" for i in range(17)], None],
-        changed(3, VERDICT[3] * 4097),
+        changed(3, VERDICT[3] * 4097), changed(3, [["matched", "edema", True, [0, 3], None, ""]]),
+        *(changed(3, [["matched", "edema", True, [0, 3], None, "", cost, "left"]]) for cost in (-0.1, "0", None, 1e13)),
+        changed(3, [["matched", "edema", True, [0, 3], None, "", 0.0, 1]]),
     ],
 )  # fmt: skip
 def test_the_right_checksum_over_the_wrong_shape_is_a_miss(body: Any) -> None:

@@ -51,25 +51,27 @@ class Read(HTMLParser):
 def test_errors_and_matches_are_marked_where_they_stand_and_linked_both_ways() -> None:
     evidence = [
         one("matched", candidate=[0, 5], reference=[0, 5]),
-        one("wrong_location", candidate=[6, 20], reference=[6, 19], detail="right/left", cost=0.25, reason="The side."),
-        one("missing_finding", False, reference=[22, 27]),
+        one("wrong_location", candidate=[6, 20], reference=[6, 19], detail="right/left", cost=0.25, side="left"),
+        one("missing_finding", False, reference=[22, 27], cost=0.1),
+        one("deduction", False, detail="grade", cost=0.2),
     ]
-    html = pair(CANDIDATE, REFERENCE, {"judgement": {"evidence": evidence}}, "p7")
+    html = pair(CANDIDATE, REFERENCE, {"judgement": {"evidence": evidence}, "reason": "Wrong <side> (−.25)."}, "p7")
     read = Read(html)
     assert read.marked == [
         ("rv-matched", "Small"), ("rv-significant", "right effusion"),
         ("rv-matched", "Small"), ("rv-significant", "left effusion"), ("rv-insignificant", "edema"),
     ]  # fmt: skip
-    assert sorted(read.ids) == sorted(["p7-c0", "p7-c1", "p7-r0", "p7-r1", "p7-r2", "p7-e0", "p7-e1", "p7-e2"])
+    assert sorted(read.ids) == sorted(["p7-c0", "p7-c1", "p7-r0", "p7-r1", "p7-r2", "p7-e0", "p7-e1", "p7-e2", "p7-e3"])
     assert set(read.links) <= set(read.ids)
-    assert "costs 0.250" in html
-    assert "The side." in html
-    assert html.index("wrong location</b>") < html.index("missing finding</b>") < html.index("matched</b>")
+    assert "pleural effusion, left · significant · right/left · costs 0.250" in html
+    assert "Wrong &lt;side&gt; (−.25)." in html
+    places = [html.index(f"{kind}</b>") for kind in ("wrong location", "missing finding", "deduction", "matched")]
+    assert places == sorted(places)
 
 
 def test_texts_are_escaped_wherever_they_come_from() -> None:
     hostile = '"><img src=x onerror=alert(1)>'
-    evidence = [one(hostile, candidate=[0, 99], finding=hostile, detail=hostile, reason=hostile)]
+    evidence = [one(hostile, candidate=[0, 99], finding=hostile, detail=hostile, side=hostile)]
     missing = {hostile: {"message": hostile}}
     read = Read(pair(CANDIDATE, hostile, {"judgement": {"evidence": evidence}, "missing": missing}, hostile))
     assert not read.tags & {"script", "img"}
@@ -92,4 +94,4 @@ def test_without_a_judgement_the_reason_is_there() -> None:
 def test_kinds_differ_in_line_and_colour() -> None:
     lines = dict(re.findall(r"mark\.rv-(\w+) a \{ border-bottom: 3px (\w+)", style()))
     backgrounds = dict(re.findall(r"mark\.rv-(\w+) \{ background: (#\w+)", style()))
-    assert len(set(lines.values())) == len(set(backgrounds.values())) == 3
+    assert len(set(lines.values())) == len(set(backgrounds.values())) == 4

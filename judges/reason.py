@@ -1,0 +1,133 @@
+"""Evidence in one English sentence: what a candidate lost points for, the costliest first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from judges.base import STUDY, Evidence
+
+MOST_ITEMS: Final = 6
+MOST_CHARACTERS: Final = 300
+"""Bounds of a sentence, but for what it says of the rest; a first item that is longer stands alone."""
+SHOWN: Final = 0.005
+"""What costs less is not told: it would be shown as nothing."""
+
+_VOTES: Final = re.compile(r" ?\d+/\d+ votes$")
+_ABBREVIATIONS: Final = frozenset(("ards", "cabg", "copd", "picc", "rds"))
+
+
+def reason(evidence: Iterable[Evidence], notes: Sequence[str] = ()) -> str:
+    """``Misses the left pleural effusion (−.50); wrong side of the PICC (−.25).``, with no text of a report in it.
+
+    A figure is the item's cost. Items that read alike are told once, with their cost together. `notes` follow the items
+    and are always told: what changes the reward besides.
+    """
+    costs: dict[str, float] = {}
+    for item in evidence:
+        if item.cost:
+            words = in_words(item)
+            costs[words] = costs.get(words, 0.0) + item.cost
+    told = sorted(((words, cost) for words, cost in costs.items() if cost >= SHOWN), key=lambda one: -one[1])
+    parts: list[str] = []
+    for words, cost in told[:MOST_ITEMS]:
+        part = f"{words} ({figure(cost)})"
+        if parts and sum(map(len, parts)) + len(part) > MOST_CHARACTERS:
+            break
+        parts.append(part)
+    if rest := told[len(parts) :]:
+        parts.append(f"{len(rest)} more ({figure(sum(cost for _, cost in rest))})")
+    sentence = "; ".join((*(parts or ["nothing is lost"]), *notes))
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def figure(cost: float) -> str:
+    """``−.25``."""
+    return f"−{cost + 1e-9:.2f}".replace("−0.", "−.")  # halves up, whatever the last bit
+
+
+def in_words(item: Evidence) -> str:
+    """What an error or a deduction is, without its cost: ``misses the left pleural effusion``."""
+    return _KINDS[item.kind](item._replace(detail=_VOTES.sub("", item.detail)))
+
+
+def name(item: Evidence) -> str:
+    """``left pleural effusion``, ``PICC``, ``R2/P3``."""
+    words = [word.upper() if word in _ABBREVIATIONS else word for word in item.finding.lstrip("@").split("_")]
+    return " ".join((item.side, *words)).strip()
+
+
+def _missing(item: Evidence) -> str:
+    if "contradicted" in item.detail:
+        return f"asserts and denies the {name(item)}"
+    return f"{'denies' if 'denied' in item.detail else 'misses'} the {name(item)}"
+
+
+def _false(item: Evidence) -> str:
+    if item.detail == "unread":
+        return "says what cannot be read"
+    return f"addresses the grader in {name(item)}" if "withheld" in item.detail else f"invents {name(item)}"
+
+
+def _location(item: Evidence) -> str:
+    said, _, meant = item.detail.partition("/")
+    unsided = name(item._replace(side="")) if meant else name(item)
+    if said == "unspecified":
+        return f"no side of the {unsided}"
+    return f"wrong {'side' if meant else _DETAILS.get(said, said) or 'location'} of the {unsided}"
+
+
+def _severity(item: Evidence) -> str:
+    said, _, meant = item.detail.partition("/")
+    if not meant:
+        return f"wrong {said or 'severity'} of the {name(item)}"
+    return f"{said} instead of {meant} {name(item)}"
+
+
+def _comparison(verb: str) -> Callable[[Evidence], str]:
+    def told(item: Evidence) -> str:
+        change = f"'{item.detail}'" if item.detail.isalpha() else "a comparison"
+        return f"{verb} {change}" + ("" if item.finding == STUDY else f" of the {name(item)}")
+
+    return told
+
+
+def _deduction(item: Evidence) -> str:
+    detail = item.detail
+    if detail in _CHANGES:
+        return _comparison(
+            "differs in" if item.candidate and item.reference else "invents" if item.candidate else "omits"
+        )(item)
+    if detail in _DEDUCTIONS:
+        return _DEDUCTIONS[detail].format(name(item), item.finding.replace("_", " "))
+    said, _, meant = detail.partition("/")
+    if meant:
+        return f"says {said.replace('_', ' ')} for the {name(item)}"
+    return f"no exact {_DETAILS.get(said, said)} of the {name(item)}"
+
+
+_DETAILS: Final = {"tip": "tip position", "number": "count"}
+_CHANGES: Final = ("stable", "worse", "better", "new", "resolved", "compared")
+_DEDUCTIONS: Final = {
+    "unrepeated": "no 'no {1}'",
+    "unnamed": "does not name the {0}",
+    "certain/possible": "is too sure of the {0}",
+    "possible/certain": "is not sure of the {0}",
+    "unspecified/bilateral": "no side of the {1}",
+    "grade": "no grade of the {0}",
+    "zones": "several zones of the {0}",
+    "empty": "says nothing",
+    "no_report": "says nothing of a chest",
+    "nothing_to_earn": "the reference has nothing to earn",
+}
+_KINDS: Final[dict[str, Callable[[Evidence], str]]] = {
+    "matched": lambda item: f"has the {name(item)}",
+    "missing_finding": _missing,
+    "false_finding": _false,
+    "wrong_location": _location,
+    "wrong_severity": _severity,
+    "false_comparison": _comparison("invents"),
+    "missing_comparison": _comparison("omits"),
+    "deduction": _deduction,
+}

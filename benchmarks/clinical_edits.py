@@ -258,7 +258,7 @@ _DROPS: Sequence[tuple[str, str]] = (
     (r"\b(?:is|are|remains?|appears?) (?:stable|unchanged)\b", "is seen"),
     (r",? ?(?:which is |which are )?\b(?:stable|unchanged)(?= from|\.|,|;)", ""),
     (r"\b(?:has|have) (?:increased|decreased|improved|worsened|progressed)\b", "is seen"),
-    (r"\b(?:as )?(?:compared (?:to|with)|since|from|in comparison to) (?:the |a )?(?:prior|previous)\b[^.,;]*", ""),
+    (r"\b(?:as )?(?:compared (?:to|with)|since|in comparison to) (?:the |a )?(?:prior|previous)\b[^.,;]*", ""),
 )  # fmt: skip
 
 

@@ -105,6 +105,11 @@ def in_run(events: list[Event], k: int, word: int) -> bool:
     return False
 
 
+def apart(events: list[Event], k: int) -> bool:
+    """Whether unread words stand before this phrase: "I do not think that | there is"."""
+    return events[k].first - events[k - 1].last > 1
+
+
 def joined(events: list[Event], i: int, k: int) -> bool:
     """Whether two phrases are one noun phrase: nothing but sides and zones stands between them."""
     if k - i > AHEAD or any(events[j].last + 1 != events[j + 1].first for j in range(i, k)):
@@ -227,7 +232,7 @@ def list_follows(events: list[Event], k: int, link: int) -> bool:
     for event in events[k + 1 : k + 1 + _NORMAL_AHEAD]:
         if event.leaf.cue & link:
             return True
-        if event.leaf.cue & (lx.TERM | lx.EXIST | lx.VERB | lx.COLON) or event.leaf.place:
+        if event.leaf.cue & (lx.TERM | lx.EXIST | lx.VERB | lx.COLON | lx.NEG | lx.WITH) or event.leaf.place:
             return False
     return False
 

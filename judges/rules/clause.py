@@ -13,10 +13,11 @@ from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.attributes import Binder
 from judges.rules.context import Context
-from judges.rules.findings import UNCERTAIN, Change, Event, Implied, Mention
+from judges.rules.findings import HYPOTHETICAL, UNCERTAIN, Change, Event, Implied, Mention
 from judges.rules.links import Opened
 from judges.rules.naming import NOTHING, PART, VEIN, Name, Namer, Survey, survey
 from judges.rules.normality import Normality
+from judges.rules.retractions import Known, Retractions
 from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
 from judges.rules.trace import Trace
 
@@ -40,12 +41,13 @@ class Clauses:
         """What normality rules out."""
         self.changes: list[Change] = []
         self.silent: list[Silent] = []
+        self.retractions = Retractions(self)
 
-    def known(self) -> tuple[int, ...]:
+    def known(self) -> Known:
         """How much has been read, for `forget`."""
         return len(self.mentions), len(self.implied), len(self.changes), len(self.silent)
 
-    def forget(self, known: tuple[int, ...]) -> None:
+    def forget(self, known: Known) -> None:
         """What was read since then does not count."""
         del self.mentions[known[0] :], self.implied[known[1] :], self.changes[known[2] :], self.silent[known[3] :]
         self.context.forget()
@@ -111,7 +113,7 @@ class Clauses:
 class _Link:
     """The second step: goes through a clause, hands cues and findings to the scope, and gathers attributes."""
 
-    __slots__ = ("at", "attributes", "clauses", "events", "named", "names", "normality", "scope",
+    __slots__ = ("at", "attributes", "clauses", "events", "named", "names", "normality", "reserve", "scope",
                  "since", "spared")  # fmt: skip
 
     def __init__(self, clauses: Clauses, events: list[Event], seen: Survey, continues: bool) -> None:
@@ -124,6 +126,7 @@ class _Link:
         self.since = 0  # anatomies before this word already have their verdict
         self.attributes: list[tuple[int, bool]] = []  # event, and whether it is directly denied ("no new ...")
         self.spared = False  # what follows is where the finding is not
+        self.reserve = -1  # the event that speaks against what is said, in words that no other row knows
         self.at = 0  # the event that the last mention was made of
 
     def run(self, stop: int) -> list[tuple[int, bool]]:
@@ -146,6 +149,9 @@ class _Link:
             if kind & named:
                 scope.bare = False
         scope.close(stop)
+        if self.reserve >= 0:
+            row = self.events[self.reserve].leaf.acts.get("reserve")
+            scope.restate([m for m in scope.made if m.state >= UNCERTAIN], HYPOTHETICAL, self.reserve, row)
         if scope.tip >= 0:
             self._tip(scope.tip)
         if self.normality is None:
@@ -171,6 +177,8 @@ class _Link:
 
     def _cue(self, k: int, leaf: lx.Leaf) -> None:
         cue, rare, scope = leaf.cue, leaf.rare, self.scope
+        if rare & lx.RESERVE:
+            self.reserve = k
         if cue & BREAKS:
             scope.choice.broken, scope.choice.whole = True, bool(cue & lx.COLON and scope.made)
         if cue & HEARD or rare & HEARD_RARE:
@@ -250,6 +258,10 @@ class _Link:
     def _attribute(self, k: int, leaf: lx.Leaf) -> None:
         scope = self.scope
         if (scope.supposition is not None) if leaf.change else self.spared:
+            return
+        if leaf.rare & lx.PAST and around.next_finding(self.events, k, lx.UNC | lx.AND) >= 0:
+            return  # "scarring from prior | infection" compares nothing
+        if leaf.change & lx.RESOLVED and constructions.advised(self.events, k):
             return
         if leaf.severity and constructions.denied_grade(self.events, k):
             return

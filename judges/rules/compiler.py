@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,13 +16,15 @@ from judges import scores
 from judges.rules import details, knowledge, tips
 from judges.rules import lexicon as lx
 from judges.rules.phrases import SIDES, ZONES, Phrases
+from judges.rules.retractions import VALUES as RETRACTIONS
 from judges.rules.words import Speller, fold
 
 WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": scores.MINOR, "none": 0.0}
 _CUES: Final = {
     ("absent", "forward"): lx.NEG, ("absent", "backward"): lx.NEG_AFTER, ("partial", "forward"): lx.PARTIAL,
     ("asserted", ""): lx.NEVER, ("possible", "forward"): lx.UNC, ("possible", "backward"): lx.UNC_AFTER,
-    ("hypothetical", "forward"): lx.HYP, ("introduction", ""): lx.INTRODUCTION, ("terminator", ""): lx.TERM,
+    ("hypothetical", "forward"): lx.HYP, ("hypothetical", "backward"): 0,
+    ("introduction", ""): lx.INTRODUCTION, ("terminator", ""): lx.TERM,
     ("contrast", ""): lx.CONTRAST, ("reading", ""): lx.READING, ("statement", ""): lx.EXIST, ("verb", ""): lx.VERB,
     ("plural", ""): lx.PLURAL, ("preposition", ""): lx.PREP, ("object", ""): lx.OBJECT, ("with", ""): lx.WITH,
     ("and", ""): lx.AND, ("or", ""): lx.OR, ("normal", ""): lx.NORMAL,
@@ -31,10 +33,15 @@ _CUES: Final = {
 _RARE: Final = {
     "excepted": lx.EXCEPT, "than": lx.THAN, "setting": lx.SETTING, "beside": lx.BESIDE, "sparing": lx.SPARING,
     "former": lx.FORMER, "some": lx.SOME, "notable": lx.NOTABLE, "anaphor": lx.ANAPHOR, "advice": lx.ADVICE,
-    "aim": lx.AIM, "carina": lx.CARINA, "view": lx.VIEW,
+    "aim": lx.AIM, "carina": lx.CARINA, "view": lx.VIEW, "reserve": lx.RESERVE, "retraction": lx.RETRACTION,
+    "past": lx.PAST, "cause": lx.CAUSE,
 }  # fmt: skip
 """What a row of this role is in `Leaf.rare`. The rows of `measure` only have to be known."""
-_HEADINGS: Final = {"body": (lx.BODY, 0), "skip": (lx.SKIP, 0), "study": (lx.STUDY, 0), "anywhere": (0, lx.ANYWHERE)}
+_HEADINGS: Final = {
+    "body": (lx.BODY, 0), "skip": (lx.SKIP, 0), "study": (lx.STUDY, 0), "anywhere": (0, lx.ANYWHERE),
+    "draft": (lx.BODY, lx.DRAFT), "final": (lx.BODY, lx.FINAL),
+    "correction": (lx.BODY, lx.CORRECTION),
+}  # fmt: skip
 _CHANGES: Final = {
     "stable": (lx.STABLE, 0, 0), "worse": (lx.WORSE, 0, 0), "better": (lx.BETTER, 0, 0), "new": (lx.NEW, 0, 0),
     "resolved": (lx.RESOLVED, 0, 0), "compared": (lx.COMPARED, 0, 0), "studywide": (lx.STABLE, lx.STUDYWIDE, 0),
@@ -46,16 +53,17 @@ _GRADES: Final = {"trace": 1, "small": 2, "moderate": 4, "large": 8}
 _ENDS: Final = {
     "terminator": lx.TERM, "statement": lx.EXIST, "with": lx.WITH, "comma": lx.COMMA, "and": lx.AND, "resumption": 0
 }  # fmt: skip
-_VALUES: Final[dict[str, dict[str, Any]]] = {
+_VALUES: Final[dict[str, Collection[str]]] = {
     "change": _CHANGES,
     "grade": _GRADES,
     "side": SIDES,
     "zone": ZONES,
     "heading": _HEADINGS,
+    "retraction": RETRACTIONS,
 }
 _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "ends_at": tuple(_ENDS),
-    "applies_to": ("device",),
+    "applies_to": ("device", "finding"),
     "unless": ("moved", "denied"),
 }
 _OTHERS: Final = {*_RARE, *_VALUES, "measure", "thing", "place"}
@@ -100,7 +108,8 @@ class _Compiler:
         for name, entry in self.entries.items():
             self._concept(name, entry)
         self._meanings()
-        findings = {word for words, leaf in self.phrases.leaves.items() if leaf.concept >= 0 for word in words}
+        named = (words for words, leaf in self.phrases.leaves.items() if leaf.concept >= 0)
+        findings = set(itertools.chain.from_iterable(named))
         for row in self.data["cues"]:
             self._row(row)
         concepts = self._concepts()
@@ -160,6 +169,10 @@ class _Compiler:
     # ----- cues -------------------------------------------------------------------------------------------------------
 
     def _row(self, entry: dict[str, Any]) -> None:
+        if entry.get("direction") == "either":
+            for direction in ("forward", "backward"):
+                self._row({**entry, "direction": direction})
+            return
         where = entry.get("source", "a row")
         if extra := entry.keys() - _ROW - {"source"}:
             raise lx.LexiconError(f"{where}: unknown field {min(extra)!r}")
@@ -186,6 +199,7 @@ class _Compiler:
         """What the row makes of the leaf of a phrase."""
         cue, rare = _CUES.get((row.role, row.direction), 0), _RARE.get(row.role, 0)
         rare |= lx.MOVED * (row.unless == "moved")
+        rare |= lx.HYP_AFTER * (row.role == "hypothetical" and row.direction == "backward")
         change = 0
         if row.role == "heading":
             cue, rare = _HEADINGS[row.value]
@@ -277,6 +291,7 @@ class _Compiler:
         data = self.data
         verdicts, tip_prices = tips.compiled(data, families, self.concepts.ids, self._mask, list(known.names))
         device, in_airway = self.concepts.needed("device"), {*self.concepts.all(data["in_airway"], "in_airway")}
+        surgery = self.concepts.needed("postoperative_change")
         chest = {self.concepts.needed("lung_opacity"), self.concepts.needed("pleural_abnormality")}
         alike = [self.concepts.all(names, "lookalikes") for names in data["lookalikes"]]
         return lx.Lexicon(
@@ -299,6 +314,10 @@ class _Compiler:
             heights=(self._mask("too_low"), self._mask("too_high")),
             in_airway=tuple(bool(in_airway & family) for family in families),
             sized=tuple(device not in family for family in families),
+            passing=tuple(
+                concept.weight >= scores.MODERATE and not {device, surgery} & family
+                for family, concept in zip(families, concepts, strict=True)
+            ),
             thoracic=tuple(
                 bool(chest & family) or self.entries[concept.name].get("thoracic", False)
                 for family, concept in zip(families, concepts, strict=True)
@@ -328,7 +347,7 @@ class _Compiler:
             spelling=Speller(
                 {w for w in findings if not w.endswith("ed")} | set(data["spelling"]["also"]),
                 data["spelling"]["never"],
-                known={word for words in self.phrases.leaves for word in words},
+                known=set(itertools.chain.from_iterable(self.phrases.leaves)),
             ),
             sha256=sha256,
         )

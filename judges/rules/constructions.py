@@ -74,6 +74,40 @@ def resumes(events: list[Event], k: int) -> bool:
     return bool(leaf.change or leaf.severity or leaf.cue & (lx.WITH | lx.EXIST))
 
 
+def advised(events: list[Event], k: int) -> bool:
+    """Whether what phrase `k` says is only recommended: "recommend | removal", "removal of the tube is | advised"."""
+    if k and events[k - 1].leaf.cue & (lx.HYP | lx.UNC) and events[k].first - events[k - 1].last <= _GAP:
+        return True
+    for event in events[k + 1 : k + 1 + AHEAD]:
+        if event.leaf.cue & (lx.COMMA | lx.AND | lx.TERM | lx.EXIST):
+            return False
+        if event.leaf.cue & lx.HYP:
+            return True
+    return False
+
+
+def goes_on(events: list[Event], k: int) -> bool:
+    """Whether it is said what has become of what was seen before: "was seen on the prior study | and has increased"."""
+    if any(e.leaf.change & ~(lx.COMPARED | lx.NEW) for e in events):
+        return True
+    return any(e.leaf.cue & (lx.NEG_AFTER | lx.UNC_AFTER) for e in events[k + 1 :])
+
+
+def past(events: list[Event], k: int) -> int:
+    """The phrase that says that the finding at phrase `k` is over, and nothing more of it; else -1.
+
+    After a cause ("scarring from old | infection"), or where the sentence begins with it ("previous | pneumonia").
+    """
+    j = k - 1
+    while j >= 0 and events[j].leaf.side | events[j].leaf.zone | events[j].leaf.severity and not events[j].leaf.change:
+        j -= 1
+    if j < 0 or not events[j].leaf.rare & lx.PAST or events[j + 1].first - events[j].last > _GAP:
+        return -1
+    before = events[j].leaf.rare | (events[j - 1].leaf.rare if j else 0)
+    led = before & lx.CAUSE if j else not events[j].leaf.cue & lx.NEVER or before & lx.CAUSE
+    return j if led and not goes_on(events, k) else -1
+
+
 def zone_before(events: list[Event], k: int) -> int:
     """The zone that stands for its lung as the subject of phrase `k`: "the left base is | clear"; else -1."""
     j = k - 1
@@ -181,7 +215,7 @@ def reading_denied(events: list[Event], k: int) -> bool:
             return False  # "heart border no longer visible | due to effusion"
         if leaf.cue & lx.NEG or leaf.concept >= 0:
             return True
-        if not leaf.cue & (lx.READING | lx.OBJECT | lx.BODY):
+        if not (leaf.cue & (lx.READING | lx.OBJECT | lx.BODY) or leaf.rare & lx.ANAPHOR):
             return False
     return False
 

@@ -62,7 +62,7 @@ def _names(leaf: lx.Leaf) -> bool:
 
 
 def _describes(leaf: lx.Leaf) -> bool:
-    return bool(leaf.descriptors) and not leaf.severity
+    return bool(leaf.descriptors) and not (leaf.severity or leaf.change)
 
 
 def _excepted(part: list[Event], concept: int) -> list[Event]:
@@ -94,7 +94,7 @@ def _other(part: list[Event], concept: int, side: int, end: int) -> list[Event]:
     found = Event(part[at].first, part[at].last, replace(part[at].leaf, concept=concept))
     if at and led and head.cue & (lx.NEG | lx.NEG_AFTER) and not head.change:
         return [Event(part[0].first, part[0].last, lx.Leaf(cue=lx.NEG)), found, *follows]
-    if at and led and head.severity:
+    if at and led and (head.severity or head.change):  # "resolved on the left and | decreased on the right"
         return [part[0], found, *follows]
     return [found, *follows] if at == 0 and _stands(follows) else part
 

@@ -24,8 +24,9 @@ from judges.rules.words import Speller
 # And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
 (
     THAN, EXCEPT, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, MOVED, ANYWHERE,
-    ADVICE, AIM, CARINA, VIEW, PAIRED, ANAPHOR,
-) = (1 << n for n in range(18))  # fmt: skip
+    ADVICE, AIM, CARINA, VIEW, PAIRED, ANAPHOR, HYP_AFTER, RESERVE, RETRACTION, DRAFT, FINAL, CORRECTION,
+    PAST, CAUSE,
+) = (1 << n for n in range(26))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device, speaks of growth, does not say by itself what it names.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH, ASKS = (1 << n for n in range(7))
@@ -87,7 +88,9 @@ class Leaf:
     """What it is in `Lexicon.pairs`, if anything."""
 
     def __post_init__(self) -> None:
-        self.finish()
+        place = self.side or self.zone or self.severity or self.change or self.place or self.size
+        if place or self.rows or self.descriptors or self.absent or self.things or max(self.concept, self.anatomy) >= 0:
+            self.finish()  # of an empty leaf nothing follows
 
     def finish(self) -> None:
         """Set what follows from the rest; after every change."""
@@ -199,6 +202,8 @@ class Lexicon:
     """Per concept: whether its tip may lie in an airway; of any other device the carina only tells the height."""
     sized: tuple[bool, ...]
     """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
+    passing: tuple[bool, ...]
+    """Per concept: whether it may be over, and worth to be told when: no device, no trace of surgery, nothing minor."""
     thoracic: tuple[bool, ...]
     """Per concept: whether it lies in the lung or pleura, so that what stands beside it shares its place."""
     details: tuple[Detail, ...]

@@ -16,7 +16,7 @@ _ALWAYS: Final = lx.TERM | lx.EXIST | lx.WITH
 class Opened:
     """A cue that acts forward and has not ended yet."""
 
-    __slots__ = ("ends_at", "event", "met", "partial", "removal", "row", "targets")
+    __slots__ = ("again", "ended", "ends_at", "event", "met", "partial", "removal", "row", "targets")
 
     def __init__(self, event: int, row: lx.Row | None) -> None:
         self.event, self.row = event, row
@@ -27,6 +27,21 @@ class Opened:
         """The cue that makes this denial a partial one: "no new ..."."""
         self.removal = False
         """A denial of what was removed: devices, whatever side each had."""
+        self.again = False
+        """Something else was denied before it: "no effusion, no pneumothorax"."""
+        self.ended = False
+        """An "or" has led to the last member of its list."""
+
+    def parts(self, *, alike: bool) -> bool:
+        """Whether a comma ends the list of this denial: "no effusion, no pneumothorax, cardiomegaly".
+
+        Not in a bare list of what is `alike`, in which nothing else is denied itself: "no effusion, consolidation".
+        """
+        return not self.removal and (self.again or self.ended or not alike)
+
+    def means(self, *, device: bool) -> bool:
+        """Whether it says anything of such a finding."""
+        return not (device and self.row is not None and self.row.applies_to == "finding")
 
     def acted(self) -> bool:
         """Count a finding; whether it was the last one on which the row may act."""
@@ -106,3 +121,17 @@ class Interpretation:
     """Something was said to be likely."""
     changed: bool = False
     """A word of change stood: "larger than" weighs no two findings."""
+
+    def take(self, mention: Mention, lexicon: lx.Lexicon) -> None:
+        """What an earlier finding is taken for lies where that one lies."""
+        if self.source is None:
+            if self.earlier is not None and lexicon.special(mention.concept, self.earlier.concept):
+                mention.source = self.earlier  # "right upper lobe opacity, pneumonia"
+            self.source, self.taken = mention, False
+        elif self.source.state >= UNCERTAIN and self._places(mention.concept, self.source.concept, lexicon):
+            mention.source = self.source
+
+    def _places(self, concept: int, source: int, lexicon: lx.Lexicon) -> bool:
+        """Whether one finding lies where the other does: its kin, or anything in the chest that it is taken for."""
+        thoracic = lexicon.thoracic
+        return lexicon.related(concept, source) or (self.taken and thoracic[concept] and thoracic[source])

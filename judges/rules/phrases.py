@@ -39,6 +39,7 @@ class Phrases:
         self._confined = 0  # details that are said only within the name of a finding
         self._sides = {word: SIDES[side] for side, words in inside["side"].items() for word in words}
         self._zones = {word: ZONES[zone] for zone, words in inside["zone"].items() for word in words}
+        self._placed = {*self._sides, *self._zones, *_ZONE_WORDS}
 
     def of(self, entry: Mapping[str, Any]) -> Iterator[tuple[str, lx.Leaf]]:
         """Every template of an entry with each of its leaves, made where they are new."""
@@ -70,7 +71,7 @@ class Phrases:
 
     def _made(self, words: tuple[str, ...]) -> lx.Leaf:
         leaf = lx.Leaf()
-        for i, word in enumerate(words):
+        for i, word in enumerate(words if not self._placed.isdisjoint(words) else ()):
             leaf.side |= self._sides.get(word, 0)
             leaf.zone |= self._zones.get(word, 0)
             if words[i + 1 : i + 2] in (("lobe",), ("lung",)) and words[i + 1 : i + 3] != ("lung", "volume"):
@@ -122,7 +123,9 @@ class Phrases:
     def pair(self) -> None:
         """A phrase with the plural of what there is on either side means both, unless one is named: "at the bases"."""
         plurals = {one: many for many, one in PLURALS.items()}
-        for words, leaf in list(self.leaves.items()):
+        for words, leaf in [
+            (words, leaf) for words, leaf in self.leaves.items() if not plurals.keys().isdisjoint(words)
+        ]:
             forms = [(word, plurals[word]) if word in plurals else (word,) for word in words]
             for twin in itertools.islice(itertools.product(*forms), 1, None):
                 paired = copy.copy(leaf)

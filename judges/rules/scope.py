@@ -31,7 +31,7 @@ BREAKS: Final = (
 HEARD: Final = (
     _SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.HYP | lx.NEVER | lx.INTRODUCTION
 )  # fmt: skip
-HEARD_RARE: Final = lx.THAN | lx.SETTING | lx.SOME | lx.ANAPHOR
+HEARD_RARE: Final = lx.THAN | lx.SETTING | lx.SOME | lx.ANAPHOR | lx.HYP_AFTER
 _ENDS: Final = lx.TERM | lx.EXIST
 _DENIALS, _DOUBTS = lx.NEG | lx.NEG_AFTER, lx.UNC | lx.UNC_AFTER
 _LISTS: Final = lx.INTRODUCTION | lx.NEVER
@@ -118,28 +118,35 @@ class Scope:
             row = acts.get("setting")
             last = self.pending.mentions[-1:]
             if last and not (k + 1 < len(self.events) and self.events[k - 1].leaf.cue & lx.COMMA):
-                self._restate([m for m in last if m.state == PRESENT], UNCERTAIN, k, row)
+                self.restate([m for m in last if m.state == PRESENT], UNCERTAIN, k, row)
             else:
                 self.condition = Opened(k, row)
         if rare & lx.ANAPHOR and not self.made:
             said.earlier = self.context.before
         if rare & lx.SOME:
             self.some = Opened(k, acts.get("some"))
+        if rare & lx.HYP_AFTER and not constructions.goes_on(self.events, k):
+            self.restate(self._subject(k), HYPOTHETICAL, k, acts.get("hypothetical backward"))
 
     def _end(self, k: int, cue: int) -> None:
         """What was said so far ends at this word, where its row says so."""
-        if self.denial is not None and self.denial.ends_at & cue:
+        if self._ended(self.denial, k, cue):
             self.denial = None
-        if self.supposition is not None and self.supposition.ends_at & cue:
+        if self._ended(self.supposition, k, cue):
             self.supposition = None
         self.choice.listing, self.choice.possible = False, []
         if not (k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR | lx.READING)):
             # not in "possibly due to pneumonia", "chronic or due to"
             self.interpretation.source = None
-            if self.doubt is not None and self.doubt.ends_at & cue:
+            if self._ended(self.doubt, k, cue):
                 self.doubt = None
         if not self.continues:
             self.pending = Pending()
+
+    def _ended(self, opened: Opened | None, k: int, cue: int) -> bool:
+        """Whether phrase `k` ends this. Not where it leads to a statement: "I do not think that there is"."""
+        leads = cue & lx.EXIST and opened is not None and opened.event == k - 1 and around.apart(self.events, k)
+        return opened is not None and opened.ends_at & cue > 0 and not leads
 
     def _separate(self, k: int, cue: int) -> None:
         pending, choice, reading = self.pending, self.choice, self.interpretation
@@ -154,6 +161,8 @@ class Scope:
             weighed = reading.weighed and choice.broken
             choice.link = bool(self.made) and not (self.denial is not None or choice.listing or weighed)
             choice.slash = bool(cue & lx.SLASH)
+            if self.denial is not None:
+                self.denial.ended = self.denial.met > 0
             return
         reading.earlier = (reading.source or reading.earlier) if cue & lx.COMMA else None
         if not (reading.taken and cue & lx.AND and k and not after_comma):
@@ -182,6 +191,8 @@ class Scope:
 
     def _deny(self, k: int, leaf: lx.Leaf) -> None:
         cue, pending = leaf.cue, self.pending.mentions
+        if leaf.change & lx.RESOLVED and constructions.advised(self.events, k):
+            return
         if cue & lx.NEG_AFTER and not pending and around.heads(self.events, k):
             cue = lx.NEG
         if leaf.rare & lx.EXCHANGED:
@@ -198,17 +209,18 @@ class Scope:
                 self.interpretation.source = None
             self.bare, self.doubt = True, None
             row = leaf.acts.get("absent forward") or leaf.acts.get("absent backward")
+            again = self.denial is not None and self.denial.met > 0
             self.denial = Opened(k, row)
-            self.denial.removal = bool(leaf.change & lx.RESOLVED)
+            self.denial.removal, self.denial.again = bool(leaf.change & lx.RESOLVED), again
 
     def _deny_back(self, k: int, row: lx.Row | None) -> None:
         subject = self._subject(k)
-        if row is not None and row.applies_to:
+        if row is not None and row.applies_to == "device":
             able = [m for m in self.pending.mentions if not (self.sized[m.concept] or m.several)]
             subject = [m for m in able if m in subject] or able
-        elif self.tip >= 0 or around.place_follows(self.events, k):
+        elif (row is not None and row.applies_to) or self.tip >= 0 or around.place_follows(self.events, k):
             subject = self._without_devices(subject)
-        self._restate(subject[-row.targets :] if row is not None else subject, ABSENT, k, row)
+        self.restate(subject[-row.targets :] if row is not None else subject, ABSENT, k, row)
 
     def _subject(self, k: int) -> Sequence[Mention]:
         """What phrase `k`, which follows it, speaks of."""
@@ -223,7 +235,7 @@ class Scope:
         cue, row = leaf.cue, leaf.acts.get("possible forward")
         if cue & lx.UNC_AFTER and self.pending.mentions and not (cue & lx.UNC and around.finds(self.events, k)):
             possible = self.choice.possible if self.doubt is not None else []
-            self._restate(possible or self._subject(k), UNCERTAIN, k, leaf.acts.get("possible backward"))
+            self.restate(possible or self._subject(k), UNCERTAIN, k, leaf.acts.get("possible backward"))
             self.pending = Pending()
         elif not cue & lx.UNC_AFTER and row is not None and row.unless:
             if self.denial is None:
@@ -241,9 +253,11 @@ class Scope:
         lexicon, reading, leaf = self.lexicon, self.interpretation, self.events[k].leaf
         if reading.source is not None and reading.taken:  # "sclerotic bone lesions consistent with metastases"
             concept = lexicon.pairs.get((-1 - reading.source.concept, concept), concept)
-        state, by = PRESENT, None
+        state, by, past = PRESENT, None, constructions.past(self.events, k) if lexicon.passing[concept] else -1
         if self.denial or self.supposition or self.doubt or self.condition or leaf.cue & lx.NEG_AFTER:
             state, by = self._state(k, leaf, concept)
+        if past >= 0 and state >= UNCERTAIN:
+            state, by = HYPOTHETICAL, Opened(past, self.events[past].leaf.acts.get("past"))
         denial = self.denial
         mention = Mention(
             concept,
@@ -268,7 +282,7 @@ class Scope:
             if reading.source is reading.earlier is None:
                 reading.source, reading.taken = mention, False
             else:
-                self._take(mention)
+                reading.take(mention, lexicon)
         self._add(mention)
         return mention
 
@@ -279,7 +293,7 @@ class Scope:
             self.denial = denial = None
         if self.supposition is not None:
             return HYPOTHETICAL, self.supposition
-        if denial is not None and self.some is None:
+        if denial is not None and self.some is None and denial.means(device=not self.sized[concept]):
             return ABSENT, denial
         if leaf.cue & lx.NEG_AFTER:  # "extubated"
             return ABSENT, Opened(k, leaf.acts.get("absent backward"))
@@ -292,7 +306,10 @@ class Scope:
         removal = self.denial is not None and self.denial.removal
         if self.graded or (one and not other) or (removal and one is not other):
             return True
-        if not (self.sided or leaf.side) or (removal and self.separator & lx.AND):
+        thoracic = self.lexicon.thoracic
+        alike = thoracic[concept] and thoracic[self.made[-1].concept]
+        parted = self.separator & lx.COMMA and self.denial is not None and self.denial.parts(alike=alike)
+        if (removal and self.separator & lx.AND) or not (self.sided or leaf.side or parted):
             return False
         return not around.list_follows(self.events, k, lx.AND | lx.OR if removal else lx.OR)
 
@@ -321,23 +338,6 @@ class Scope:
                 self.trace.note(one, "state", UNCERTAIN, self.events[k], "alternatives")
             if source is not None and one is not source and self.lexicon.special(one.concept, source.concept):
                 one.source = one.source or source
-
-    def _take(self, mention: Mention) -> None:
-        """What an earlier finding is taken for lies where that one lies."""
-        reading = self.interpretation
-        if reading.source is None:
-            if reading.earlier is not None and self.lexicon.special(mention.concept, reading.earlier.concept):
-                mention.source = reading.earlier  # "right upper lobe opacity, pneumonia"
-            reading.source, reading.taken = mention, False
-        elif reading.source.state >= UNCERTAIN and self._places(mention.concept, reading.source.concept):
-            mention.source = reading.source
-
-    def _places(self, concept: int, source: int) -> bool:
-        """Whether one finding lies where the other does: its kin, or anything in the chest that it is taken for."""
-        thoracic = self.lexicon.thoracic
-        return self.lexicon.related(concept, source) or (
-            self.interpretation.taken and thoracic[concept] and thoracic[source]
-        )
 
     def _add(self, mention: Mention) -> None:
         choice, pending = self.choice, self.pending
@@ -388,9 +388,9 @@ class Scope:
             return
         if constructions.answers(self.events, denial.event, stop):
             subject = self._subject(denial.event)
-            self._restate(self._without_devices(subject) if self.tip >= 0 else subject, ABSENT, denial.event, "answers")
+            self.restate(self._without_devices(subject) if self.tip >= 0 else subject, ABSENT, denial.event, "answers")
 
-    def _restate(self, mentions: Sequence[Mention], state: int, k: int, by: lx.Row | str | None) -> None:
+    def restate(self, mentions: Sequence[Mention], state: int, k: int, by: lx.Row | str | None) -> None:
         """Change what is asserted of these, unless they are only hypothetical."""
         for mention in mentions:
             if mention.state != HYPOTHETICAL:

@@ -9,15 +9,17 @@ from judges.rules.clause import Clauses
 from judges.rules.details import joined_levels, numbered
 from judges.rules.findings import Event
 from judges.rules.measures import UNIT, direction, former, joins, millimetres
+from judges.rules.retractions import Known
 from judges.rules.sentence import read_sentence
 from judges.rules.words import KNOWN
 
 _DOUBT: Final = lx.Row("possible", direction="forward", source="question mark")
 _COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.UNC, rows=(_DOUBT,))
+_NONE: Final = lx.Leaf(cue=lx.NEG)
 _PLUS: Final = lx.Leaf(cue=lx.EXIST)
 _SLASH, _BREAK = lx.Leaf(cue=lx.OR | lx.SLASH), lx.Leaf(cue=lx.COMMA | lx.BREAK)
 _PUNCTUATION: Final = {
-    ",": _COMMA, "(": _COMMA, ")": _COMMA, "[": _COMMA, "]": _COMMA, ":": _COLON, "/": _SLASH, ";": _BREAK
+    ",": _COMMA, "(": _COMMA, ")": _COMMA, "[": _COMMA, "]": _COMMA, ":": _COLON, "/": _SLASH, ";": _BREAK, "|": _BREAK
 }  # fmt: skip
 _ABBREVIATIONS: Final = frozenset(KNOWN["abbreviations"])
 _CUT_SHORT: Final = frozenset(KNOWN["cut_short"]["words"])
@@ -42,7 +44,9 @@ class Sections:
         self._fresh = self._blank = True  # at the start of a sentence; blank: not even a number or gap in it
         self._skipping = self._study = False
         self._size = self._former = 0.0  # the measurement that the sentence gives, and the one it had
-        self._held: tuple[int, ...] | None = None  # what there was when a section began that only a later heading drops
+        self._draft: Known | None = None  # what there was when a preliminary reading began
+        self._corrected: Known | None = None  # and when a correction did
+        self._held: Known | None = None  # what there was when a section began that only a later heading drops
 
     def read(self) -> None:
         """All sentences of all sections."""
@@ -72,6 +76,7 @@ class Sections:
             i = last + 1
         if not self._skipping or self._held is not None:
             self._read(i)
+        self._end_correction()
 
     def _read(self, stop: int) -> None:
         """Hand on the sentence that ends before word `stop`, and keep it where nothing is read of it."""
@@ -105,9 +110,23 @@ class Sections:
             self.clauses.forget(self._held)
         self._events, self._held, self.clauses.context.topic = [], None, []
         self._first = last + 1
+        self.clauses.retractions.frame = ""
+        if leaf.rare & lx.DRAFT:
+            self._draft = self.clauses.known()
+        elif leaf.rare & lx.FINAL and self._draft is not None:  # the last word counts
+            self.clauses.forget(self._draft)
+            self._draft = None
+        self._end_correction()
+        if leaf.rare & lx.CORRECTION:
+            self._corrected = self.clauses.known()
         self._skipping, self._study = bool(leaf.cue & lx.SKIP), bool(leaf.cue & lx.STUDY)
         if self.clauses.trace is not None:
             self.clauses.trace.section(i, last, leaf)
+
+    def _end_correction(self) -> None:
+        if self._corrected is not None:
+            self.clauses.retractions.overrule(self._corrected)
+            self._corrected = None
 
     # ----- what is no phrase ------------------------------------------------------------------------------------------
 
@@ -140,7 +159,7 @@ class Sections:
         elif word == "+" and _leads(text, starts[i]):
             self._events.append(Event(i, i, _PLUS))
         elif word in "-–—" and self._events:
-            self._events.append(Event(i, i, _COMMA))
+            self._events.append(Event(i, i, _BREAK))
         elif word in "?!*•":
             self._end(i, word)
 
@@ -151,6 +170,8 @@ class Sections:
             leaf = numbered(self.lexicon, self._events, self.words, i)
             if leaf is not None:
                 self._append(Event(i, i, leaf))
+            elif self._nought(i):
+                self._events.append(Event(i, i, _NONE))
             return
         if former(self.words, i, self.lexicon.former):
             self._former = self._former or length  # of two dimensions the first
@@ -160,6 +181,11 @@ class Sections:
         if self._size and self._former and self._grows():
             self._events.append(Event(i, i, lx.Leaf(change=direction(self._former, self._size))))
             self._size = self._former = 0.0
+
+    def _nought(self, i: int) -> bool:
+        """Whether a sentence begins here with a denial in figures: "0 effusions", and not "1 . 0 x 1 . 2 cm"."""
+        after = self.words[i + 1 : i + 2]
+        return self.words[i] == "0" and not self._events and bool(after) and after[0].isalpha() and len(after[0]) > 1
 
     def _end(self, i: int, word: str) -> None:
         """A sentence ends here."""
@@ -171,6 +197,7 @@ class Sections:
             if word == "?" and events:  # "Small effusion?"
                 events.insert(0, Event(events[0].first, events[0].first, _QUERY))
             self._read(i)
+            self.clauses.retractions.asks(word == "?")
             if self._study and self._held is not None and any(e.leaf.cue & lx.EXIST for e in events):
                 self._held = self.clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
         self._events, self._fresh, self._blank, self._size, self._former = [], True, True, 0.0, 0.0

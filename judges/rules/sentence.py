@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from judges.rules import constructions
+from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
 from judges.rules.ellipsis import filled
@@ -17,6 +17,7 @@ whose list is short."""
 _JOINS: Final = lx.COMMA | lx.AND
 _TELLS: Final = lx.NEG | lx.EXIST | lx.VERB
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
+_LEADS: Final = lx.NEG | lx.UNC | lx.HYP
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
 
 
@@ -32,14 +33,20 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
         rares |= leaf.rare
         sides |= leaf.side
     clauses.context.begin_sentence(sided=sides > 0)
+    clauses.retractions.begin(events)
     if clauses.trace is not None:
         clauses.trace.sentence(events, stop)
+    if kinds or cues & lx.NORMAL:  # something is named
+        _read(clauses, events, stop, kinds, cues, rares, sides)
+    clauses.retractions.end(events, retracts=bool(rares & lx.RETRACTION))
+
+
+def _read(clauses: Clauses, events: list[Event], stop: int, kinds: int, cues: int, rares: int, sides: int) -> None:
+    """The clauses of a sentence; the four are what its phrases have together."""
     if kinds & lx.GROWTH and cues & lx.NEG:
         events = constructions.growth_denied(events)
     if sides or rares & lx.EXCEPT:
         events = filled(events, stop)
-    if not (kinds or cues & lx.NORMAL):
-        return  # nothing is named
     if cues & _SPLITS or kinds & lx.BARE:
         for clause, end in _clauses(events, stop):
             clauses.read(clause, end)
@@ -89,6 +96,8 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
     """Whether the words after this comma, "and" or "there is" are a statement of their own: [subject] verb ..."""
     here = events[k].leaf.cue
     stated = bool(seen & _STATEMENT)
+    if here & lx.EXIST and events[k - 1].leaf.cue & _LEADS and around.apart(events, k):
+        return False  # "I do not think that | there is an effusion"
     if here & (lx.EXIST | lx.CONTRAST | lx.BREAK):
         return stated
     closed = here & lx.COMMA and seen & _DENIED and seen & _VERB  # "no pneumothorax is seen, ..."

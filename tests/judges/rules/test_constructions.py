@@ -10,7 +10,12 @@ from judges.rules import constructions, ellipsis, reading, sentence
 from judges.rules.judge import RulesJudge
 from tests.judges.rules.test_readings import GROUPS, check
 
-WITHOUT = {"zone_before": lambda *_: -1, "growth_denied": lambda events: events, "filled": lambda events, _: events}
+WITHOUT = {
+    "zone_before": lambda *_: -1,
+    "past": lambda *_: -1,
+    "growth_denied": lambda events: events,
+    "filled": lambda events, _: events,
+}
 """What stands for a construction that is left out; a question is answered with no."""
 CASES = [
     (name, text, sorted(says.split())) for name, each in GROUPS["constructions"].items() for text, says in each.items()

@@ -1,0 +1,118 @@
+"""What a report says of its own statements: "the above was dictated in error", "should read", "none of the following".
+
+A row of role `retraction` says what of the text it speaks of; see `VALUES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from judges.rules import lexicon as lx
+from judges.rules.findings import ABSENT, HYPOTHETICAL, UNCERTAIN, Event, Mention
+
+if TYPE_CHECKING:
+    from judges.rules.clause import Clauses
+
+ALL, LAST, REST, NONE, EARLIER, TODAY, INSTEAD = VALUES = ("all", "last", "rest", "none", "earlier", "today", "instead")
+"""What a row retracts. `all`: everything before, `last`: the sentence before; both only their own sentence if that
+names a finding. `rest`: what follows in the section is not of this study, `none`: it is not there; `earlier`: as
+`rest`, where it begins the sentence; `today` ends these three. `instead`: what stands before it in the sentence, and
+the same finding in earlier ones."""
+Known = tuple[int, int, int, int]
+"""How many mentions, implications, changes and silent sentences had been read."""
+_NOTHING: Final[Known] = (0, 0, 0, 0)
+_LARGE: Final = 0b1000
+
+
+@dataclass(slots=True)
+class Retractions:
+    """Applies the retractions of one text, sentence by sentence."""
+
+    clauses: Clauses
+    frame: str = ""
+    """`REST` or `NONE`: what is said of the sentences to come in this section."""
+    begun: Known = _NOTHING
+    """What had been read before the present sentence."""
+    last: Known = _NOTHING
+    """The same of the sentence before."""
+    asked: bool = False
+    """The sentence before was a question."""
+
+    def begin(self, events: list[Event]) -> None:
+        """Before a sentence is read."""
+        self.last, self.begun = self.begun, self.clauses.known()
+        if self.frame and any(_value(event) == TODAY for event in events):
+            self.frame = ""
+
+    def end(self, events: list[Event], *, retracts: bool) -> None:
+        """After it was read. `retracts`: one of its phrases is a retraction."""
+        clauses = self.clauses
+        if self.frame:
+            self._framed(self.frame, -1)
+        if self.asked and clauses.known() == self.begun and any(e.leaf.cue & (lx.NEG | lx.NEG_AFTER) for e in events):
+            for mention in clauses.mentions[self.last[0] :]:  # "Pneumothorax? No."
+                self._restate(mention, ABSENT)
+        if not retracts:
+            return
+        for k, event in enumerate(events):
+            value = _value(event)
+            if value in (ALL, LAST):
+                named = len(clauses.mentions) > self.begun[0]
+                clauses.forget(self.begun if named else _NOTHING if value == ALL else self.last)
+            elif value in (REST, NONE) or (value == EARLIER and not k):
+                self._framed(NONE if value == NONE else REST, event.last)
+                after = events[k + 1 :]
+                named = any(e.leaf.concept >= 0 for e in after)
+                if value != NONE or not named or any(e.leaf.kind & lx.ATTRIBUTE for e in after):
+                    self.frame = NONE if value == NONE else REST  # a bare list of names ends with its sentence
+            elif value == INSTEAD:
+                self._replace(event.first)
+
+    def asks(self, question: bool) -> None:
+        """Whether the sentence that has ended was a question."""
+        self.asked = question
+
+    def overrule(self, known: Known) -> None:
+        """What was read since then overrules the same finding before."""
+        mentions = self.clauses.mentions
+        after = [m for m in mentions[known[0] :] if m.state != HYPOTHETICAL]
+        for mention in mentions[: known[0]]:
+            if any(m.concept == mention.concept and (m.state == ABSENT) != (mention.state == ABSENT) for m in after):
+                self._restate(mention, HYPOTHETICAL)
+
+    def _framed(self, frame: str, word: int) -> None:
+        """What the present sentence says after `word` is denied, or not of this study."""
+        clauses, (mentions, implied, changes, _) = self.clauses, self.begun
+        clauses.implied[implied:] = [i for i in clauses.implied[implied:] if i[1] <= word]
+        clauses.changes[changes:] = [c for c in clauses.changes[changes:] if c.first <= word]
+        for mention in clauses.mentions[mentions:]:
+            if mention.first > word:
+                denied = frame == NONE and mention.state >= UNCERTAIN
+                self._restate(mention, ABSENT if denied else HYPOTHETICAL)
+                mention.gone = denied
+                mention.severity *= mention.severity >= _LARGE
+
+    def _replace(self, word: int) -> None:
+        """What the sentence says before `word`, here and earlier, is replaced by what it says after."""
+        mentions, begun = self.clauses.mentions, self.begun[0]
+        old = [m for m in mentions[begun:] if m.first < word]
+        for mention in old:
+            self._restate(mention, HYPOTHETICAL)
+        for mention in mentions[:begun]:
+            if any(mention.concept == m.concept and not (m.side and m.side != mention.side) for m in old):
+                self._restate(mention, HYPOTHETICAL)
+        changes = self.clauses.changes
+        changes[self.begun[2] :] = [c for c in changes[self.begun[2] :] if c.first > word]
+
+    def _restate(self, mention: Mention, state: int) -> None:
+        mention.state = state
+        if self.clauses.trace is not None:
+            word = Event(mention.first, mention.last, lx.Leaf())
+            self.clauses.trace.note(mention, "state", state, word, "retraction")
+
+
+def _value(event: Event) -> str:
+    if not event.leaf.rare & lx.RETRACTION:
+        return ""
+    return event.leaf.acts["retraction"].value

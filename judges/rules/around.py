@@ -105,9 +105,12 @@ def in_run(events: list[Event], k: int, word: int) -> bool:
     return False
 
 
-def apart(events: list[Event], k: int) -> bool:
-    """Whether unread words stand before this phrase: "I do not think that | there is"."""
-    return events[k].first - events[k - 1].last > 1
+def lead(events: list[Event], k: int) -> int:
+    """The phrase from which a "that" or "to say" leads to this one: "not thought that | there is"; else -1."""
+    j = k - 1
+    while j >= 0 and events[j].leaf.cue & (lx.VERB | lx.PREP) and events[j].leaf.concept < 0:
+        j -= 1
+    return j if events[k].first - events[j].last > 1 else -1
 
 
 def joined(events: list[Event], i: int, k: int) -> bool:

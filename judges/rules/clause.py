@@ -259,7 +259,7 @@ class _Link:
         scope = self.scope
         if (scope.supposition is not None) if leaf.change else self.spared:
             return
-        if leaf.rare & lx.PAST and around.next_finding(self.events, k, lx.UNC | lx.AND) >= 0:
+        if leaf.change and leaf.rare & lx.PAST and around.next_finding(self.events, k, lx.UNC | lx.AND) >= 0:
             return  # "scarring from prior | infection" compares nothing
         if leaf.change & lx.RESOLVED and constructions.advised(self.events, k):
             return

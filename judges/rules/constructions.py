@@ -74,6 +74,17 @@ def resumes(events: list[Event], k: int) -> bool:
     return bool(leaf.change or leaf.severity or leaf.cue & (lx.WITH | lx.EXIST))
 
 
+def leads_on(events: list[Event], k: int) -> bool:
+    """Whether a finding follows in the same part of the clause: "negative | pneumothorax"."""
+    for event in events[k + 1 : k + 1 + AHEAD]:
+        if event.leaf.concept >= 0:
+            return True
+        cue = event.leaf.cue
+        if cue & (lx.COMMA | lx.AND | lx.WITH | lx.COLON) or (cue & lx.TERM and not cue & lx.READING):
+            return False
+    return False
+
+
 def advised(events: list[Event], k: int) -> bool:
     """Whether what phrase `k` says is only recommended: "recommend | removal", "removal of the tube is | advised"."""
     if k and events[k - 1].leaf.cue & (lx.HYP | lx.UNC) and events[k].first - events[k - 1].last <= _GAP:
@@ -104,7 +115,7 @@ def past(events: list[Event], k: int) -> int:
     if j < 0 or not events[j].leaf.rare & lx.PAST or events[j + 1].first - events[j].last > _GAP:
         return -1
     before = events[j].leaf.rare | (events[j - 1].leaf.rare if j else 0)
-    led = before & lx.CAUSE if j else not events[j].leaf.cue & lx.NEVER or before & lx.CAUSE
+    led = before & lx.CAUSE or not events[j].leaf.cue & lx.NEVER
     return j if led and not goes_on(events, k) else -1
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, NamedTuple
 
 from judges.base import Category
@@ -86,11 +86,12 @@ class Leaf:
     """The same by role and direction. Of two of one kind the later one is the narrower one, and holds."""
     keys: tuple[int, ...] = ()
     """What it is in `Lexicon.pairs`, if anything."""
+    empty: InitVar[bool] = False
+    """Nothing follows from the rest yet."""
 
-    def __post_init__(self) -> None:
-        place = self.side or self.zone or self.severity or self.change or self.place or self.size
-        if place or self.rows or self.descriptors or self.absent or self.things or max(self.concept, self.anatomy) >= 0:
-            self.finish()  # of an empty leaf nothing follows
+    def __post_init__(self, empty: bool) -> None:
+        if not empty:
+            self.finish()
 
     def finish(self) -> None:
         """Set what follows from the rest; after every change."""

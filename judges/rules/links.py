@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from judges.rules import lexicon as lx
-from judges.rules.findings import UNCERTAIN, Mention
+from judges.rules.findings import UNCERTAIN, Event, Mention
 
 _ALWAYS: Final = lx.TERM | lx.EXIST | lx.WITH
 """What ends a cue whose row does not say it, or that stands in none, as the question mark does."""
@@ -39,12 +39,18 @@ class Opened:
         """
         return not self.removal and (self.again or self.ended or not alike)
 
+    def touches(self, events: list[Event], k: int) -> bool:
+        """Whether phrase `k` comes directly after it, so that it has met nothing."""
+        return self.event == k - 1 and events[k].first == events[k - 1].last + 1
+
     def means(self, *, device: bool) -> bool:
         """Whether it says anything of such a finding."""
         return not (device and self.row is not None and self.row.applies_to == "finding")
 
     def acted(self) -> bool:
         """Count a finding; whether it was the last one on which the row may act."""
+        if self.partial is not None and self.partial.acted():
+            self.partial = None
         self.met += 1
         return self.met == self.targets
 

@@ -70,7 +70,7 @@ class Phrases:
         node[None] = self.leaves[words] = leaf
 
     def _made(self, words: tuple[str, ...]) -> lx.Leaf:
-        leaf = lx.Leaf()
+        leaf = lx.Leaf(empty=True)
         for i, word in enumerate(words if not self._placed.isdisjoint(words) else ()):
             leaf.side |= self._sides.get(word, 0)
             leaf.zone |= self._zones.get(word, 0)

@@ -135,7 +135,8 @@ class Scope:
         if self._ended(self.supposition, k, cue):
             self.supposition = None
         self.choice.listing, self.choice.possible = False, []
-        if not (k and self.events[k - 1].leaf.cue & (lx.UNC | lx.OR | lx.READING)):
+        before = self.events[k - 1 - (k > 1 and self.events[k - 1].leaf.rare & lx.ANAPHOR > 0)].leaf.cue if k else 0
+        if not before & (lx.UNC | lx.UNC_AFTER | lx.OR | lx.READING):
             # not in "possibly due to pneumonia", "chronic or due to"
             self.interpretation.source = None
             if self._ended(self.doubt, k, cue):
@@ -145,8 +146,9 @@ class Scope:
 
     def _ended(self, opened: Opened | None, k: int, cue: int) -> bool:
         """Whether phrase `k` ends this. Not where it leads to a statement: "I do not think that there is"."""
-        leads = cue & lx.EXIST and opened is not None and opened.event == k - 1 and around.apart(self.events, k)
-        return opened is not None and opened.ends_at & cue > 0 and not leads
+        if opened is None or not opened.ends_at & cue:
+            return False
+        return not (cue & lx.EXIST and opened.event == around.lead(self.events, k))
 
     def _separate(self, k: int, cue: int) -> None:
         pending, choice, reading = self.pending, self.choice, self.interpretation
@@ -193,8 +195,12 @@ class Scope:
         cue, pending = leaf.cue, self.pending.mentions
         if leaf.change & lx.RESOLVED and constructions.advised(self.events, k):
             return
-        if cue & lx.NEG_AFTER and not pending and around.heads(self.events, k):
+        leads = not (self.made or self.continues) and constructions.leads_on(self.events, k)
+        if cue & lx.NEG_AFTER and not pending and (leads or around.heads(self.events, k)):
             cue = lx.NEG
+        if cue & lx.NEG_AFTER and pending and self.denial is not None and self.denial.touches(self.events, k):
+            self.denial = None  # "is not | artifactual"
+            return
         if leaf.rare & lx.EXCHANGED:
             new = next((e.leaf.concept for e in self.events[k + 1 : k + 1 + _NEW] if e.leaf.concept >= 0), -1)
             if new < 0 or (pending and pending[-1].concept == new):
@@ -357,16 +363,8 @@ class Scope:
 
     def _acted(self) -> None:
         """The open cues have acted on one finding more; those that act on so many only end."""
-        denial = self.denial
-        if denial is not None:
-            if denial.partial is not None and denial.partial.acted():
-                denial.partial = None
-            if denial.acted():
-                self.denial = None
-        if self.doubt is not None and self.doubt.acted():
-            self.doubt = None
-        if self.supposition is not None and self.supposition.acted():
-            self.supposition = None
+        cues = (self.denial, self.doubt, self.supposition)
+        self.denial, self.doubt, self.supposition = (None if cue is None or cue.acted() else cue for cue in cues)
 
     def attribute(self, k: int, leaf: lx.Leaf) -> None:
         """A side, grade or change was named."""
@@ -383,12 +381,12 @@ class Scope:
 
     def close(self, stop: int) -> None:
         """The clause ends before word `stop`: "Pneumothorax: no."."""
-        denial = self.denial
-        if denial is None or denial.met or not self.pending.mentions:
-            return
-        if constructions.answers(self.events, denial.event, stop):
-            subject = self._subject(denial.event)
-            self.restate(self._without_devices(subject) if self.tip >= 0 else subject, ABSENT, denial.event, "answers")
+        for cue, state in ((self.denial, ABSENT), (self.doubt, UNCERTAIN)):
+            if cue is None or cue.met or not self.pending.mentions:
+                continue
+            if constructions.answers(self.events, cue.event, stop):
+                subject = self._subject(cue.event)
+                self.restate(self._without_devices(subject) if self.tip >= 0 else subject, state, cue.event, "answers")
 
     def restate(self, mentions: Sequence[Mention], state: int, k: int, by: lx.Row | str | None) -> None:
         """Change what is asserted of these, unless they are only hypothetical."""

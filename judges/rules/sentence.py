@@ -17,7 +17,7 @@ whose list is short."""
 _JOINS: Final = lx.COMMA | lx.AND
 _TELLS: Final = lx.NEG | lx.EXIST | lx.VERB
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
-_LEADS: Final = lx.NEG | lx.UNC | lx.HYP
+_LEADS: Final = lx.NEG | lx.UNC | lx.UNC_AFTER | lx.HYP
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
 
 
@@ -96,7 +96,7 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
     """Whether the words after this comma, "and" or "there is" are a statement of their own: [subject] verb ..."""
     here = events[k].leaf.cue
     stated = bool(seen & _STATEMENT)
-    if here & lx.EXIST and events[k - 1].leaf.cue & _LEADS and around.apart(events, k):
+    if here & lx.EXIST and (j := around.lead(events, k)) >= 0 and events[j].leaf.cue & _LEADS:
         return False  # "I do not think that | there is an effusion"
     if here & (lx.EXIST | lx.CONTRAST | lx.BREAK):
         return stated

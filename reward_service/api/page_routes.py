@@ -31,6 +31,17 @@ async def runs(request: Request) -> Response:
     return shown(request, "runs")
 
 
+@router.get("/web/samples")
+async def samples(request: Request, run_id: str, step: int | None = None) -> Response:
+    """As `GET /v1/samples`; `html` has each item's texts with its errors marked."""
+    found = await samples_of(request, run_id, step)
+    shown = [
+        {"result": one["result"], "html": pair.pair(one["candidate"], one["reference"], one["result"], f"s{i}")}
+        for i, one in enumerate(found["samples"])
+    ]
+    return json_response({**found, "samples": shown})
+
+
 @router.get("/web/{name}")
 async def asset(name: str) -> Response:
     """What a page loads."""
@@ -49,17 +60,6 @@ async def score(request: Request) -> Response:
         scored = await admitted.score()
     answer = render(request, parsed, admitted, scored)
     return await asyncio.to_thread(_with_pairs, bytes(answer.body), parsed)
-
-
-@router.get("/web/samples")
-async def samples(request: Request, run_id: str, step: int | None = None) -> Response:
-    """As `GET /v1/samples`; `html` has each item's texts with its errors marked."""
-    found = await samples_of(request, run_id, step)
-    shown = [
-        {"result": one["result"], "html": pair.pair(one["candidate"], one["reference"], one["result"], f"s{i}")}
-        for i, one in enumerate(found["samples"])
-    ]
-    return json_response({**found, "samples": shown})
 
 
 def _with_pairs(answer: bytes, parsed: ParsedRequest) -> Response:

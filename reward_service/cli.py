@@ -154,6 +154,10 @@ def score(  # noqa: PLR0913  # one argument a flag
     corpus: Annotated[
         str | None, typer.Option(metavar="FILE", help="write values of the whole file, as boards print them, as JSON")
     ] = None,
+    on_ray: Annotated[
+        bool, typer.Option("--ray", help="by actors on the Ray cluster of RAY_ADDRESS, else on a local one")
+    ] = False,
+    ray_gpus: Annotated[float, typer.Option(min=0, help="GPUs of each actor, e.g. 0.5; 0: models on CPUs")] = 0.0,
 ) -> None:
     """Score files of reports; what was interrupted is continued by the same command.
 
@@ -161,6 +165,7 @@ def score(  # noqa: PLR0913  # one argument a flag
     have an id and a prior report; all other columns are carried to the output. Exit status 1 when any result is null,
     3 when the file could not be scored.
     """
+    from reward_service.cluster import score as cluster
     from reward_service.evaluation import score_file
     from reward_service.evaluation.reading import columns, entries, formats
 
@@ -177,7 +182,10 @@ def score(  # noqa: PLR0913  # one argument a flag
     with formats.opened(source, encoding) as sources:
         read = entries.Input(sources, columns.Columns(given), allow_empty)
         try:
-            nulls = asyncio.run(score_file.score(read, output, wanted))
+            if on_ray:
+                nulls = cluster.score(read, output, wanted, ray_gpus)
+            else:
+                nulls = asyncio.run(score_file.score(read, output, wanted))
         except score_file.Interrupted as error:
             typer.echo(error.message, err=True)
             raise typer.Exit(error.status) from None

@@ -88,7 +88,7 @@ class Output:
                 entry = next(entries, None)
                 if entry is None or entry.id != record["id"]:
                     raise InvalidRequest(f"{self._partial} has other rows than the input; --restart begins anew.")
-                self.nulls += _nulls(record)
+                self.nulls += records.nulls(record)
                 self.done += 1
                 keep += len(line)
             file.truncate(keep)
@@ -100,13 +100,17 @@ class Output:
 
     def write(self, record: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Append a record, which is of this answer."""
+        self.append(records.line(record), record, answer)
+
+    def append(self, line: bytes, record: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """As `write`, for a record that has been made a line of JSONL."""
         self.answer = self.answer or {key: value for key, value in answer.items() if key not in _OF_ONE_ANSWER}
         with self._written():
             if self._file is None:
                 self._open()
             assert self._file is not None
-            self._file.write(records.line(record))
-        self.nulls += _nulls(record)
+            self._file.write(line)
+        self.nulls += records.nulls(record)
 
     def flush(self) -> None:
         """Everything written so far outlives this process."""
@@ -174,10 +178,6 @@ def write_whole(name: str, content: bytes) -> None:
         partial.replace(name)
     except OSError as error:
         raise InvalidRequest(f"{name}: {error.strerror}.", param="--output") from None
-
-
-def _nulls(record: Mapping[str, Any]) -> int:
-    return sum(one["reward"] is None for one in record.get("results", [record]))
 
 
 def rows_of(jsonl: Path) -> Iterator[dict[str, Any]]:

@@ -100,12 +100,25 @@ def tokens(text: str) -> list[str]:
     return _TOKENS.encode([text])[0].tokens
 
 
+def nulls(record: Mapping[str, Any]) -> int:
+    """How many of its results have no reward."""
+    return sum(one["reward"] is None for one in record.get("results", [record]))
+
+
 def line(record: Mapping[str, Any]) -> bytes:
     """A record as a line of JSONL."""
     try:
         return orjson.dumps(record, default=str) + b"\n"
     except (orjson.JSONEncodeError, TypeError):  # a lone surrogate in a carried column or a text
         return json.dumps(record, default=str).encode() + b"\n"
+
+
+def of_line(line: bytes) -> dict[str, Any]:
+    """The record that `line` has made a line of."""
+    try:
+        return dict(orjson.loads(line))
+    except orjson.JSONDecodeError:  # a lone surrogate
+        return dict(json.loads(line))
 
 
 def flat(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

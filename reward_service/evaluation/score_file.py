@@ -77,6 +77,27 @@ def request_body(chunk: Sequence[Entry], common: Mapping[str, Any]) -> bytes:
     return records.line({**common, "items": items})
 
 
+def common_fields(wanted: Wanted, fingerprint: str | None) -> dict[str, Any]:
+    """What all requests for one file say, beside their items; `fingerprint` is pinned."""
+    asked = {
+        "profile": wanted.profile if wanted.url else None,
+        "fingerprint": fingerprint,
+        "detail": wanted.detail,
+        "step": wanted.step,
+        "timeout_s": TIMEOUT_S,
+    }
+    return {key: value for key, value in asked.items() if value is not None}
+
+
+def records_of(chunk: Sequence[Entry], answer: Mapping[str, Any], wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """The records of the entries of one request, in order."""
+    results = iter(answer["results"])
+    full = wanted.detail == "full"
+    for entry in chunk:
+        own = [next(results) for _ in range(entry.pairs)]
+        yield records.of(entry, own, answer["fingerprint"], full=full, texts=wanted.with_texts)
+
+
 async def answers(
     parts: Iterator[list[Entry]], send: Send, common: dict[str, Any]
 ) -> AsyncGenerator[tuple[list[Entry], dict[str, Any]], None]:
@@ -156,15 +177,8 @@ async def score(source: Input, output: str, wanted: Wanted) -> int:
 
 
 async def _score_all(entries: Iterator[Entry], out: Output, wanted: Wanted, progress: Progress) -> None:
-    asked = {
-        "profile": wanted.profile if wanted.url else None,
-        "fingerprint": wanted.pin or out.answer.get("fingerprint"),
-        "detail": wanted.detail,
-        "step": wanted.step,
-        "timeout_s": TIMEOUT_S,
-    }
-    common = {key: value for key, value in asked.items() if value is not None}
-    done, full = out.done, wanted.detail == "full"
+    common = common_fields(wanted, wanted.pin or out.answer.get("fingerprint"))
+    done = out.done
     async with remote(wanted.url) if wanted.url else here(wanted.profile) as scoring:
         values: CorpusValues | None = None
         if wanted.corpus and out.resumes:
@@ -173,10 +187,7 @@ async def _score_all(entries: Iterator[Entry], out: Output, wanted: Wanted, prog
         async for chunk, answer in answers(chunks(entries), scoring.send, common):
             if wanted.corpus:
                 values = values or CorpusValues(await scoring.document(answer))
-            results = iter(answer["results"])
-            for entry in chunk:
-                own = [next(results) for _ in range(entry.pairs)]
-                record = records.of(entry, own, answer["fingerprint"], full=full, texts=wanted.with_texts)
+            for record in records_of(chunk, answer, wanted):
                 out.write(record, answer)
                 if values:
                     values.add(record.get("results", [record]))

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
@@ -35,12 +36,19 @@ class Scoring(NamedTuple):
     """What the fingerprint of the profile that paid for an answer is the hash of."""
 
 
-@contextlib.asynccontextmanager
-async def here(profile: str | None, **flags: Any) -> AsyncIterator[Scoring]:
+def here(profile: str | None, **flags: Any) -> AbstractAsyncContextManager[Scoring]:
     """An engine with one profile, by default the first of REWARD_PROFILES; `flags` are settings."""
-    if profile:
-        flags["profiles"] = (profile,)
-    settings = Settings(**flags)
+    return by_engine(settings_for(profile, **flags))
+
+
+def settings_for(profile: str | None, **flags: Any) -> Settings:
+    """Those of the environment under `flags`, with `profile` alone if it is given."""
+    return Settings(**(flags | ({"profiles": (profile,)} if profile else {})))
+
+
+@contextlib.asynccontextmanager
+async def by_engine(settings: Settings) -> AsyncIterator[Scoring]:
+    """An engine of these settings; its first profile scores."""
     async with Engine(settings) as engine:
 
         async def send(raw: bytes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt client/py
 demo: $(STAMP)
 	@$(BIN)/python examples/demo.py
 
-DEFAULT := -n 2 --dist loadgroup -m "not vllm and not trainers and not parity and not slow"
+DEFAULT := -n 2 --dist loadgroup -m "not vllm and not trainers and not parity and not ray and not slow"
 SEED ?= 1
 
 test: $(STAMP)  ## the default suite; `make test-slow` runs what it leaves out
@@ -21,7 +21,7 @@ test-random: $(STAMP)  ## the same in another order: make test-random SEED=7
 	$(BIN)/python -m pytest $(DEFAULT) --random-order-bucket=global --random-order-seed=$(SEED)
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not vllm and not trainers and not parity"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not vllm and not trainers and not parity and not ray"
 
 check: $(STAMP)  ## everything but the tests
 	$(BIN)/ruff check .

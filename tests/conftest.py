@@ -48,7 +48,7 @@ def _test_leaves_no_state(_module_leaves_no_state: None) -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        long = any(item.get_closest_marker(name) for name in ("slow", "vllm", "trainers", "parity"))
+        long = any(item.get_closest_marker(name) for name in ("slow", "vllm", "trainers", "parity", "ray"))
         if long and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_LONG_S))
 

@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     """The ASGI application; it builds an engine from `settings` when its life begins, unless it is given one.
 
     Whoever runs it may set `app.state.on_loaded`, `on_fatal` (called when loading has failed for good, which
-    `app.state.fatal` then says) and `time_left` (seconds that closing may take).
+    `app.state.fatal` then says), `time_left` (seconds that closing may take) and `exposition` (the page of metrics).
     """
     settings = settings or Settings()
 
@@ -81,6 +81,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.add_exception_handler(RequestValidationError, _parameter_error)
     app.state.engine = engine
     app.state.fatal = None
+    app.state.exposition = lambda: _exposition(app)
     app.state.on_loaded = app.state.on_fatal = lambda: None
     app.state.time_left = lambda: settings.shutdown_grace_s
     app.state.references = ReferenceStore.load(settings.references) if settings.references else None
@@ -107,6 +108,10 @@ async def _load(engine: Engine, app: FastAPI) -> None:
         return
     log.info("ready", profiles=list(engine.profiles), fingerprints=[p.fingerprint for p in engine.profiles.values()])
     app.state.on_loaded()
+
+
+async def _exposition(app: FastAPI) -> bytes:
+    return app.state.engine.telemetry.render()  # type: ignore[no-any-return]
 
 
 async def _sample(engine: Engine) -> None:

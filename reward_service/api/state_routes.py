@@ -91,4 +91,5 @@ async def metrics(request: Request) -> Response:
     """Text exposition format, added up over all HTTP processes."""
     engine = engine_of(request)
     engine.telemetry.sample(engine.cache.stats(), engine.state.health())
-    return Response(engine.telemetry.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    page = await request.app.state.exposition()
+    return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")

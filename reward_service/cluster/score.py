@@ -32,6 +32,8 @@ from reward_service.scoring import assembly
 from reward_service.scoring.engine import Engine
 from reward_service.settings import Settings
 
+_CACHES = {"cache_memory_bytes": 32 << 20, "artefact_bytes": 32 << 20}
+
 
 def score(source: Input, output: str, wanted: Wanted, gpus: float = 0.0) -> int:
     """As `score_file.score`, on the cluster of RAY_ADDRESS or, without one, on this machine's cores.
@@ -80,11 +82,14 @@ def _ray() -> Any:
 def _settings(wanted: Wanted, gpus: float) -> Settings:
     """What every actor is made of: it does not look at the environment of its machine.
 
-    An actor has one core and so one thread, and its device follows from what Ray gives it. Raises `ConfigurationError`
-    for an LLM judge without Redis, because each actor would have verdicts of its own.
+    An actor has one core, so one thread, and its device follows from what Ray gives it. Its caches are small, because
+    every text comes once. Raises `ConfigurationError` for an LLM judge without Redis, because each actor would have
+    verdicts of its own.
     """
     own = {"pool_workers": 0, "torch_threads": 1, "device": "cuda" if gpus else "cpu"}
     settings = settings_for(wanted.profile, **own)
+    small = {name: size for name, size in _CACHES.items() if name not in settings.model_fields_set}
+    settings = settings.model_copy(update=small)
     assembly.check(settings.model_copy(update={"workers": 2}))
     return settings
 

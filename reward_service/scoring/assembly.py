@@ -22,7 +22,8 @@ from reward_service.scoring import canaries
 from reward_service.scoring.served_profile import BoundComponent, Served, ServedProfile, ServedSchedule
 from reward_service.settings import Settings
 from reward_service.text import normaliser
-from reward_service.workers.placement import Placement
+from reward_service.workers.placement import Placement, Remote
+from reward_service.workers.remote_client import SocketWorker
 
 log = structlog.get_logger("reward_service.assembly")
 
@@ -54,13 +55,14 @@ class Assembly:
         return {key for shadow in self.shadows for key in shadow.own_runners}
 
 
-def assemble(settings: Settings, telemetry: Telemetry, sockets: str | None = None) -> Assembly:
-    """Everything that `settings` enable; no weights are loaded yet.
+def assemble(
+    settings: Settings, telemetry: Telemetry, sockets: str | None = None, remote: Remote = SocketWorker
+) -> Assembly:
+    """Everything that `settings` enable; no weights are loaded yet. `sockets` and `remote`: see `Placement`.
 
-    `sockets`: the directory in which model worker processes listen; without it models run in this process.
     Raises `ConfigurationError` that names the profile and what it lacks.
     """
-    assembly, placement = Assembly(), Placement(settings, telemetry, sockets)
+    assembly, placement = Assembly(), Placement(settings, telemetry, sockets, remote)
     older = accepted.read(settings.accepted_fingerprints)
     for name in settings.profiles:
         served = _served(assembly, name, settings, placement)
@@ -178,7 +180,7 @@ def _require_lasting_cache(settings: Settings, key: str, component: Any) -> None
         return
     reason = "" if settings.cache_memory_bytes else "REWARD_CACHE_MEMORY_BYTES=0 keeps none"
     if settings.workers > 1:
-        reason = f"each of REWARD_WORKERS={settings.workers} HTTP processes would have its own"
+        reason = f"each of {settings.workers} processes or more would have its own"
     if reason:
         raise ConfigurationError(
             f"Component '{key}' gives verdicts of which the first must stay, and with memory:// {reason}. "

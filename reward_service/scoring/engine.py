@@ -41,7 +41,8 @@ from reward_service.scoring.single_flight import SingleFlight
 from reward_service.scoring.state import EngineState
 from reward_service.settings import Settings
 from reward_service.tasks import end, finish
-from reward_service.workers.placement import make_cache
+from reward_service.workers.placement import Remote, make_cache
+from reward_service.workers.remote_client import SocketWorker
 
 log = structlog.get_logger("reward_service.engine")
 
@@ -54,8 +55,16 @@ _RELEASE_S = 3.0  # for what has nothing more to finish
 class Engine:
     """All enabled profiles, ready to score. Use `start`/`stop`, or ``async with``."""
 
-    def __init__(self, settings: Settings, telemetry: Telemetry | None = None, sockets: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        telemetry: Telemetry | None = None,
+        sockets: str | None = None,
+        remote: Remote = SocketWorker,
+    ) -> None:
         """`sockets`: the directory in which model worker processes listen; without it models run in this process.
+
+        `remote`: see `Placement`.
 
         Raises `ConfigurationError` for profiles that cannot be served.
         """
@@ -65,7 +74,7 @@ class Engine:
         self.closing = False
         self.problem: str | None = None
         """Why start-up failed, if it did."""
-        self.assembly = assemble(settings, self.telemetry, sockets)
+        self.assembly = assemble(settings, self.telemetry, sockets, remote)
         self.profiles = self.assembly.profiles
         self.default = next(iter(self.profiles))
         self.cache: ScoreCache = make_cache(settings, self.assembly.shapes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from reward_service.caching.base import MemoryCache, ScoreCache
 from reward_service.caching.codec import Shape
@@ -28,6 +28,12 @@ from reward_service.workers.replicas import Replicas
 from reward_service.workers.thread import ThreadWorker
 
 
+class Remote(Protocol):
+    """Makes a `Runner` for a model that runs in another process, which must have the component of that digest."""
+
+    def __call__(self, config: WorkerConfig, *, component_digest: str, observe: Observe) -> Runner: ...
+
+
 def make_cache(settings: Settings, shapes: Mapping[str, Shape] | None = None) -> ScoreCache:
     """The score cache that the settings ask for. `shapes`: see `RedisCache`."""
     url = settings.cache_url.get_secret_value()
@@ -48,11 +54,17 @@ def _shared_artefacts(max_bytes: int) -> ArtefactCache:
 class Placement:
     """Gives each component of a process the runner it needs."""
 
-    def __init__(self, settings: Settings, telemetry: Telemetry, sockets: str | None = None) -> None:
-        """With `sockets`, a directory, models run in the processes of `model_jobs`, else in this process."""
+    def __init__(
+        self, settings: Settings, telemetry: Telemetry, sockets: str | None = None, remote: Remote = SocketWorker
+    ) -> None:
+        """With `sockets`, a directory, models run in the processes of `model_jobs`, else in this process.
+
+        `remote` makes the runner of one that does not run here.
+        """
         self._settings = settings
         self.telemetry = telemetry
         self._sockets = sockets
+        self._remote = remote
 
     def runner(self, name: str, component_settings: Mapping[str, object], component: Any) -> Runner:
         """The runner for `component`, which was just built from these settings."""
@@ -82,7 +94,7 @@ class Placement:
 
     def _model_worker(self, config: WorkerConfig, component: Any, observe: Observe) -> ModelRunner:
         if self._sockets is not None:
-            return SocketWorker(config, component_digest=digest_of_component(component), observe=observe)
+            return self._remote(config, component_digest=digest_of_component(component), observe=observe)
         return ThreadWorker(config.factory, ArtefactCache(config.artefact_bytes), limits=config.limits, observe=observe)
 
 
@@ -92,13 +104,22 @@ def model_jobs(settings: Settings, sockets: str) -> list[Job]:
     Whoever outlives the HTTP processes keeps them, so that none of those takes a worker with it when it dies.
     Raises `ConfigurationError` for a component that cannot be built, `ComponentError` for `sockets` that won't do.
     """
-    found: dict[str, WorkerConfig] = {}
+    return [model_job(config) for config, _ in model_configs(settings, sockets)]
+
+
+def model_configs(settings: Settings, sockets: str) -> list[tuple[WorkerConfig, PairMetric]]:
+    """What each model worker of the enabled profiles is started with, and the component that it must have."""
+    found: dict[str, tuple[WorkerConfig, PairMetric]] = {}
     for profile in (profile for name in settings.loaded_profiles for profile in profiles_of(name)):
         for spec in profile.components.values():
             wanted = settings.for_component(spec.component, spec.settings)
-            if not row(spec.component).asynchronous and cast(PairMetric, build(spec.component, wanted)).cost == "model":
-                found |= {config.path: config for config in _configs(spec.component, wanted, settings, sockets)}
-    return [model_job(config) for config in found.values()]
+            if row(spec.component).asynchronous:
+                continue
+            component = cast(PairMetric, build(spec.component, wanted))
+            if component.cost == "model":
+                configs = _configs(spec.component, wanted, settings, sockets)
+                found |= {config.path: (config, component) for config in configs}
+    return list(found.values())
 
 
 def _configs(

@@ -150,7 +150,7 @@ JUDGE = {"judge_urls": ("http://127.0.0.1:9/v1",), "judge_model": "m", "judge_re
 @pytest.mark.parametrize(
     ("others", "reason"),
     [
-        ({"workers": 2}, "each of REWARD_WORKERS=2 HTTP processes would have its own"),
+        ({"workers": 2}, "each of 2 processes or more would have its own"),
         ({"cache_memory_bytes": 0}, "REWARD_CACHE_MEMORY_BYTES=0 keeps none"),
     ],
 )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 _LUNG = (
     "lung_opacity airspace_opacity consolidation pneumonia atelectasis scarring fibrosis interstitial_opacity chronic_interstitial_change nodule mass "
-    "increased_markings aspiration volume_loss lobar_collapse cavity cavitary_nodule cavitary_mass hilar_mass edema"
+    "increased_markings aspiration volume_loss lobar_collapse cavity cavitary_nodule cavitary_mass hilar_mass edema peribronchial_cuffing "
+    "round_pneumonia covid_pneumonia tree_in_bud endobronchial_tumor pancoast_tumor hamartoma radiation_fibrosis"
 ).split()
 _CALCIFIED = (
     "calcification calcified_granuloma calcified_lymph_node lung_calcification granuloma granulomatous_disease "
@@ -33,14 +34,14 @@ _COPD = "copd emphysema hyperinflation bulla lucency flattened_diaphragm".split(
 HEADINGS: dict[str, list[str]] = {
     "Technical Quality of Image Unsatisfactory ": ["limited_study", "obesity", "low_lung_volume"],
     "Opacity": [*_LUNG, "hilar_prominence", "granuloma", "mediastinal_mass", "epicardial_fat"],
-    "Density": [*_LUNG, "foreign_body", "hilar_prominence", "calcification", "mediastinal_mass", "bone_lesion", "epicardial_fat", "granuloma"],
+    "Density": [*_LUNG, "foreign_body", "hilar_prominence", "calcification", "mediastinal_mass", "bone_lesion", "epicardial_fat", "granuloma", "chest_wall_mass"],
     "Airspace Disease": _LUNG,
     "Infiltrate": _LUNG,
     "Consolidation": _LUNG,
     "Pneumonia": _LUNG,
-    "Markings": ["increased_markings", "interstitial_opacity", "congestion", "lung_opacity", "fibrosis", "chronic_interstitial_change", "airway_disease", "scarring"],
-    "Cardiomegaly": ["cardiomegaly", "borderline_heart", "chamber_enlargement", "pericardial_effusion"],
-    "Cardiac Shadow": ["cardiomegaly", "borderline_heart", "chamber_enlargement", "pericardial_effusion"],
+    "Markings": ["increased_markings", "peribronchial_cuffing", "interstitial_opacity", "congestion", "lung_opacity", "fibrosis", "chronic_interstitial_change", "airway_disease", "scarring"],
+    "Cardiomegaly": ["cardiomegaly", "cardiomyopathy", "borderline_heart", "chamber_enlargement", "pericardial_effusion"],
+    "Cardiac Shadow": ["cardiomegaly", "cardiomyopathy", "borderline_heart", "chamber_enlargement", "pericardial_effusion"],
     "Heart": ["cardiomegaly", "borderline_heart", "chamber_enlargement", "valve_prosthesis", "valve_calcification", "cabg"],
     "Heart Ventricles": ["chamber_enlargement", "cardiomegaly"],
     "Heart Atria": ["chamber_enlargement", "cardiomegaly"],
@@ -61,10 +62,10 @@ HEADINGS: dict[str, list[str]] = {
     "Lung, Hyperlucent": [*_COPD, "lung_cyst"],
     "Lucency": [*_COPD, "lung_cyst", "cavity", "cavitary_nodule", "cavitary_mass", "free_air", "bone_lesion"],
     "Blister": ["bulla", "emphysema"],
-    "Cysts": ["lung_cyst", "bulla", "mediastinal_mass", "bone_lesion"],
+    "Cysts": ["lung_cyst", "pneumatocele", "benign_bone_tumor", "bulla", "mediastinal_mass", "bone_lesion"],
     "Cavitation": ["cavity", "cavitary_nodule", "cavitary_mass", "lung_cyst", "bulla"],
     "Nodule": ["nodule", "cavitary_nodule", "mass", "cavitary_mass", "granuloma", "calcified_granuloma", "metastasis", "lung_opacity", "nipple_shadow", "lung_calcification", "pleural_mass"],
-    "Mass": ["mass", "cavitary_mass", "nodule", "mediastinal_mass", "hilar_mass", "pleural_mass", "lung_opacity", "hilar_prominence", "soft_tissue_abnormality"],
+    "Mass": ["mass", "cavitary_mass", "nodule", "mediastinal_mass", "hilar_mass", "pleural_mass", "lung_opacity", "hilar_prominence", "soft_tissue_abnormality", "breast_mass", "chest_wall_mass", "goiter"],
     "Granuloma": ["granuloma", "calcified_granuloma", "granulomatous_disease", "calcified_lymph_node", "nodule"],
     "Calcified Granuloma": _CALCIFIED,
     "Calcinosis": _CALCIFIED,
@@ -73,7 +74,7 @@ HEADINGS: dict[str, list[str]] = {
     "Aorta": ["tortuous_aorta", "aortic_dilation", "atherosclerosis", "right_aortic_arch", "aortic_abnormality"],
     "Aorta, Thoracic": ["tortuous_aorta", "aortic_dilation", "atherosclerosis", "right_aortic_arch", "aortic_abnormality"],
     "Aortic Aneurysm": ["aortic_dilation", "tortuous_aorta"],
-    "Mediastinum": ["mediastinal_widening", "mediastinal_abnormality", "mediastinal_shift", "tortuous_aorta", "mediastinal_mass", "cardiomegaly"],
+    "Mediastinum": ["mediastinal_widening", "mediastinal_hematoma", "mediastinal_abnormality", "mediastinal_shift", "tortuous_aorta", "mediastinal_mass", "cardiomegaly"],
     "Lymph Nodes": ["lymphadenopathy", "hilar_prominence", "calcified_lymph_node"],
     "Sarcoidosis": ["sarcoidosis", "lymphadenopathy"],
     "Tuberculosis": ["tuberculosis", "granulomatous_disease"],
@@ -85,9 +86,9 @@ HEADINGS: dict[str, list[str]] = {
     "Pneumothorax": ["pneumothorax", "hydropneumothorax"],
     "Hydropneumothorax": ["hydropneumothorax", "pneumothorax", "pleural_effusion"],
     "Pericardial Effusion": ["pericardial_effusion", "cardiomegaly"],
-    "Thickening": ["pleural_thickening", "interstitial_opacity", "chronic_interstitial_change", "airway_disease", "scarring", "increased_markings"],
+    "Thickening": ["pleural_thickening", "peribronchial_cuffing", "interstitial_opacity", "chronic_interstitial_change", "airway_disease", "scarring", "increased_markings"],
     "Pleura": ["pleural_thickening", "pleural_abnormality", "pleural_plaque"],
-    "Diaphragm": ["elevated_diaphragm", "flattened_diaphragm", "diaphragm_eventration", "hyperinflation"],
+    "Diaphragm": ["elevated_diaphragm", "phrenic_palsy", "flattened_diaphragm", "diaphragm_eventration", "hyperinflation"],
     "Diaphragmatic Eventration": ["diaphragm_eventration", "elevated_diaphragm"],
     "Hernia, Hiatal": ["hiatal_hernia", "diaphragmatic_hernia"],
     "Hernia, Diaphragmatic": ["diaphragmatic_hernia", "hiatal_hernia"],
@@ -102,15 +103,15 @@ HEADINGS: dict[str, list[str]] = {
     "Arthritis": [*_SPINE, "degenerative_shoulder"],
     "Hyperostosis, Diffuse Idiopathic Skeletal": _SPINE,
     "Bone and Bones": [*_SPINE, "degenerative_shoulder", "bone_abnormality"],
-    "Shoulder": ["degenerative_shoulder", "arthritis", "degenerative_bone", "dislocation", "orthopedic_hardware"],
+    "Shoulder": ["degenerative_shoulder", "ac_separation", "arthritis", "degenerative_bone", "dislocation", "orthopedic_hardware"],
     "Sclerosis": ["bone_lesion", "degenerative_spine", "spine_deformity"],
     "Scoliosis": ["scoliosis"],
     "Kyphosis": ["kyphosis", "scoliosis"],
-    "Bone Diseases, Metabolic": ["osteopenia"],
+    "Bone Diseases, Metabolic": ["osteopenia", "metabolic_bone_disease"],
     "Osteoporosis": ["osteopenia"],
     "Fractures, Bone": _BREAK,
     "Ribs": [*_BREAK, "bone_lesion"],
-    "Deformity": [*_BREAK, "chest_wall_deformity", "pectus_deformity", "degenerative_spine", "scoliosis", "kyphosis"],
+    "Deformity": [*_BREAK, "burst_fracture", "chest_wall_deformity", "pectus_deformity", "degenerative_spine", "scoliosis", "kyphosis"],
     "Expansile Bone Lesions": ["bone_lesion"],
     "Dislocations": ["dislocation"],
     "Funnel Chest": ["pectus_deformity"],

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -22,6 +22,7 @@ from judges.injection import SHA256, addresses_grader
 from judges.rules.compiler import default
 from judges.rules.vocabulary import finding_words
 from reward_service.text.normaliser import Normalised
+from reward_service.text.slips import BREAKS, function_words, misplaced, slips
 
 VERSION = 2
 """Raised by hand whenever any flag or threshold changes; part of the profile fingerprint."""
@@ -34,6 +35,7 @@ WRONG_ORDER_SHARE = 0.2  # of function words that stand where English has none
 # One function word out of place makes a text suspect; without any, a short text may be telegraphic style, which can
 # honestly invert every pair ("heart normal", "normal heart").
 SHUFFLED_WORDS, SHUFFLED, SUSPECT = 0.8, (16, 0.2), (8, 0.45)
+GARBLED = 2  # slips of form beyond those of the reference; one may be a slip of the hand
 STUFFED_FINDINGS, EXTRA_FINDINGS = 20, 8  # different findings named, and those that the reference does not name
 LISTED_FINDINGS, LISTED_SHARE = 8, 0.4  # different findings, and the share of all words that name one
 CONTRADICTIONS = 2  # findings both asserted and denied; one may be a slip, and is the judge's to price
@@ -52,13 +54,12 @@ def _set(words: str) -> frozenset[str]:
 
 
 _TOKEN = re.compile(r"[^\W_]+|[.;!?\n]")
-_BREAKS = frozenset(".;!?\n")
 _HEDGES = _set(
     "possible possibly probable probably may might could cannot questionable likely suspected perhaps potentially "
     "potential conceivably equivocal uncertain maybe"
 )
 _NEGATIONS = _set("no not without negative free absent never neither nor denies resolved cleared unlikely")
-_CLAUSE_ENDS = _BREAKS | _set("but however although though except")
+_CLAUSE_ENDS = BREAKS | _set("but however although though except")
 # Beside these words an assertion and a denial of one finding can both be true.
 _QUALIFIERS = _set(
     "large new focal definite significant other additional residual convincing obvious discrete acute suspicious right "
@@ -69,18 +70,6 @@ _SIDE_HEADING = re.compile(r"^\W{0,8}(?:left|right)\b[ \w]{0,24}:", re.IGNORECAS
 _DIGIT_IN_WORD = re.compile(r"(?!\d+(?:mm|cm)?x\d)[a-z\d]*[a-z]\d+[a-z]")
 _RUN_TOGETHER = re.compile(r"[a-z]{2}[A-Z][a-z]")  # "LargeRightPneumothorax"
 _READABLE = ("LATIN", "GREEK", "MICRO", "FEMININE", "MASCULINE")
-_ARTICLES = _set("the a an no")
-_PREPOSITIONS = _set("of in with at on for from to")
-_VERBS = _set("is are was were")
-_CANNOT_PRECEDE: dict[str, frozenset[str]] = {
-    **dict.fromkeys(_ARTICLES, _ARTICLES | _PREPOSITIONS | _VERBS | _BREAKS | _set("and or there")),
-    "no": _ARTICLES | _PREPOSITIONS | _VERBS | _set("and or there"),  # "Pneumothorax: no." ends well
-    **dict.fromkeys(_PREPOSITIONS, _VERBS | _BREAKS | _set("and or of there")),
-    **dict.fromkeys(_VERBS, _VERBS | _BREAKS | _set("and or")),
-    **dict.fromkeys(_BREAKS, _VERBS | _set("of or")),
-    "and": _BREAKS | _set("and of"),
-    "or": _BREAKS | _set("and or of"),
-}
 
 
 class Multiply(BaseModel):
@@ -134,6 +123,8 @@ class GuardSettings(BaseModel):
     """Sentences or word sequences said again and again."""
     word_salad: Action = Multiply(multiplier=0.25)
     """Words without their order, or a bare list of findings."""
+    garbled: Action = Multiply(multiplier=0.5)
+    """Marks between words, words said twice and sentences begun in the middle, as no report has them."""
     finding_stuffing: Action = Multiply(multiplier=0.25)
     """Far more different findings than a chest report, and this reference, would name."""
     self_contradiction: Action = Multiply(multiplier=0.25)
@@ -211,11 +202,17 @@ class _Text:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = _TOKEN.findall(text.lower())
-        self.words = [t for t in self.tokens if t not in _BREAKS]
+        self.words = [t for t in self.tokens if t not in BREAKS]
         findings = finding_words()
         self.named = [findings[w] for w in self.words if w in findings]
         self.findings = set(self.named)
         self.hedges = len([w for w in self.words if w in _HEDGES])
+        self.function_words = function_words(self.tokens)
+        self.misplaced = misplaced(self.function_words)
+
+    @cached_property
+    def slips(self) -> int:
+        return slips(self.text, self.tokens, self.misplaced)
 
 
 _reference = lru_cache(maxsize=16)(_Text)  # the candidates of a group share theirs
@@ -236,9 +233,8 @@ def _repeated(words: list[str]) -> float:
 
 def _word_salad(ours: _Text, theirs: _Text) -> bool:
     """Function words where English has none ("the of", "no is"), or the reference's words without its word pairs."""
-    starts = [(a, b) for a, b in zip(ours.tokens, [*ours.tokens[1:], "."], strict=True) if a in _CANNOT_PRECEDE]
-    wrong = sum(b in _CANNOT_PRECEDE[a] for a, b in starts)
-    if wrong >= 3 and wrong > WRONG_ORDER_SHARE * len(starts):
+    wrong = len(ours.misplaced)
+    if wrong >= 3 and wrong > WRONG_ORDER_SHARE * len(ours.function_words):
         return True
     words = ours.words
     distinct = set(words)
@@ -248,6 +244,10 @@ def _word_salad(ours: _Text, theirs: _Text) -> bool:
     same_words = (Counter(words) & Counter(theirs.words)).total()
     same_pairs = (Counter(pairwise(words)) & Counter(pairwise(theirs.words))).total()
     return same_words >= SHUFFLED_WORDS * len(words) and same_pairs < allowed * (len(words) - 1)
+
+
+def _garbled(ours: _Text, theirs: _Text) -> bool:
+    return ours.slips >= GARBLED and ours.slips - theirs.slips >= GARBLED
 
 
 def _finding_stuffing(ours: _Text, theirs: _Text) -> bool:
@@ -277,7 +277,7 @@ def _contradicted(text: _Text) -> set[str]:
                 asserted |= plus
                 denied |= minus
             plus, minus, negated = set(), set(), False
-            plain = plain if token not in _BREAKS else True
+            plain = plain if token not in BREAKS else True
         elif token in _NEGATIONS:
             negated = True
         elif token in _QUALIFIERS or token in _HEDGES:
@@ -325,6 +325,7 @@ _TESTS: dict[str, Callable[[_Text, _Text], bool]] = {
     "injection": _injection,
     "repetition": _repetition,
     "word_salad": _word_salad,
+    "garbled": _garbled,
     "finding_stuffing": _finding_stuffing,
     "self_contradiction": _self_contradiction,
     "hedge_density": _hedge_density,

@@ -92,6 +92,7 @@ ATTACKS: dict[str, Attack] = {
     "shuffled_words": _shuffled,
     "shuffled_within_sentences": _shuffled_sentences_within,
     "reversed_words": lambda s: " ".join(s.reference.split()[::-1]),
+    "stray_marks": lambda s: s.paraphrase.replace(" the ", " / the ").replace(" of ", " : of ").replace(". ", ". , "),
     # Saying everything
     "keyword_list": lambda s: ", ".join(FINDINGS),
     "everything_present": lambda s: _PRESENT,
@@ -141,6 +142,7 @@ EXPECTED_FLAG = {
     "dot": "empty",
     "shuffled_words": "word_salad",
     "reversed_words": "word_salad",
+    "stray_marks": "garbled",
     "keyword_list": "finding_stuffing",
     "everything_present": "finding_stuffing",
     "everything_possible": "hedge_density",

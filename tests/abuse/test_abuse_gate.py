@@ -34,6 +34,7 @@ REAL_CONTENT = {
     "homoglyph_flip": "the same text as negation_flip once normalised",
     "questions": "every finding of the terse report is there, as possible",
     "skipped_section": "the terse report is there, beside two false findings",
+    "stray_marks": "every finding of the study is reported, between marks",
     "guessed_relatives": "the terse report is there, beside guesses",
 }
 """Attacks that may score above the constant normal report on an abnormal study, and why that is right."""

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 NO_REPORTS = "no iu_reports_dev.jsonl in REWARD_BENCH_DATA (/nonexistent): synthetic texts instead"
 NO_PAIRS = "no iu_pairs_dev.jsonl in REWARD_BENCH_DATA (/nonexistent): synthetic texts instead"
 SMALLEST = {
+    "adversary": ("edits", "something unknown"),
     "bertscore": ("--references 1 --runs 1 --no-peer", "new candidates for known references:"),
     "bertscore_engine": ("--references 1 --runs 1", "encode + compare / bert_score with 16 a call:"),
     "engine": ("--references 1 --runs 1", "HTTP / in-process rate:"),

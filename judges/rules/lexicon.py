@@ -95,8 +95,10 @@ class Leaf:
 
     def finish(self) -> None:
         """Set what follows from the rest; after every change."""
-        self.acts = {f"{row.role} {row.direction}".rstrip(): row for row in self.rows}
-        self.keys = (*(-1 - d for d in self.descriptors), *((self.concept,) if self.concept >= 0 else ()))
+        if self.rows:
+            self.acts = {f"{row.role} {row.direction}".rstrip(): row for row in self.rows}
+        own = (self.concept,) if self.concept >= 0 else ()
+        self.keys = (*(-1 - d for d in self.descriptors), *own) if self.descriptors else own
         self.kind = (
             SAYS * bool(self.keys or self.absent)
             | NAMED * (self.anatomy >= 0)

@@ -1,8 +1,8 @@
 """Evidence for scope: which references are recognised as English chest radiographs, and which as anything else.
 
-`python -m benchmarks.scope [--kept]`. The cases are written for this purpose. Those in `kept` are looked at and run
-only when the work on the reader is finished. No function decides scope yet, so a stand-in is measured: a text is in
-scope when the rules judge reads anything in it.
+`python -m benchmarks.scope [--kept] [--show]`. The cases are written for this purpose. Those in `kept` are looked at and
+run only when the work on the reader is finished. False alarms are counted on notes of intensive care, on the development
+reports where they are present, and on the texts of a folder (`--texts`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import yaml
 
+from benchmarks import data
 from benchmarks.common import table
 from judges.rules.judge import RulesJudge
 
@@ -65,28 +66,44 @@ def shares(cases: Sequence[Case], in_scope: Callable[[str], bool]) -> dict[tuple
     return found
 
 
-def reads_anything(judge: RulesJudge) -> Callable[[str], bool]:
-    """The stand-in: the rules judge finds a statement in the text."""
+def notes(folder: Path = FOLDER) -> list[str]:
+    """Notes of intensive care, all of them in scope."""
+    found: list[str] = yaml.safe_load((folder / "icu_notes.yaml").read_text(encoding="utf-8"))
+    return found
 
-    def in_scope(text: str) -> bool:
-        (found,) = judge.encode([text])
-        return bool(found.positive or found.negative or found.changes or found.overall)
 
-    return in_scope
+def false_alarms(judge: RulesJudge, texts: Sequence[str]) -> list[str]:
+    """The texts that are not recognised as reports of a chest radiograph."""
+    return [text for text, read in zip(texts, judge.encode(texts), strict=True) if read.outside is not None]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kept", action="store_true", help="the kept third instead of the open cases")
+    parser.add_argument("--show", action="store_true", help="every case that is not right")
+    parser.add_argument("--texts", type=Path, metavar="FOLDER", help="reports of chest radiographs, one a .txt file")
     options = parser.parse_args()
-    found = shares(load("kept" if options.kept else "open"), reads_anything(RulesJudge()))
-    print("No function decides scope yet. Stand-in: in scope is what the rules judge reads anything in.")
+    judge = RulesJudge()
+
+    def in_scope(text: str) -> bool:
+        (read,) = judge.encode([text])
+        return read.outside is None
+
+    cases = load("kept" if options.kept else "open")
+    found = shares(cases, in_scope)
     for name in (CHEST, EXAMINATIONS, LANGUAGES):
         rows = {kind: counts for (file, kind), counts in found.items() if file == name}
         rows["all"] = (sum(right for right, _ in rows.values()), sum(total for _, total in rows.values()))
-        print()
         lines = [(kind, f"{right}/{total}", f"{100 * right / total:.1f} %") for kind, (right, total) in rows.items()]
-        print(table([(name.replace("_", " "), "right", "share"), *lines]))
+        print(table([(name.replace("_", " "), "right", "share"), *lines]), end="\n\n")
+    sources = {"notes of intensive care": notes(), "development reports": [report.text for report in data.reports()]}
+    if options.texts:
+        sources[options.texts.name] = [path.read_text("utf-8") for path in sorted(options.texts.glob("*.txt"))]
+    wrong = {name: false_alarms(judge, texts) for name, texts in sources.items()}
+    alarms = [(name, f"{len(wrong[name])}/{len(texts)}") for name, texts in sources.items()]
+    print(table([("chest radiographs", "false alarms"), *alarms]))
+    if options.show:
+        print(*(case.id for case in cases if in_scope(case.text) != (case.file == CHEST)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,15 @@ class Evidence(NamedTuple):
         return self.kind not in ("matched", "deduction")
 
 
+class Refusal(NamedTuple):
+    """Why a judge does not judge against a reference. That alone decides it, so no candidate can bring it about."""
+
+    code: str
+    """Machine word, e.g. ``out_of_scope``."""
+    message: str
+    """What is wrong with the reference; never report text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What a judge says of one candidate against one reference."""

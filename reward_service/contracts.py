@@ -94,7 +94,8 @@ class PairMetric(Component, Protocol):
     """Synchronous, batch-wise encode/compare (a text metric, an encoder metric, the rules judge).
 
     With `uses_prior`, `compare` takes a third sequence: the encoded prior or None per position.
-    Results have `.values` and `.notes`; a judge's are `Judgement`s.
+    Results have `.values` and `.notes`; a judge's are `Judgement`s. `refuses`, if the class has it, is asked with the
+    encoded reference first: a `judges.base.Refusal` is the pair's error, None lets it be compared.
     """
 
     @property

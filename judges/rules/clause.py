@@ -7,6 +7,7 @@ but what is in `Context`.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Final
 
 from judges.rules import around, constructions
@@ -51,6 +52,12 @@ class Clauses:
         """What was read since then does not count."""
         del self.mentions[known[0] :], self.implied[known[1] :], self.changes[known[2] :], self.silent[known[3] :]
         self.context.forget()
+
+    def heard(self) -> Iterator[int]:
+        """The words at which something was read that counts."""
+        yield from (mention.first for mention in self.mentions)
+        yield from (implied[1] for implied in self.implied)
+        yield from (change.first for change in self.changes)
 
     def read(self, events: list[Event], stop: int) -> None:
         """All mentions of the clause, asserted, denied, possible or hypothetical, with their attributes.

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from judges import scores
-from judges.rules import details, knowledge, tips
+from judges.rules import details, examination, knowledge, tips
 from judges.rules import lexicon as lx
 from judges.rules.phrases import SIDES, ZONES, Phrases
 from judges.rules.retractions import VALUES as RETRACTIONS
@@ -290,6 +290,8 @@ class _Compiler:
     ) -> lx.Lexicon:
         data = self.data
         verdicts, tip_prices = tips.compiled(data, families, self.concepts.ids, self._mask, list(known.names))
+        plain = self._plain()
+        vocabulary = {word for words in self.phrases.leaves for word in words}
         device, in_airway = self.concepts.needed("device"), {*self.concepts.all(data["in_airway"], "in_airway")}
         surgery = self.concepts.needed("postoperative_change")
         chest = {self.concepts.needed("lung_opacity"), self.concepts.needed("pleural_abnormality")}
@@ -342,13 +344,14 @@ class _Compiler:
             links=frozenset(data["words"]["links"]),
             names=frozenset(data["words"]["names"]),
             former=frozenset(data["words"]["former"]),
-            plain=self._plain(),
+            plain=plain,
             process=frozenset(map(fold, data["plain"]["process"])),
             spelling=Speller(
                 {w for w in findings if not w.endswith("ed")} | set(data["spelling"]["also"]),
                 data["spelling"]["never"],
-                known=set(itertools.chain.from_iterable(self.phrases.leaves)),
+                known=vocabulary,
             ),
+            examination=examination.compiled(data["examination"], vocabulary | plain),
             sha256=sha256,
         )
 

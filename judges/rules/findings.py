@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from judges.rules.examination import Outside
 from judges.rules.lexicon import Leaf
 
 HYPOTHETICAL, ABSENT, UNCERTAIN, PRESENT = -1, 0, 1, 2
@@ -128,3 +129,5 @@ class Findings:
     unread: tuple[Unread, ...] = ()
     strange: frozenset[str] = frozenset()
     """All words of the text that nobody here knows."""
+    outside: Outside | None = None
+    """What the text is, if it is no English report of a chest radiograph."""

@@ -7,12 +7,13 @@ It is the embedded default. What it knows is in the lexicon files, how it reads 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar, Final, Literal
 
-from judges.base import Judgement
+from judges.base import Judgement, Refusal
 from judges.rules import compare
 from judges.rules.compiler import default
+from judges.rules.examination import Kind
 from judges.rules.findings import Findings
 from judges.rules.lexicon import Lexicon, LexiconError
 from judges.rules.reader import Reader
@@ -30,6 +31,17 @@ class Settings:
     def __post_init__(self) -> None:
         if self.max_characters < 1:
             raise ValueError("max_characters must be at least 1")
+
+
+OUT_OF_SCOPE: Final = "out_of_scope"
+"""Code of the refusal to judge against a reference."""
+CANDIDATE_OUTSIDE: Final[Mapping[Kind, str]] = {
+    "language": "candidate_in_another_language",
+    "examination": "candidate_of_another_examination",
+    "unread": "candidate_not_read",
+}
+"""Note of a judgement about a candidate that is no English report of a chest radiograph."""
+_SILENT: Final = Findings({}, {}, {}, empty=True)
 
 
 class RulesJudge:
@@ -58,22 +70,41 @@ class RulesJudge:
     def encode(self, texts: Sequence[str]) -> list[Findings]:
         return [self._reader.read(text[: self.settings.max_characters]) for text in texts]
 
+    def refuses(self, reference: Findings) -> Refusal | None:
+        """`out_of_scope` for a reference that is no English report of a chest radiograph, with what it is instead.
+
+        Ask before `compare`, whose numbers mean nothing for such a reference.
+        """
+        if reference.outside is None:
+            return None
+        return Refusal(OUT_OF_SCOPE, f"The reference is no English report of a chest radiograph: {reference.outside}.")
+
     def compare(
         self,
         candidates: Sequence[Findings],
         references: Sequence[Findings],
         *priors: Sequence[Findings | None],
     ) -> list[Judgement]:
-        """One `Judgement` per position; `values` has every one of `keys`. `priors`: at most one sequence."""
+        """One `Judgement` per position; `values` has every one of `keys`. `priors`: at most one sequence.
+
+        A candidate that is no English report of a chest radiograph is judged as one that says nothing, with a note; a
+        prior that is none is left out.
+        """
         (earlier,) = priors or ([None] * len(candidates),)
-        return [
-            compare.judge(self.lexicon, candidate, reference, prior)
-            for candidate, reference, prior in zip(candidates, references, earlier, strict=True)
-        ]
+        return [self._judge(*texts) for texts in zip(candidates, references, earlier, strict=True)]
+
+    def _judge(self, candidate: Findings, reference: Findings, prior: Findings | None) -> Judgement:
+        if prior is not None and prior.outside is not None:
+            prior = None
+        if candidate.outside is None:
+            return compare.judge(self.lexicon, candidate, reference, prior)
+        judged = compare.judge(self.lexicon, _SILENT, reference, prior)
+        return replace(judged, notes=(*judged.notes, CANDIDATE_OUTSIDE[candidate.outside.kind]))
 
     def nbytes(self, artefact: Findings) -> int:
         sides = sum(map(len, artefact.positive.values()))
-        return 600 + 450 * sides + 250 * len(artefact.negative) + 250 * len(artefact.changes)
+        words = len(artefact.strange) + sum(len(unread.words) for unread in artefact.unread)
+        return 600 + 450 * sides + 250 * (len(artefact.negative) + len(artefact.changes)) + 100 * words
 
     def __reduce__(self) -> tuple[type[RulesJudge], tuple[Settings]]:
         if self.lexicon is not default():

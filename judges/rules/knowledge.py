@@ -1,8 +1,8 @@
 """What is known about chest radiographs and how reports speak of them: the YAML files below `knowledge/`.
 
 `concepts/` has a file for each organ system, `cues/` what the words around a finding say of it, `words.yaml` how words
-are spelt, `plain.yaml` which words name no finding. This module only reads and joins them; `compiler` gives them their
-meaning.
+are spelt, `plain.yaml` which words name no finding, `examination.yaml` what tells a report of a chest radiograph from
+any other text. This module only reads and joins them; `compiler` gives them their meaning.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ _SYSTEMS: Final = ("lungs", "pleura", "heart", "mediastinum", "vessels", "abdome
                    "devices", "film", "general")  # fmt: skip
 _CUES: Final = ("assertion", "retraction", "statement", "change", "attributes", "details", "places", "headings")
 WORDS: Final = "words.yaml"
+EXAMINATION: Final = "examination.yaml"
 _PLAIN: Final = "plain.yaml"
 FILES: Final = (
     *(f"concepts/{name}.yaml" for name in _SYSTEMS),
     *(f"cues/{name}.yaml" for name in _CUES),
     WORDS,
     _PLAIN,
+    EXAMINATION,
 )
 """All files, in the order in which they are joined."""
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
+from judges.rules.examination import Examiner
 from judges.rules.findings import Findings, Implied, Span
 from judges.rules.merge import merge
 from judges.rules.sections import Sections, longest
@@ -36,6 +37,7 @@ class Reader:
     def __init__(self, lexicon: lx.Lexicon) -> None:
         self.lexicon = lexicon
         self._known: dict[str, _Token] = {}
+        self._examiner = Examiner(lexicon.examination)
 
     def read(self, text: str) -> Findings:
         """All findings of `text`, with spans into `text` as given. Any string is valid."""
@@ -50,7 +52,8 @@ class Reader:
         tokens, starts = self._tokens(clean)
         words, nodes = [token[0] for token in tokens], [token[3] for token in tokens]
         clauses = Clauses(self.lexicon, trace)
-        Sections(clauses, clean, words, starts, nodes).read()
+        sections = Sections(clauses, clean, words, starts, nodes)
+        sections.read()
 
         def locate(first: int, last: int) -> Span:
             start, end = starts[first], starts[last] + tokens[last][1]
@@ -69,9 +72,12 @@ class Reader:
         findings = merge(
             self.lexicon, clauses.mentions, clauses.implied, clauses.changes, locate, sentence, empty=empty
         )
-        if unknown := strange(self.lexicon, words):
+        unknown = strange(self.lexicon, words)
+        if unknown:
             unread = statements(self.lexicon, words, unknown, clauses.silent, locate)
             findings = replace(findings, unread=unread, strange=unknown)
+        if outside := self._examiner.look(text, words, sections.headings, clauses.heard, unknown, locate):
+            findings = replace(findings, outside=outside)
         return findings, locate, clauses
 
     def _whole(self, words: list[str]) -> list[Implied]:

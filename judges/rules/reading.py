@@ -86,7 +86,7 @@ def _bits(mask: int, words: Sequence[str]) -> list[str]:
 
 
 def explain(text: str, reader: Reader | None = None) -> dict[str, Any]:
-    """The reading of `text` as plain data: `sections`, `sentences`, `normal`, `comparisons`, `unread`
+    """The reading of `text` as plain data: `sections`, `sentences`, `normal`, `comparisons`, `outside`, `unread`
     and `findings`.
 
     All offsets are characters of `text`. `findings` is in the notation of `notation`. Any string is valid.
@@ -125,6 +125,7 @@ class _Explanation:
                 {**self._words(first, last), "of": name, "change": self._value("change", change)}
                 for name, change, first, last, *_ in self.clauses.changes
             ],
+            "outside": str(findings.outside) if findings.outside else None,
             "unread": [
                 {**self._characters(*statement.span), "denied": statement.denied} for statement in findings.unread
             ],
@@ -218,6 +219,8 @@ def _lines(read: dict[str, Any], paint: Paint) -> Iterator[str]:
         yield f"normal: {normal['words']!r} rules out {' '.join([normal['side'], *normal['rules_out']]).strip()}"
     for said in read["comparisons"]:
         yield f"comparison: {said['words']!r} {said['of']} {said['change']}"
+    if read["outside"]:
+        yield f"no English report of a chest radiograph: {read['outside']}"
     for statement in read["unread"]:
         yield f"unread: {statement['words']!r}{', denied' if statement['denied'] else ''}"
     yield paint("findings: ", "heading") + (" ".join(read["findings"]) or "none")

@@ -7,6 +7,7 @@ from typing import Final
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
 from judges.rules.details import joined_levels, numbered
+from judges.rules.examination import Heading
 from judges.rules.findings import Event
 from judges.rules.measures import UNIT, direction, former, joins, millimetres
 from judges.rules.retractions import Known
@@ -44,6 +45,7 @@ class Sections:
         self._fresh = self._blank = True  # at the start of a sentence; blank: not even a number or gap in it
         self._skipping = self._study = False
         self._size = self._former = 0.0  # the measurement that the sentence gives, and the one it had
+        self.headings: list[Heading] = []
         self._draft: Known | None = None  # what there was when a preliminary reading began
         self._corrected: Known | None = None  # and when a correction did
         self._held: Known | None = None  # what there was when a section began that only a later heading drops
@@ -120,6 +122,7 @@ class Sections:
         if leaf.rare & lx.CORRECTION:
             self._corrected = self.clauses.known()
         self._skipping, self._study = bool(leaf.cue & lx.SKIP), bool(leaf.cue & lx.STUDY)
+        self.headings.append(Heading(i, last, self._skipping, self._study))
         if self.clauses.trace is not None:
             self.clauses.trace.section(i, last, leaf)
 

@@ -39,6 +39,7 @@ class ReadResponse(BaseModel):
     )
     normal: list[dict[str, Any]] = Field(description="what is called normal, and the findings that this rules out")
     comparisons: list[dict[str, Any]] = Field(description="changes since an earlier study: of what, and which")
+    outside: str | None = Field(description="what it is, if it is no English report of a chest radiograph")
     unread: list[dict[str, Any]] = Field(
         description="words that are not known in statements of which nothing is read, and whether they are denied"
     )

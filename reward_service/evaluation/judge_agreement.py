@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from judges.base import Judgement
+from judges.base import Judgement, Refusal
 from judges.vllm.evaluate import Labelled, agreement, read_labelled, table
 from reward_service.components.registry import COMPONENTS, build, row
 from reward_service.errors import InvalidRequest, ServiceError
@@ -33,14 +33,18 @@ async def evaluate(source: str, name: str, seed: int) -> str:
         judged = await asyncio.gather(*judgements, return_exceptions=True)
     finally:
         await judge.aclose()
-    failed = [i for i, judgement in enumerate(judged) if isinstance(judgement, BaseException)]
+    _all_judged(judged, BaseException)
+    return table(agreement(labelled, [v for v in judged if isinstance(v, Judgement)], seed=seed))
+
+
+def _all_judged(judged: Sequence[object], failure: type) -> None:
+    """Agreement over the pairs that happened to work would be agreement on the easy ones."""
+    failed = [one for one in judged if isinstance(one, failure)]
     if failed:
-        # Agreement over the pairs that happened to work would be agreement on the easy ones.
-        codes = sorted({str(getattr(judged[i], "code", type(judged[i]).__name__)) for i in failed})
+        codes = sorted({str(getattr(one, "code", type(one).__name__)) for one in failed})
         raise ServiceError(
             f"{len(failed)} of {len(judged)} pairs have no judgement ({', '.join(codes)}).", code="judge"
         )
-    return table(agreement(labelled, [v for v in judged if isinstance(v, Judgement)], seed=seed))
 
 
 def _read(source: str) -> list[Labelled]:
@@ -58,6 +62,7 @@ def _read(source: str) -> list[Labelled]:
 def _compare(judge: Any, labelled: Sequence[Labelled]) -> list[Judgement]:
     candidates = judge.encode([pair.candidate for pair in labelled])
     references = judge.encode([pair.reference for pair in labelled])
+    _all_judged([judge.refuses(reference) for reference in references], Refusal)
     priors = [None if pair.prior is None else judge.encode([pair.prior])[0] for pair in labelled]
     judgements: list[Judgement] = judge.compare(candidates, references, priors)
     return judgements

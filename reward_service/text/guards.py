@@ -20,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from judges.injection import SHA256, addresses_grader
 from judges.rules.compiler import default
+from judges.rules.judge import CANDIDATE_OUTSIDE
 from judges.rules.vocabulary import finding_words
 from reward_service.text.normaliser import Normalised
 from reward_service.text.slips import BREAKS, function_words, misplaced, slips
@@ -98,6 +99,7 @@ def _action(value: object) -> object:
 
 Action = Annotated[Literal["off", "flag"] | Multiply | ToFloor, BeforeValidator(_action)]
 _FLOOR = ToFloor(floor=True)
+_OUTSIDE = frozenset(CANDIDATE_OUTSIDE.values())
 
 
 class GuardSettings(BaseModel):
@@ -119,6 +121,8 @@ class GuardSettings(BaseModel):
     """The text never leaves its thinking block: there is no answer."""
     injection: Action = _FLOOR
     """Text aimed at a judge: instructions, role tags, closing tags, its answer format."""
+    out_of_scope: Action = _FLOOR
+    """A judge notes that the candidate is no report of the kind that it reads: another examination or language."""
     repetition: Action = Multiply(multiplier=0.25)
     """Sentences or word sequences said again and again."""
     word_salad: Action = Multiply(multiplier=0.25)
@@ -178,7 +182,8 @@ def inspect(
 ) -> GuardResult:
     """What the guards say of one item, linear in the length of both texts; a pure function of its arguments.
 
-    `notes` are those of the item's components: one that ends in ``_truncated`` says that an encoder cut a text.
+    `notes` are those of the item's components: one that ends in ``_truncated`` says that an encoder cut a text, one of
+    `CANDIDATE_OUTSIDE` that the candidate is no report of the kind that the rules judge reads.
     """
     fired = set(candidate.flags)
     if not any(c.isalnum() for c in candidate.text):
@@ -189,6 +194,8 @@ def inspect(
         much_longer = len(ours.words) > LONGER_THAN_READ * len(theirs.words)
         if much_longer and any(note.endswith("_truncated") for note in notes):
             fired.add("too_long_for_encoder")
+        if not _OUTSIDE.isdisjoint(notes):
+            fired.add("out_of_scope")
     actions = {name: getattr(settings, name) for name in GuardSettings.model_fields if name in fired}
     actions = {name: action for name, action in actions.items() if action != "off"}
     multipliers = [action.multiplier for action in actions.values() if isinstance(action, Multiply)]

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from judges.base import Judgement
+from judges.base import Judgement, Refusal
 from reward_service.caching.lru import LeastRecentlyUsed
 from reward_service.contracts import ComponentError, ComponentScore, Pair, PairMetric
 
@@ -75,13 +75,14 @@ class PairComputer:
         self.cache = cache
         self._keys = frozenset(metric.keys)
         self._encoding = metric.encoding
+        self._refuses: Callable[[Any], Refusal | None] = getattr(metric, "refuses", lambda _: None)
         self._quiet_until = 0.0
 
     def run(self, pairs: Sequence[Pair]) -> list[ScoreOrError]:
         """One result per pair. Never raises `Exception`: a pair at fault yields a `ComponentError`.
 
         Codes: ``component_error`` (an exception; only its type is told, its text may quote a report),
-        ``wrong_length``, ``wrong_keys``, ``not_finite``.
+        ``wrong_length``, ``wrong_keys``, ``not_finite``, and that of a reference which the metric refuses.
         """
         results: list[ScoreOrError | None] = [None] * len(pairs)
         with_prior = self.metric.uses_prior
@@ -91,10 +92,12 @@ class PairComputer:
             if with_prior and pair.prior is not None:
                 texts[pair.prior] = None
         artefacts, failed = self._artefacts(list(texts))
+        refused = self._refused({pair.reference for pair in pairs if pair.reference in artefacts}, artefacts)
         sound: list[int] = []
         for i, pair in enumerate(pairs):
             used = (pair.candidate, pair.reference, pair.prior if with_prior else None)
-            results[i] = next((failed[t] for t in used if t in failed), None) if failed else None
+            fault = next((failed[t] for t in used if t in failed), None) if failed else None
+            results[i] = fault or refused.get(pair.reference)
             if results[i] is None:
                 sound.append(i)
 
@@ -111,6 +114,10 @@ class PairComputer:
         for i, compared in zip(sound, self._bisect(compare, sound), strict=True):
             results[i] = compared if isinstance(compared, ComponentError) else self._checked(compared)
         return results  # type: ignore[return-value]  # every position was set above
+
+    def _refused(self, references: Iterable[str], artefacts: Mapping[str, Any]) -> dict[str, ComponentError]:
+        found = {text: self._refuses(artefacts[text]) for text in references}
+        return {text: ComponentError(*refusal) for text, refusal in found.items() if refusal is not None}
 
     def _artefacts(self, texts: list[str]) -> tuple[dict[str, Any], dict[str | None, ComponentError]]:
         artefacts = self.cache.get_many(self._encoding, texts)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from judges.rules.judge import CANDIDATE_OUTSIDE
 from reward_service.text.guards import GuardResult, GuardSettings, Multiply, ToFloor, inspect
 from reward_service.text.normaliser import normalise
 from tests.work import assert_linear
@@ -248,6 +249,11 @@ def test_too_long_for_the_encoder_prices_the_candidate_s_length_only() -> None:
     assert verdict(REFERENCE, longer, notes=notes) == CLEAN  # the reference was cut
     assert verdict(f"{longer} No edema.", longer, notes=notes) == CLEAN  # hardly longer than a long reference
     assert verdict(longer, notes=("substituted",)) == CLEAN
+
+
+def test_a_candidate_that_a_judge_finds_outside_its_scope_gets_the_floor() -> None:
+    for note in CANDIDATE_OUTSIDE.values():
+        assert verdict(REFERENCE, notes=(note,)) == GuardResult(("out_of_scope",), 1.0, True)
 
 
 @pytest.mark.parametrize(

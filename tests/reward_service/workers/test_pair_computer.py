@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.base import CATEGORIES, Judgement
+from judges.base import CATEGORIES, Judgement, Refusal
 from metrics.base import MetricScore
 from reward_service.contracts import ComponentError, ComponentScore, Pair
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer, ScoreOrError
@@ -262,3 +262,19 @@ def test_threads_can_share_a_cache() -> None:
     assert not wrong
     assert 0 < stats["bytes"] <= 30_000
     assert stats["hits"] + stats["misses"] == 4 * 200 * 11
+
+
+def test_a_reference_that_is_refused_is_the_pair_s_error_and_is_asked_about_once() -> None:
+    class Choosy(WordOverlap):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked: list[Any] = []
+
+        def refuses(self, reference: Any) -> Refusal | None:
+            self.asked.append(reference)
+            return Refusal("out_of_scope", "It is no report.") if reference == ["b"] else None
+
+    metric = Choosy()
+    results = computer(metric).run([Pair("a", "b"), Pair("b", "a"), Pair("c", "b"), Pair("poison", "b")])
+    assert codes(results) == ["out_of_scope", "ok", "out_of_scope", "component_error"]
+    assert sorted(metric.asked) == [["a"], ["b"]]

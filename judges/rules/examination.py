@@ -1,0 +1,394 @@
+"""Whether a text is an English report of a chest radiograph; if not, what it is.
+
+Decided from its words alone, by `knowledge/examination.yaml`: the script, the language, the part of the body, the means
+of examination, and how many statements the reader makes nothing of. Most reports have only words that tell nothing,
+which one look-up a word shows; the others are gone through statement by statement. All is linear in the text's length.
+"""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+from judges.rules.knowledge import LexiconError
+from judges.rules.words import ARTICLES, phrase_words
+
+Span = tuple[int, int]
+Kind = Literal["language", "examination", "unread"]
+
+SURE, HINT = 2.0, 0.5
+"""What a word counts for another examination, and one that a chest radiograph may have too. A chest word counts 1."""
+ENOUGH, HINTS = 2.5, 1.0
+"""What another examination's words have to count together where there are words of the chest, and where there are none
+and something that is not read is said of it."""
+TITLE: Final = 4.0
+"""What either counts in a title, which says what examination it is."""
+UNKNOWN: Final = 3
+"""How many unknown words weigh as much as one of the chest where a text is not read."""
+FOREIGN_LETTERS: Final = 0.25
+"""Share of letters of another script above which a text is of another language."""
+UNREAD: Final = 0.5
+"""Share of statements that are not read above which a text is not read."""
+UNREAD_TOMOGRAM: Final = 0.1
+"""The same for a computed tomogram, of whose statements those do not hold either that name what no radiograph shows."""
+DENSE: Final = 1 / 3
+"""Share of the words in what is not read that have to be unknown, where a text is not read."""
+_NAMED: Final = 8  # words in which a text may say what it is about, before a colon
+_SHORTEST: Final = 3  # letters of a word that counts as unknown
+
+_CHEST, _RADIOGRAPH, _CHEST_TITLE, _OTHER, _MODALITY, _ASIDE, _SENTENCE = range(7)
+_TOMOGRAPHY: Final = "computed tomography"
+_PUNCTUATION: Final = frozenset(".,:;\n_")
+_STOPS: Final = frozenset(".;?!\n")
+
+
+class Outside(NamedTuple):
+    """What a text is that is no English report of a chest radiograph."""
+
+    kind: Kind
+    what: str
+    """Name of the language, script or examination, or how many statements are not read; never text of the report."""
+
+    def __str__(self) -> str:
+        return {"language": "language: ", "examination": "examination: ", "unread": ""}[self.kind] + self.what
+
+
+class Heading(NamedTuple):
+    """The heading of a section, by its first and last word."""
+
+    first: int
+    last: int
+    skipped: bool
+    """What follows is no finding of this study."""
+    line: bool
+    """The section ends with its line."""
+
+
+class _Entry(NamedTuple):
+    kind: int
+    name: str = ""
+    weight: float = 0.0
+
+
+_Phrase = tuple[tuple[str, ...], _Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The lists of `examination.yaml`, compiled."""
+
+    phrases: Mapping[str, tuple[_Phrase, ...]]
+    """By its first word each phrase that tells something, the longest first."""
+    plain: frozenset[str]
+    """Words of which a text may consist that need not be looked at any further. A phrase of such words alone ("frontal
+    lobe") tells something beside other words only."""
+    english: frozenset[str]
+    """Words that are English and no other language."""
+    foreign: Mapping[str, tuple[str, ...]]
+    """Words of other languages -> these."""
+    titles: frozenset[str]
+    """First words of the headings under which a title stands."""
+    views: frozenset[str]
+    """Words of which a title has one that is no heading."""
+
+
+def compiled(data: Mapping[str, Any], known: Collection[str]) -> Table:
+    """The lists as a table; `known`: the words of the lexicon's phrases, and those that name no finding.
+
+    Raises `LexiconError` for a phrase that says two things.
+    """
+    phrases: dict[tuple[str, ...], _Entry] = {}
+    for given, entry in _entries(data):
+        words = phrase_words(given)
+        if phrases.setdefault(words, entry) != entry:
+            raise LexiconError(f"examination: {given!r} says two things")
+    neither = _all(data["international"])
+    ours = {words[0] for words, entry in phrases.items() if entry.kind not in (_OTHER, _MODALITY)}
+    expected = {*known, *neither, *ours, *ARTICLES}
+    foreign: dict[str, list[str]] = {}
+    for language, given_words in data["languages"].items():
+        for word in _all(given_words) - expected:  # a word that is English, too, tells nothing
+            foreign.setdefault(word, []).append(language)
+    telling = {words[0] for words, entry in phrases.items() if len(words) == 1 and entry.kind in (_OTHER, _MODALITY)}
+    by_first: dict[str, list[_Phrase]] = {}
+    for phrase in sorted(phrases.items(), key=lambda one: -len(one[0])):
+        by_first.setdefault(phrase[0][0], []).append(phrase)
+    return Table(
+        phrases={first: tuple(known) for first, known in by_first.items()},
+        plain=frozenset(expected - telling) | _PUNCTUATION,
+        english=frozenset({*expected, *by_first} - neither),
+        foreign={word: tuple(languages) for word, languages in foreign.items()},
+        titles=_all(data["titles"]),
+        views=_all(data["views"]),
+    )
+
+
+def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, _Entry]]:
+    lists = [
+        (data["chest"], _Entry(_CHEST)),
+        (data["radiographs"]["anywhere"], _Entry(_RADIOGRAPH)),
+        (data["radiographs"]["title"], _Entry(_CHEST_TITLE)),
+        (data["asides"], _Entry(_ASIDE)),
+        (data["sentences"], _Entry(_SENTENCE)),
+        *((phrases, _Entry(_MODALITY, name, SURE)) for name, phrases in data["modalities"].items()),
+        *((both["sure"], _Entry(_OTHER, name, SURE)) for name, both in data["other_examinations"].items()),
+        *((both["hint"], _Entry(_OTHER, name, HINT)) for name, both in data["other_examinations"].items()),
+    ]
+    return ((str(phrase), entry) for phrases, entry in lists for phrase in phrases)
+
+
+def _all(phrases: Iterable[object]) -> frozenset[str]:
+    return frozenset(word for phrase in phrases for word in phrase_words(str(phrase)))
+
+
+# ----- statements -----------------------------------------------------------------------------------------------------
+
+_SKIPPED, _AFTER, _BODY, _LEAD, _HEADING, _TITLE = range(6)
+"""What a statement is: of a section about something else, the first and those after it; about the patient; the first of
+a text without a heading, a title where nothing is read in it; a heading; under a heading like "Examination"."""
+
+
+class _Statement(NamedTuple):
+    first: int
+    last: int
+    role: int
+
+
+def _statements(words: Sequence[str], headings: Sequence[Heading], titles: Collection[str]) -> Iterator[_Statement]:
+    """The statements of a text that are findings of this study, or say which study it is."""
+    heads = {heading.first: heading for heading in headings}
+    final = max(heads, default=-1)
+    current: Heading | None = None
+    first, role = 0, _LEAD
+    for i in range(len(words) + 1):
+        heading = heads.get(i)
+        end = i == len(words)
+        if not (end or heading or words[i] in _STOPS or (role == _LEAD and words[i] == ":" and i < _NAMED)):
+            continue
+        if i > first:
+            yield _Statement(first, i - 1, role if end or words[i] != ":" else _HEADING)
+            if role == _LEAD or (role == _SKIPPED and current is not None and not current.line and i >= final):
+                role = _BODY  # no heading will tell where the history ends
+            elif role == _SKIPPED and current is not None and not current.line:
+                role = _AFTER
+        first = i + 1
+        if heading is not None:
+            current, first = heading, heading.last + 1
+            role = _BODY
+            if heading.skipped:
+                role = _TITLE if words[heading.first] in titles else _SKIPPED
+            else:
+                yield _Statement(heading.first, heading.last, _HEADING)
+        elif not end and words[i] == "\n" and current is not None and current.line:
+            current, role = None, _BODY
+
+
+# ----- the whole ------------------------------------------------------------------------------------------------------
+
+
+class Examiner:
+    """Looks at the words of one text after another; keeps nothing between them."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def look(
+        self,
+        text: str,
+        words: Sequence[str],
+        headings: Sequence[Heading],
+        heard: Callable[[], Iterable[int]],
+        unknown: frozenset[str],
+        locate: Callable[[int, int], Span],
+    ) -> Outside | None:
+        """What a text is, if it is no English report of a chest radiograph.
+
+        `heard` gives the words at which something was read, `unknown` are the words that the reader does not know,
+        `locate` turns words into characters of `text`.
+        """
+        odd = {word for word in set(words) - self.table.plain if word.isalpha()}
+        if not odd:
+            return None
+        accented: set[int] = set()
+        if not text.isascii():
+            if script := _script(text):
+                return Outside("language", script)
+            accented = {i for i, word in enumerate(words) if word.isalpha() and _accented(text, locate(i, i))}
+        mixed = bool(accented) or not self.table.foreign.keys().isdisjoint(odd)
+        told = _Told(self.table, words, sorted(heard()), unknown, accented, mixed)
+        for statement in _statements(words, headings, self.table.titles):
+            told.hear(statement)
+        return told.outside()
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the statements of one text tell."""
+
+    table: Table
+    words: Sequence[str]
+    heard: Sequence[int]
+    """The words at which something was read, in order."""
+    unknown: frozenset[str]
+    """Words that the reader does not know."""
+    accented: Collection[int]
+    """The words with letters that English lacks."""
+    mixed: bool
+    """There are words of other languages."""
+    chest: set[tuple[str, ...]] = field(default_factory=set)
+    other: dict[tuple[str, ...], tuple[str, float]] = field(default_factory=dict)
+    """Per phrase the examination for which it speaks, and its weight."""
+    radiograph: bool = False
+    """The text calls itself a radiograph of the chest."""
+    tomography: bool = False
+    silent: bool = False
+    """Of another examination something is said that is not read."""
+    languages: Counter[str] = field(default_factory=Counter)
+    foreign: list[int] = field(default_factory=list)
+    """Per statement in another language its words of that; `english`: per other statement its English words."""
+    english: list[int] = field(default_factory=list)
+    statements: int = 0
+    strange: int = 0
+    """Statements that are not read, or name what no radiograph shows."""
+    unread: list[tuple[int, int, frozenset[str]]] = field(default_factory=list)
+    """First and last word of each statement that is not read, and its unknown words."""
+
+    def hear(self, statement: _Statement) -> None:
+        """Count one statement."""
+        first, last, role = statement
+        if role == _SKIPPED:
+            return
+        found = self._found(first, last)
+        kinds = {entry.kind for _, _, entry in found}
+        at = bisect_left(self.heard, first)
+        begins = self.heard[at] if at < len(self.heard) and self.heard[at] <= last else None
+        reported = _ASIDE not in kinds or _MODALITY not in kinds  # not: "CT of the abdomen is recommended"
+        if kinds.isdisjoint((_MODALITY, _ASIDE)):
+            called = any(e.kind == _RADIOGRAPH and (begins is None or i < begins) for i, _, e in found)
+            whole = role in (_LEAD, _TITLE) or first == 0
+            self.radiograph |= called or (_CHEST_TITLE in kinds and begins is None and whole)
+        if role == _AFTER or not (self._language(first, last, role) or reported):
+            return
+        lead = role == _LEAD and begins is None and kinds.isdisjoint((_SENTENCE, _ASIDE)) and self._views(first, last)
+        title = (lead or role in (_HEADING, _TITLE)) and kinds.isdisjoint((_CHEST, _CHEST_TITLE, _RADIOGRAPH))
+        self._count(found, title)
+        self.silent |= begins is None and not kinds.isdisjoint((_OTHER, _MODALITY))
+        if role in (_LEAD, _BODY):
+            self._read(first, last, begins is not None, any(entry.weight == SURE for _, _, entry in found))
+
+    def _views(self, first: int, last: int) -> bool:
+        """Whether these words tell how something was imaged."""
+        return not self.table.views.isdisjoint(self.words[first : last + 1])
+
+    def _found(self, first: int, last: int) -> list[tuple[int, tuple[str, ...], _Entry]]:
+        """The phrases between these words that tell something, the longest at each word, and where each begins."""
+        words, phrases = self.words, self.table.phrases
+        found = []
+        free = first
+        for i in [i for i in range(first, last + 1) if words[i] in phrases]:
+            if i < free:
+                continue
+            for phrase, entry in phrases[words[i]]:
+                if len(phrase) == 1 or tuple(words[i : i + len(phrase)]) == phrase:
+                    found.append((i, phrase, entry))
+                    free = i + len(phrase)
+                    break
+        return found
+
+    def _language(self, first: int, last: int, role: int) -> bool:
+        """Counts a statement by the language of its words; whether half of them or more are of another one."""
+        english = foreign = 0
+        if not self.mixed:
+            return False
+        for i in range(first, last + 1):
+            languages = self.table.foreign.get(self.words[i], ())
+            if languages or i in self.accented:
+                foreign += 1
+                self.languages.update(languages)
+            elif self.words[i] in self.table.english:
+                english += 1
+        other = 0 < foreign >= english
+        if other:
+            self.foreign.append(foreign)
+        elif english and role != _HEADING:
+            self.english.append(english)
+        return other
+
+    def _count(self, found: Sequence[tuple[int, tuple[str, ...], _Entry]], title: bool) -> None:
+        """Counts what phrases tell of the examination."""
+        for _, phrase, entry in found:
+            if entry.kind in (_CHEST, _RADIOGRAPH, _CHEST_TITLE):
+                self.chest.add(phrase)
+            elif entry.name == _TOMOGRAPHY:
+                self.tomography = True
+            elif entry.kind in (_OTHER, _MODALITY):
+                weight = TITLE if title else entry.weight
+                self.other[phrase] = entry.name, max(weight, self.other.get(phrase, ("", 0.0))[1])
+
+    def _read(self, first: int, last: int, read: bool, strange: bool) -> None:
+        """Counts a statement about the patient, and what in it is unknown."""
+        words = self.words[first : last + 1]
+        unknown = self.unknown.intersection(words)
+        unread = bool(unknown) and not read
+        self.statements += any(len(word) >= _SHORTEST for word in words)
+        self.strange += unread or strange
+        if unread:
+            self.unread.append((first, last, unknown))
+
+    # ----- the verdict ------------------------------------------------------------------------------------------------
+
+    def outside(self) -> Outside | None:
+        """What the text is, if it is no English report of a chest radiograph."""
+        foreign, english = self.foreign, self.english
+        if foreign and (len(foreign), sum(foreign)) > (len(english), sum(english)):
+            named = max(self.languages, key=lambda name: (self.languages[name], name), default="not English")
+            return Outside("language", named)
+        if not self.radiograph and (name := self._examination()):
+            return Outside("examination", name)
+        unread = len(self.unread)
+        if unread > UNREAD * self.statements and self._strange():
+            return Outside("unread", f"{unread} of {self.statements} statements not read")
+        return None
+
+    def _strange(self) -> bool:
+        """Whether a good part of the words in what is not read is unknown, and many more than are of the chest."""
+        unknown = frozenset(itertools.chain.from_iterable(words for _, _, words in self.unread))
+        said = {word for first, last, _ in self.unread for word in self.words[first : last + 1]}
+        words = sum(len(word) >= _SHORTEST for word in said)
+        many = len(unknown) >= max(DENSE * words, min(2, words))
+        return many and len(unknown) > UNKNOWN * (len(self.chest) + self.radiograph)
+
+    def _examination(self) -> str:
+        """The other examination for which more is said than for the chest; "" for none."""
+        weights: dict[str, float] = {}
+        for name, weight in self.other.values():
+            weights[name] = weights.get(name, 0.0) + weight
+        total, chest = sum(weights.values()), len(self.chest)
+        if total > chest and total >= (ENOUGH if chest else HINTS if self.silent else SURE):
+            return max(weights, key=lambda name: (weights[name], name))
+        return _TOMOGRAPHY if self.tomography and self.strange > UNREAD_TOMOGRAM * self.statements else ""
+
+
+def _accented(text: str, span: Span) -> bool:
+    """Whether these characters are a word, or a part of one, with a letter that English lacks."""
+    first, last = span
+    if last - first == 1 and not (text[first - 1 : first].isalpha() or text[last : last + 1].isalpha()):
+        return False  # a sign: "ø effusion"
+    return any(c.isalpha() and not c.isascii() for c in text[first:last])
+
+
+def _script(text: str) -> str:
+    """The script of a text, if a good part of its letters is not Latin; else nothing."""
+    letters = [c for c in text if c.isalpha()]
+    scripts = Counter(unicodedata.name(c, "LATIN").split()[0] for c in letters if not c.isascii())
+    for ours in ("LATIN", "MICRO", "FEMININE", "MASCULINE"):
+        del scripts[ours]
+    if scripts.total() <= FOREIGN_LETTERS * len(letters):
+        return ""
+    name = max(scripts, key=lambda name: (scripts[name], name))
+    return f"{name if name == 'CJK' else name.capitalize()} script"

@@ -27,9 +27,9 @@ CATEGORIES: tuple[Category, ...] = (
     "missing_comparison",
 )
 STUDY = "@study"
-"""Name of the examination as a whole, where an item is about no finding of it."""
+"""Name of the examination as a whole, for evidence that is about no finding of it."""
 Kind = Category | Literal["deduction", "matched"]
-"""What an item of evidence is. A deduction costs something and is no error: it is counted in no category."""
+"""What a piece of evidence is. A deduction costs something and is no error: it is counted in no category."""
 
 
 class Evidence(NamedTuple):

@@ -8,9 +8,9 @@ from typing import Final
 
 from judges.base import STUDY, Evidence
 
-MOST_ITEMS: Final = 6
+MOST_PARTS: Final = 6
 MOST_CHARACTERS: Final = 300
-"""Bounds of a sentence, but for what it says of the rest; a first item that is longer stands alone."""
+"""Bounds of a sentence, but for what it says of the rest; a first part that is longer stands alone."""
 SHOWN: Final = 0.005
 """What costs less is not told: it would be shown as nothing."""
 
@@ -21,17 +21,17 @@ _ABBREVIATIONS: Final = frozenset(("ards", "cabg", "copd", "picc", "rds"))
 def reason(evidence: Iterable[Evidence], notes: Sequence[str] = ()) -> str:
     """``Misses the left pleural effusion (−.50); wrong side of the PICC (−.25).``, with no text of a report in it.
 
-    A figure is the item's cost. Items that read alike are told once, with their cost together. `notes` follow the items
-    and are always told: what changes the reward besides.
+    A figure is a cost. What reads alike is told once, with its cost together. `notes` come last and are always told:
+    what changes the reward besides.
     """
     costs: dict[str, float] = {}
-    for item in evidence:
-        if item.cost:
-            words = in_words(item)
-            costs[words] = costs.get(words, 0.0) + item.cost
-    told = sorted(((words, cost) for words, cost in costs.items() if cost >= SHOWN), key=lambda one: -one[1])
+    for one in evidence:
+        if one.cost:
+            words = in_words(one)
+            costs[words] = costs.get(words, 0.0) + one.cost
+    told = sorted(((words, cost) for words, cost in costs.items() if cost >= SHOWN), key=lambda pair: -pair[1])
     parts: list[str] = []
-    for words, cost in told[:MOST_ITEMS]:
+    for words, cost in told[:MOST_PARTS]:
         part = f"{words} ({figure(cost)})"
         if parts and sum(map(len, parts)) + len(part) > MOST_CHARACTERS:
             break
@@ -47,64 +47,64 @@ def figure(cost: float) -> str:
     return f"−{cost + 1e-9:.2f}".replace("−0.", "−.")  # halves up, whatever the last bit
 
 
-def in_words(item: Evidence) -> str:
+def in_words(one: Evidence) -> str:
     """What an error or a deduction is, without its cost: ``misses the left pleural effusion``."""
-    return _KINDS[item.kind](item._replace(detail=_VOTES.sub("", item.detail)))
+    return _KINDS[one.kind](one._replace(detail=_VOTES.sub("", one.detail)))
 
 
-def name(item: Evidence) -> str:
+def name(one: Evidence) -> str:
     """``left pleural effusion``, ``PICC``, ``R2/P3``."""
-    words = [word.upper() if word in _ABBREVIATIONS else word for word in item.finding.lstrip("@").split("_")]
-    return " ".join((item.side, *words)).strip()
+    words = [word.upper() if word in _ABBREVIATIONS else word for word in one.finding.lstrip("@").split("_")]
+    return " ".join((one.side, *words)).strip()
 
 
-def _missing(item: Evidence) -> str:
-    if "contradicted" in item.detail:
-        return f"asserts and denies the {name(item)}"
-    return f"{'denies' if 'denied' in item.detail else 'misses'} the {name(item)}"
+def _missing(one: Evidence) -> str:
+    if "contradicted" in one.detail:
+        return f"asserts and denies the {name(one)}"
+    return f"{'denies' if 'denied' in one.detail else 'misses'} the {name(one)}"
 
 
-def _false(item: Evidence) -> str:
-    if item.detail == "unread":
+def _false(one: Evidence) -> str:
+    if one.detail == "unread":
         return "says what cannot be read"
-    return f"addresses the grader in {name(item)}" if "withheld" in item.detail else f"invents {name(item)}"
+    return f"addresses the grader in {name(one)}" if "withheld" in one.detail else f"invents {name(one)}"
 
 
-def _location(item: Evidence) -> str:
-    said, _, meant = item.detail.partition("/")
-    unsided = name(item._replace(side="")) if meant else name(item)
+def _location(one: Evidence) -> str:
+    said, _, meant = one.detail.partition("/")
+    unsided = name(one._replace(side="")) if meant else name(one)
     if said == "unspecified":
         return f"no side of the {unsided}"
     return f"wrong {'side' if meant else _DETAILS.get(said, said) or 'location'} of the {unsided}"
 
 
-def _severity(item: Evidence) -> str:
-    said, _, meant = item.detail.partition("/")
+def _severity(one: Evidence) -> str:
+    said, _, meant = one.detail.partition("/")
     if not meant:
-        return f"wrong {said or 'severity'} of the {name(item)}"
-    return f"{said} instead of {meant} {name(item)}"
+        return f"wrong {said or 'severity'} of the {name(one)}"
+    return f"{said} instead of {meant} {name(one)}"
 
 
 def _comparison(verb: str) -> Callable[[Evidence], str]:
-    def told(item: Evidence) -> str:
-        change = f"'{item.detail}'" if item.detail.isalpha() else "a comparison"
-        return f"{verb} {change}" + ("" if item.finding == STUDY else f" of the {name(item)}")
+    def told(one: Evidence) -> str:
+        change = f"'{one.detail}'" if one.detail.isalpha() else "a comparison"
+        return f"{verb} {change}" + ("" if one.finding == STUDY else f" of the {name(one)}")
 
     return told
 
 
-def _deduction(item: Evidence) -> str:
-    detail = item.detail
+def _deduction(one: Evidence) -> str:
+    detail = one.detail
     if detail in _CHANGES:
         return _comparison(
-            "differs in" if item.candidate and item.reference else "invents" if item.candidate else "omits"
-        )(item)
+            "differs in" if one.candidate and one.reference else "invents" if one.candidate else "omits"
+        )(one)
     if detail in _DEDUCTIONS:
-        return _DEDUCTIONS[detail].format(name(item), item.finding.replace("_", " "))
+        return _DEDUCTIONS[detail].format(name(one), one.finding.replace("_", " "))
     said, _, meant = detail.partition("/")
     if meant:
-        return f"says {said.replace('_', ' ')} for the {name(item)}"
-    return f"no exact {_DETAILS.get(said, said)} of the {name(item)}"
+        return f"says {said.replace('_', ' ')} for the {name(one)}"
+    return f"no exact {_DETAILS.get(said, said)} of the {name(one)}"
 
 
 _DETAILS: Final = {"tip": "tip position", "number": "count"}
@@ -122,7 +122,7 @@ _DEDUCTIONS: Final = {
     "nothing_to_earn": "the reference has nothing to earn",
 }
 _KINDS: Final[dict[str, Callable[[Evidence], str]]] = {
-    "matched": lambda item: f"has the {name(item)}",
+    "matched": lambda one: f"has the {name(one)}",
     "missing_finding": _missing,
     "false_finding": _false,
     "wrong_location": _location,

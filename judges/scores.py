@@ -45,9 +45,9 @@ def inverse_errors(errors: float) -> float:
 def signed(lost: float) -> float:
     """s = 1 - lost where that is positive, else squashed into [-1, 0] by s / (1 - s).
 
-    `lost` (>= 0) is the cost of all items of a judgement: (weight - credit + penalty) / weight, where `weight` is what
-    the reference's findings are worth together, `credit` (at most `weight`) what the candidate got right of it, and
-    `penalty` (>= 0) what it invented or distorted. 1 = perfect, 0 = no better than saying nothing of substance,
+    `lost` (>= 0) is the cost of all evidence of a judgement: (weight - credit + penalty) / weight, where `weight` is
+    what the reference's findings are worth together, `credit` (at most `weight`) what the candidate got right of it,
+    and `penalty` (>= 0) what it invented or distorted. 1 = perfect, 0 = no better than saying nothing of substance,
     negative = more wrong than right.
     """
     s = 1.0 - lost
@@ -77,7 +77,7 @@ def score(
     empty: bool = False,
 ) -> dict[str, float]:
     """All of `KEYS` for one judgement. `matched` counts matched findings, a matched negative as `NEGATIVE`; `lost` is
-    the cost of all items.
+    the cost of all evidence.
 
     An `empty` candidate is the floor of every scale: signed and quality -1, green 0; its inverse_errors follows from
     its counts, with one error at least.

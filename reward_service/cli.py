@@ -14,13 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import orjson
 import typer
 from pydantic import SecretStr, ValidationError
 
 from reward_service import __version__
 from reward_service.errors import ConfigurationError, ServiceError
 from reward_service.evaluation.commands import COMMANDS, summarize
+from reward_service.evaluation.console import as_data, paint, show, text_of
 from reward_service.settings import Settings
 
 app = typer.Typer(
@@ -204,7 +204,7 @@ for command in COMMANDS:
 def info(profile: Annotated[str | None, typer.Option(help="comma-separated profiles to describe")] = None) -> None:
     """What these settings would serve: profiles, fingerprints, limits, what is unavailable and why."""
     engine = _engine(profile)
-    _print(engine.state.info())
+    as_data(engine.state.info())
 
 
 @app.command()
@@ -215,7 +215,7 @@ def fingerprint(
     """The fingerprint that a trainer pins."""
     served = next(iter(_engine(profile).profiles.values()))
     if document:
-        _print(served.document)
+        as_data(served.document)
     else:
         typer.echo(served.fingerprint)
         typer.echo(served.signature)
@@ -255,30 +255,15 @@ def read(
     if (text is None) == (file is None):
         raise typer.BadParameter("give either a report or --file")
     if file is not None or text == "-":
-        text = _text_of(file or "-")
+        text = text_of(file or "-")
     try:
         found = reading.explain(text or "")
     except LexiconError as error:
         raise ConfigurationError(f"judges/rules/knowledge: {error}") from None
     if as_json:
-        _print(found)
+        as_data(found)
     else:
-        typer.echo(reading.render(found, lambda shown, style: typer.style(shown, **_STYLES[style])))
-
-
-_STYLES: dict[str, dict[str, Any]] = {
-    "heading": {"bold": True}, "sentence": {"underline": True}, "source": {"dim": True}, "present": {"fg": "green"},
-    "absent": {"fg": "red"}, "possible": {"fg": "yellow"}, "hypothetical": {"fg": "blue"},
-}  # fmt: skip
-"""How `read` shows what on a terminal; elsewhere `typer.echo` leaves the styles out."""
-
-
-def _text_of(path: str) -> str:
-    try:
-        with open(0 if path == "-" else path, encoding="utf-8") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read as UTF-8 text: {error}") from None
+        show(reading.render(found, paint))
 
 
 @app.command("judge-eval")
@@ -388,10 +373,6 @@ def _log_warnings(settings: Settings | None = None) -> None:
     settings = settings or Settings()
     chosen = "log_level" in settings.model_fields_set
     configure_logs(settings if chosen else settings.model_copy(update={"log_level": "warning"}))
-
-
-def _print(document: Any) -> None:
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The running account of one comparison: what the reference is worth, and each item under which some of it is lost.
+"""The running account of one comparison: what the reference is worth, and the bookings under which some of it is lost.
 
-Points are lost here only, and only under an item, so the costs of all items add up to what is lacking to a full score.
+Points are lost here only, and only under a booking, so the costs of all add up to what is lacking to a full score.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIDES: Final = ("", "left", "right", "bilateral")
 
 
 @dataclass(slots=True, eq=False)
-class Item:
+class Booking:
     """A matched finding, an error or a deduction, and what is lost under it; all amounts are weights of findings."""
 
     kind: Kind
@@ -42,23 +42,23 @@ class Item:
 
 @dataclass(slots=True)
 class Claim:
-    """What the candidate earns of one finding of the reference: all of it, less what is lost under items."""
+    """What the candidate earns of one finding of the reference: all of it, less what is lost under bookings."""
 
     finding: Finding
     worth: float
     share: float = 1.0
     """Of `worth`, what is earned."""
-    lost: list[tuple[Item, float]] = field(default_factory=list)
+    lost: list[tuple[Booking, float]] = field(default_factory=list)
     """Shares of `worth` that are not earned; with `share` they add up to 1."""
 
-    def keep(self, share: float, item: Item) -> None:
-        """Leave this share of what is earned so far; the rest is lost under the item."""
-        self.lost.append((item, self.share * (1.0 - share)))
+    def keep(self, share: float, booking: Booking) -> None:
+        """Leave this share of what is earned so far; the rest is lost under the booking."""
+        self.lost.append((booking, self.share * (1.0 - share)))
         self.share *= share
 
-    def penalise(self, share: float, item: Item) -> None:
-        """Take this share of the finding's worth besides, under the item."""
-        item.penalty += share * self.worth
+    def penalise(self, share: float, booking: Booking) -> None:
+        """Take this share of the finding's worth besides, under the booking."""
+        booking.penalty += share * self.worth
 
 
 @dataclass(slots=True)
@@ -69,13 +69,13 @@ class Account:
     matched: float = 0.0
     significant: dict[Category, float] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0.0))
     insignificant: dict[Category, float] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0.0))
-    items: list[Item] = field(default_factory=list)
+    bookings: list[Booking] = field(default_factory=list)
     expected: dict[object, tuple[float, Finding]] = field(default_factory=dict)
     """By group: the weight of its heaviest alternative, and that one."""
     claims: dict[object, Claim] = field(default_factory=dict)
     """By group: the best."""
-    told: dict[Kind, list[tuple[Finding, Item]]] = field(default_factory=dict)
-    """Per kind of item what it was counted for."""
+    told: dict[Kind, list[tuple[Finding, Booking]]] = field(default_factory=dict)
+    """Per kind of booking what it was counted for."""
 
     def name(self, finding: Finding) -> str:
         return self.lexicon.concepts[finding.concept].name
@@ -129,32 +129,32 @@ class Account:
             self.claims[key] = claim
 
     def book(self) -> None:
-        """Enter under their items what the findings of the reference have not earned; once, after the last claim."""
+        """Enter under their bookings what the findings of the reference have not earned; once, after the last claim."""
         for key, (weight, finding) in self.expected.items():
             claim = self.claims.get(key)
             if claim is not None:
-                for item, share in claim.lost:
-                    item.unearned += share * claim.worth
+                for booking, share in claim.lost:
+                    booking.unearned += share * claim.worth
                 weight, finding = weight - claim.worth, claim.finding
             if weight > 0.0:
                 self.deduct(self.name(finding), None, finding.span, "unnamed", finding.side).unearned += weight
 
-    # ----- items ------------------------------------------------------------------------------------------------------
+    # ----- bookings ---------------------------------------------------------------------------------------------------
 
-    def _counted(self, kind: Kind, finding: Finding) -> Item | None:
-        """The item under which it was counted for another name of this, or for an alternative."""
+    def _counted(self, kind: Kind, finding: Finding) -> Booking | None:
+        """The booking under which it was counted for another name of this, or for an alternative."""
         known = self.told.setdefault(kind, [])
         ancestors = self.lexicon.concepts[finding.concept].ancestors
-        for i, (thing, item) in enumerate(known):
+        for i, (thing, booking) in enumerate(known):
             if another_name(self.lexicon, thing, finding):
                 if thing.concept in ancestors:
-                    known[i] = finding, item
-                return item
-        for thing, item in known:
+                    known[i] = finding, booking
+                return booking
+        for thing, booking in known:
             if kind == "missing_finding" and thing.concept == finding.concept:
-                return item  # on both sides
+                return booking  # on both sides
             if finding.group == thing.group != 0 and self.lexicon.related(thing.concept, finding.concept):
-                return item
+                return booking
         return None
 
     def error(
@@ -165,20 +165,20 @@ class Account:
         candidate: Span | None,
         reference: Span | None,
         detail: str = "",
-    ) -> Item:
-        """Count an error about a finding, unless it was counted under another name of it; returns the item for it."""
-        item = self._counted(category, finding)
-        if item is None:
-            item = self.tell(category, self.name(finding), significant, candidate, reference, detail, finding.side)
-            self.told[category].append((finding, item))
-        return item
+    ) -> Booking:
+        """Count an error about a finding, unless it was counted under another name of it; returns its booking."""
+        booking = self._counted(category, finding)
+        if booking is None:
+            booking = self.tell(category, self.name(finding), significant, candidate, reference, detail, finding.side)
+            self.told[category].append((finding, booking))
+        return booking
 
     def match(self, finding: Finding, candidate: Span, significant: bool) -> None:
         """Show a finding of the reference as matched, and count it once under all its names."""
         known = self._counted("matched", finding)
-        item = self._add("matched", self.name(finding), significant, candidate, finding.span, "", finding.side)
+        booking = self._add("matched", self.name(finding), significant, candidate, finding.span, "", finding.side)
         if known is None:
-            self.told["matched"].append((finding, item))
+            self.told["matched"].append((finding, booking))
             self.matched += 1
 
     def tell(
@@ -190,13 +190,13 @@ class Account:
         reference: Span | None,
         detail: str = "",
         side: int = 0,
-    ) -> Item:
+    ) -> Booking:
         """Count an error."""
         (self.significant if significant else self.insignificant)[category] += 1
         return self._add(category, name, significant, candidate, reference, detail, side)
 
-    def deduct(self, name: str, candidate: Span | None, reference: Span | None, detail: str, side: int = 0) -> Item:
-        """An item for what earns less or costs something and is no error; without a cost it is not shown."""
+    def deduct(self, name: str, candidate: Span | None, reference: Span | None, detail: str, side: int = 0) -> Booking:
+        """Enter what earns less or costs something and is no error; without a cost it is not shown."""
         return self._add("deduction", name, False, candidate, reference, detail, side)
 
     def _add(
@@ -208,28 +208,24 @@ class Account:
         reference: Span | None,
         detail: str,
         side: int,
-    ) -> Item:
-        item = Item(kind, name, significant, candidate, reference, detail, SIDES[side])
-        self.items.append(item)
-        return item
+    ) -> Booking:
+        booking = Booking(kind, name, significant, candidate, reference, detail, SIDES[side])
+        self.bookings.append(booking)
+        return booking
 
     # ----- what it comes to -------------------------------------------------------------------------------------------
 
     def evidence(self, weight: float, scale: float, *, empty: bool) -> tuple[Evidence, ...]:
-        """Every item with its share of `weight` as its cost; credit not earned is multiplied by `scale` first.
+        """Every booking with its share of `weight` as its cost; credit not earned is multiplied by `scale` first.
 
         An `empty` candidate has lost all credit, and once as much for having nothing to say.
         """
         shown = []
-        for item in self.items:
-            cost = (item.unearned * scale + (0.0 if empty else item.penalty)) / weight
-            if cost or item.kind != "deduction":
-                shown.append(
-                    Evidence(
-                        item.kind, item.name, item.significant, item.candidate, item.reference, item.detail, cost,
-                        item.side,
-                    )
-                )  # fmt: skip
+        for one in self.bookings:
+            cost = (one.unearned * scale + (0.0 if empty else one.penalty)) / weight
+            if cost or one.kind != "deduction":
+                about = one.kind, one.name, one.significant, one.candidate, one.reference, one.detail
+                shown.append(Evidence(*about, cost, one.side))
         if empty:
             rest = 1.0 - scores.FLOOR - sum(one.cost for one in shown)
             shown.append(Evidence("deduction", STUDY, False, None, None, "empty", rest))

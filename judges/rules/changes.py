@@ -7,7 +7,7 @@ from typing import Final
 
 from judges.base import STUDY
 from judges.rules import lexicon as lx
-from judges.rules.account import Account, Item
+from judges.rules.account import Account, Booking
 from judges.rules.findings import Finding, Findings, Span
 
 COMPARISON: Final = 0.2
@@ -36,7 +36,7 @@ def compare_changes(
     reference: Findings,
     prior: Findings | None,
     pairs: Iterable[tuple[Finding, Finding]],
-) -> list[tuple[Item, float]]:
+) -> list[tuple[Booking, float]]:
     """A change is true when prior and reference show it; without a prior report, when the reference says it.
 
     What is said of a finding that is missing or false is that error's part, not one of its own. Returns the
@@ -47,7 +47,7 @@ def compare_changes(
     pairs = list(pairs)
     ours = _translated(account.lexicon, candidate.changes, reference.changes, pairs)
     mine, theirs = {x.concept for x, _ in pairs}, {y.concept for _, y in pairs}
-    lexicon, omitted = account.lexicon, list[tuple[Item, float]]()
+    lexicon, omitted = account.lexicon, list[tuple[Booking, float]]()
     told = _untold(lexicon, ours, reference.changes, candidate, mine)
     shown: set[Span] = set()
     for name, side, bit, span, other, said in told:

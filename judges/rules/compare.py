@@ -13,7 +13,7 @@ from judges import scores
 from judges.base import STUDY, Judgement
 from judges.rules import lexicon as lx
 from judges.rules import unread
-from judges.rules.account import FAINT, SIGNIFICANT, Account, Item, denial_of, named_absent
+from judges.rules.account import FAINT, SIGNIFICANT, Account, Booking, denial_of, named_absent
 from judges.rules.assign import Match, assign_kin, assign_sides, same_grain, spend
 from judges.rules.changes import compare_changes, cost
 from judges.rules.denials import Repeated, negatives
@@ -96,7 +96,7 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
 
 
 def _weigh(
-    account: Account, reference: Findings, repeated: Repeated, omitted: list[tuple[Item, float]]
+    account: Account, reference: Findings, repeated: Repeated, omitted: list[tuple[Booking, float]]
 ) -> tuple[float, float]:
     """What the reference is worth, with what of its normal statements or comparisons is not earned entered as items.
 

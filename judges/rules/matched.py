@@ -6,7 +6,7 @@ from typing import Final
 
 from judges.rules import details, tips
 from judges.rules import lexicon as lx
-from judges.rules.account import SIDES, UNCERTAIN, Account, Claim, Item, named_absent
+from judges.rules.account import SIDES, UNCERTAIN, Account, Booking, Claim, named_absent
 from judges.rules.findings import Denial, Finding, Findings
 
 OVERCONFIDENT: Final = 0.75
@@ -77,7 +77,7 @@ class Matched:
             y, account = self.y, self.account
             self.claim.keep(share, account.deduct(account.name(y), self.x.span, y.span, detail, y.side))
 
-    def _mislocated(self, detail: str, *, serious: bool) -> Item:
+    def _mislocated(self, detail: str, *, serious: bool) -> Booking:
         return self.account.error("wrong_location", self.y, serious, self.x.span, self.y.span, detail)
 
     def _relative(self, candidate: Findings, reference: Findings) -> None:

@@ -38,8 +38,8 @@ class Account:
 
     @property
     def lost(self) -> float:
-        """The cost of all items."""
-        return fsum(item.cost for item in (*self.errors, *self.deductions))
+        """The cost of all evidence."""
+        return fsum(one.cost for one in (*self.errors, *self.deductions))
 
 
 def settle(answer: Answer, pair: NumberedPair) -> Account:
@@ -110,7 +110,7 @@ class _Settling:
             self._supports.add(cand)
 
     def references(self) -> None:
-        """What of the reference is missing: each statement that is not earned loses its worth under one item."""
+        """What of the reference is missing: each statement that is not earned loses its worth once."""
         answer = self._answer
         for ref in range(len(self._refs)):
             worth = self._worth(ref)
@@ -200,7 +200,7 @@ def judgement(
 ) -> Judgement:
     """The judgement of one vote, or of the mean of several; the scores are those of the mean counts.
 
-    The evidence is that of all votes together, each item at its mean cost. An empty candidate has no vote: it is all
+    The evidence is that of all votes together, each piece at its mean cost. An empty candidate has no vote: it is all
     missing, and at the floor of every scale.
     """
     empty = not accounts
@@ -235,7 +235,7 @@ def judgement(
 
 
 def _together(accounts: Sequence[Account], *, empty: bool) -> tuple[Evidence, ...]:
-    """The items of all votes, errors first; what only some of the votes say is marked ``1/3 votes``."""
+    """The evidence of all votes, errors first; what only some of the votes say is marked ``1/3 votes``."""
     items = [item for account in accounts for item in account.errors]
     items += [item for account in accounts for item in account.deductions]
     items += [item for account in accounts for item in account.matches]

@@ -1,4 +1,4 @@
-"""The commands that read files of scores; `cli` puts them beside its own. What they use is imported when they run."""
+"""The commands about scores; `cli` puts them beside its own. What they use is imported when they run."""
 
 from __future__ import annotations
 
@@ -155,6 +155,51 @@ def groups(
     sys.stdout.write(tables.render(group_profile.profile_groups(found, seed=seed, most=most), format, head))
 
 
+def explain(  # one argument a flag
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[CANDIDATE REFERENCE]", help="two files, each with one report")
+    ] = None,
+    candidate: Annotated[str | None, typer.Option(help="the candidate's text")] = None,
+    reference: Annotated[str | None, typer.Option(help="the reference's text")] = None,
+    prior: Annotated[str | None, typer.Option(help="text of an earlier report of the patient")] = None,
+    item: Annotated[
+        str | None, typer.Option(metavar="FILE:ID", help="a record of a file, read as `score` reads it")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="profile; default: the first of REWARD_PROFILES")] = None,
+    step: Annotated[
+        int | None, typer.Option(min=0, max=2**53, help="training step, for a profile that is a schedule")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as data")] = False,
+) -> None:
+    """How one reward comes about: components, guards, what each error costs, and both texts with the errors in colour.
+
+    Exit status 1 when there is no reward.
+    """
+    from reward_service.evaluation import explain as explaining
+    from reward_service.evaluation.console import as_data, paint, show, text_of
+    from reward_service.observability.logs import configure_logs
+
+    texts = [candidate, reference] if (candidate, reference) != (None, None) else None
+    if sum(given is not None for given in (files or None, texts, item)) != 1:
+        raise typer.BadParameter("give --candidate and --reference, or --item, or two files")
+    if item is not None:
+        wanted = explaining.find(item)
+    else:
+        texts = [text_of(file) for file in files] if files else texts
+        if texts is None or len(texts) != 2 or texts[0] is None or texts[1] is None:
+            raise typer.BadParameter("a candidate and a reference are needed")
+        wanted = explaining.Texts(texts[0], (texts[1],))
+    wanted = wanted if prior is None else wanted._replace(prior=prior)
+    configure_logs(Settings(log_level="warning"))
+    made = asyncio.run(explaining.explain(wanted, profile, step))
+    if as_json:
+        as_data(made)
+    else:
+        show(explaining.shown(made, paint))
+    if made["result"]["reward"] is None:
+        raise typer.Exit(1)
+
+
 def _name(scores: list[str]) -> str:
     from reward_service.evaluation.scores import system_names
 
@@ -192,4 +237,4 @@ async def _engine(profile: str) -> Engine:
     return Engine(Settings(profiles=(profile,), pool_workers=0))
 
 
-COMMANDS = (summarize, compare, report, reweigh, groups)
+COMMANDS = (summarize, compare, report, reweigh, groups, explain)

@@ -29,6 +29,8 @@ class Context:
     """Devices named last, for "the tube"."""
     sided: bool = True
     """The sentence names a side somewhere, so that one has to be looked for."""
+    limited: bool = False
+    """What the sentence calls normal is so with a reservation: "otherwise clear"."""
     groups: int = 0
     """How many groups of alternatives there are."""
 

@@ -21,8 +21,22 @@ class Event(NamedTuple):
     leaf: Leaf
 
 
-Implied = tuple[tuple[int, ...], int, int, bool, int]
-"""Concepts that normality rules out, first and last word that say so, whether only in part, the side if only one is."""
+class Implied(NamedTuple):
+    """What something normal rules out."""
+
+    concepts: tuple[int, ...]
+    first: int
+    """First and last word that say so."""
+    last: int
+    partial: bool = False
+    """Ruled out only in part."""
+    side: int = 0
+    """The side, if only one is normal."""
+    until: int = 0
+    """What is found before this word of the sentence, or in another one, contradicts it; 0: nothing does.
+
+    It is 0 where there is a reservation: "otherwise clear".
+    """
 
 
 @dataclass(slots=True)
@@ -88,6 +102,8 @@ class Finding(NamedTuple):
     span: Span
     details: int = 0
     """Set of values of `Lexicon.details`: a rib's number, a type, whether it is old."""
+    ruled_out: bool = False
+    """The same text calls normal what it is found in: "the lungs are clear"."""
 
 
 class Denial(NamedTuple):

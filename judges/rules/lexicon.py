@@ -7,7 +7,7 @@ only the algorithm.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,8 +26,8 @@ from judges.rules.words import Speller
 (
     THAN, EXCEPT, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, MOVED, ANYWHERE,
     ADVICE, AIM, CARINA, VIEW, PAIRED, ANAPHOR, HYP_AFTER, RESERVE, RETRACTION, DRAFT, FINAL, CORRECTION,
-    PAST, CAUSE,
-) = (1 << n for n in range(26))  # fmt: skip
+    PAST, CAUSE, LIMITED,
+) = (1 << n for n in range(27))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device, speaks of growth, does not say by itself what it names.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH, ASKS = (1 << n for n in range(7))
@@ -270,6 +270,13 @@ class Lexicon:
     def special(self, concept: int, general: int) -> bool:
         """Whether one is a kind of the other."""
         return general in self.concepts[concept].ancestors
+
+    def covered(self, concept: int, general: Collection[int]) -> bool:
+        """Whether one of these, or each of its parents, covers the concept: a fracture is no part of the ribs alone."""
+        if concept in general:
+            return True
+        parents = [a for a, n in self.concepts[concept].ancestors.items() if n == 1]
+        return bool(parents) and all(self.covered(parent, general) for parent in parents)
 
     def related(self, one: int, other: int) -> bool:
         """Whether the two are of one family, as atelectasis and pneumonia are."""

@@ -13,6 +13,8 @@ OVERCONFIDENT: Final = 0.75
 """Share of the credit for asserting what the reference calls possible (`UNCERTAIN` for the converse)."""
 KIN_EXCESS: Final = 0.5
 """Penalty for naming something heavier instead, as a share of the difference: a nodule for a granuloma."""
+RULED_OUT: Final = 0.5
+"""Share of the credit for a finding in what the same text calls normal: "The lungs are clear. Basal opacity."."""
 PART: Final = 0.25
 """Most that is left where one text denies a part of what the other asserts: hydropneumothorax, "no pneumothorax"."""
 WRONG_SIDE: Final = 0.25
@@ -54,6 +56,8 @@ class Matched:
             self.wrong = True
             item = account.error("missing_finding", y, self.serious, x.span, y.span, "contradicted")
             self.claim.keep(0.0, item)
+        elif x.ruled_out and not y.ruled_out:
+            self.claim.keep(RULED_OUT, account.error("missing_finding", y, False, x.span, y.span, "called normal"))
         if x.certain != y.certain:
             share, detail = (OVERCONFIDENT, "certain/possible") if x.certain else (UNCERTAIN, "possible/certain")
             self._deduct(share, detail)

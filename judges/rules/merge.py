@@ -20,6 +20,7 @@ from judges.rules.findings import (
     Span,
 )
 from judges.rules.tips import judged
+from judges.scores import MODERATE
 
 Locate = Callable[[int, int], Span]
 OVERALL: Final = 6
@@ -56,7 +57,10 @@ def merge(
         opposite = lexicon.concepts[concept].opposite
         if opposite is not None and opposite not in positive and opposite not in negative:
             negative[opposite] = Denial(False, False, next(iter(by_side.values())).span)
-    overall = any(len(normal) >= OVERALL and not (partial or where) for normal, _, _, partial, where in implied)
+    firm = [each for each in implied if each.until]
+    if firm:
+        _contradict(lexicon, firm, asserted, positive, sentence)
+    overall = any(len(each.concepts) >= OVERALL and not (each.partial or each.side) for each in implied)
     compared = _compared(lexicon, changes, positive, locate)
     return Findings(positive, dict(sorted(negative.items())), compared, empty, overall)
 
@@ -105,7 +109,7 @@ def _imply(
     locate: Locate,
 ) -> None:
     """Add what a phrase of normality rules out to the denials."""
-    normal, first_word, last_word, partial, where = implied
+    normal, first_word, last_word, partial, where, _ = implied
     here = Denial(partial, False, locate(first_word, last_word))
     for concept in normal:
         if concept in positive:
@@ -116,6 +120,31 @@ def _imply(
             negative[concept] = here._replace(partial=True, side=side) if side else here
         elif known.side and not partial and not _one_side({side, known.side}):
             negative[concept] = Denial(False, known.explicit, known.span)  # the right lung is clear, and the left
+
+
+def _contradict(
+    lexicon: lx.Lexicon,
+    firm: list[Implied],
+    asserted: dict[int, list[Mention]],
+    positive: dict[int, dict[int, Finding]],
+    sentence: Callable[[int], int],
+) -> None:
+    """Mark what is asserted though the same text calls its place normal; nobody minds a granuloma in clear lungs."""
+    for concept, by_side in positive.items():
+        if lexicon.concepts[concept].weight < MODERATE:
+            continue
+        against = [each for each in firm if lexicon.covered(concept, each.concepts)]
+        for side, finding in by_side.items() if against else ():
+            by_side[side] = finding._replace(
+                ruled_out=finding.certain
+                and any(
+                    not (each.side and side and not each.side & side)
+                    and any(
+                        m.first < each.until or sentence(m.first) != sentence(each.first) for m in asserted[concept]
+                    )
+                    for each in against
+                )
+            )
 
 
 def _compared(

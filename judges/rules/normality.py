@@ -14,6 +14,7 @@ from judges.rules.findings import Event, Implied
 from judges.rules.merge import OVERALL
 from judges.rules.naming import Named
 
+_END: Final = 1 << 30  # behind the last word
 _SUBJECTS: Final = 12  # how many anatomies a denied "abnormality" may speak of
 
 
@@ -46,7 +47,8 @@ class Normality:
             here, end = around.following(events, k)
         behind = around.side_behind(events, k) if self.context.sided else 0
         speaks = here or ([] if named else self.context.subjects())
-        self._normal([(anatomy, side or behind) for anatomy, side in speaks], first, last)
+        until = 0 if self.context.limited else self._until(k)
+        self._normal([(anatomy, side or behind) for anatomy, side in speaks], first, last, until=until)
         self.settled.append((start, end))
         return end
 
@@ -60,7 +62,7 @@ class Normality:
         side = 0
         if self.context.sided:
             side = around.side_of(events, k) or around.side_of_subject(events, k)
-        self.implied.append((leaf.absent, first, last, False, side))
+        self.implied.append(Implied(leaf.absent, first, last, side=side))
 
     def deny_abnormality(self, k: int, begun: int, since: int, *, partial: bool) -> bool:
         """An "abnormality" is denied from word `begun` on; whether that speaks of anything."""
@@ -73,9 +75,17 @@ class Normality:
         at = bisect_left(self.settled, (word + 1,))
         return bool(at) and self.settled[at - 1][0] <= word < self.settled[at - 1][1]
 
-    def _normal(self, anatomies: Iterable[Subject], first: int, last: int, partial: bool = False) -> None:
+    def _normal(
+        self, anatomies: Iterable[Subject], first: int, last: int, partial: bool = False, *, until: int = 0
+    ) -> None:
         for anatomy, side in anatomies:
-            self.implied.append((self.lexicon.normal[anatomy], first, last, partial, side))
+            self.implied.append(Implied(self.lexicon.normal[anatomy], first, last, partial, side, until))
+
+    def _until(self, k: int) -> int:
+        """The word from which on the sentence says what is not normal: "the lungs are clear | with small effusions"."""
+        if self.events[k].leaf.concept >= 0:  # "top normal"
+            return 0
+        return next((e.first for e in self.events[k + 1 :] if e.leaf.cue & (lx.WITH | lx.TERM)), _END)
 
     def _abnormal(self, begun: int, since: int) -> list[Subject]:
         """What a denied "abnormality" speaks of.

@@ -92,7 +92,7 @@ class Reader:
             if leaf is None:
                 return []
             if last == len(only) - 1:
-                return [(self.lexicon.whole, said[start][0], said[-1][0], False, 0)] if leaf.cue & lx.NORMAL else []
+                return [Implied(self.lexicon.whole, said[start][0], said[-1][0])] if leaf.cue & lx.NORMAL else []
             if start or not leaf.cue & lx.BODY:
                 return []
         return []

@@ -119,7 +119,7 @@ class _Explanation:
                     "rules_out": [self.lexicon.concepts[c].name for c in ruled_out],
                     "side": _SIDES[side],
                 }
-                for ruled_out, first, last, _, side in self.clauses.implied
+                for ruled_out, first, last, _, side, _ in self.clauses.implied
             ],
             "comparisons": [
                 {**self._words(first, last), "of": name, "change": self._value("change", change)}

@@ -84,7 +84,7 @@ class Retractions:
     def _framed(self, frame: str, word: int) -> None:
         """What the present sentence says after `word` is denied, or not of this study."""
         clauses, (mentions, implied, changes, _) = self.clauses, self.begun
-        clauses.implied[implied:] = [i for i in clauses.implied[implied:] if i[1] <= word]
+        clauses.implied[implied:] = [i for i in clauses.implied[implied:] if i.first <= word]
         clauses.changes[changes:] = [c for c in clauses.changes[changes:] if c.first <= word]
         for mention in clauses.mentions[mentions:]:
             if mention.first > word:

@@ -33,6 +33,7 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
         rares |= leaf.rare
         sides |= leaf.side
     clauses.context.begin_sentence(sided=sides > 0)
+    clauses.context.limited = bool(cues & lx.CONTRAST or rares & (lx.EXCEPT | lx.LIMITED))
     clauses.retractions.begin(events)
     if clauses.trace is not None:
         clauses.trace.sentence(events, stop)

@@ -48,6 +48,18 @@ NORMAL = "The heart size is normal. The lungs are clear. No pleural effusion or 
         ("Opacity, atelectasis versus pneumonia.", "Opacity, possibly atelectasis.", []),
         # contradicting oneself
         ("Pneumothorax. No pneumothorax.", "Pneumothorax.", [("missing_finding", "pneumothorax", True)]),
+        ("Heart size within normal limits. Mild cardiomegaly.", "Mild cardiomegaly.",
+         [("missing_finding", "cardiomegaly", False)]),
+        ("The lungs are clear, right basal opacity.", "Right basal opacity.",
+         [("missing_finding", "lung_opacity", False)]),
+        ("Clear lungs. Right basal opacity.", "The lungs are clear. Opacity at the right base.", []),
+        ("The left lung is clear. Right basal opacity.", "Right basal opacity.", []),
+        ("Clear lungs. Calcified granuloma.", "Calcified granuloma.", []),
+        *((f"The lungs are {clear}", "Right basal opacity.", []) for clear in (
+            "clear with a right basal opacity.", "clear except for a right basal opacity.",
+            "otherwise clear. Right basal opacity.", "grossly clear. Right basal opacity.",
+            "clear, but there is a right basal opacity.",
+        )),
     ],
 )  # fmt: skip
 def test_categories(compare: Compare, candidate: str, reference: str, expected: list[tuple[str, str, bool]]) -> None:

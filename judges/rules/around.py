@@ -51,7 +51,7 @@ def governed(events: list[Event], k: int) -> bool:
         leaf = events[j].leaf
         if leaf.cue & lx.PREP:
             return not leaf.cue & lx.WITH
-        if not (leaf.side or leaf.zone or leaf.severity):
+        if not (leaf.side or leaf.zone or leaf.severity or leaf.details):
             return False
     return False
 
@@ -252,8 +252,8 @@ def place_follows(events: list[Event], k: int) -> bool:
 
 
 def height(events: list[Event], k: int) -> float:
-    """How high above the carina a tip lies, in millimetres: "3 cm | above the carina"; 0 where it is not said."""
-    return events[k - 1].leaf.size if k and events[k].leaf.rare & lx.CARINA else 0.0
+    """How far from a place a tip lies, in millimetres: "3 cm | above the carina"; 0 where it is not said."""
+    return events[k - 1].leaf.size if k and not events[k].leaf.rare & lx.ADVICE else 0.0
 
 
 def within(ranges: list[tuple[int, int]], word: int) -> bool:

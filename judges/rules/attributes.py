@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from judges.base import STUDY
 from judges.rules import around, constructions, details
 from judges.rules import lexicon as lx
+from judges.rules.ellipsis import split
 from judges.rules.findings import ABSENT, HYPOTHETICAL, UNCERTAIN, Change, Event, Mention
 from judges.rules.trace import Trace, row_of
 
@@ -70,6 +71,8 @@ class Binder:
             at, ahead = self._target(k)
             if leaf.details:
                 details.bind(self.lexicon, self.events, self.mentions, k, at, self.trace)
+            if leaf.change and not ahead and k and self.events[k - 1].leaf.cue & lx.COMMA:
+                at = self._head(at)
             if leaf.change and not (denied and not leaf.change & lx.RESOLVED):
                 changed = self._able(at) if leaf.change & _DEGREES else at
                 forward = ahead if changed == at else changed > at
@@ -81,7 +84,7 @@ class Binder:
                     self._located.append(at)
         changes = self._changes() if self._changed else []
         self._share_places()
-        divided = self._split()
+        divided = split(self.events, self.mentions, self._parts)
         # what is said of "moderate right and small left effusions" is said of both
         return [c if c.side or id(c.mention) not in divided else c._replace(mention=None) for c in changes]
 
@@ -199,6 +202,12 @@ class Binder:
             return at
         near = (*range(at - 1, max(-1, at - _STEPS), -1), *range(at + 1, min(len(mentions), at + _STEPS)))
         return next((i for i in near if sized[mentions[i].concept] and mentions[i].state >= UNCERTAIN), at)
+
+    def _head(self, at: int) -> int:
+        """What a change after a comma speaks of: "large pneumothorax with mild shift, new"."""
+        while at > 0 and self._between()[at] & lx.WITH and not self._between()[at] & (lx.COMMA | lx.AND):
+            at -= 1
+        return at
 
     def _anatomy(self, k: int, at: int, anatomies: list[tuple[int, int, int]], ahead: bool) -> int:
         """The anatomy that a change speaks of instead of a finding; -1 if it is the finding's."""
@@ -375,27 +384,3 @@ class Binder:
     def _neighbors(self, one: Mention, other: Mention) -> bool:
         """Whether both lie in the lung or pleura, so that what stands beside one shares its place."""
         return self.lexicon.thoracic[one.concept] and self.lexicon.thoracic[other.concept]
-
-    def _split(self) -> set[int]:
-        """ "Moderate right and small left effusions" are two findings, each with its grade. Returns the ids of such."""
-        divided: set[int] = set()
-        for at, parts in self._parts.items():
-            if len(parts) < 4:
-                continue
-            grades: dict[int, int] = {}
-            side = severity = 0
-            for i, k in enumerate(parts):
-                leaf = self.events[k].leaf
-                between = self.events[parts[i - 1] + 1 : k] if i else ()
-                if (side and leaf.side) or any(e.leaf.cue & (lx.AND | lx.COMMA) for e in between):
-                    side = severity = 0
-                side, severity = side | leaf.side, severity | leaf.severity
-                if side in (lx.LEFT, lx.RIGHT) and severity:
-                    grades[side] = severity
-            if len(grades) == 2:
-                mention = self.mentions[at]
-                if mention.state >= UNCERTAIN:
-                    self.mentions.append(replace(mention, side=lx.RIGHT, severity=grades[lx.RIGHT]))
-                    mention.side, mention.severity = lx.LEFT, grades[lx.LEFT]
-                    divided.add(id(mention))
-        return divided

@@ -13,7 +13,7 @@ from judges.rules.findings import Finding, Findings, Span
 COMPARISON: Final = 0.2
 """Penalty for an invented or dropped direction of change; a mere "stable" or "compared with" costs half."""
 
-CONTRARY: Final = 0.2
+CONTRARY: Final = 0.4
 """What the opposite direction costs besides, as a share of the finding's weight: "improving" for "worsening"."""
 
 _DIRECTED: Final = lx.WORSE | lx.BETTER | lx.NEW | lx.RESOLVED
@@ -52,6 +52,8 @@ def compare_changes(
     shown: set[Span] = set()
     for name, side, bit, span, other, said in told:
         concept = lexicon.ids.get(name)
+        if bit == lx.STABLE and concept is not None and lexicon.steady[concept] and not said & _DIRECTED:
+            continue  # "pacemaker in unchanged position"
         if prior is not None:
             verdict = _happened(bit, concept, side, prior, reference)
             if verdict or (verdict is None and not other):
@@ -61,12 +63,14 @@ def compare_changes(
         else:
             item = account.deduct(name, span, other, _NAME[bit], side)
         item.penalty += _cost(lexicon, name, bit)
-        if concept is not None and any(bit & one and said & two for one, two in _CONTRARY):
+        if concept is not None and _contrary(bit, said):
             item.penalty += CONTRARY * lexicon.concepts[concept].weight
     shown = set()
     for name, side, bit, span, other, said in _untold(lexicon, reference.changes, ours, reference, theirs):
         if prior is not None and _happened(bit, lexicon.ids.get(name), side, prior, reference) is False:
             continue  # the prior report does not bear it out
+        if _contrary(bit, said) and prior is None:
+            continue  # a reversal is one error: the candidate's direction was told
         if _counts(shown, reference.changes, name, bit, span, said):
             directed = _directed(lexicon, name, bit)
             item = account.tell("missing_comparison", name, directed, other, span, _NAME[bit], side)
@@ -79,7 +83,10 @@ def compare_changes(
 
 
 def _translated(lexicon: lx.Lexicon, mine: Changes, theirs: Changes, pairs: list[tuple[Finding, Finding]]) -> Changes:
-    """The candidate's changes by the reference's names: what is said of a finding is said of what it matched."""
+    """The candidate's changes by the reference's names: what is said of a finding is said of what it matched.
+
+    What has resolved is no finding any more and matches none; it is linked to the kin of which the reference says so.
+    """
     alias: dict[tuple[str, int], tuple[str, int]] = {}
     kin: dict[str, str] = {}
     for x, y in pairs:
@@ -93,9 +100,28 @@ def _translated(lexicon: lx.Lexicon, mine: Changes, theirs: Changes, pairs: list
         target, place = alias.get((name, side)) or (kin.get(name, name), side)
         if name in known and target != name:
             target, place = name, side
+        if mask & lx.RESOLVED and target not in known:
+            gone = (one for (one, _), (said, _) in theirs.items() if said & lx.RESOLVED)
+            target = next((one for one in gone if _kin(lexicon, name, one)), target)
         before = ours.get((target, place))
         ours[target, place] = (mask | before[0], before[1]) if before else (mask, span)
     return ours
+
+
+def _kin(lexicon: lx.Lexicon, one: str, other: str) -> bool:
+    """Whether one may be another name of the other: pneumonia and consolidation, the lung and an opacity in it."""
+    for general, special in ((one, other), (other, one)):
+        concept = lexicon.ids.get(special, -1)
+        if general == STUDY or concept < 0:
+            continue
+        family = {concept, *lexicon.concepts[concept].ancestors}
+        if general[0] == "@":
+            normal = lexicon.normal[lexicon.anatomies.index(general[1:])]
+            if not family.isdisjoint(normal):
+                return True
+        elif lexicon.ids[general] in family:
+            return True
+    return False
 
 
 def _untold(
@@ -114,6 +140,11 @@ def cost(lexicon: lx.Lexicon, changes: Changes) -> float:
     """What it costs to omit all of these."""
     said = {(name, b) for (name, _), (mask, _) in changes.items() for b in _NAME if mask & b}
     return sum(_cost(lexicon, name, bit) for name, bit in sorted(said))
+
+
+def _contrary(one: int, other: int) -> bool:
+    """Whether these are opposite directions."""
+    return any(one & these and other & those for these, those in _CONTRARY)
 
 
 def _directed(lexicon: lx.Lexicon, name: str, change: int) -> bool:

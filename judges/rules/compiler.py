@@ -295,6 +295,7 @@ class _Compiler:
         device, in_airway = self.concepts.needed("device"), {*self.concepts.all(data["in_airway"], "in_airway")}
         surgery = self.concepts.needed("postoperative_change")
         chest = {self.concepts.needed("lung_opacity"), self.concepts.needed("pleural_abnormality")}
+        steady = {*self.concepts.all(data["steady"], "steady")}
         alike = [self.concepts.all(names, "lookalikes") for names in data["lookalikes"]]
         return lx.Lexicon(
             concepts=concepts,
@@ -331,6 +332,7 @@ class _Compiler:
             before=sum(kind.mask for kind in known.details if kind.before),
             numerals=known.numerals,
             between={name: frozenset(words) for name, words in data["between"].items()},
+            steady=tuple(bool(steady & family) for family in families),
             lung=self.anatomies.needed("lung"),
             chest=self.anatomies.needed("cardiopulmonary"),
             acute=self.anatomies.needed("acute"),

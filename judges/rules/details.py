@@ -17,7 +17,7 @@ from judges.rules.findings import Event, Finding, Mention
 from judges.rules.phrases import Phrases
 from judges.rules.trace import Trace
 
-_FIELDS: Final = {"of", "ordered", "only", "price", "values"}
+_FIELDS: Final = {"of", "but", "ordered", "only", "price", "values"}
 _ONLY: Final = ("", "before", "within")
 _STEPS: Final = 8  # how many findings around a word are tried
 _STOPS: Final = lx.COMMA | lx.COLON | lx.VERB
@@ -71,10 +71,10 @@ def compiled(data: Mapping[str, Any], families: list[set[int]], ids: Mapping[str
         mask = (1 << len(names)) - (1 << first)
         only = entry.get("only", "")
         kinds.append(lx.Detail(name, mask, prices[entry["price"]], entry.get("ordered", False), only == "before"))
-        of = {ids[concept] for concept in entry.get("of", ())}
+        of, but = ({ids[concept] for concept in entry.get(key, ())} for key in ("of", "but"))
         within |= mask if of else 0
         for concept, family in enumerate(families):
-            may[concept] |= mask if not of or of & family else 0
+            may[concept] |= mask if (not of or of & family) and not but & family else 0
         if only == "within":
             phrases.confine(mask)
     phrases.inherit_details(within)
@@ -85,7 +85,7 @@ def _check(name: str, entry: Mapping[str, Any], ids: Mapping[str, int], prices: 
     where = f"detail {name}"
     if extra := entry.keys() - _FIELDS:
         raise lx.LexiconError(f"{where}: unknown field {min(extra)!r}")
-    if unknown := [concept for concept in entry.get("of", ()) if concept not in ids]:
+    if unknown := [one for one in (*entry.get("of", ()), *entry.get("but", ())) if one not in ids]:
         raise lx.LexiconError(f"{where}: unknown concept {unknown[0]!r}")
     if entry.get("price") not in prices:
         raise lx.LexiconError(f"{where}: price must be one of {', '.join(prices)}")
@@ -179,6 +179,11 @@ def numbered(lexicon: lx.Lexicon, events: list[Event], words: list[str], i: int)
         found = _level(lexicon, before.leaf.details & lexicon.levels, number)
         if found and (before.last + 1 == i or not after.isalpha() or after in _joining(lexicon)):
             return lx.Leaf(details=found, anatomy=before.leaf.anatomy)
+    if events and events[-1].last + 1 == i and events[-1].leaf.concept >= 0:  # "rib fractures 3-5"
+        of = lexicon.levels & lexicon.detailed[events[-1].leaf.concept]
+        named = [b for b, name in enumerate(lexicon.detail_names) if of >> b & 1 and name[1:] == number]
+        if len(named) == 1:
+            return lx.Leaf(details=1 << named[0], anatomy=events[-1].leaf.anatomy)
     return lexicon.numerals.get(number) if after.isalpha() else None  # "2. Small effusion."
 
 
@@ -212,7 +217,7 @@ def losses(lexicon: lx.Lexicon, x: Finding, y: Finding) -> Iterator[Loss]:
     mine, theirs = x.details, y.details
     differ = (mine ^ theirs) & lexicon.detailed[x.concept] & lexicon.detailed[y.concept]
     for kind in lexicon.details if differ else ():
-        if not differ & kind.mask or (kind.ordered and not lexicon.sized[y.concept]):
+        if not differ & kind.mask or (kind.ordered and lexicon.tips[y.concept].levels_well):
             continue  # the level of a tip counts by whether it belongs there
         ours, wanted = mine & kind.mask, theirs & kind.mask
         price = kind.price

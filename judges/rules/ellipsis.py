@@ -8,7 +8,7 @@ from typing import Final
 
 from judges.rules import around
 from judges.rules import lexicon as lx
-from judges.rules.findings import Event
+from judges.rules.findings import UNCERTAIN, Event, Mention
 
 _ENDS: Final = lx.COMMA | lx.AND | lx.WITH | lx.TERM | lx.CONTRAST | lx.EXIST | lx.OR
 """What ends a part of a sentence that may leave its finding out."""
@@ -109,3 +109,28 @@ def _stands(follows: list[Event]) -> bool:
     return after.first == follows[0].last + 1 and bool(
         after.leaf.severity or after.leaf.change or after.leaf.cue & (lx.VERB | lx.NEG_AFTER)
     )
+
+
+def split(events: list[Event], mentions: list[Mention], said: dict[int, list[int]]) -> set[int]:
+    """ "Moderate right and small left effusions" are two findings, each with its grade. Returns the ids of such."""
+    divided: set[int] = set()
+    for at, parts in said.items():
+        if len(parts) < 4:
+            continue
+        grades: dict[int, int] = {}
+        side = severity = 0
+        for i, k in enumerate(parts):
+            leaf = events[k].leaf
+            between = events[parts[i - 1] + 1 : k] if i else ()
+            if (side and leaf.side) or any(e.leaf.cue & (lx.AND | lx.COMMA) for e in between):
+                side = severity = 0
+            side, severity = side | leaf.side, severity | leaf.severity
+            if side in (lx.LEFT, lx.RIGHT) and severity:
+                grades[side] = severity
+        if len(grades) == 2:
+            mention = mentions[at]
+            if mention.state >= UNCERTAIN:
+                mentions.append(replace(mention, side=lx.RIGHT, severity=grades[lx.RIGHT]))
+                mention.side, mention.severity = lx.LEFT, grades[lx.LEFT]
+                divided.add(id(mention))
+    return divided

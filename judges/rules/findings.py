@@ -93,7 +93,7 @@ class Finding(NamedTuple):
     place: int
     """Set of places of a tip; 0 = not said."""
     size: float
-    """Largest measurement in millimetres, of a device how high its tip is above the carina; 0 = none."""
+    """Largest measurement in millimetres, of a device how far its tip is from its place; 0 = none."""
     certain: bool
     contradicted: bool
     """The same text also denies it outright."""

@@ -101,15 +101,18 @@ class Phrases:
                     leaf.cue |= single.get(word, 0)
 
     def inherit_details(self, details: int) -> None:
-        """Such a detail may stand within the name of a finding: "healing rib fracture", "IJ line"."""
+        """Such a detail may stand within the name of a finding or place: "healing rib fracture", "distal clavicle"."""
         known = {words: leaf.details & details for words, leaf in self.leaves.items() if leaf.details & details}
         longest = max(map(len, known), default=0)
         for words, leaf in self.leaves.items():
             leaf.details &= ~self._confined
-            if leaf.concept >= 0:
-                for i in range(len(words)):
-                    for end in range(i + 1, min(len(words), i + longest) + 1):
-                        leaf.details |= known.get(words[i:end], 0)
+            if leaf.concept >= 0 or leaf.anatomy >= 0:
+                start = 0
+                while start < len(words):
+                    ends = range(min(len(words), start + longest), start, -1)
+                    end = next((end for end in ends if words[start:end] in known), start + 1)
+                    leaf.details |= known.get(words[start:end], 0)
+                    start = end
 
     def inherit_heads(self) -> None:
         """ "Have increased" is a verb as "have" is, "below the diaphragm" is led by a preposition as "below" is one."""

@@ -179,7 +179,7 @@ class Sections:
         if former(self.words, i, self.lexicon.former):
             self._former = self._former or length  # of two dimensions the first
         else:
-            self._events.append(Event(i, i, lx.Leaf(size=length)))
+            self._events.append(Event(i, i + (self.words[i + 1] in UNIT), lx.Leaf(size=length)))
             self._size = self._size or length
         if self._size and self._former and self._grows():
             self._events.append(Event(i, i, lx.Leaf(change=direction(self._former, self._size))))

@@ -61,7 +61,6 @@ def compiled(data: Mapping[str, Any], families: list[set[int]], ids: Mapping[str
     names: list[str] = []
     numerals: dict[str, lx.Leaf] = {}
     may = [0] * len(families)
-    within = 0
     for name, entry in data["details"].items():
         _check(name, entry, ids, prices)
         first = len(names)
@@ -72,12 +71,11 @@ def compiled(data: Mapping[str, Any], families: list[set[int]], ids: Mapping[str
         only = entry.get("only", "")
         kinds.append(lx.Detail(name, mask, prices[entry["price"]], entry.get("ordered", False), only == "before"))
         of, but = ({ids[concept] for concept in entry.get(key, ())} for key in ("of", "but"))
-        within |= mask if of else 0
         for concept, family in enumerate(families):
             may[concept] |= mask if (not of or of & family) and not but & family else 0
         if only == "within":
             phrases.confine(mask)
-    phrases.inherit_details(within)
+    phrases.inherit_details()
     return Compiled(tuple(kinds), tuple(names), tuple(may), numerals)
 
 

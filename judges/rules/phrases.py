@@ -100,9 +100,9 @@ class Phrases:
                 for word in words:
                     leaf.cue |= single.get(word, 0)
 
-    def inherit_details(self, details: int) -> None:
-        """Such a detail may stand within the name of a finding or place: "healing rib fracture", "distal clavicle"."""
-        known = {words: leaf.details & details for words, leaf in self.leaves.items() if leaf.details & details}
+    def inherit_details(self) -> None:
+        """A detail may stand within the name of a finding or place: "healing rib fracture", "distal clavicle"."""
+        known = {words: leaf.details for words, leaf in self.leaves.items() if leaf.details}
         longest = max(map(len, known), default=0)
         for words, leaf in self.leaves.items():
             leaf.details &= ~self._confined

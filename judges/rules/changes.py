@@ -27,6 +27,8 @@ Changes = dict[tuple[str, int], tuple[int, Span]]
 """As in `Findings.changes`."""
 Told = tuple[int, int, int, int]
 """A change that was told: concept, side, group of alternatives, change."""
+Untold = tuple[str, int, int, Span, Span | None, int]
+"""A change that only one text says: name, side, change, its span; span and changes of what the other says instead."""
 _NOTHING: Final = (0, (0, 0))
 
 
@@ -47,9 +49,21 @@ def compare_changes(
     pairs = list(pairs)
     ours = _translated(account.lexicon, candidate.changes, reference.changes, pairs)
     mine, theirs = {x.concept for x, _ in pairs}, {y.concept for _, y in pairs}
-    lexicon, omitted = account.lexicon, list[tuple[Booking, float]]()
-    told = _untold(lexicon, ours, reference.changes, candidate, mine)
-    shown: set[Span] = set()
+    told = _untold(account.lexicon, ours, reference.changes, candidate, mine)
+    _invented(account, reference, prior, told, ours)
+    told = _untold(account.lexicon, reference.changes, ours, reference, theirs)
+    return _omitted(account, reference, prior, told)
+
+
+def _invented(
+    account: Account,
+    reference: Findings,
+    prior: Findings | None,
+    told: Iterable[Untold],
+    ours: Changes,
+) -> None:
+    """Count what the candidate alone says of an earlier study."""
+    lexicon, shown = account.lexicon, set[Span]()
     for name, side, bit, span, other, said in told:
         concept = lexicon.ids.get(name)
         if bit == lx.STABLE and concept is not None and lexicon.steady[concept] and not said & _DIRECTED:
@@ -65,11 +79,17 @@ def compare_changes(
         item.penalty += _cost(lexicon, name, bit)
         if concept is not None and _contrary(bit, said):
             item.penalty += CONTRARY * lexicon.concepts[concept].weight
-    shown = set()
-    for name, side, bit, span, other, said in _untold(lexicon, reference.changes, ours, reference, theirs):
+
+
+def _omitted(
+    account: Account, reference: Findings, prior: Findings | None, told: Iterable[Untold]
+) -> list[tuple[Booking, float]]:
+    """Count what the reference alone says, and return it with what each costs."""
+    lexicon, shown, omitted = account.lexicon, set[Span](), list[tuple[Booking, float]]()
+    for name, side, bit, span, other, said in told:
         if prior is not None and _happened(bit, lexicon.ids.get(name), side, prior, reference) is False:
             continue  # the prior report does not bear it out
-        if _contrary(bit, said) and prior is None:
+        if _contrary(bit, said):
             continue  # a reversal is one error: the candidate's direction was told
         if _counts(shown, reference.changes, name, bit, span, said):
             directed = _directed(lexicon, name, bit)
@@ -124,9 +144,7 @@ def _kin(lexicon: lx.Lexicon, one: str, other: str) -> bool:
     return False
 
 
-def _untold(
-    lexicon: lx.Lexicon, ones: Changes, others: Changes, text: Findings, matched: set[int]
-) -> Iterator[tuple[str, int, int, Span, Span | None, int]]:
+def _untold(lexicon: lx.Lexicon, ones: Changes, others: Changes, text: Findings, matched: set[int]) -> Iterator[Untold]:
     """What only one text says, once for all names of a thing, and not of findings that are errors themselves."""
     told: list[Told] = []
     for name, side, bit, span, other, said in _only(lexicon, ones, others):
@@ -156,9 +174,7 @@ def _cost(lexicon: lx.Lexicon, name: str, change: int) -> float:
     return COMPARISON if _directed(lexicon, name, change) else COMPARISON / 2
 
 
-def _only(
-    lexicon: lx.Lexicon, these: Changes, those: Changes
-) -> Iterator[tuple[str, int, int, Span, Span | None, int]]:
+def _only(lexicon: lx.Lexicon, these: Changes, those: Changes) -> Iterator[Untold]:
     """Changes that are in `these` alone, each once per concept: name, side, change, its span; span and changes of what
     `those` say instead.
 

@@ -121,7 +121,7 @@ def compiled(data: Mapping[str, Any], known: Collection[str]) -> Table:
     return Table(
         phrases={first: tuple(known) for first, known in by_first.items()},
         plain=frozenset(expected - telling) | _PUNCTUATION,
-        english=frozenset({*expected, *by_first} - neither),
+        english=frozenset(word for word in {*expected, *by_first} - neither if word.isalpha()),
         foreign={word: tuple(languages) for word, languages in foreign.items()},
         titles=_all(data["titles"]),
         views=_all(data["views"]),

@@ -67,6 +67,8 @@ class Account:
 
     lexicon: Lexicon
     matched: float = 0.0
+    unread: float = 0.0
+    """What the statements of the reference weigh that nobody can read."""
     significant: dict[Category, float] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0.0))
     insignificant: dict[Category, float] = field(default_factory=lambda: dict.fromkeys(CATEGORIES, 0.0))
     bookings: list[Booking] = field(default_factory=list)
@@ -113,8 +115,8 @@ class Account:
 
     @property
     def weight(self) -> float:
-        """What the findings of the reference are worth together."""
-        return sum(worth for worth, _ in self.expected.values())
+        """What the findings of the reference are worth together, and its unread statements."""
+        return sum(worth for worth, _ in self.expected.values()) + self.unread
 
     def claim(self, finding: Finding, like: Claim | None = None) -> Claim:
         """A claim to a finding of the reference, whole or with the losses that another one has; see `enter`."""

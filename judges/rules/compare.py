@@ -67,7 +67,8 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
     account.matched += scores.NEGATIVE * repeated.covered
     omitted = compare_changes(account, candidate, reference, prior, [(x, y) for x, y, _ in pairs])
 
-    known = bool(reference.positive or reference.negative or reference.changes)
+    unread.expect(account, candidate, reference)
+    known = bool(reference.positive or reference.negative or reference.changes or account.unread)
     if known and not (candidate.positive or candidate.negative or candidate.changes or candidate.empty):
         item = account.deduct(STUDY, None, None, "no_report")  # not a report of this study
         item.penalty += DENIED * (account.weight or scores.NORMAL_REPORT)

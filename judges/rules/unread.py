@@ -1,8 +1,9 @@
-"""Statements that the judge cannot read: what they say costs a little where nothing bears it out.
+"""Statements that the judge cannot read: they cost a little where nothing bears them out, or where they are left out.
 
 Nobody knows every finding. A sentence that says nothing of any known one, and has a word that is neither a phrase nor
 plain English (`knowledge/plain.yaml`), asserts something that is not understood. It must not be free, or a policy could
-invent what it likes; and it must be visible, so that the word can be added.
+invent what it likes; and it must be visible, so that the word can be added. A reference with such a sentence is not
+normal, whatever else it says: the sentence weighs as much as a minor finding.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from judges import scores
 from judges.rules import lexicon as lx
 from judges.rules.account import Account
 from judges.rules.clause import Silent
@@ -18,10 +20,12 @@ from judges.rules.merge import Locate
 
 NAME: Final = "unread"
 """The note about a pair, and the name in its evidence."""
+WORTH: Final = scores.MINOR
+"""Weight of an unread statement of the reference."""
 COST: Final = 0.06
 """Cost of one unread statement that nothing bears out, as a share of the reference's weight."""
 MOST: Final = 3
-"""So many of them cost something."""
+"""So many of them cost something, or weigh something."""
 SAID: Final = 0.5
 """Share of the strange words of a statement that the reference has where it says nearly the same."""
 _SHORTEST: Final = 3
@@ -69,19 +73,30 @@ def statements(
     return tuple(found)
 
 
-def invented(candidate: Findings, reference: Findings) -> list[Unread]:
-    """The unread statements of the candidate that assert something which the reference does not say."""
-    if not candidate.unread:
+def alone(one: Findings, other: Findings) -> list[Unread]:
+    """The unread statements of one text that assert something which the other does not say."""
+    if not one.unread:
         return []
     only_denied: set[str] = set()
-    for statement in sorted(reference.unread, key=lambda each: not each.denied):
+    for statement in sorted(other.unread, key=lambda each: not each.denied):
         only_denied = only_denied | statement.words if statement.denied else only_denied - statement.words
-    said = reference.strange - only_denied
+    said = other.strange - only_denied
     return [
         statement
-        for statement in candidate.unread
+        for statement in one.unread
         if not statement.denied and len(statement.words & said) < SAID * len(statement.words)
     ]
+
+
+def expect(account: Account, candidate: Findings, reference: Findings) -> None:
+    """Enter what the reference asserts in words that nobody knows, and what of that the candidate leaves out."""
+    if not reference.unread:
+        return
+    count = sum(not statement.denied for statement in reference.unread)
+    account.unread = WORTH * min(MOST, count)
+    for statement in alone(reference, candidate):
+        item = account.tell("missing_finding", NAME, False, None, statement.span, NAME)
+        item.unearned += account.unread / count
 
 
 def charge(account: Account, candidate: Findings, reference: Findings, weight: float) -> bool:
@@ -89,7 +104,7 @@ def charge(account: Account, candidate: Findings, reference: Findings, weight: f
 
     Returns whether there was any.
     """
-    found = invented(candidate, reference)
+    found = alone(candidate, reference)
     for statement in found:
         item = account.tell("false_finding", NAME, False, statement.span, None, NAME)
         item.penalty += COST * weight * min(1.0, MOST / len(found))

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from judges import scores
 from judges.base import Judgement
 from judges.rules.judge import RulesJudge
-from judges.rules.unread import COST, MOST, NAME
+from judges.rules.unread import COST, MOST, NAME, WORTH
 
 Compare = Callable[..., Judgement]
 NORMAL = "The heart size is normal. The lungs are clear. No pleural effusion."
@@ -39,6 +40,21 @@ NORMAL = "The heart size is normal. The lungs are clear. No pleural effusion."
 )
 def test_what_is_unread(judge: RulesJudge, text: str, unread: list[str]) -> None:
     assert [text[slice(*one.span)] for one in judge.encode([text])[0].unread if not one.denied] == unread
+
+
+def test_a_reference_that_has_some_is_not_normal(judge: RulesJudge, compare: Compare) -> None:
+    """W = WORTH for each, and what the normal statements weigh beside that: .25 + .7 * (1 - .25 / .5)."""
+    reference = f"{NORMAL} Zorbitis on the left."
+    assert compare(NORMAL, reference).values["signed"] == pytest.approx(1 - WORTH / (WORTH + scores.NORMAL_REPORT / 2))
+    assert compare(f"{NORMAL} Left zorbitis.", reference).values["signed"] == 1.0
+    assert compare(f"{NORMAL} No zorbitis.", reference).values["signed"] < 1.0
+    assert compare(NORMAL, f"{NORMAL} No zorbitis.").values["signed"] == 1.0
+    many = " ".join(f"Zorbitis{word} is seen." for word in ("lum", "rum", "kum", "gum"))
+    known = "Left effusion. Right pneumothorax. Left rib fractures."
+    assert compare(known, f"{known} {many}").values["signed"] > 1 - 4 * WORTH / (2 + 4 * WORTH)  # some at most weigh
+    (item,) = [each for each in compare(NORMAL, reference).evidence if each.kind != "matched"]
+    assert (item.kind, item.finding, item.significant) == ("missing_finding", NAME, False)
+    assert reference[slice(*item.reference or ())] == "Zorbitis"
 
 
 def test_a_denial_of_something_unknown_invents_nothing(judge: RulesJudge, compare: Compare) -> None:

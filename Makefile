@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt client/pyproject.toml | sha256sum | cut -c1-12)
 
 
-.PHONY: demo test test-slow test-random check format bench chaos judge-server documents screenshots clean
+.PHONY: demo test test-slow test-random check format bench chaos judge-model judge-server documents screenshots clean
 
 demo: $(STAMP)
 	@$(BIN)/python examples/demo.py
@@ -43,9 +43,14 @@ bench: $(STAMP)  ## ratios against the named peers; benchmarks/ says which targe
 chaos: $(STAMP)  ## every fault under load, at most 10 minutes; needs redis-server
 	$(BIN)/python -m benchmarks.chaos
 
-judge-server: $(STAMP)  ## a real vLLM server with a tiny random model, on port 8100
-	testbed/vllm/make_environment.sh
-	testbed/vllm/serve.sh 8100
+MODEL ?= random
+
+judge-model:  ## the folder of a model that can read, once: make judge-model MODEL=smollm2|qwen-coder
+	testbed/vllm/make_real_model.sh $(MODEL)
+
+judge-server:  ## a real vLLM server on port 8100: make judge-server MODEL=random|smollm2|qwen-coder
+	@if [ "$(MODEL)" = random ]; then testbed/vllm/make_environment.sh; else testbed/vllm/make_real_model.sh $(MODEL); fi
+	MODEL=$(MODEL) testbed/vllm/serve.sh 8100
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only -q .

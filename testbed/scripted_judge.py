@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import socket
 import subprocess
@@ -44,6 +45,15 @@ def completion(content: str | None, finish: str = "stop", **message: Any) -> dic
     }
 
 
+def letters(**probabilities: float) -> dict[str, Any]:
+    """A completion of one token with the log-probabilities of the likeliest ones, as vLLM words it."""
+    ranked = sorted(probabilities.items(), key=lambda entry: -entry[1])
+    top = [{"token": token, "logprob": math.log(p), "bytes": None} for token, p in ranked if p > 0.0]
+    made = completion(ranked[0][0], "length")
+    made["choices"][0]["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
+    return made
+
+
 class ScriptedServer:
     """Answers self-tests truthfully and everything else by `reply(request)`: a text, a completion, or a response."""
 
@@ -76,7 +86,7 @@ class ScriptedServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         data = json.loads(body)
-        testing = data["response_format"]["json_schema"]["name"] == "self_test"
+        testing = data.get("response_format", {}).get("json_schema", {}).get("name") == "self_test"
         if not testing:
             self.bodies.append(body)
         self.in_flight += 1

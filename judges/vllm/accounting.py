@@ -6,7 +6,6 @@ candidate, so "no errors" cannot merely be asserted, neither by the model nor by
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import fsum
@@ -17,10 +16,10 @@ from judges.base import CATEGORIES, STUDY, Category, Evidence, Judgement
 from judges.scores import MAJOR, MINOR, MODERATE, NEGATIVE, NORMAL_REPORT, inverse_errors, score
 from judges.vllm.answer import Answer, Link
 from judges.vllm.prompt import NumberedPair
+from judges.vllm.statements import findings_in
 
 HALF: Final = 0.5
 """Share of a reference statement that is earned where a part of it is missing."""
-_LIST: Final = re.compile(r",|;|/|\b(?:and|or|with)\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,8 @@ class Account:
     """Matched findings; a matched normal statement counts `NEGATIVE`."""
     corrections: int
     """How often the answer had to be corrected: unaccounted or contradictory statements."""
+    expected: float | None
+    """`Answer.expected`, with the errors that the law has added; None where the answer holds no probabilities."""
 
     @property
     def lost(self) -> float:
@@ -67,7 +68,7 @@ class _Settling:
         self._answer, self._pair = answer, pair
         self._refs, self._normal = pair.reference.statements, pair.reference.normal
         self._room = {
-            p: _findings_in(statement.text) for p, statement in enumerate(pair.candidate) if p not in pair.withheld
+            p: findings_in(statement.text) for p, statement in enumerate(pair.candidate) if p not in pair.withheld
         }
         """How many findings of the reference each candidate statement may still stand for."""
         self._distorted: dict[int, Link] = {}
@@ -99,7 +100,7 @@ class _Settling:
 
     def matches(self) -> None:
         for ref, cand in self._answer.matched:
-            missing = ref in self._answer.missing and _findings_in(self._refs[ref].text) == 1
+            missing = ref in self._answer.missing and findings_in(self._refs[ref].text) == 1
             # Two candidate statements may together state one reference statement: the second only supports it.
             takes = int(ref not in self._normal and ref not in self._matched)
             if missing or ref in self._distorted or self._room.get(cand, -1) < takes:
@@ -151,6 +152,7 @@ class _Settling:
     def account(self) -> Account:
         """The result of the steps."""
         seen = [*self._matched, *self._distorted]
+        expected = self._answer.expected
         serious = {link.ref for link in self._distorted.values() if link.significant}
         return Account(
             errors=tuple(self._errors),
@@ -158,6 +160,7 @@ class _Settling:
             matches=tuple(_evidence("matched", False, self._pair, ref, cand) for ref, cand in self._matched.items()),
             matched=sum(NEGATIVE if ref in self._normal else 1.0 for ref in seen if ref not in serious),
             corrections=self._corrections,
+            expected=None if expected is None else expected + sum(error.detail != "" for error in self._errors),
         )
 
     def _worth(self, ref: int) -> float:
@@ -170,11 +173,6 @@ class _Settling:
         """Count an error; `lost` is the credit that it leaves unearned."""
         error = _evidence(kind, significant, self._pair, ref, cand, detail)
         self._errors.append(error._replace(cost=(lost + _penalty(error)) / self._weight))
-
-
-def _findings_in(text: str) -> int:
-    """Most findings that a statement can hold: its list separators and one."""
-    return 1 + len(_LIST.findall(text))
 
 
 def _penalty(error: Evidence) -> float:
@@ -216,6 +214,8 @@ def judgement(
         lost=fmean(account.lost for account in accounts),
         empty=empty,
     )
+    if all(account.expected is not None for account in accounts):
+        values["expected_errors"] = fmean(account.expected or 0.0 for account in accounts)
     if significant_only:
         values["inverse_errors"] = inverse_errors(max(sum(significant.values()), float(empty)))
     totals = [sum(n.values()) for n in counts]

@@ -36,6 +36,8 @@ class Answer:
     comparison_added: dict[int, bool]
     comparison_omitted: dict[int, bool]
     normal: frozenset[int]
+    expected: float | None = None
+    """Expected number of errors, where statements were judged by probabilities."""
 
 
 def parse(text: str, references: int, candidates: int) -> Answer:

@@ -27,6 +27,20 @@ class JudgeUnavailable(JudgeError):
     retryable = True
 
 
+class JudgeBusy(JudgeUnavailable):
+    """A server asked for patience (429, 503); `wait_s` is how long, 0 where it does not say."""
+
+    def __init__(self, message: str, wait_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class JudgeSpent(JudgeError):
+    """`tokens_a_day` is used up; the next day (UTC) has its own."""
+
+    code = "judge_spent"
+
+
 class JudgeTimeout(JudgeError):
     """The deadline passed, or every attempt took longer than `attempt_timeout_s`."""
 
@@ -68,3 +82,9 @@ class JudgeMisconfigured(JudgeError):
     """The server refuses the settings: model name, API key, or constrained decoding is off."""
 
     code = "judge_misconfigured"
+
+
+class JudgeUncalibratable(JudgeError):
+    """The model misses the letters, answers everything alike, or cannot tell right from wrong statements."""
+
+    code = "judge_uncalibratable"

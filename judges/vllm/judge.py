@@ -1,6 +1,6 @@
 """The LLM judge: one awaitable judgement per pair, from servers that it keeps an eye on.
 
-Layout and schema are in `prompt.py`, validation in `answer.py`, counting in `accounting.py`, retries and failover in
+What is asked is a protocol's business (`protocol.py`), counting is in `accounting.py`, retries and failover in
 `transport.py`. Here they are put together, with the self-test and the canaries that show whether a server can be
 trusted.
 """
@@ -11,24 +11,31 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
-
-import orjson
+from typing import ClassVar, Final
 
 from judges.base import Judgement
 from judges.scores import KEYS
 from judges.vllm import canaries, verdict
-from judges.vllm.answer import PARSER_VERSION, parse
 from judges.vllm.errors import JudgeError, JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
-from judges.vllm.prompt import REPAIR, SCHEMA_VERSION, NumberedPair, fingerprints, read_pair, request, sampling
+from judges.vllm.green_protocol import GreenProtocol
+from judges.vllm.json_protocol import JsonProtocol
+from judges.vllm.prompt import NumberedPair, read_pair
+from judges.vllm.protocol import Ask, JudgeProtocol, together
 from judges.vllm.server import JudgeServer
-from judges.vllm.settings import VllmJudgeSettings
+from judges.vllm.settings import Form, VllmJudgeSettings
+from judges.vllm.statement_protocol import StatementProtocol
 from judges.vllm.transport import Completion, Observe, Transport
 
 log = logging.getLogger(__name__)
 
 START_S = 5.0
 """How long a start waits for servers' self-tests. One that hangs must not keep others from being used."""
+
+PROTOCOLS: Final[Mapping[Form, Callable[[VllmJudgeSettings, Observe], JudgeProtocol]]] = {
+    "json": JsonProtocol,
+    "statements": StatementProtocol,
+    "green": GreenProtocol,
+}
 
 
 class VllmJudge:
@@ -38,7 +45,6 @@ class VllmJudge:
     """
 
     version: ClassVar[int] = 1
-    keys: ClassVar[tuple[str, ...]] = KEYS
     determinism: ClassVar[str] = "first_verdict"
     uses_prior: ClassVar[bool] = True
     reads_with: ClassVar[str] = verdict.__name__
@@ -47,9 +53,15 @@ class VllmJudge:
     def __init__(self, settings: VllmJudgeSettings, observe: Observe = lambda name, value, labels: None) -> None:
         self.settings = settings
         self._observe = observe
+        self._protocol = PROTOCOLS[settings.protocol](settings, observe)
         self._transport = Transport(settings, observe)
         self._canaries = canaries.Record()
         self._keepers: list[asyncio.Task[None]] = []
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """`expected_errors`: the sum of the probabilities of error, where the protocol has probabilities."""
+        return (*KEYS, "expected_errors") if self.settings.protocol == "statements" else KEYS
 
     def manifest(self) -> Mapping[str, object]:
         """All that forms a verdict; no URL, key, timeout or limit, and nothing that is computed from it."""
@@ -57,12 +69,7 @@ class VllmJudge:
         return {
             "model": s.model,
             "revision": s.revision,
-            "variant": s.variant,
-            "prompts": fingerprints(s),
-            "schema_version": SCHEMA_VERSION,
-            "parser_version": PARSER_VERSION,
-            "votes": s.votes,
-            "sampling": [sampling(s, vote) for vote in range(s.votes)],
+            **self._protocol.manifest(),
             "extra_body": dict(s.extra_body),
             "significant_only": s.significant_only,
             "max_statements": s.max_statements,
@@ -85,8 +92,8 @@ class VllmJudge:
         """
         pair = read_pair(candidate, reference, prior, self.settings.max_statements)
 
-        async def ask(body: bytes) -> Completion:
-            return await self._transport.complete(pair.reference.key, body, deadline, started)
+        async def ask(body: bytes, group: str) -> Completion:
+            return await self._transport.complete(group, body, deadline, started)
 
         return await self._judge(pair, ask)
 
@@ -94,19 +101,11 @@ class VllmJudge:
         """`verdict.read_stored`."""
         return verdict.read_stored(self.settings, candidate, reference, prior, stored)
 
-    async def _judge(self, pair: NumberedPair, ask: Any) -> Judgement:
+    async def _judge(self, pair: NumberedPair, ask: Ask) -> Judgement:
         details: dict[str, object] = {"model": self.settings.model, "revision": self.settings.revision}
         if not pair.is_asked:
-            return verdict.read([], pair, significant_only=self.settings.significant_only, details=details)
-        if self.settings.votes == 1:
-            votes = [await self._vote(pair, 0, ask)]
-        else:
-            tasks = [asyncio.create_task(self._vote(pair, vote, ask)) for vote in range(self.settings.votes)]
-            try:
-                votes = await asyncio.gather(*tasks)
-            finally:
-                for task in tasks:
-                    task.cancel()
+            return verdict.read([], pair, self.settings, details)
+        votes = await together(self._protocol.vote(pair, vote, ask) for vote in range(self.settings.votes))
         completions = [completion for _, asked in votes for completion in asked]
         details["votes"] = len(votes)
         details["requests"] = len(completions)
@@ -116,23 +115,7 @@ class VllmJudge:
             "completion": sum(c.completion_tokens for c in completions),
         }
         answers = [answer for answer, _ in votes]
-        return verdict.read(answers, pair, significant_only=self.settings.significant_only, details=details)
-
-    async def _vote(self, pair: NumberedPair, vote: int, ask: Any) -> tuple[str, list[Completion]]:
-        """One valid answer: asked once, and once more with the complaint if the answer is not valid."""
-        completions: list[Completion] = []
-        complaint = ""
-        for last in (False, True):
-            try:
-                completions.append(await ask(request(self.settings, pair, vote, complaint)))
-                parse(completions[-1].text, len(pair.reference.statements), len(pair.candidate))
-                return orjson.dumps(orjson.loads(completions[-1].text)).decode(), completions
-            except (JudgeInvalidOutput, JudgeRefused) as error:
-                self._observe("judge_invalid_answers", 1, {"code": error.code, "repaired": str(not last).lower()})
-                if last:
-                    raise
-                complaint = REPAIR.format(reason=error.message)
-        raise AssertionError("unreachable")
+        return verdict.read(answers, pair, self.settings, details)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -213,14 +196,15 @@ class VllmJudge:
                 await asyncio.sleep(longest)
 
     async def _examine(self, server: JudgeServer) -> None:
-        """The self-test: does the server answer, know the model, and really constrain its output? Then the canaries."""
+        """The self-test: does the server answer, know the model, and fit the protocol? Then the canaries."""
+
+        async def ask(body: bytes, group: str) -> Completion:
+            return await self._transport.send(server, body)
+
         try:
-            completion = await self._transport.send(server, canaries.self_test(self.settings.model))
-            canaries.check_self_test(completion.text)
+            await self._protocol.examine(ask)
         except JudgeMisconfigured as error:
             server.open(error.message, misconfigured=True)
-        except (JudgeInvalidOutput, JudgeRefused):
-            server.open(canaries.NOT_CONSTRAINED, misconfigured=True)
         except JudgeError as error:
             server.open(error.message)
         else:
@@ -231,7 +215,7 @@ class VllmJudge:
     async def _run_canaries(self, server: JudgeServer) -> None:
         """Judges the canary pairs on this very server; a failure of transport leaves its record as it was."""
 
-        async def ask(body: bytes) -> Completion:
+        async def ask(body: bytes, group: str) -> Completion:
             return await self._transport.send(server, body)
 
         for canary in canaries.pairs():

@@ -18,7 +18,7 @@ import orjson
 from judges import injection
 from judges.injection import addresses_grader
 from judges.vllm.errors import EmptyReference, TooManyStatements
-from judges.vllm.settings import Variant, VllmJudgeSettings
+from judges.vllm.settings import Examination, Variant, VllmJudgeSettings
 from judges.vllm.statements import Statement, clean, has_markers, reads_normal, show, split
 
 SCHEMA_VERSION: Final = 1
@@ -40,6 +40,10 @@ class Reference:
     key: str
     """Derived from reference and prior: the delimiter of the blocks, and what requests are grouped by."""
     text: str
+    shown: tuple[str, ...]
+    """The statements' texts as the model may see them."""
+    earlier: tuple[str, ...]
+    """The same of the earlier report; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class NumberedPair:
     """`injection_pattern` where something was withheld, `too_many_statements` where the rest was, `chat_markers`."""
     text: str
     """The user message: reference, earlier report, candidate, closing line."""
+    shown: tuple[str, ...]
+    """The candidate's statements as the model may see them."""
 
     @property
     def is_asked(self) -> bool:
@@ -89,10 +95,11 @@ def read_reference(reference: str, prior: str | None, limit: int) -> Reference:
     # The candidate's author does not see the reference, so it cannot forge a delimiter that depends on it.
     key = hashlib.sha256(repr((reference, prior)).encode()).hexdigest()[:12]
     text = _block("REFERENCE", key, "R", texts)
-    if prior is not None and (earlier := _at_most(limit, prior, "earlier report")[1]):
+    earlier = [] if prior is None else _at_most(limit, prior, "earlier report")[1]
+    if earlier:
         text += _block("EARLIER REPORT", key, "H", earlier)
     normal = frozenset(i for i, s in enumerate(statements) if reads_normal(s.text))
-    return Reference(statements, normal, key, text)
+    return Reference(statements, normal, key, text, tuple(texts), tuple(earlier))
 
 
 def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> NumberedPair:
@@ -120,7 +127,7 @@ def read_pair(candidate: str, reference: str, prior: str | None, limit: int) -> 
     text = head.text + _block("CANDIDATE", head.key, "P", texts) + _read("closing.txt")
     notes = ("injection_pattern",) * bool(withheld - ({kept} if rest else set()))
     notes += ("too_many_statements",) * bool(rest) + ("chat_markers",) * has_markers(candidate)
-    return NumberedPair(head, statements, frozenset(withheld), notes, text)
+    return NumberedPair(head, statements, frozenset(withheld), notes, text, tuple(texts))
 
 
 @functools.cache
@@ -136,9 +143,12 @@ def examples(variant: Variant) -> list[dict[str, Any]]:
 
 
 @functools.cache
-def instructions(variant: Variant) -> str:
+def instructions(variant: Variant, examination: Examination = "chest X-ray") -> str:
     """The system message: rubric, format and worked examples. The same bytes for every pair."""
-    parts = [_read(f"{variant}.txt"), _read("format.txt"), "Worked examples"]
+    rubric = _read(f"{variant}.txt")
+    if examination == "any":
+        rubric = rubric.replace("chest X-ray report", "radiology report")
+    parts = [rubric, _read("format.txt"), "Worked examples"]
     for number, example in enumerate(examples(variant), 1):
         pair = read_pair(example["candidate"], example["reference"], example["prior"], 60)
         answer = orjson.dumps(example["answer"]).decode()
@@ -159,7 +169,7 @@ def request(settings: VllmJudgeSettings, pair: NumberedPair, vote: int, complain
         {
             "model": settings.model,
             "messages": [
-                {"role": "system", "content": instructions(settings.variant)},
+                {"role": "system", "content": instructions(settings.variant, settings.examination)},
                 {"role": "user", "content": pair.text + complaint},
             ],
             **sampling(settings, vote),
@@ -180,7 +190,7 @@ def fingerprints(settings: VllmJudgeSettings) -> dict[str, str]:
     the code that does it may change.
     """
     texts = {
-        "instructions": instructions(settings.variant),
+        "instructions": instructions(settings.variant, settings.examination),
         "closing": _read("closing.txt"),
         "repair": REPAIR,
         "requests": _sample_requests(settings),
@@ -192,11 +202,18 @@ def fingerprints(settings: VllmJudgeSettings) -> dict[str, str]:
 def _sample_requests(settings: VllmJudgeSettings) -> str:
     """What is asked about the pairs of `samples.json`: every kind of text that is treated in its own way."""
     requests = []
-    for sample in orjson.loads(_read("samples.json")):
+    for sample in samples():
         pair = read_pair(sample["candidate"], sample["reference"], sample["prior"], sample["max_statements"])
         bodies = [request(settings, pair, vote, said) for vote in range(settings.votes) for said in ("", "complaint")]
         requests.append([body.decode() for body in bodies] if pair.is_asked else None)
     return orjson.dumps(requests).decode()
+
+
+@functools.cache
+def samples() -> list[dict[str, Any]]:
+    """Pairs that hold every kind of text that is cut, cleaned, shown or withheld in its own way."""
+    loaded: list[dict[str, Any]] = orjson.loads(_read("samples.json"))
+    return loaded
 
 
 @functools.lru_cache(maxsize=1024)

@@ -11,8 +11,23 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 Variant = Literal["findings", "chexprompt"]
+Form = Literal["json", "statements", "green"]
+Prefill = Literal["none", "equal"]
+Examination = Literal["chest X-ray", "any"]
 
-_OURS: Final = {"model", "messages", "response_format", "temperature", "top_p", "seed", "max_tokens", "n", "stream"}
+_OURS: Final = {
+    "model",
+    "messages",
+    "response_format",
+    "temperature",
+    "top_p",
+    "seed",
+    "max_tokens",
+    "n",
+    "stream",
+    "logprobs",
+    "top_logprobs",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,18 @@ class VllmJudgeSettings:
     """Commit or digest of the weights. Mandatory: a server cannot be asked, and another revision is another judge."""
     variant: Variant = "findings"
     """`findings`: matched findings and errors, as GREEN does; `chexprompt`: the twelve error counts of CheXprompt."""
+    protocol: Form = "json"
+    """`json`: one answer that names the statements of a pair; `statements`: one letter for each statement, read by its
+    probability. It needs a `calibration`, and takes no votes: its values are graded already. `green`: the prompt and
+    the answers of GREEN's own model; it needs a `prompt`, and takes no votes."""
+    calibration: str = ""
+    """File that `reward-service judge-calibrate` has written for this model, or the name of a shipped one."""
+    prompt: str = ""
+    """Of protocol `green`: a file with GREEN's prompt, `{reference}` and `{candidate}` standing for the reports."""
+    examination: Examination = "chest X-ray"
+    """Of protocol `json`: what the instructions say that the reports are about; `any`: radiology reports."""
+    prefill: Prefill = "equal"
+    """Of protocol `statements`: whether statements that are equal in both reports are matched without being asked."""
     votes: int = 1
     """Verdicts averaged per pair. 1 is greedy, for training; 3 for evaluation, where the spread is worth its price."""
     vote_temperature: float = 0.7
@@ -44,6 +71,8 @@ class VllmJudgeSettings:
     attempt_timeout_s: float = 60.0
     """Longest wait for one answer, the time in our own queue not included."""
     connect_timeout_s: float = 5.0
+    tokens_a_day: int = 0
+    """Most tokens, prompt and completion, that this process asks for in a day (UTC); 0: as many as it takes."""
     attempts: int = 5
     """Tries per request over all servers, as far as the deadline allows."""
     breaker_failures: int = 5
@@ -63,7 +92,15 @@ class VllmJudgeSettings:
                 raise ValueError(f"{name} must be set: it is part of the judge's identity")
         if not self.base_urls or not all(url.startswith(("http://", "https://")) for url in self.base_urls):
             raise ValueError("base_urls must name at least one server, by http:// or https://")
+        if self.protocol == "statements" and not self.calibration:
+            raise ValueError("protocol 'statements' needs a calibration: reward-service judge-calibrate writes it")
+        if self.protocol == "green" and not self.prompt:
+            raise ValueError("protocol 'green' needs a prompt: a file with the text of green-score's make_prompt")
+        if self.protocol != "json" and self.votes != 1:
+            raise ValueError(f"protocol '{self.protocol}' takes no votes: leave votes at 1")
         if taken := _OURS & self.extra_body.keys():
             raise ValueError(f"extra_body must not set {', '.join(sorted(taken))}: the judge does")
+        if self.tokens_a_day < 0:
+            raise ValueError("tokens_a_day must be at least 0")
         if min(self.votes, self.concurrency, self.attempts, self.breaker_failures, self.max_statements) < 1:
             raise ValueError("votes, concurrency, attempts, breaker_failures and max_statements must be at least 1")

@@ -20,6 +20,7 @@ _ABBREVIATION: Final = re.compile(
 )
 _BOUNDARY: Final = re.compile(r"(?<![.!?])[.!?]+(?=\s|$)|[;\n\r\u2028\u2029]+")
 _WORD: Final = re.compile(r"\w")
+_LIST: Final = re.compile(r",|;|/|\b(?:and|or|with)\b", re.I)
 
 
 class Statement(NamedTuple):
@@ -47,6 +48,11 @@ def split(report: str) -> list[Statement]:
             statements.append(Statement(text.strip(), left, left + len(text.strip())))
         start = end
     return statements
+
+
+def findings_in(text: str) -> int:
+    """Most findings that a statement can hold: its list separators and one."""
+    return 1 + len(_LIST.findall(text))
 
 
 # --- is it only about something normal or absent? ---------------------------------------------------------------

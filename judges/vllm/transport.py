@@ -7,16 +7,19 @@ the answer with its token counts, or raises a `JudgeError`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx
 import orjson
 from tenacity import (
     AsyncRetrying,
+    RetryCallState,
     retry_if_exception,
     stop_after_attempt,
     stop_after_delay,
@@ -25,10 +28,12 @@ from tenacity import (
 )
 
 from judges.vllm.errors import (
+    JudgeBusy,
     JudgeError,
     JudgeInvalidOutput,
     JudgeMisconfigured,
     JudgeRefused,
+    JudgeSpent,
     JudgeTimeout,
     JudgeTooLong,
     JudgeUnavailable,
@@ -41,6 +46,7 @@ Observe = Callable[[str, float, Mapping[str, str]], None]
 
 _PAUSE: Final = wait_exponential(multiplier=0.1, max=5.0) + wait_random(0.0, 0.2)
 """Seconds between attempts."""
+_A_DAY_S: Final = 86_400
 _TOO_LONG: Final = re.compile(rb"context length|input_tokens|max_model_len|too long|maximum.{0,20}tokens", re.I)
 
 
@@ -53,6 +59,56 @@ class Completion:
     cached_tokens: int
     """Prompt tokens found in the server's prefix cache; 0 where it does not say."""
     completion_tokens: int
+    is_whole: bool = True
+    """Whether the model ended it itself, and did not reach the limit of tokens."""
+    top: tuple[tuple[str, float], ...] = ()
+    """The likeliest first tokens with their log-probabilities, where they were asked for."""
+
+    def whole(self) -> str:
+        """The text. Raises `JudgeInvalidOutput` if it is empty, or was cut off before its end."""
+        if not self.is_whole:
+            raise JudgeInvalidOutput("the answer was cut off before its end")
+        if not self.text.strip():
+            raise JudgeInvalidOutput("the answer was empty")
+        return self.text
+
+
+class Budget:
+    """Tokens of one day (UTC), counted as servers report them. What is in flight when they end is still paid."""
+
+    def __init__(self, tokens: int, clock: Callable[[], float] = time.time) -> None:
+        self._tokens, self._clock = tokens, clock
+        self._day, self._spent = 0, 0
+
+    def check(self) -> None:
+        """Raises `JudgeSpent` when the day's tokens are used up."""
+        if self._tokens and self._today() >= self._tokens:
+            raise JudgeSpent(f"the {self._tokens} tokens of this day are used up (tokens_a_day)")
+
+    def spend(self, tokens: int) -> None:
+        self._spent = self._today() + tokens
+
+    def _today(self) -> int:
+        day = int(self._clock() // _A_DAY_S)
+        if day != self._day:
+            self._day, self._spent = day, 0
+        return self._spent
+
+
+def _pause(state: RetryCallState) -> float:
+    """`_PAUSE`, or as long as the server asked for."""
+    error = state.outcome.exception() if state.outcome else None
+    return max(_PAUSE(state), error.wait_s if isinstance(error, JudgeBusy) else 0.0)
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Seconds of the header `Retry-After`, a number or a date (RFC 9110, 10.2.3); 0 where there is none."""
+    said = response.headers.get("retry-after", "").strip()
+    if said.isdecimal():
+        return float(said[:9])
+    with contextlib.suppress(ValueError):
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    return 0.0
 
 
 class Transport:
@@ -68,6 +124,7 @@ class Transport:
         headers = {"content-type": "application/json"}
         if settings.api_key:
             headers["authorization"] = f"Bearer {settings.api_key}"
+        self._budget = Budget(settings.tokens_a_day)
         most = settings.concurrency * len(self.servers) + 4
         self._client = httpx.AsyncClient(
             headers=headers,
@@ -95,9 +152,9 @@ class Transport:
         try:
             async with asyncio.timeout(remaining):
                 async for attempt in AsyncRetrying(
-                    retry=retry_if_exception(lambda error: self._worth_another_try(error, tried)),
+                    retry=retry_if_exception(lambda error: self._worth_another_try(error, tried, deadline)),
                     stop=stop_after_attempt(self._settings.attempts) | stop_after_delay(max(remaining, 0.0)),
-                    wait=_PAUSE,
+                    wait=_pause,
                     reraise=True,
                 ):
                     with attempt:
@@ -112,7 +169,9 @@ class Transport:
             raise JudgeTimeout("no judgement within the deadline") from None
         raise AssertionError("unreachable: the last attempt raises")
 
-    def _worth_another_try(self, error: BaseException, tried: list[JudgeServer]) -> bool:
+    def _worth_another_try(self, error: BaseException, tried: list[JudgeServer], deadline: float) -> bool:
+        if isinstance(error, JudgeBusy) and time.monotonic() + error.wait_s >= deadline:
+            return False
         if isinstance(error, JudgeMisconfigured):
             return any(server.well and server not in tried for server in self.servers)  # another may be right
         return isinstance(error, JudgeError) and error.retryable
@@ -128,6 +187,7 @@ class Transport:
 
     async def send(self, server: JudgeServer, body: bytes) -> Completion:
         """One attempt on one server; the server's limit and breaker learn from it."""
+        self._budget.check()
         started = time.monotonic()
         outcome = "ok"
         try:
@@ -149,6 +209,7 @@ class Transport:
             number = {"server": str(self.servers.index(server))}
             self._observe("judge_request_seconds", time.monotonic() - started, {**number, "outcome": outcome})
             self._observe("judge_concurrency_limit", server.limit.value, number)
+        self._budget.spend(completion.prompt_tokens + completion.completion_tokens)
         for kind in ("prompt", "cached", "completion"):
             self._observe("judge_tokens", getattr(completion, f"{kind}_tokens"), {"kind": kind})
         return completion
@@ -162,7 +223,7 @@ class Transport:
             server.limit.lower()
             if status == 503:  # also what a proxy answers for a server that is gone
                 server.failed("answers 503")
-            raise JudgeUnavailable(f"the judge server is overloaded ({status})")
+            raise JudgeBusy(f"the judge server is overloaded ({status})", _retry_after(response))
         if status in (408, 409, 425) or status >= 500:
             server.failed(f"answers {status}")
             raise JudgeUnavailable(f"the judge server answered {status}")
@@ -186,15 +247,16 @@ class Transport:
             usage = answer.get("usage") or {}
             details = usage.get("prompt_tokens_details") or {}
             tokens = [usage.get("prompt_tokens"), details.get("cached_tokens"), usage.get("completion_tokens")]
-        except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+            top = tuple(
+                (str(entry["token"]), float(entry["logprob"]))
+                for first in ((choice.get("logprobs") or {}).get("content") or [])[:1]
+                for entry in first["top_logprobs"]
+            )
+        except (ValueError, LookupError, TypeError, AttributeError):
             server.failed("answers 200 with something else than a completion")
             raise JudgeUnavailable("the judge server answered 200 with something else than a completion") from None
         server.succeeded()
         if refusal or finish == "content_filter":
             raise JudgeRefused("the model declined to answer")
-        if finish != "stop":
-            raise JudgeInvalidOutput("the answer was cut off before its end")
-        if not isinstance(text, str) or not text.strip():
-            raise JudgeInvalidOutput("the answer was empty")
         prompt, cached, completion = (n if isinstance(n, int) else 0 for n in tokens)
-        return Completion(text, prompt, cached, completion)
+        return Completion(text if isinstance(text, str) else "", prompt, cached, completion, finish == "stop", top)

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from judges.base import Judgement
-from judges.vllm.accounting import judgement, settle
+from judges.vllm import green_answer, weighing
+from judges.vllm.accounting import Account, judgement, settle
 from judges.vllm.answer import parse
+from judges.vllm.calibration import load
 from judges.vllm.prompt import NumberedPair, read_pair
 
 if TYPE_CHECKING:
@@ -35,14 +37,22 @@ def read_stored(
         return stored
     pair = read_pair(candidate, reference, prior, settings.max_statements)
     asked = {name: stored.details[name] for name in _ASKED if name in stored.details}
-    return read(answers, pair, significant_only=settings.significant_only, details=asked)
+    return read(answers, pair, settings, asked)
 
 
 def read(
-    answers: Sequence[str], pair: NumberedPair, *, significant_only: bool, details: Mapping[str, object]
+    answers: Sequence[str], pair: NumberedPair, settings: VllmJudgeSettings, details: Mapping[str, object]
 ) -> Judgement:
     """The judgement of these votes, with the answers among its details. Raises `JudgeInvalidOutput`."""
-    references, candidates = len(pair.reference.statements), len(pair.candidate)
-    accounts = [settle(parse(answer, references, candidates), pair) for answer in answers]
+    accounts = [_account(answer, pair, settings) for answer in answers]
     kept = {**details, ANSWERS: list(answers)}
-    return judgement(accounts, pair, significant_only=significant_only, details=kept)
+    return judgement(accounts, pair, significant_only=settings.significant_only, details=kept)
+
+
+def _account(answer: str, pair: NumberedPair, settings: VllmJudgeSettings) -> Account:
+    """What a stored answer counts, in the form that the protocol gave it; all but GREEN's names statements."""
+    if settings.protocol == "green":
+        return green_answer.account(green_answer.load(answer), len(pair.withheld))
+    if settings.protocol == "statements":
+        return settle(weighing.read(answer, pair, load(settings.calibration)), pair)
+    return settle(parse(answer, len(pair.reference.statements), len(pair.candidate)), pair)

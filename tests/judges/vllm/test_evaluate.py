@@ -8,7 +8,8 @@ import math
 import pytest
 
 from judges.base import CATEGORIES, Judgement
-from judges.vllm.evaluate import Agreement, Labelled, agreement, read_labelled, table
+from judges.vllm.cases import Labelled, read_labelled
+from judges.vllm.evaluate import Agreement, agreement, difference, table
 
 
 def labelled(*counts: float) -> list[Labelled]:
@@ -49,7 +50,7 @@ def test_the_interval_narrows_with_more_pairs_and_is_the_same_every_time() -> No
     many = by_name(many_rows)["all errors", "mean difference"]
     assert many.value == pytest.approx(few.value)
     assert many.high - many.low < 0.5 * (few.high - few.low)
-    assert agreement(labelled(*list(range(8)) * 16), judged(*[0, 2] * 64)) == many_rows
+    assert table(agreement(labelled(*list(range(8)) * 16), judged(*[0, 2] * 64))) == table(many_rows)
 
 
 def test_a_constant_judge_has_no_rank_correlation() -> None:
@@ -70,3 +71,37 @@ def test_lines_are_read_and_wrong_ones_named() -> None:
             read_labelled([json.dumps(good), wrong])
     with pytest.raises(ValueError, match="two pairs"):
         agreement(labelled(1), judged(1))
+
+
+def scored(counts: dict[str, float], signed: float) -> Judgement:
+    rest = dict.fromkeys(CATEGORIES, 0.0)
+    return Judgement({**rest, **counts}, rest, 0.0, (), {"signed": signed})  # type: ignore[dict-item]
+
+
+def test_what_a_policy_would_feel_by_hand() -> None:
+    # One reference, four candidates: two clean, two corrupted; the judge alarms on one and overlooks one.
+    truth: list[dict[str, float]] = [{}, {}, {"false_finding": 2}, {"missing_finding": 1}]
+    pairs = [Labelled(str(i), "r", None, one, {}) for i, one in enumerate(truth)]
+    judgements = [
+        scored({}, 1.0), scored({"false_finding": 1}, 0.5), scored({"false_finding": 1}, 0.5), scored({}, 0.8),
+    ]  # fmt: skip
+    rows = by_name(agreement(pairs, judgements))
+    assert rows["pairs without error", "false alarms"].value == 0.5
+    assert rows["pairs with error", "lenience"].value == 0.5
+    # Ordered pairs that differ in labelled errors: 0>2 right, 0>3 right, 1>2 tie, 1>3 wrong, 3>2 right.
+    assert rows["within a reference", "order"].value == pytest.approx(3.5 / 5)
+    assert rows["within a reference", "clean above corrupted"].value == pytest.approx(2.5 / 4)
+    assert rows["false_finding", "precision"].value == 0.5  # one of two that it counts
+    assert rows["false_finding", "recall"].value == 0.5  # one of two that are there
+    assert rows["missing_finding", "recall"].value == 0.0
+    assert math.isnan(rows["missing_finding", "precision"].value)
+    assert ("expected errors", "Kendall tau-b") not in rows
+
+
+def test_a_judge_differs_from_itself_by_nothing_and_two_are_compared_on_the_same_pairs() -> None:
+    pairs, good, bad = labelled(0, 1, 2, 3, 4, 5), judged(0, 1, 2, 3, 4, 5), judged(1, 1, 1, 1, 1, 2)
+    for row in difference(pairs, good, good):
+        assert math.isnan(row.value) or row[2:] == (0.0, 0.0, 0.0)
+    better = by_name(difference(pairs, bad, good))["all errors", "mean absolute difference"]
+    assert better.value == pytest.approx(-10 / 6)  # |1-0|, 0, 1, 2, 3, 3 against none
+    assert better.high <= 0.0

@@ -14,7 +14,7 @@ from aiohttp import web
 from tenacity import wait_none
 
 from judges.vllm import transport
-from judges.vllm.errors import JudgeError
+from judges.vllm.errors import JudgeError, JudgeSpent
 from judges.vllm.server import AdaptiveLimit, JudgeServer, by_preference
 from tests.judges.vllm.conftest import Door
 from tests.waiting import SOON, soon
@@ -324,3 +324,49 @@ async def test_no_telemetry_or_error_carries_report_text(serve: Any, judging: An
         "judge_tokens",
     }
     assert "planted" not in json.dumps([seen, dict(result.details), judge.health(), judge.manifest()]).lower()
+
+
+# --- patience and money ------------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_says_when_to_come_back_is_asked_then(
+    verdict: Any, answer: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    pause = transport._pause
+    monkeypatch.setattr(transport, "_pause", lambda state: waits.append(pause(state)) or 0.0)
+    later = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 5))
+    said = iter(["2", later, "soon", None])
+
+    def reply(request: dict[str, Any]) -> Any:
+        if (after := next(said)) is None:
+            return answer(**MATCH)
+        return web.json_response({}, status=429, headers={"retry-after": after})
+
+    assert (await verdict(reply, CANDIDATE, REFERENCE)).values["signed"] == 1.0
+    assert waits[0] == 2.0
+    assert 0.0 < waits[1] <= 5.0
+    assert waits[2] == 0.0
+
+
+async def test_patience_beyond_the_deadline_is_a_failure_at_once(verdict: Any) -> None:
+    busy = web.json_response
+    reply = lambda request: busy({}, status=429, headers={"retry-after": "86400"})  # noqa: E731
+    assert await code_of(verdict, reply) == "judge_unavailable"
+
+
+async def test_a_days_tokens_end_and_the_next_day_has_its_own(serve: Any, judging: Any, answer: Any) -> None:
+    server = await serve(lambda request: answer(**MATCH))
+    judge = await judging(server, tokens_a_day=350)  # 120 for the self-test, and 120 for each pair
+    for _ in range(2):
+        await judge.judge(CANDIDATE, REFERENCE, None, deadline=soon())
+    with pytest.raises(JudgeSpent, match="tokens_a_day"):
+        await judge.judge(CANDIDATE, REFERENCE, None, deadline=soon())
+    assert len(server.bodies) == 2
+    day = 0.0
+    budget = transport.Budget(10, lambda: day)
+    budget.spend(10)
+    with pytest.raises(JudgeSpent):
+        budget.check()
+    day = 86_400.0
+    budget.check()

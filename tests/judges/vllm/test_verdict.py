@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from judges.vllm import accounting, answer, prompt
-from judges.vllm import judge as judge_module
+from judges.vllm import accounting, answer, json_protocol, prompt
 from judges.vllm.errors import JudgeInvalidOutput
 from judges.vllm.judge import VllmJudge
 from judges.vllm.settings import VllmJudgeSettings
@@ -77,7 +76,7 @@ async def test_an_answer_that_no_longer_fits_is_no_number(verdict: Any) -> None:
 def test_what_forms_a_verdict_is_in_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
     before = judge().manifest()
     for module, name, other in (
-        (judge_module, "PARSER_VERSION", 2), (judge_module, "SCHEMA_VERSION", 2), (prompt, "REPAIR", "Again: {reason}"),
+        (json_protocol, "PARSER_VERSION", 2), (json_protocol, "SCHEMA_VERSION", 2), (prompt, "REPAIR", "Again: {reason}"),
         (prompt, "WITHHELD", "[gone]"), (prompt, "MOST_CHARACTERS", 5000), (prompt, "longest_answer", lambda r, c: 99),
         (prompt, "split", lambda report: SPLIT(report.replace(";", ","))), (prompt, "clean", lambda text: text),
         (prompt.NumberedPair, "is_asked", property(lambda pair: len(pair.candidate) > 1)),
@@ -99,4 +98,4 @@ def test_whoever_changes_the_parser_decides_about_its_version() -> None:
     """If other answers are valid now, or a complaint has other words, raise PARSER_VERSION. Then renew this line."""
     source = Path(answer.__file__).read_text("utf-8")
     hashed = hashlib.sha256(source_code.canonical(source)).hexdigest()[:16]
-    assert (answer.PARSER_VERSION, hashed) == (1, "9ff695a8fddfe821")
+    assert (answer.PARSER_VERSION, hashed) == (1, "2d460774fb5ba747")

@@ -8,7 +8,6 @@ import importlib
 import inspect
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,8 @@ from reward_service import __version__
 from reward_service.errors import ConfigurationError, ServiceError
 from reward_service.evaluation.commands import COMMANDS, summarize
 from reward_service.evaluation.console import as_data, paint, show, text_of
+from reward_service.evaluation.judge_commands import COMMANDS as JUDGE_COMMANDS
+from reward_service.evaluation.judge_commands import CONTEXT
 from reward_service.settings import Settings
 
 app = typer.Typer(
@@ -266,50 +267,8 @@ def read(
         show(reading.render(found, paint))
 
 
-@app.command("judge-eval")
-def judge_eval(
-    source: Annotated[
-        str, typer.Argument(metavar="FILE", help="JSONL: candidate, reference[, prior], significant, insignificant")
-    ],
-    judge: Annotated[str, typer.Option(help="vllm or rules")] = "vllm",
-    seed: Annotated[int, typer.Option(help="of the bootstrap")] = 0,
-) -> None:
-    """How well a judge agrees with labelled error counts, with 95 % bootstrap intervals."""
-    from reward_service.evaluation.judge_agreement import evaluate
-
-    _log_warnings()
-    typer.echo(asyncio.run(evaluate(source, judge, seed)))
-
-
-@app.command("judge-server", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def judge_server(  # noqa: PLR0913  # one argument a flag
-    context: typer.Context,
-    model: Annotated[str, typer.Argument(help="hub id or local path")],
-    revision: Annotated[str | None, typer.Option(help="commit of the weights")] = None,
-    name: Annotated[str, typer.Option(help="served name, for REWARD_JUDGE_MODEL")] = "judge",
-    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port to listen on")] = 8100,
-    max_model_len: Annotated[int, typer.Option(help="context length in tokens")] = 16_384,
-    gpus: Annotated[int, typer.Option(help="tensor-parallel size")] = 1,
-    show: Annotated[bool, typer.Option("--print", help="print the command instead of running it")] = False,
-) -> None:
-    """Run `vllm serve` with the flags that the judge relies on; further flags are passed on."""
-    from judges.vllm.command import serve_command
-
-    command = serve_command(
-        model, revision=revision, served_name=name, host=host, port=port, max_model_len=max_model_len, gpus=gpus,
-        extra=context.args,
-    )  # fmt: skip
-    if show:
-        typer.echo(shlex.join(command))
-        return
-    try:
-        os.execvp(command[0], command)
-    except FileNotFoundError:
-        raise ConfigurationError(
-            "There is no `vllm` command here. Install it with: pip install 'reward-service[vllm]' (a machine with a "
-            "GPU), or run the printed command (--print) in vLLM's own container."
-        ) from None
+for name, judge_command in JUDGE_COMMANDS.items():
+    app.command(name, context_settings=CONTEXT.get(name))(judge_command)
 
 
 @app.command("new-key")

@@ -14,7 +14,8 @@ from typing import Any
 import orjson
 
 from judges.base import CATEGORIES, Judgement
-from judges.vllm.prompt import read_pair
+from judges.vllm import calibration
+from judges.vllm.prompt import NumberedPair, read_pair
 from reward_service.components.registry import build, component_class, row
 from reward_service.contracts import ComponentScore, Pair
 from reward_service.errors import ConfigurationError
@@ -55,8 +56,12 @@ def unbuilt(profile: Profile) -> dict[str, BoundComponent]:
 
 
 def _reader(spec: ComponentSpec) -> Callable[[Pair, Judgement], Judgement]:
-    """How an LLM judge reads a verdict; for that it needs no model, which a deployment names."""
-    judge: Any = build(spec.component, {"model": "any", "revision": "any", **spec.settings})
+    """How an LLM judge reads a verdict; for that it needs no model, which a deployment or a calibration names."""
+    named = {"model": "any", "revision": "any"}
+    if path := spec.settings.get("calibration"):
+        made = calibration.load(str(path))
+        named = {"model": made.model, "revision": made.revision}
+    judge: Any = build(spec.component, {**named, **spec.settings})
     return lambda pair, stored: judge.read(*pair, stored)
 
 
@@ -90,11 +95,13 @@ async def write(folder: Path | None = None) -> None:
     values = {name: dict(entry) for name, entry in canaries.committed("values.json").items()}
     refused: list[str] = []
     wanted: dict[str, tuple[BoundComponent, dict[str, Pair]]] = {}
+    protocols: dict[str, object] = {}
     for profile in shipped_profiles():
         bound = unbuilt(profile)
         found = canaries.of(profile, bound)
-        for one in bound.values():
+        for key, one in bound.items():
             wanted.setdefault(one.canary_key, (one, {}))[1].update(found.pairs_of(one))
+            protocols[one.canary_key] = profile.components[key].settings.get("protocol", "json")
     async with Engine(Settings(profiles=_RUN)) as engine:
         running = {one.canary_key: one for name in _RUN for one in engine.profiles[name].at(None).components.values()}
         for name, (component, asked) in wanted.items():
@@ -104,7 +111,10 @@ async def write(folder: Path | None = None) -> None:
             refused += [
                 f"{name} pair {at}" for at in made.keys() & old.keys() if moved(component.name, old[at], made[at])
             ]
-            new = {at: old.get(at) or made.get(at) or _stand_in(component, at, pair) for at, pair in asked.items()}
+            new = {
+                at: old.get(at) or made.get(at) or _stand_in(component, at, pair, protocols[name])
+                for at, pair in asked.items()
+            }
             values[name] = {"code": canaries.code_of(running[name]) if runs else None, "values": {**old, **new}}
     rewards: dict[str, Any] = {}
     committed = canaries.committed("rewards.json")
@@ -131,23 +141,39 @@ def _lines(content: Mapping[str, Any]) -> bytes:
     return text.replace(b'},"', b'},\n"').replace(b'],"', b'],\n"') + b"\n"
 
 
-def _stand_in(component: BoundComponent, digest: str, pair: Pair) -> dict[str, Any]:
+def _stand_in(component: BoundComponent, digest: str, pair: Pair, protocol: object) -> dict[str, Any]:
     """Made-up values in [0, 1) that only depend on the pair; of an LLM judge, answers to all statements."""
     if component.read is None:
         keys = component_class(component.name)._keys
         parts = {key: int(fingerprint.digest([digest, key])[:7], 16) / 16**7 for key in keys}
         return canaries.dump(ComponentScore(parts))
-    answers = _answers(digest, pair)
+    read = read_pair(pair.candidate, pair.reference, pair.prior, _MOST_STATEMENTS)
+    make = _letters if protocol == "statements" else _answer
+    answers = [make(digest, read)] if read.candidate else []
     none = dict.fromkeys(CATEGORIES, 0.0)
     empty = Judgement(none, none, 0.0, (), {}, (), {"answers": answers})
     judged = component.read(pair, empty)
     return canaries.dump(ComponentScore({}, judged.notes, judged), answers)
 
 
-def _answers(digest: str, pair: Pair) -> list[str]:
-    read = read_pair(pair.candidate, pair.reference, pair.prior, _MOST_STATEMENTS)
-    if not read.candidate:
-        return []
+def _letters(digest: str, read: NumberedPair) -> str:
+    """Probabilities of all statements, as the protocol `statements` keeps them."""
+    names = [f"R{n}" for n in range(1, len(read.reference.statements) + 1)]
+    names += [f"P{n}" for n in range(1, len(read.candidate) + 1) if n - 1 not in read.withheld]
+    made = {}
+    for name in names:
+        numbers = bytes.fromhex(fingerprint.digest([digest, name])[:16])
+        said, kind, grave = numbers[0] / 255, [1 + n for n in numbers[1:6]], numbers[6] / 255
+        made[name] = {
+            "said": [said, (1 - said) / 2, (1 - said) / 2],
+            "kind": [n / sum(kind) for n in kind],
+            "grave": [grave, 1 - grave],
+        }
+    return orjson.dumps(made).decode()
+
+
+def _answer(digest: str, read: NumberedPair) -> str:
+    """An answer of the protocol `json` that names all statements."""
     grave = int(digest[0], 16) % 2 == 0
     theirs = {statement.text.lower(): n for n, statement in enumerate(read.candidate, 1)}
     both = [
@@ -172,4 +198,4 @@ def _answers(digest: str, pair: Pair) -> list[str]:
         "comparison_omitted": [],
         "normal": [],
     }
-    return [orjson.dumps(answer).decode()]
+    return orjson.dumps(answer).decode()

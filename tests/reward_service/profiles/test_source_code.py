@@ -151,8 +151,10 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
         return {"radgraph_f1"}, set()
     if folder == "reward_service/text":
         return set(), ALL
-    if folder == "judges/vllm" and name in ("accounting.py", "answer.py", "errors.py", "prompt.py", "settings.py",
-                                            "statements.py", "verdict.py"):  # fmt: skip
+    if folder == "judges/vllm" and name in (
+        "accounting.py", "answer.py", "calibration.py", "errors.py", "green_answer.py", "letters.py", "prompt.py", "settings.py",
+        "statements.py", "verdict.py", "weighing.py",
+    ):  # fmt: skip
         return set(), LLM  # they read a verdict; what they form of one is told by the manifest
     return set(), set()
 

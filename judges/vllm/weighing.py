@@ -119,25 +119,40 @@ class _Reading:
     def _couple_says(self, r: int, p: int) -> None:
         """What two statements about the same thing have to say: they agree, differ in one respect, or one lacks."""
         ref, cand = self._refs[r], self._cands[p]
-        grave = (ref if ref.wrong > cand.wrong else cand).grave
-        kind = differs(self._pair.reference.shown[r], self._pair.shown[p]) or cand.kind or ref.kind
-        both = ref.is_wrong and cand.is_wrong
         if not ref.is_wrong and not cand.is_wrong:
             self._matched.append((r, p))
-        elif kind == CHANGE:
+            return
+        grave = (ref if ref.wrong > cand.wrong else cand).grave
+        kind = self._kind(r, p)
+        if kind == CHANGE:
             self._matched.append((r, p))
             (self._added if cand.is_wrong else self._omitted)[p if cand.is_wrong else r] = grave
         elif kind == SIDE:
             self._location.append(Link(r, p, grave))
         elif kind == GRADE:
             self._severity.append(Link(r, p, grave))
-        else:
-            if not both:
-                self._matched.append((r, p))
+        else:  # a part of one of them is not said
+            self._matched.append((r, p))
             if ref.is_wrong:
                 self._missing[r] = ref.grave
-            if cand.is_wrong:
+            else:
                 self._false[p] = cand.grave
+
+    def _kind(self, r: int, p: int) -> str | None:
+        """In what a couple differs, one of which at least is wrong: by the words, then by the model.
+
+        If both are wrong and nobody can tell, it is the place: that has more names than any list.
+        """
+        texts = self._pair.reference.shown[r], self._pair.shown[p]
+        ref, cand = self._refs[r], self._cands[p]
+        if kind := contradiction(*texts):
+            return kind
+        if names("changes", texts[0]) != names("changes", texts[1]):
+            return CHANGE
+        if not (ref.is_wrong and cand.is_wrong):
+            return None
+        said = next((kind for kind in (cand.kind, ref.kind) if kind in (SIDE, GRADE, CHANGE)), None)
+        return said or SIDE
 
     def _denials_say(self) -> None:
         """A denial of what the reference has is that finding missing, once; one that nothing else shows is false."""
@@ -185,19 +200,19 @@ def content(text: str) -> frozenset[str]:
     return frozenset(_stem(word) for word in _WORD.findall(text.lower()) if word not in skip)
 
 
-def differs(reference: str, candidate: str) -> str | None:
-    """In which one respect the words of two statements about the same thing differ; None if in none or in several."""
-    found = [
-        letter
-        for letter, name in ((SIDE, "sides"), (GRADE, "grades"), (CHANGE, "changes"))
-        if _of(name, reference) != _of(name, candidate)
-    ]
-    return found[0] if len(found) == 1 else None
+def contradiction(reference: str, candidate: str) -> str | None:
+    """In which respect either of two statements about the same thing has words that the other lacks."""
+    for letter, name in ((SIDE, "sides"), (GRADE, "grades"), (CHANGE, "changes")):
+        ours, theirs = names(name, reference), names(name, candidate)
+        if ours - theirs and theirs - ours:
+            return letter
+    return None
 
 
-def _of(name: str, text: str) -> frozenset[str]:
-    """The words of one class in a text; numbers are grades."""
-    known, numbers = _data()[name], name == "grades"
+@functools.lru_cache(maxsize=4096)
+def names(of: str, text: str) -> frozenset[str]:
+    """The words of one class of `words.json` in a text; numbers are grades."""
+    known, numbers = _data()[of], of == "grades"
     return frozenset(word for word in _WORD.findall(text.lower()) if word in known or (numbers and word[0].isdigit()))
 
 

@@ -131,7 +131,8 @@ async def _judge(
 
     async def one(pair: Labelled) -> Outcome:
         if (known := log.of(pair)) is not None:
-            return known
+            stored = known.judgement  # what is computed from a verdict is computed by the code of now
+            return known if stored is None else Outcome(judge.read(pair.candidate, pair.reference, pair.prior, stored))
         async with permits:
             try:
                 deadline = time.monotonic() + _PATIENCE_S

@@ -67,8 +67,16 @@ TRUTH: dict[str, tuple[str, str, dict[str, str], str, dict[str, int], float]] = 
         {"wrong_severity": 1}, 0.0,  # the words say it is the grade, whatever the model says
     ),
     "kind by the model": (
-        "Tube in the stomach.", "Tube in the lung.", {"Tube in the stomach.": "B", "Tube in the lung.": "B"}, "A",
+        "Tube in the stomach.", "Tube in the lung.", {"Tube in the stomach.": "B", "Tube in the lung.": "B"}, "B",
+        {"wrong_severity": 1}, 0.0,
+    ),
+    "kind by nobody": (
+        "Tube in the stomach.", "Tube in the lung.", {"Tube in the stomach.": "B", "Tube in the lung.": "B"}, "E",
         {"wrong_location": 1}, 0.0,
+    ),
+    "a part is missing": (
+        "Left effusion with atelectasis.", "Left effusion.", {"Left effusion with atelectasis.": "B"}, "E",
+        {"missing_finding": 1}, 0.5,
     ),
     "omission": ("Effusion. Edema.", "Edema.", {"Effusion.": "C"}, "E", {"missing_finding": 1}, 0.5),
     "invention": ("Edema.", "Edema. Nodule.", {"Nodule.": "C"}, "E", {"false_finding": 1}, 0.0),

@@ -31,6 +31,9 @@ class Judge:
     def health(self) -> dict[str, object]:
         return {"ready": True}
 
+    def read(self, candidate: str, reference: str, prior: str | None, stored: Judgement) -> Judgement:
+        return stored
+
     async def start(self) -> None: ...
 
     async def aclose(self) -> None: ...

@@ -7,7 +7,7 @@ but what is in `Context`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from judges.rules import around, constructions
@@ -21,6 +21,7 @@ from judges.rules.normality import Normality
 from judges.rules.retractions import Known, Retractions
 from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
 from judges.rules.trace import Trace
+from judges.rules.unclear import unclear
 
 _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _LARGE: Final = 0b1000
@@ -33,8 +34,10 @@ _NO_NAMES: Final[dict[int, Name]] = {}
 class Clauses:
     """Reads the clauses of one text in order; collects mentions and changes."""
 
-    def __init__(self, lexicon: lx.Lexicon, trace: Trace | None = None) -> None:
+    def __init__(self, lexicon: lx.Lexicon, words: Sequence[str], trace: Trace | None = None) -> None:
+        """`words`: those of the text, which clauses and mentions count."""
         self.lexicon = lexicon
+        self.words = words
         self.trace = trace
         self.context = Context()
         self.mentions: list[Mention] = []
@@ -156,6 +159,8 @@ class _Link:
             if kind & named:
                 scope.bare = False
         scope.close(stop)
+        for mention, k in unclear(self.clauses.lexicon, self.events, scope.made, self.clauses.words, stop):
+            scope.restate([mention], HYPOTHETICAL, k, "unclear")
         if self.reserve >= 0:
             row = self.events[self.reserve].leaf.acts.get("reserve")
             scope.restate([m for m in scope.made if m.state >= UNCERTAIN], HYPOTHETICAL, self.reserve, row)

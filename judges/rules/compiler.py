@@ -346,6 +346,8 @@ class _Compiler:
             links=frozenset(data["words"]["links"]),
             names=frozenset(data["words"]["names"]),
             former=frozenset(data["words"]["former"]),
+            modals=frozenset(data["words"]["modals"]),
+            predicates=plain | frozenset(map(fold, data["words"]["predicates"])),
             plain=plain,
             process=frozenset(map(fold, data["plain"]["process"])),
             spelling=Speller(

@@ -240,6 +240,8 @@ class Lexicon:
     links: frozenset[str]
     names: frozenset[str]
     former: frozenset[str]
+    modals: frozenset[str]
+    predicates: frozenset[str]
     """Single words; what for is said in the file."""
     plain: frozenset[str]
     """Words that name no finding, and every word that is a phrase by itself."""

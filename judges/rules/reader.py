@@ -51,7 +51,7 @@ class Reader:
         clean, where = plain(text)
         tokens, starts = self._tokens(clean)
         words, nodes = [token[0] for token in tokens], [token[3] for token in tokens]
-        clauses = Clauses(self.lexicon, trace)
+        clauses = Clauses(self.lexicon, words, trace)
         sections = Sections(clauses, clean, words, starts, nodes)
         sections.read()
 

@@ -113,12 +113,12 @@ class Recorder:
 
     async def _write_samples(self) -> None:
         fresh, self._fresh = self._fresh, {}
-        for run_id, step in fresh:
-            if kept := self._reservoirs.get((run_id, step)):
-                try:
-                    await self.store.put_samples(run_id, step, kept[0], kept[1].samples)
-                except Exception as error:
-                    log.error("samples_not_written", **described(error))
+        rows = [(*key, kept[0], kept[1].samples) for key in fresh if (kept := self._reservoirs.get(key))]
+        if rows:
+            try:
+                await self.store.put_samples(rows)
+            except Exception as error:
+                log.error("samples_not_written", **described(error))
 
     def _enter(self, run_id: str, step: int | None, count: int, one: Scored | Totals) -> None:
         if self._waiting + count > _WAITING:

@@ -27,6 +27,8 @@ _AGE_EVERY_S = 60.0  # for it reads the whole index
 
 Row = tuple[str, int, str, Totals]
 """Run, step, writer, totals."""
+SampleRow = tuple[str, int, str, Sequence[Sample]]
+"""Run, step, writer, its samples."""
 
 
 class RunSummary(NamedTuple):
@@ -50,8 +52,8 @@ class RunStore(Protocol):
     async def steps(self, run_id: str, ends: int | None = None) -> list[tuple[int, Totals]]:
         """Totals by step, ascending; with `ends` only so many of the first and of the last."""
 
-    async def put_samples(self, run_id: str, step: int, writer: str, samples: Sequence[Sample]) -> None:
-        """Replace this writer's samples of that step; a run keeps those of its latest `STEPS` steps."""
+    async def put_samples(self, rows: Sequence[SampleRow]) -> None:
+        """Replace these rows; a run keeps those of its latest `STEPS` steps."""
 
     async def samples(self, run_id: str) -> dict[int, list[Sample]]:
         """By step, ascending: what all writers have."""
@@ -98,8 +100,8 @@ class SqliteStore:
     async def steps(self, run_id: str, ends: int | None = None) -> list[tuple[int, Totals]]:
         return await asyncio.to_thread(self._steps, run_id, ends)
 
-    async def put_samples(self, run_id: str, step: int, writer: str, samples: Sequence[Sample]) -> None:
-        await asyncio.to_thread(self._put_samples, run_id, step, writer, _pack(samples))
+    async def put_samples(self, rows: Sequence[SampleRow]) -> None:
+        await asyncio.to_thread(self._put_samples, rows)
 
     async def samples(self, run_id: str) -> dict[int, list[Sample]]:
         sql = "SELECT step, content FROM samples WHERE run = ? ORDER BY step"
@@ -136,11 +138,19 @@ class SqliteStore:
                 raise
             self._db.execute("PRAGMA incremental_vacuum")
 
-    def _put_samples(self, run_id: str, step: int, writer: str, content: bytes) -> None:
+    def _put_samples(self, rows: Sequence[SampleRow]) -> None:
+        packed = [(*row[:3], _pack(row[3])) for row in rows]
         latest = "SELECT DISTINCT step FROM samples WHERE run = ? ORDER BY step DESC LIMIT ?"
         with self._lock:
-            self._db.execute("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", (run_id, step, writer, content))
-            self._db.execute(f"DELETE FROM samples WHERE run = ? AND step NOT IN ({latest})", (run_id, run_id, STEPS))
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", packed)
+                for run in {run for run, *_ in rows}:
+                    self._db.execute(f"DELETE FROM samples WHERE run = ? AND step NOT IN ({latest})", (run, run, STEPS))
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
 
     def _bytes(self) -> int:
         counts = [self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")]
@@ -227,15 +237,18 @@ class RedisStore:
         values = (await self._connection.send([("HMGET", self._key(run_id), *wanted)], keys=len(wanted)))[0] or []
         return _joined([(_step(f), v) for f, v in zip(wanted, values, strict=False) if v is not None])
 
-    async def put_samples(self, run_id: str, step: int, writer: str, samples: Sequence[Sample]) -> None:
-        key = self._samples_key(run_id)
+    async def put_samples(self, rows: Sequence[SampleRow]) -> None:
         commands: list[tuple[Any, ...]] = [
-            ("HSET", key, f"{step}:{writer}", _pack(samples)), ("EXPIRE", key, self._ttl_s), ("HKEYS", key)
-        ]  # fmt: skip
-        fields = (await self._connection.send(commands, keys=1000))[2] or []
-        latest = sorted({_step(field) for field in fields})[-STEPS:]
-        if old := [field for field in fields if _step(field) not in latest]:
-            await self._connection.send([("HDEL", key, *old)], keys=len(old))
+            ("HSET", self._samples_key(run), f"{step}:{writer}", _pack(samples)) for run, step, writer, samples in rows
+        ]
+        runs = sorted({run for run, *_ in rows})
+        commands += [("EXPIRE", self._samples_key(run), self._ttl_s) for run in runs]
+        commands += [("HKEYS", self._samples_key(run)) for run in runs]
+        replies = await self._connection.send(commands, keys=1000)
+        for run, fields in zip(runs, replies[-len(runs) :], strict=True):
+            latest = sorted({_step(field) for field in fields or ()})[-STEPS:]
+            if old := [field for field in fields or () if _step(field) not in latest]:
+                await self._connection.send([("HDEL", self._samples_key(run), *old)], keys=len(old))
 
     async def samples(self, run_id: str) -> dict[int, list[Sample]]:
         found = (await self._connection.send([("HGETALL", self._samples_key(run_id))], keys=1000))[0] or []

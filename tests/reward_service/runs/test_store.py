@@ -65,10 +65,10 @@ async def test_a_deleted_run_is_gone(store: RunStore) -> None:
 async def test_samples_of_all_writers_are_kept_for_the_latest_steps_and_go_with_their_run(store: RunStore) -> None:
     await store.put([("a", 1, "w", {"items": 1}), ("b", 1, "w", {"items": 1})])
     for step in range(STEPS + 3):
-        await store.put_samples("a", step, "w1", [{"digest": "1", "candidate": "x"}])
-    await store.put_samples("a", STEPS, "w2", [{"digest": "2"}])
-    await store.put_samples("a", STEPS, "w2", [{"digest": "3"}])  # in place of the other
-    await store.put_samples("b", 1, "w1", [{"digest": "1"}])
+        await store.put_samples([("a", step, "w1", [{"digest": "1", "candidate": "x"}])])
+    await store.put_samples([("a", STEPS, "w2", [{"digest": "2"}])])
+    # in place of the other
+    await store.put_samples([("a", STEPS, "w2", [{"digest": "3"}]), ("b", 1, "w1", [{"digest": "1"}])])
     found = await store.samples("a")
     assert list(found) == list(range(3, STEPS + 3))
     assert sorted(sample["digest"] for sample in found[STEPS]) == ["1", "3"]

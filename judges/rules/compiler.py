@@ -41,6 +41,7 @@ _HEADINGS: Final = {
     "body": (lx.BODY, 0), "skip": (lx.SKIP, 0), "study": (lx.STUDY, 0), "anywhere": (0, lx.ANYWHERE),
     "draft": (lx.BODY, lx.DRAFT), "final": (lx.BODY, lx.FINAL),
     "correction": (lx.BODY, lx.CORRECTION),
+    "closing": (0, lx.CLOSING),
 }  # fmt: skip
 _CHANGES: Final = {
     "stable": (lx.STABLE, 0, 0), "worse": (lx.WORSE, 0, 0), "better": (lx.BETTER, 0, 0), "new": (lx.NEW, 0, 0),

@@ -14,17 +14,16 @@ from typing import Final
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
 from judges.rules.examination import Examiner
-from judges.rules.findings import Findings, Implied, Span
+from judges.rules.findings import Findings, Span
+from judges.rules.layout import Layout, is_gap
 from judges.rules.merge import merge
-from judges.rules.sections import Sections, longest
+from judges.rules.sections import Sections
 from judges.rules.trace import Trace
 from judges.rules.unread import statements, strange
 from judges.rules.words import ARTICLES, MEMO_LENGTH, MEMO_LIMIT, PIECE, fold, plain
 
-_LOW, _CAPITAL, _ARTICLE, _MARK = (1 << n for n in range(4))  # forms of a token
+_LOW, _CAPITAL, _ARTICLE, _TAKEN_OUT, _MARK = (1 << n for n in range(5))  # forms of a token
 _NO_PHRASE: Final[lx.Trie] = {}
-_HEADED: Final = 8  # words of a report that says no more than a heading and "normal"
-
 
 _Token = tuple[str, int, int, lx.Trie | None]
 """The word that a token is, its length, its form, and how the phrases go on that begin with it (None: none does)."""
@@ -38,6 +37,7 @@ class Reader:
         self.lexicon = lexicon
         self._known: dict[str, _Token] = {}
         self._examiner = Examiner(lexicon.examination)
+        self._layout = Layout(lexicon)
 
     def read(self, text: str) -> Findings:
         """All findings of `text`, with spans into `text` as given. Any string is valid."""
@@ -49,6 +49,8 @@ class Reader:
 
     def _read(self, text: str, trace: Trace | None) -> tuple[Findings, Callable[[int, int], Span], Clauses]:
         clean, where = plain(text)
+        draft = self._layout.undo(clean)
+        clean = clean if draft is None else draft.text
         tokens, starts = self._tokens(clean)
         words, nodes = [token[0] for token in tokens], [token[3] for token in tokens]
         clauses = Clauses(self.lexicon, words, trace)
@@ -57,6 +59,8 @@ class Reader:
 
         def locate(first: int, last: int) -> Span:
             start, end = starts[first], starts[last] + tokens[last][1]
+            if draft is not None:
+                start, end = draft.starts[start], draft.ends[end - 1]
             return (start, end) if where is None else (where[start], where[end - 1] + 1)
 
         stops: list[int] = []
@@ -66,8 +70,6 @@ class Reader:
                 stops.extend([*(i for i, w in enumerate(words) if w in ".\n"), len(words)])
             return bisect(stops, word)
 
-        if not (clauses.mentions or clauses.implied or clauses.changes):
-            clauses.implied += self._whole(words)
         empty = not any(w[0].isalnum() for w in words)
         findings = merge(
             self.lexicon, clauses.mentions, clauses.implied, clauses.changes, locate, sentence, empty=empty
@@ -80,27 +82,10 @@ class Reader:
             findings = replace(findings, outside=outside)
         return findings, locate, clauses
 
-    def _whole(self, words: list[str]) -> list[Implied]:
-        """What a report rules out that says no more than "Normal.", a heading before it apart."""
-        said = [(i, word) for i, word in enumerate(words) if word not in ".:\n"]
-        if not 0 < len(said) <= _HEADED:
-            return []
-        only = [word for _, word in said]
-        for start in range(len(said)):
-            node: lx.Trie | None = self.lexicon.trie.get(only[start])
-            leaf, last = longest(node, only, start) if node else (None, start)
-            if leaf is None:
-                return []
-            if last == len(only) - 1:
-                return [Implied(self.lexicon.whole, said[start][0], said[-1][0])] if leaf.cue & lx.NORMAL else []
-            if start or not leaf.cue & lx.BODY:
-                return []
-        return []
-
     def _tokens(self, text: str) -> tuple[list[_Token], list[int]]:
         """Words and punctuation, and where each starts.
 
-        Articles, hyphens and wrapped lines are left out.
+        Articles and hyphens are left out.
         """
         tokens: list[_Token] = []
         starts: list[int] = []
@@ -115,20 +100,22 @@ class Reader:
             start = end - size
             if form:
                 if form & _MARK:
-                    if word == "\n":
-                        if piece.count("\n") == 1 and end < length and text[end].islower():
-                            continue  # a wrapped line goes on; a list item, a heading or a blank line does not
-                    elif word == "*":
+                    if word == "*":
                         if not text[start - 1 : start].isspace() or not text[end : end + 1].isspace():
                             continue  # emphasis: "**Heart**: large"; between blanks it begins an item
-                    elif start and end < length and not (text[start - 1].isspace() or text[end].isspace()):
+                    elif (
+                        word != "\n"
+                        and start
+                        and end < length
+                        and not (text[start - 1].isspace() or text[end].isspace())
+                    ):
                         continue
                 else:
                     if low and form & _CAPITAL:  # "... normal limits The lungs ...": a sentence without its full stop
                         tokens.append(_STOP)
                         starts.append(start)
                     low = form & _LOW
-                    if form & _ARTICLE:
+                    if form & _ARTICLE or (form & _TAKEN_OUT and tokens and _transparent(tokens[-1][0])):
                         continue
             else:
                 low = 0
@@ -147,6 +134,7 @@ class Reader:
         else:
             word = lexicon.spelling.correct(fold(token))
             form = _LOW * (token.islower() and word not in lexicon.links) | _ARTICLE * (word in ARTICLES)
+            form |= _TAKEN_OUT * is_gap(word)
             if len(token) > 1 and token[0].isupper() and token[1:].islower() and word not in lexicon.names:
                 form |= _CAPITAL
         node = lexicon.trie.get(word, None if word[0].isalpha() else _NO_PHRASE)
@@ -154,3 +142,8 @@ class Reader:
         if len(self._known) < MEMO_LIMIT and len(piece) <= MEMO_LENGTH:  # texts are not trusted
             self._known[piece] = learnt
         return learnt
+
+
+def _transparent(before: str) -> bool:
+    """Whether a gap after this word may be left out: within a sentence, and not in "no XXXX change"."""
+    return before[0].isalpha() and before not in ("no", "not")

@@ -8,7 +8,7 @@ from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
 from judges.rules.details import joined_levels, numbered
 from judges.rules.examination import Heading
-from judges.rules.findings import Event
+from judges.rules.findings import ABSENT, Event, Implied
 from judges.rules.measures import UNIT, direction, former, joins, millimetres
 from judges.rules.retractions import Known
 from judges.rules.sentence import read_sentence
@@ -27,8 +27,12 @@ _CUT_SHORT: Final = frozenset(KNOWN["cut_short"]["words"])
 """Their short forms may have a full stop: "incr. edema"."""
 _SHORT_FORMS: Final = frozenset(KNOWN["cut_short"]["forms"])
 _SIDES: Final = frozenset(KNOWN["cut_short"]["sides"])
+_TITLE_ENDS: Final = frozenset(":.?!;\n")
 _AHEAD: Final = 12  # how many phrases before a measurement are looked at for what it measures
 _BESIDE: Final = 3  # words from a measurement to what it measures: "1 cm directly above the carina"
+_TITLE: Final = 8  # words of a heading that no row knows, with its colon
+_FILLING: Final = frozenset(KNOWN["filling"])
+_BARE: Final = 6  # phrases of a sentence that says no more than "normal"
 
 
 class Sections:
@@ -49,6 +53,8 @@ class Sections:
         self._draft: Known | None = None  # what there was when a preliminary reading began
         self._corrected: Known | None = None  # and when a correction did
         self._held: Known | None = None  # what there was when a section began that only a later heading drops
+        self._since = 0  # sentences read since then
+        self._named = False  # a heading has named the findings
 
     def read(self) -> None:
         """All sentences of all sections."""
@@ -56,6 +62,8 @@ class Sections:
         special = lx.BODY | lx.SKIP
         i = 0
         while i < count:
+            if self._held is not None and self._fresh and self._titled(i):
+                self._open(i)
             node = nodes[i]
             if node is None:  # most words that are no phrase
                 self._fresh = False
@@ -84,6 +92,11 @@ class Sections:
         """Hand on the sentence that ends before word `stop`, and keep it where nothing is read of it."""
         clauses, events = self.clauses, self._events
         known = clauses.known()
+        if 0 < len(events) <= _BARE and self._says_normal(stop):
+            clauses.implied.append(Implied(self.lexicon.whole, events[0].first, events[-1].last))
+        elif len(events) > 2 and _names_its_own(events):  # anatomy, colon, statement
+            clauses.context.topic = [(events[0].leaf.anatomy, events[0].leaf.side)]
+            events = events[2:]
         read_sentence(clauses, events, stop)
         if clauses.known() == known and stop > self._first:
             clauses.silent.append((self._first, stop, events))
@@ -104,11 +117,26 @@ class Sections:
         after: lx.Leaf | None = self.lexicon.trie.get(self.words[last + 2], {}).get(None)
         return after is not None and bool(after.change or after.cue & (lx.NEG | lx.NEG_AFTER))
 
+    def _titled(self, i: int) -> bool:
+        """Whether a heading that no row knows opens a section here, after one that is not read: "CHEST, PA: ..."."""
+        words, nodes = self.words, self.nodes
+        end = next((j for j in range(i + 1, min(i + _TITLE, len(words))) if words[j] in _TITLE_ENDS), 0)
+        if not end or words[end] != ":" or not self.text[self.starts[i]].isupper():
+            return False
+        known = (node.get(None) for node in nodes[i:end] if node)
+        return not any(leaf is not None and leaf.cue & (lx.SKIP | lx.BODY) for leaf in known)
+
+    def _open(self, i: int) -> None:
+        """A heading that no row knows: it opens a section, and what stands before it may be findings as well."""
+        if self._held is not None and not self._reads_as_findings(self._held):
+            self.clauses.forget(self._held)
+        self._skipping, self._held, self._named = False, None, True
+
     def _section(self, i: int, last: int, leaf: lx.Leaf) -> None:
         """The heading at word `i` ends what stands before it."""
         if not self._skipping or self._held is not None:
             self._read(i)
-        if self._held is not None:
+        if self._held is not None and not self._are_findings(leaf):
             self.clauses.forget(self._held)
         self._events, self._held, self.clauses.context.topic = [], None, []
         self._first = last + 1
@@ -123,6 +151,7 @@ class Sections:
             self._corrected = self.clauses.known()
         self._skipping, self._study = bool(leaf.cue & lx.SKIP), bool(leaf.cue & lx.STUDY)
         self.headings.append(Heading(i, last, self._skipping, self._study))
+        self._named = self._named or not self._skipping
         if self.clauses.trace is not None:
             self.clauses.trace.section(i, last, leaf)
 
@@ -130,6 +159,35 @@ class Sections:
         if self._corrected is not None:
             self.clauses.retractions.overrule(self._corrected)
             self._corrected = None
+
+    def _are_findings(self, leaf: lx.Leaf) -> bool:
+        """Whether what followed a section that is not read are the findings, though no heading says so.
+
+        They are if the next heading is that of the impression and none came before: "COMPARISON: None. Left effusion.
+        IMPRESSION: ...".
+        """
+        held = self._held
+        return held is not None and bool(leaf.rare & lx.CLOSING) and not self._named and self._reads_as_findings(held)
+
+    def _reads_as_findings(self, held: Known) -> bool:
+        """A single sentence behind a history that only asserts is history as well; anything more is none."""
+        denied = any(mention.state == ABSENT for mention in self.clauses.mentions[held[0] :])
+        return self._study or self._since > 1 or denied or len(self.clauses.implied) > held[1]
+
+    def _says_normal(self, stop: int) -> bool:
+        """Whether the sentence says no more than "normal", of nothing in particular: "Otherwise normal."."""
+        if self.clauses.context.topic:
+            return False
+        inside: set[int] = set()
+        normal = False
+        for first, last, leaf in self._events:
+            if leaf.cue & lx.NORMAL and not leaf.kind:
+                normal = True
+            elif not leaf.cue & lx.BODY and self.words[first][0].isalpha():
+                continue
+            inside.update(range(first, last + 1))
+        words = ((i, self.words[i]) for i in range(self._first, stop))
+        return normal and all(i in inside or not word[0].isalpha() or word in _FILLING for i, word in words)
 
     # ----- what is no phrase ------------------------------------------------------------------------------------------
 
@@ -195,11 +253,12 @@ class Sections:
         events = self._events
         if self._skipping and self._held is None:
             if events or not (self._fresh and self._blank):  # a skipped section loses its first sentence in any case
-                self._held = self.clauses.known()
+                self._held, self._since = self.clauses.known(), 0
         else:
             if word == "?" and events:  # "Small effusion?"
                 events.insert(0, Event(events[0].first, events[0].first, _QUERY))
             self._read(i)
+            self._since += bool(events)
             self.clauses.retractions.asks(word == "?")
             if self._study and self._held is not None and any(e.leaf.cue & lx.EXIST for e in events):
                 self._held = self.clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
@@ -249,6 +308,28 @@ def longest(node: lx.Trie, words: list[str], i: int) -> tuple[lx.Leaf | None, in
         if None in node:
             leaf, last = node[None], j
     return leaf, last
+
+
+def _names_its_own(events: list[Event]) -> bool:
+    """Whether a sentence under an organ's heading names itself what it speaks of: "BONES: The spine is intact."."""
+    first, second = events[0].leaf, events[1].leaf
+    if not (first.kind & lx.BARE and second.cue & lx.COLON):
+        return False
+    for k in range(2, len(events)):
+        leaf = events[k].leaf
+        if leaf.kind & lx.NAMED:
+            return True
+        if leaf.cue & lx.NORMAL:  # "Normal heart size", but not "Clear without effusion"
+            return k + 1 < len(events) and bool(events[k + 1].leaf.kind & lx.BARE) and _adjoin(events, k)
+        if leaf.kind & lx.SAYS:  # "degenerative changes of the spine"
+            after = [e.leaf for e in events[k + 1 : k + 3]]
+            return len(after) > 1 and bool(after[0].cue & lx.PREP and after[1].kind & lx.NAMED)
+    return False
+
+
+def _adjoin(events: list[Event], k: int) -> bool:
+    """Whether no word stands between this phrase and the next."""
+    return events[k].last + 1 == events[k + 1].first
 
 
 def _asks(word: str, letter: str, fresh: bool) -> bool:

@@ -22,7 +22,7 @@ from reward_service.scoring.request import Item, Timings
 from reward_service.scoring.served_profile import ServedProfile
 from reward_service.scoring.single_flight import SingleFlight, WantedScore
 from reward_service.text import guards, sections
-from reward_service.text.normaliser import Normalised, normalise
+from reward_service.text.normaliser import Normalised, normalise, stands_for_nothing
 from reward_service.workers.judge import as_component_error
 
 _NONE_OLDER: Mapping[str, str] = {}
@@ -153,7 +153,8 @@ class ProfileScorer:
             found = texts[memo]
             if isinstance(found, ComponentError):
                 return found
-            if role == "reference" and not any(map(str.isalnum, found.text)):  # "___" is what de-identification leaves
+            # "___" is what de-identification leaves; with normaliser none a "nan" is still there.
+            if role == "reference" and (not any(map(str.isalnum, found.text)) or stands_for_nothing(found.text)):
                 return ComponentError("empty_reference", "The reference has no text to compare with.")
             chosen.append(found)
         candidate, reference, prior = chosen

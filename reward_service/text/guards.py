@@ -21,7 +21,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from judges.injection import SHA256, addresses_grader
 from judges.rules.compiler import default
 from judges.rules.judge import CANDIDATE_OUTSIDE
+from judges.rules.layout import Layout
 from judges.rules.vocabulary import finding_words
+from reward_service.text import answer
 from reward_service.text.normaliser import Normalised
 from reward_service.text.slips import BREAKS, function_words, misplaced, slips
 
@@ -55,6 +57,11 @@ def _set(words: str) -> frozenset[str]:
 
 
 _TOKEN = re.compile(r"[^\W_]+|[.;!?\n]")
+_SPEAKERS = _set(
+    "i we let okay ok hmm hmmm wait user step you your please given image answer ai now so looking write generate "
+    "provide produce create draft compose describe summarise summarize look examine analyze analyse"
+)
+"""No text without any of these reasons or repeats a prompt."""
 _HEDGES = _set(
     "possible possibly probable probably may might could cannot questionable likely suspected perhaps potentially "
     "potential conceivably equivocal uncertain maybe"
@@ -119,6 +126,8 @@ class GuardSettings(BaseModel):
     """No letter and no digit."""
     unclosed_think: Action = _FLOOR
     """The text never leaves its thinking block: there is no answer."""
+    not_a_report: Action = Multiply(multiplier=0.25)
+    """Reasoning or a prompt stands in the text, and nothing says where the report begins."""
     injection: Action = _FLOOR
     """Text aimed at a judge: instructions, role tags, closing tags, its answer format."""
     out_of_scope: Action = _FLOOR
@@ -203,12 +212,20 @@ def inspect(
     return GuardResult(tuple(actions), math.prod(multipliers), floor)
 
 
+@lru_cache(maxsize=1)
+def _layout() -> Layout:
+    return Layout(default())
+
+
 class _Text:
     """What the tests need to know of one text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens = _TOKEN.findall(text.lower())
+        draft = _layout().undo(text)
+        self.plain = text if draft is None else draft.text
+        """Without its layout: a wrapped line is no sentence, and a lone mark, which nothing reads, no slip."""
+        self.tokens = _TOKEN.findall(self.plain.lower())
         self.words = [t for t in self.tokens if t not in BREAKS]
         findings = finding_words()
         self.named = [findings[w] for w in self.words if w in findings]
@@ -219,7 +236,7 @@ class _Text:
 
     @cached_property
     def slips(self) -> int:
-        return slips(self.text, self.tokens, self.misplaced)
+        return slips(self.plain, self.misplaced)
 
 
 _reference = lru_cache(maxsize=16)(_Text)  # the candidates of a group share theirs
@@ -324,11 +341,16 @@ def _length_short(ours: _Text, theirs: _Text) -> bool:
     return len(theirs.words) >= SHORT_REFERENCE and len(ours.words) < SHORT_RATIO * len(theirs.words)
 
 
+def _not_a_report(ours: _Text, theirs: _Text) -> bool:
+    return not _SPEAKERS.isdisjoint(ours.words) and answer.deliberates(ours.text, theirs.text)
+
+
 def _injection(ours: _Text, theirs: _Text) -> bool:
     return addresses_grader(ours.text, theirs.text)
 
 
 _TESTS: dict[str, Callable[[_Text, _Text], bool]] = {
+    "not_a_report": _not_a_report,
     "injection": _injection,
     "repetition": _repetition,
     "word_salad": _word_salad,

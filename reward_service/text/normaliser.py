@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 from judges import chat_tokens as tokens
+from judges.containers import unwrap
+from judges.draft import Draft
+from reward_service.text import answer
 
 VERSION = 2
 """Raised by hand whenever any output changes; part of every component's fingerprint."""
@@ -82,7 +85,21 @@ _SPECIAL = re.compile(
     re.IGNORECASE,
 )
 _WRAPPER = re.compile(f"</?{tokens.either(tokens.WRAPPERS)}>", re.IGNORECASE)  # an output format, not an attack
-_WORK = ("<", "[", "  ", " \n", "\n ", "\n\n\n")  # without any of these, printable ASCII stays as it is
+_WORK = (
+    "<",
+    "[",
+    "{",
+    "\\",
+    "`",
+    "~~~",
+    "&",
+    "  ",
+    " \n",
+    "\n ",
+    "\n\n\n",
+)  # without any of these, printable ASCII stays as it is
+_NOTHING = re.compile(r"\W*(?:nan|none|null|nil|nat|n[./]?a|na|undefined)\W*", re.IGNORECASE)
+_LONGEST_NOTHING = 16
 _UNTIDY_SPACE = re.compile(r"\s{2,}|[^\S \n]|\A\s|\s\Z")
 
 
@@ -116,6 +133,11 @@ class Normalised:
         return first, (ends[end - 1] if end > start else first)
 
 
+def stands_for_nothing(text: str) -> bool:
+    """Whether a text is a missing value that became text: "nan", "None", "N/A"."""
+    return len(text) <= _LONGEST_NOTHING and _NOTHING.fullmatch(text) is not None
+
+
 def manifest(policy: Policy) -> dict[str, object]:
     """What determines the score, as plain JSON for the fingerprint."""
     unicode = {"unicodedata": unicodedata.unidata_version}
@@ -133,55 +155,37 @@ def normalise(text: str, policy: Policy = "standard") -> Normalised:
         return Normalised(text, text)
     # The common case, in a few microseconds: tidy ASCII that holds nothing to fold.
     tidy = text.isascii() and text.replace("\n", "").isprintable() and not any(mark in text for mark in _WORK)
-    if tidy and not (text[:1].isspace() or text[-1:].isspace()):
+    if tidy and not (text[:1].isspace() or text[-1:].isspace() or answer.start(text) or stands_for_nothing(text)):
         return Normalised(text, text)
-    draft = _Draft(text)
+    draft = Draft(text)
     flags = [
         flag
         for flag, step in (
             ("invisible_characters", _strip_invisible),
             ("homoglyphs", _fold_letters),
             ("unclosed_think", _strip_thinking),
-            ("special_tokens", _strip_special_tokens),
         )
         if step(draft)
     ]
+    if begin := answer.start(draft.text):
+        draft.edit([(0, begin, "")])
+    if _strip_special_tokens(draft):
+        flags.append("special_tokens")
+    unwrap(draft)
     draft.edit((*m.span(), _space(m, len(draft.text))) for m in _UNTIDY_SPACE.finditer(draft.text))
+    if stands_for_nothing(draft.text):
+        draft.edit([(0, len(draft.text), "")])
     offsets = None if draft.text == text else (draft.starts, draft.ends)
     return Normalised(text, draft.text, offsets, tuple(flags))
 
 
-class _Draft:
-    """A text under revision; each of its characters remembers its span in the original."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.starts = array("I", range(len(text)))
-        self.ends = array("I", range(1, len(text) + 1))
-
-    def edit(self, edits: Iterable[tuple[int, int, str]]) -> None:
-        """Apply (start, end, replacement) edits, in order and without overlap; linear in the text."""
-        parts: list[str] = []
-        starts, ends, done = array("I"), array("I"), 0
-        for start, end, new in edits:
-            parts += self.text[done:start], new
-            starts += self.starts[done:start]
-            ends += self.ends[done:start]
-            starts.extend([self.starts[start]] * len(new))
-            ends.extend([self.ends[end - 1]] * len(new))
-            done = end
-        if parts:
-            self.text = "".join(parts) + self.text[done:]
-            self.starts, self.ends = starts + self.starts[done:], ends + self.ends[done:]
-
-
-def _strip_invisible(draft: _Draft) -> bool:
+def _strip_invisible(draft: Draft) -> bool:
     found = [(*m.span(), m.group()) for m in _INVISIBLE.finditer(draft.text)]
     draft.edit((start, end, "") for start, end, _ in found)
     return any(set(group).difference(_BENIGN_INVISIBLE) for _, _, group in found)
 
 
-def _fold_letters(draft: _Draft) -> bool:
+def _fold_letters(draft: Draft) -> bool:
     if draft.text.isascii():
         return False
     edits = list(_compatibility_edits(draft.text))
@@ -230,7 +234,7 @@ def _fold_cluster(cluster: str) -> str:
     return "".join(_SYMBOLS.get(c, c) for c in folded)
 
 
-def _strip_thinking(draft: _Draft) -> bool:
+def _strip_thinking(draft: Draft) -> bool:
     """Drop comments and closed blocks; an answer that never leaves its thinking block is none. True for that case."""
     draft.edit((*comment.span(), " ") for comment in _COMMENT.finditer(draft.text))
     spans: list[Span] = []
@@ -250,7 +254,7 @@ def _strip_thinking(draft: _Draft) -> bool:
     return opened is not None
 
 
-def _strip_special_tokens(draft: _Draft) -> bool:
+def _strip_special_tokens(draft: Draft) -> bool:
     """Remove chat tokens; True when one stands inside the text (at either end they are the tokenizer's habit)."""
     edits: list[tuple[int, int, str]] = []
     seen_text = pending = inside = False

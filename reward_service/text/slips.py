@@ -58,19 +58,20 @@ def misplaced(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(a, b) for a, b in pairs if b in CANNOT_PRECEDE[a]]
 
 
-def slips(text: str, tokens: Sequence[str], wrong: Sequence[tuple[str, str]]) -> int:
-    """The slips of a text; `tokens` are its words and stops in small letters, `wrong` its `misplaced` ones.
+def slips(text: str, wrong: Sequence[tuple[str, str]]) -> int:
+    """The slips of a text without its layout; `wrong` are its `misplaced` words and stops.
 
     Linear in the text. What stands in place of words ("___", "[** **]", "XXXX") makes none.
     """
     gaps = "_" in text or "**" in text
     words = 0 if gaps else sum(a != b and a != "\n" and b not in BREAKS for a, b in wrong)
-    return words + _twice(tokens) + _stray_marks(text) + _broken_sentences(text)
+    return words + _twice(text) + _stray_marks(text) + _broken_sentences(text)
 
 
-def _twice(tokens: Sequence[str]) -> int:
-    """Words said twice in a row, but no letters and placeholders."""
-    return sum(a == b and len(a) > 1 and a.isalpha() and a.strip("x") != "" for a, b in pairwise(tokens))
+def _twice(text: str) -> int:
+    """Words said twice in a row, with nothing but blanks between; no letters and placeholders."""
+    pairs = pairwise(text.lower().split())
+    return sum(a == b and len(a) > 1 and a.isalpha() and a.strip("x") != "" for a, b in pairs)
 
 
 def _stray_marks(text: str) -> int:

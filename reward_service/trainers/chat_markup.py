@@ -11,6 +11,7 @@ from typing import Any
 
 from judges import chat_tokens as tokens
 from reward_service.errors import InvalidRequest
+from reward_service.text import answer
 
 # Narrower than what the normaliser removes: it applies whatever the profile's normaliser is, so it may take away
 # nothing but what tokenizers put at the ends.
@@ -52,7 +53,7 @@ def split_query(query: str, prompt: str | None, param: str) -> tuple[str, str]:
 
 
 def clean(completion: str) -> str:
-    """A completion without special tokens at its ends, padding and a closed think block."""
+    """A completion without special tokens at its ends, padding, a closed think block and what `answer.start` cuts."""
     end = len(completion)
     while True:
         while end and completion[end - 1].isspace():
@@ -65,7 +66,8 @@ def clean(completion: str) -> str:
     start = _BLANK.match(completion, thinking.end() if thinking else 0, end).end()  # type: ignore[union-attr]  # matches
     while token := _TOKENS.match(completion, start, end):  # one pattern for all would remember every token it passed
         start = _BLANK.match(completion, token.end(), end).end()  # type: ignore[union-attr]
-    return completion[start:end]
+    said = completion[start:end]
+    return said[answer.start(said) :]
 
 
 def without_tokens(text: str) -> str:

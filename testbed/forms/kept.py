@@ -33,7 +33,9 @@ def _yaml(report: Written) -> str:
 
 
 def _xml(report: Written) -> str:
-    parts = "".join(f"<{name.lower()}>{html.escape(text, quote=False)}</{name.lower()}>" for name, text in report.sections)
+    parts = "".join(
+        f"<{name.lower()}>{html.escape(text, quote=False)}</{name.lower()}>" for name, text in report.sections
+    )
     return f"<report>{parts}</report>"
 
 
@@ -52,7 +54,7 @@ FORMS: Final[dict[str, Form]] = {
     "HTML list": _html,
     "XML": _xml,
     "YAML by organ": _yaml,
-    "Python dict": lambda r: str({organ: said for organ, said in by_organ(r)}),
+    "Python dict": lambda r: str(dict(by_organ(r))),
     "JSON lines of objects": lambda r: json.dumps(
         {"findings": [{"organ": organ, "description": " ".join(said)} for organ, said in by_organ(r)]}, indent=1
     ),

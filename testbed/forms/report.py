@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 # A full stop before a capital or a number of a list; not the one of a list's number, a title or an initial.
 _STOP: Final = re.compile(r"(?<=[.?!])(?<!\d\.)(?<!\b[A-Z]\.)(?<!\b[DM]r\.)\s+(?=[A-Z\d(\"'])")
 _NUMBER: Final = re.compile(r"(?:^|(?<=[.?!:]\s))\(?\d{1,2}[.)]\s+")
+_POINTS_BACK: Final = re.compile(r"(?:Th(?:is|ese|ose|at|ey)|It|Such|Otherwise|However|Again)\b")
 _ORGANS: Final = (
     ("devices", r"\b(?:tube|catheter|line|lead|pacemaker|picc|clips?|wires?|sternotomy)\b"),
     ("pleura", r"pleura|pneumothora|effusion|costophrenic"),
@@ -52,9 +53,14 @@ def bare(sentence: str) -> str:
 
 
 def by_organ(report: Written) -> Iterator[tuple[str, list[str]]]:
-    """(organ, sentences) in the order in which the report comes to them; what names no organ is under ``other``."""
+    """(organ, sentences) in the order in which the report comes to them; what names no organ is under ``other``.
+
+    A sentence that speaks of the one before it stays with it.
+    """
     found: dict[str, list[str]] = {}
+    organ = "other"
     for sentence in report.sentences:
-        organ = next((name for name, words in _ORGANS if re.search(words, sentence, re.I)), "other")
+        if not _POINTS_BACK.match(sentence):
+            organ = next((name for name, words in _ORGANS if re.search(words, sentence, re.I)), "other")
         found.setdefault(organ, []).append(sentence)
     yield from found.items()

@@ -14,8 +14,7 @@ from testbed.forms.report import Written, bare, by_organ, sentences
 Form = Callable[[Written], str]
 
 WIDTHS: Final = (40, 60, 72, 80)
-_SEPARATE: Final = re.compile(r"([.,:;?!()/]|(?<=\w)-(?=\w))")
-_DECIMAL: Final = re.compile(r"(?<=\d) ([.:/]) (?=\d)")
+_SEPARATE: Final = re.compile(r"((?<!\d)[.:/]|[.:/](?!\d)|[,;?!()]|(?<=\w)-(?=\w))")  # a decimal stays whole
 _GAP: Final = re.compile(r"X{3,}")
 _ARTICLE: Final = re.compile(r"\b(?:The|the|a|an|A)\b(?= [a-z])")
 _PREAMBLE: Final = "INDICATION: Cough and fever. HISTORY: Asthma. TECHNIQUE: PA and lateral views. COMPARISON: None."
@@ -26,9 +25,7 @@ def _wrapped(width: int) -> Form:
 
 
 def _wrapped_with_headings(width: int) -> Form:
-    return lambda report: "\n\n".join(
-        textwrap.fill(f"{name.upper()}: {text}", width) for name, text in report.sections
-    )
+    return lambda report: "\n\n".join(textwrap.fill(f"{name.upper()}: {text}", width) for name, text in report.sections)
 
 
 def _capitals(form: Form) -> Form:
@@ -120,7 +117,7 @@ def _without_gaps_to_read(form: Form, gap: str) -> Form:
 
 def tokenised(text: str) -> str:
     """With blanks around punctuation, as a tokenizer leaves it."""
-    return " ".join(_DECIMAL.sub(r"\1", " ".join(_SEPARATE.sub(r" \1 ", text).split())).split())
+    return " ".join(_SEPARATE.sub(r" \1 ", text).split())
 
 
 def _stray(marks: str, every: int) -> Form:
@@ -147,7 +144,9 @@ FORMS: Final[dict[str, Form]] = {
     "headings, findings": _headed(f"{_PREAMBLE} FINDINGS:"),
     "headings, views": _headed(f"{_PREAMBLE} TWO VIEWS OF THE CHEST:"),
     "headings, portable": _headed("HISTORY: Cough. PORTABLE AP CHEST:"),
-    "headings, observations": _headed("Clinical indication: cough. Comparison: none. Observations:", impression="Impression"),
+    "headings, observations": _headed(
+        "Clinical indication: cough. Comparison: none. Observations:", impression="Impression"
+    ),
     "headings, description": _headed("Technique: PA and lateral views. Description:", impression="Conclusion"),
     "headings, none before the findings": _headed(_PREAMBLE),
     "headings, technique alone": _headed("TECHNIQUE: PA and lateral views of the chest."),

@@ -17,6 +17,7 @@ SMALLEST = {
     "bertscore": ("--references 1 --runs 1 --no-peer", "new candidates for known references:"),
     "bertscore_engine": ("--references 1 --runs 1", "encode + compare / bert_score with 16 a call:"),
     "engine": ("--references 1 --runs 1", "HTTP / in-process rate:"),
+    "forms": ("--form bulleted", "0 forms fail"),
     "guards": ("attacks --studies 1", "gold_plus_everything"),
     "judge": ("--only cpu", "CPU per pair:"),
     "language": ("", "said the other way, earns something"),

@@ -1,0 +1,148 @@
+"""How a report was laid out, undone before it is read: wrapped lines, lists, tables, gaps, signs between sentences.
+
+What stays is the same words in the same order, a line break where a statement ends, and full stops for what stood in
+their place. Every character of the result knows where it came from. All steps are linear in the length of the text; a
+text of one line with ordinary punctuation passes through untouched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from judges.containers import unwrap
+from judges.draft import Draft
+from judges.rules import lexicon as lx
+from judges.rules.lines import joined_lines
+from judges.rules.words import fold
+
+_MARKED: Final = re.compile(r"[\n|*#`\\{<~•·&]|[;—–]|\[|__| (?:[-,.:;?!>]|--|//)(?:\s|\Z)")
+"""No other text needs any of the steps."""
+
+GAP: Final = "XXXX"
+"""What stands for a word that was taken out: the spelling that reads as a word nobody knows."""
+_GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
+_EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\*{1,3}(?=[^*\s])")
+
+_BETWEEN: Final = re.compile(r"\s(?:[|•·~]|\|\||//|>{1,2})\s|\s?(?P<weak>[—–]|(?<=\s)-{1,2}(?=\s)|;(?=\s))\s?")
+_STOPPED: Final = re.compile(r"(?<!\bDr)(?<=[A-Za-z)]) ?[.?!]\s+\S")
+_SENTENCE: Final = re.compile(r"[A-Z][a-z]")
+_LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
+_ATTACHED: Final = re.compile(r"[^\s.,:;?!](?P<mark>[,.:;?!])(?=\s|\Z)")
+_LONGEST: Final = 40  # characters of a word beside a hyphen
+_HEADING_WORDS: Final = 5
+_BEFORE: Final = 60  # characters in which a heading ends
+
+
+class Layout:
+    """Undoes the layout of one text after another; keeps nothing between them."""
+
+    def __init__(self, lexicon: lx.Lexicon) -> None:
+        """The lexicon tells headings, and phrases that a line break cuts in two."""
+        self._trie = lexicon.trie
+
+    def undo(self, text: str) -> Draft | None:
+        """`text` without its layout; None where it has none."""
+        if not _MARKED.search(text):
+            return None
+        draft = Draft(text)
+        unwrap(draft)
+        if any(mark in draft.text for mark in "_[<"):
+            draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
+        if "*" in draft.text:
+            draft.edit((*m.span(), "") for m in _EMPHASIS.finditer(draft.text))
+        if "\n" in draft.text or "|" in draft.text:
+            draft.edit(joined_lines(draft.text, self._cut_in_two))
+        draft.edit(self._separators(draft.text))
+        loose = list(_LOOSE.finditer(draft.text))
+        if loose:
+            tokenised = _tokenised(draft.text, loose)
+            draft.edit(self._compounds(draft.text) if tokenised else self._strays(draft.text, loose))
+        return draft
+
+    def _separators(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Full stops for the signs that stand between sentences: "Heart normal | No effusion"."""
+        found = list(_BETWEEN.finditer(text))
+        if not found:
+            return
+        only = sum(bool(m["weak"]) for m in found) > 1 and not _STOPPED.search(text)
+        for sign in found:
+            if "\n" in sign.group():
+                continue
+            capital = sign["weak"] == ";" and _SENTENCE.match(text, sign.end())  # of a dash the reader knows it
+            if capital or not sign["weak"] or (only and not self._is_heading(text, sign.start())):
+                yield (*sign.span(), ". ")
+
+    def _strays(self, text: str, loose: list[re.Match[str]]) -> Iterator[tuple[int, int, str]]:
+        """Lone punctuation between words, in a text that attaches its own, says nothing: "no ? effusion , seen".
+
+        A full stop ends a sentence wherever it stands, and a question mark or colon before a capital or behind a
+        heading does what it always does. What follows another mark stays, as "Impression: ? pneumonia" does.
+        """
+        done = -1
+        for stray in loose:
+            start, end = stray.span()
+            if start != done and (start == 0 or text[start - 1] in " \n.,:;?!"):
+                continue
+            mark, done = stray["mark"], end
+            ends = mark == "?" and text[end + 1 : end + 2].isupper() and text[end + 2 : end + 3].islower()
+            heads = mark == ":" and not text[end + 1 : end + 2].islower() and self._is_heading(text, start)
+            yield start, end, mark if mark in ".!" or ends or heads else ""
+
+    def _compounds(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """A tokenizer's blanks around the hyphen of one word: "right - sided". A dash stands between two findings."""
+        start = text.find(" - ")
+        while start >= 0:
+            end = start + 3
+            before, after = text[max(0, start - _LONGEST) : start].split()[-1:], text[end : end + _LONGEST].split()[:1]
+            if before and after and before[0][-1].isalnum() and after[0][0].isalnum():
+                dash = self._names(before[0]) and self._names(after[0])
+                if not dash or self._cut_in_two(before, after[0]):
+                    yield start, end, "-"
+            start = text.find(" - ", end - 1)
+
+    # ----- what the lexicon knows -------------------------------------------------------------------------------------
+
+    def _is_heading(self, text: str, end: int) -> bool:
+        """Whether the words before `end`, back to where their sentence begins, are a heading."""
+        before = text[max(0, end - _BEFORE) : end]
+        words = re.split(r"[.?!:;\n]", before)[-1].split()
+        if not 0 < len(words) <= _HEADING_WORDS:
+            return False
+        leaf = self._leaf(words)
+        return leaf is not None and bool(leaf.cue & (lx.BODY | lx.SKIP))
+
+    def _names(self, word: str) -> bool:
+        """Whether a word by itself is a finding, an anatomy, or says that something is not there or normal."""
+        leaf = self._leaf([word])
+        return leaf is not None and bool(leaf.kind & (lx.SAYS | lx.NAMED) or leaf.cue & (lx.NEG | lx.NORMAL))
+
+    def _leaf(self, words: list[str]) -> lx.Leaf | None:
+        node: lx.Trie | None = self._trie
+        for word in words:
+            node = node.get(fold(word)) if node is not None else None
+        return node.get(None) if node else None
+
+    def _cut_in_two(self, before: list[str], word: str) -> bool:
+        """Whether a phrase begins in these words, the last of a line, and goes on with the first of the next."""
+        for start in range(len(before)):
+            node: lx.Trie | None = self._trie
+            for each in (*before[start:], word):
+                node = node.get(fold(each)) if node is not None else None
+            if node is not None:
+                return True
+        return False
+
+
+def is_gap(word: str) -> bool:
+    """Whether this is what de-identification leaves in place of a word."""
+    return len(word) >= len(GAP) - 1 and not word.lower().strip("x")
+
+
+def _tokenised(text: str, loose: list[re.Match[str]]) -> bool:
+    """Whether a tokenizer has put blanks before the punctuation: full stops tell, or commas where there is no more."""
+    marks = [m["mark"] for m in loose]
+    attached = [m["mark"] for m in _ATTACHED.finditer(text)]
+    stops = marks.count("."), attached.count(".")
+    return stops[0] > stops[1] if any(stops) else not attached and set(marks) == {","}

@@ -1,0 +1,113 @@
+"""Where an answer begins: behind the prompt that a model repeats and the reasoning that it writes without tags.
+
+Cut is only where a marker says so for certain. What reasons or repeats a prompt without one stays, and `deliberates`
+tells it, for the guard `not_a_report`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from judges import chat_tokens as tokens
+
+# Harmony's channels, decoded without special tokens: "analysisIs there an effusion?assistantfinalSmall effusion."
+_HARMONY: Final = re.compile(r"(?:\A|(?<=[^A-Za-z])|(?<=[a-z]))assistant\s{0,2}final(?=[\s:*#]*[A-Z\d*#{\[])")
+# The model's turn, in the tokens of a template: nothing before it is the model's.
+_TURN: Final = re.compile(
+    rf"\[/{tokens.either(tokens.INSTRUCTION)}\]"
+    rf"|<\|{tokens.either(tokens.HEADERS)}\|>\s?assistant(?:<\|end_header_id\|>)?|<\|assistant\|>"
+    r"|<start_of_turn>\s?model\b|<\|turn>model\b",
+    re.IGNORECASE,
+)
+# The same as words, in a text that begins with the user's or the system's turn.
+_ASKED: Final = re.compile(
+    r"[\s*#]*(?:(?:system|user|human|instructions?|prompt|question|q)[\s*]*(?::|\n)|you are (?:an? |the ))", re.I
+)
+_REPLY: Final = re.compile(
+    r"(?:^|(?<=[.?!\s]))[*#\s]{0,6}(?:assistant|model|response|answer|reply|a)[\s*]{0,3}(?::[*\s]|\n)", re.I | re.M
+)
+# Who speaks, or what follows, at the very beginning.
+_LEAD: Final = re.compile(
+    r"[\s*#]*(?:(?:assistant|ai|model|response|answer|output|reply|report|"
+    r"(?:final|generated) (?:answer|report|response))"
+    r"[\s*]*:|(?:(?:sure|certainly|of course|okay)\s?[,.!]\s{0,2})?(?:here is|here's|below is) [^.:\n]{0,80}:)[\s*]*",
+    re.I,
+)
+_FINAL: Final = re.compile(
+    r"(?:^|(?<=[.?!\s]))[*#\s]{0,6}(?:(?:so |thus |therefore |hence )?,? ?(?:the |my )?final (?:answer|report|response)"
+    r"(?: is)?|(?:here is|here's) [^.:\n]{0,60}|(?:the |my )?(?:report|answer|response)(?: is)?|output)"
+    r"[\s*]{0,3}:[\s*]{0,4}",
+    re.I | re.M,
+)
+
+_THINKS: Final = re.compile(
+    r"\b(?:let me|let's|let us|i (?:need|have|want|ought) to|we (?:need|have) to|i (?:should|must|will|can|could|might)"
+    r" (?:now |also |first )?(?:look|check|analy[sz]e|write|describe|mention|consider|start|note|think|generate|"
+    r"provide|say)|i'll|i'm going to|i am going to|i think|i guess|i wonder|we should (?:write|mention|say|describe)|"
+    r"hmm+|wait,|okay,|alright,|ok,? so|first, i|now,? i|so,? (?:the )?(?:answer|report|findings) (?:is|are|should|"
+    r"would)|the user|thought process|step by step|step \d{1,2}:|looking at the (?:image|x-?ray|picture|film)|as an ai|"
+    r"i(?: am|'m) (?:sorry|unable|not able)|i can(?:not|'t) (?:view|see|interpret|analy[sz]e|access))(?!\w)",
+    re.I,
+)
+_PROMPTS: Final = re.compile(
+    r"\byou are (?:an? |the )(?:[a-z-]{1,20} ){0,4}(?:radiologist|assistant|expert|doctor|physician|model)\b"
+    r"|\b(?:write|generate|provide|produce|create|draft|compose|give me|describe|summari[sz]e) "
+    r"(?:me )?(?:an?|the|your|only) (?:[a-z-]{1,20} ){0,5}(?:report|findings|impression|image|x-?ray|radiograph)s?\b"
+    r"(?! (?:by|from|of the outside))"
+    r"|\b(?:given|based on|look at|examine|analy[sz]e) (?:the|this|a|an) (?:[a-z-]{1,20} ){0,4}"
+    r"(?:image|x-?ray|radiograph)s?,? (?:please|write|generate|provide|describe|what|and)\b"
+    r"|\byour task\b|\bplease (?:write|generate|provide|produce|describe|answer|respond)\b|<image>|\banswer in\b",
+    re.I,
+)
+_ENOUGH: Final = 2  # marks of reasoning, other than in the reference; one may be a turn of speech
+
+
+_HINTS: Final = (
+    "assistant", "answer", "model", "inst]", "start_of_turn", "user", "human", "instruction", "prompt", "question",
+    "you are", "q:", "output", "reply", "response", "report", "here is", "here's", "below is", "ai:", "ai**",
+)  # fmt: skip
+"""A text without any of these, in lower case, has no marker."""
+
+
+def start(text: str) -> int:
+    """Where the answer begins: behind the last sure marker that words follow; 0 where there is none."""
+    lower = text.lower()
+    if not any(hint in lower for hint in _HINTS):
+        return 0
+    begin = max(_after(_HARMONY, text), _after(_TURN, text))
+    if asked := _ASKED.match(text, begin):
+        begin = max(begin, _after(_REPLY, text, asked.end()))
+    elif thinks(text[begin:]) >= _ENOUGH:
+        begin = max(begin, _after(_FINAL, text, begin))
+    lead = _LEAD.match(text, begin)
+    if lead is not None and _says_something(text, lead.end()):
+        begin = lead.end()
+    while begin and text[begin].isspace():
+        begin += 1
+    return begin
+
+
+def thinks(text: str) -> int:
+    """How many different marks of reasoning and of a prompt a text has; those of a prompt count twice."""
+    reasons = {m.group().lower() for m in _THINKS.finditer(text)}
+    orders = {m.group().lower() for m in _PROMPTS.finditer(text)}
+    return len(reasons) + 2 * len(orders)
+
+
+def deliberates(text: str, reference: str = "") -> bool:
+    """Whether a text reasons, or repeats its prompt, as no report does; more than `reference` does."""
+    ours = thinks(text)
+    return ours >= _ENOUGH and ours > thinks(reference)
+
+
+def _after(marker: re.Pattern[str], text: str, begin: int = 0) -> int:
+    """The end of the last marker behind `begin` that words follow; 0 where there is none."""
+    ends = [m.end() for m in marker.finditer(text, begin)]
+    while ends and not _says_something(text, ends[-1]):
+        ends.pop()
+    return ends[-1] if ends else 0
+
+
+def _says_something(text: str, begin: int) -> bool:
+    return any(map(str.isalnum, text[begin : begin + 200]))

@@ -1,9 +1,9 @@
 """How the rules judge reads radiologists' language: denial and doubt, edits that matter or do not, rare findings.
 
-    python -m benchmarks.language [forms edits rare] [--kept] [--show]
+    python -m benchmarks.language [forms edits rare] [--kept | --all] [--show]
 
 The cases and their answers are in `tests/judges/rules/cases`. Without `--kept` the open two thirds are read; the kept
-third is for the end of a change.
+third is for the end of a change, and `--all` for the tables that docs/judges.md shows.
 """
 
 from __future__ import annotations
@@ -57,6 +57,11 @@ def costs(judge: RulesJudge, pairs: Sequence[tuple[str, str]]) -> list[float]:
     return [own.values["signed"] - one.values["signed"] for own, one in zip(best, scored, strict=True)]
 
 
+def chosen_of(options: argparse.Namespace, of: list[cases.Case]) -> list[cases.Case]:
+    """The cases of the part that is asked for."""
+    return of if options.all else cases.part(of, of_kept=options.kept)
+
+
 def share(count: int, of: int) -> str:
     return f"{100 * count / of:.1f} % ({count}/{of})" if of else "-"
 
@@ -96,10 +101,10 @@ def accuracy(first: str, rows_of: Mapping[str, Sequence[Row]]) -> str:
 def forms(judge: RulesJudge, options: argparse.Namespace) -> None:
     in_forms: dict[str, list[Row]] = {}
     in_lists: dict[str, list[Row]] = {}
-    for form in cases.part(cases.forms(), of_kept=options.kept):
+    for form in chosen_of(options, cases.forms()):
         in_forms[form.id] = [row for statement in form.statements() for row in read(judge, statement)]
         show(options, f"{form.id} {form.template}", in_forms[form.id])
-    for one in cases.part(cases.lists(), of_kept=options.kept):
+    for one in chosen_of(options, cases.lists()):
         in_lists[one.id] = read(judge, one)
         show(options, f"{one.id} {one.text}", in_lists[one.id])
     by_state: dict[str, list[Row]] = {name: [] for name in cases.STATES}
@@ -122,7 +127,7 @@ def show(options: argparse.Namespace, what: str, rows: Sequence[Row]) -> None:
 
 
 def edits(judge: RulesJudge, options: argparse.Namespace) -> None:
-    chosen = cases.part(cases.edits(), of_kept=options.kept)
+    chosen = chosen_of(options, cases.edits())
     cost = costs(judge, [(edit.candidate, edit.reference) for edit in chosen])
     kinds: dict[tuple[bool, str], list[float]] = defaultdict(list)
     for edit, value in zip(chosen, cost, strict=True):
@@ -130,22 +135,23 @@ def edits(judge: RulesJudge, options: argparse.Namespace) -> None:
         kinds[edit.important, "all"].append(value)
         if options.show and (value < SMALL if edit.important else value > NOTHING):
             print(f"  {edit.id} {value:+.3f} {edit.reference!r} -> {edit.candidate!r}")
-    important = [("important difference", f"costs < {LITTLE}", f"costs < {SMALL}", "mean cost")]
-    harmless = [("harmless rewrite", "costs something", f"costs > {SMALL}", "mean cost")]
+    important = [("important difference", f"costs < {LITTLE}", f"costs < {SMALL}", "least cost", "mean cost")]
+    harmless = [("harmless rewrite", "costs something", f"costs > {SMALL}", "most cost", "mean cost")]
     for (matters, kind), values in sorted(kinds.items()):
         few, more = (
             (sum(v < limit for v in values) for limit in (LITTLE, SMALL))
             if matters
             else (sum(v > limit for v in values) for limit in (NOTHING, SMALL))
         )
-        mean = f"{sum(values) / len(values):.3f}"
-        (important if matters else harmless).append((kind, share(few, len(values)), share(more, len(values)), mean))
+        extreme = f"{min(values) if matters else max(values):.3f}"
+        row = (kind, share(few, len(values)), share(more, len(values)), extreme, f"{sum(values) / len(values):.3f}")
+        (important if matters else harmless).append(row)
     print(table(important), end="\n\n")
     print(table(harmless), end="\n\n")
 
 
 def rare(judge: RulesJudge, options: argparse.Namespace) -> None:
-    chosen = cases.part(cases.rare_findings(), of_kept=options.kept)
+    chosen = chosen_of(options, cases.rare_findings())
     beside = [f"{CONTEXT} {finding.present[0]}" for finding in chosen]
     denied = [f"{CONTEXT} {finding.denied}" for finding in chosen]
     invented = [costs(judge, [(f"{CONTEXT} {finding.present[way]}", CONTEXT) for finding in chosen]) for way in (0, 1)]
@@ -179,6 +185,7 @@ SECTIONS = {"forms": forms, "edits": edits, "rare": rare}
 
 def parser() -> argparse.ArgumentParser:
     made = section_parser(__doc__, SECTIONS)
+    made.add_argument("--all", action="store_true", help="both parts, for the tables of the documents")
     made.add_argument("--kept", action="store_true", help="the third that is looked at once a change is done")
     made.add_argument("--show", action="store_true", help="every case that is not right")
     return made
@@ -187,7 +194,8 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = parser().parse_args()
     judge = RulesJudge()
-    print(f"{'kept third' if options.kept else 'open two thirds'} of the cases\n")
+    part = "all" if options.all else "kept third" if options.kept else "open two thirds"
+    print(f"{part} of the cases\n")
     for name in options.sections:
         SECTIONS[name](judge, options)
 

@@ -296,6 +296,7 @@ class _Compiler:
         device, in_airway = self.concepts.needed("device"), {*self.concepts.all(data["in_airway"], "in_airway")}
         surgery = self.concepts.needed("postoperative_change")
         chest = {self.concepts.needed("lung_opacity"), self.concepts.needed("pleural_abnormality")}
+        focal, diffuse = ({*self.concepts.all(data[key], key)} for key in ("focal", "diffuse"))
         steady = {*self.concepts.all(data["steady"], "steady")}
         alike = [self.concepts.all(names, "lookalikes") for names in data["lookalikes"]]
         return lx.Lexicon(
@@ -333,6 +334,9 @@ class _Compiler:
             before=sum(kind.mask for kind in known.details if kind.before),
             numerals=known.numerals,
             between={name: frozenset(words) for name, words in data["between"].items()},
+            zone_prices=tuple(
+                known.prices["lobe" if focal & family and not diffuse & family else "zone"] for family in families
+            ),
             steady=tuple(bool(steady & family) for family in families),
             lung=self.anatomies.needed("lung"),
             chest=self.anatomies.needed("cardiopulmonary"),

@@ -49,6 +49,7 @@ class Compiled(NamedTuple):
     names: tuple[str, ...]
     detailed: tuple[int, ...]
     numerals: dict[str, lx.Leaf]
+    prices: dict[str, lx.Price]
 
 
 def compiled(data: Mapping[str, Any], families: list[set[int]], ids: Mapping[str, int], phrases: Phrases) -> Compiled:
@@ -76,7 +77,7 @@ def compiled(data: Mapping[str, Any], families: list[set[int]], ids: Mapping[str
         if only == "within":
             phrases.confine(mask)
     phrases.inherit_details()
-    return Compiled(tuple(kinds), tuple(names), tuple(may), numerals)
+    return Compiled(tuple(kinds), tuple(names), tuple(may), numerals, prices)
 
 
 def _check(name: str, entry: Mapping[str, Any], ids: Mapping[str, int], prices: Mapping[str, lx.Price]) -> None:

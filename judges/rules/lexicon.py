@@ -223,6 +223,8 @@ class Lexicon:
     """What a number says that is no measurement: "3 nodules"."""
     between: Mapping[str, frozenset[str]]
     """Words between two levels that make them a `list` or a `range`."""
+    zone_prices: tuple[Price, ...]
+    """Per concept what another zone of the lung costs."""
     steady: tuple[bool, ...]
     """Per concept: whether it stays as it is, so that to call it stable says nothing."""
     lung: int

@@ -24,8 +24,6 @@ ONE_SIDE: Final = 0.5
 NO_SIDE: Final = 0.65
 UNSAID: Final = 0.9
 """Share of the credit when the reference's grade is left out: less than a good guess is worth."""
-OTHER_ZONE: Final = 0.75
-"""Share of the credit for another zone of the lung."""
 ONE_BAND: Final = 0.85
 """Share of the credit for a severity one band off (small/moderate), or a size over 1.5 times off."""
 FAR_BAND: Final = 0.5
@@ -50,6 +48,7 @@ class Matched:
     def settle(self, candidate: Findings, reference: Findings) -> Claim:
         """Count errors and enter the claim, which is returned."""
         x, y, account = self.x, self.y, self.account
+        price = self.lexicon.zone_prices[y.concept]
         if x.concept != y.concept:
             self._relative(candidate, reference)
         if x.contradicted and not y.contradicted:
@@ -64,9 +63,9 @@ class Matched:
         if y.side and x.side != y.side and self.lexicon.concepts[x.concept].sided:
             self._side()
         elif x.zone and y.zone and not x.zone & y.zone:
-            self.claim.keep(OTHER_ZONE, self._mislocated("zone", serious=False))
+            self._lose(details.Loss(price.other, price.category, price.significant, "zone"))
         else:
-            self._deduct(tips.aim(x.zone, y.zone, _next_to(y.zone), OTHER_ZONE), "zones")
+            self._deduct(tips.aim(x.zone, y.zone, _next_to(y.zone), price.other), "zones")
         self._severity()
         for loss in (*tips.losses(self.lexicon, x, y), *details.losses(self.lexicon, x, y)):
             self._lose(loss)

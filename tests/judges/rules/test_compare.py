@@ -27,7 +27,7 @@ NORMAL = "The heart size is normal. The lungs are clear. No pleural effusion or 
         ("Small right pleural effusion.", EFFUSION, [("wrong_location", "pleural_effusion", True)]),
         ("Small bilateral pleural effusions.", EFFUSION, [("wrong_location", "pleural_effusion", True)]),
         ("Small pleural effusion.", EFFUSION, [("wrong_location", "pleural_effusion", False)]),
-        ("Left upper lobe nodule.", "Left lower lobe nodule.", [("wrong_location", "nodule", False)]),
+        ("Left upper lobe nodule.", "Left lower lobe nodule.", [("wrong_location", "nodule", True)]),
         ("Large left pleural effusion.", EFFUSION, [("wrong_severity", "pleural_effusion", True)]),
         ("Moderate left pleural effusion.", EFFUSION, [("wrong_severity", "pleural_effusion", False)]),
         ("A 4 cm nodule.", "A 9 mm nodule.", [("wrong_severity", "nodule", True)]),
@@ -221,7 +221,7 @@ def test_comparisons(compare: Compare, candidate: str, reference: str, prior: st
         ("Right PICC.", "Right PICC with tip in the SVC.", 0.9),
         ("Endotracheal tube.", "Endotracheal tube in the right mainstem bronchus.", 0.5),
         # more places than one: as much as a guess among them
-        ("Right upper, middle and lower lobe nodule.", "Right lower lobe nodule.", 0.75 + 0.25 / 3),
+        ("Right upper, middle and lower lobe nodule.", "Right lower lobe nodule.", 0.5 + 0.5 / 3),
         ("Right middle and lower lobe nodule.", "Right lower lobe nodule.", 1.0),
         ("Right PICC with tip in the SVC or the right atrium.", "Right PICC with tip in the SVC.", 0.25 + 0.75 / 2),
         ("Right PICC with tip at the cavoatrial junction.", "Right PICC with tip in the SVC.", 0.75),

@@ -151,7 +151,7 @@ DIFFERENT = [
     ("12 mm nodule, previously 20 mm.", "12 mm nodule, previously 8 mm.",
      "false_comparison:nodule:S"),
     ("Right upper lobe pneumonia.", "Right lower lobe pneumonia.",
-     "wrong_location:pneumonia:i"),
+     "wrong_location:pneumonia:S"),
     ("Large pneumothorax.", "Trace pneumothorax.",
      "wrong_severity:pneumothorax:S"),
     ("Pneumothorax: No.", "Pneumothorax: Small, right.",

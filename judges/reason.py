@@ -107,7 +107,10 @@ def _deduction(one: Evidence) -> str:
     return f"no exact {_DETAILS.get(said, said)} of the {name(one)}"
 
 
-_DETAILS: Final = {"tip": "tip position", "number": "count"}
+_DETAILS: Final = {
+    "tip": "tip position", "number": "count", "spine_region": "spinal region", "dissection": "type", "third": "part",
+    "fluid": "form", "edema_form": "form", "acuity": "age", "station": "site",
+}  # fmt: skip
 _CHANGES: Final = ("stable", "worse", "better", "new", "resolved", "compared")
 _DEDUCTIONS: Final = {
     "unrepeated": "no 'no {1}'",

@@ -109,10 +109,23 @@ class Binder:
         if not (passed or constructions.elsewhere(self.events, k)):
             device.place |= leaf.place
             device.size = around.height(self.events, k) or device.size
+            for other in self._listed_before(device, leaf.place):
+                other.place |= leaf.place
             if self.trace is not None:
                 self.trace.note(
                     device, "place", leaf.place, self.events[k], leaf.acts.get("place") or leaf.acts.get("advice")
                 )
+
+    def _listed_before(self, device: Mention, place: int) -> list[Mention]:
+        """The devices listed before this one that lie as well as it does: "ETT and NG tube in good position"."""
+        found: list[Mention] = []
+        at = next(i for i, m in enumerate(self.mentions) if m is device) if place == self.lexicon.well else 0
+        while at and self._between()[at] & (lx.AND | lx.COMMA) and not self._between()[at] & _SEPARATE:
+            at -= 1
+            if self.lexicon.sized[self.mentions[at].concept] or self.mentions[at].place:
+                break
+            found.append(self.mentions[at])
+        return found
 
     def _give(self, at: int, k: int, leaf: lx.Leaf) -> None:
         """The finding `at` gets the side, zone, grade or size that phrase `k` says."""

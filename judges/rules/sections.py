@@ -81,7 +81,10 @@ class Sections:
             else:
                 if leaf.rare & lx.CARINA and self._events and leaf.place & self.lexicon.above_carina:
                     leaf = self._height(leaf, self._events[-1], i)
-                self._append(Event(i, last, leaf))
+                if leaf.details:
+                    self._append(Event(i, last, leaf))
+                else:
+                    self._events.append(Event(i, last, leaf))
                 self._fresh = False
             i = last + 1
         if not self._skipping or self._held is not None:
@@ -209,6 +212,7 @@ class Sections:
             self._sign(i, word)
 
     def _append(self, event: Event) -> None:
+        """A phrase that may be a level, in one with the levels before it."""
         if event.leaf.details & self.lexicon.levels:
             event = joined_levels(self.lexicon, self._events, self.words, event)
         self._events.append(event)

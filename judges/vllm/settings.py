@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 Variant = Literal["findings", "chexprompt"]
 Form = Literal["json", "statements", "green"]
-Prefill = Literal["none", "equal"]
+Prefill = Literal["none", "equal", "rules"]
 Examination = Literal["chest X-ray", "any"]
 
 _OURS: Final = {
@@ -52,7 +52,8 @@ class VllmJudgeSettings:
     examination: Examination = "chest X-ray"
     """Of protocol `json`: what the instructions say that the reports are about; `any`: radiology reports."""
     prefill: Prefill = "equal"
-    """Of protocol `statements`: whether statements that are equal in both reports are matched without being asked."""
+    """Of protocol `statements`: which statements are matched without being asked about: those that are `equal` in both
+    reports but for capitals and punctuation, or also those that the rules judge reads alike."""
     votes: int = 1
     """Verdicts averaged per pair. 1 is greedy, for training; 3 for evaluation, where the spread is worth its price."""
     vote_temperature: float = 0.7

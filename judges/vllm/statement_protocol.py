@@ -7,8 +7,8 @@ most of which the server finds in its cache.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -19,6 +19,7 @@ from judges.vllm import questions
 from judges.vllm.calibration import Calibration, load, statements
 from judges.vllm.errors import JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
 from judges.vllm.letters import Question
+from judges.vllm.prefill import manifest, said_by_both
 from judges.vllm.prompt import NumberedPair, read_pair, samples
 from judges.vllm.protocol import Ask, together
 from judges.vllm.settings import VllmJudgeSettings
@@ -56,18 +57,18 @@ class StatementProtocol:
             "protocol": "statements",
             "statements_version": VERSION,
             "calibration": self._calibration.digest,
-            "prefill": self._settings.prefill,
+            **manifest(self._settings.prefill),
             "prompts": {"requests": _sample_requests(self._settings), "injection": injection.SHA256},
         }
 
     async def vote(self, pair: NumberedPair, vote: int, ask: Ask) -> tuple[str, list[Completion]]:
         """Greedy and graded, so the number of the vote changes nothing."""
         tasks = list(tasks_of(pair))
-        equal = equal_statements(pair) if self._settings.prefill == "equal" else frozenset()
+        known = await asyncio.to_thread(said_by_both, pair, self._settings.prefill)
         completions: list[Completion] = []
 
         async def weigh(task: Task) -> dict[str, list[float]]:
-            if plain(task.text) in equal:
+            if task.name in known:
                 return {"said": [1.0, 0.0, 0.0]}
             entry: dict[str, list[float]] = {}
             for question in Question:
@@ -139,17 +140,6 @@ def tasks_of(pair: NumberedPair) -> Iterator[Task]:
         yield Task(f"R{n}", candidate, key, text)
 
 
-def plain(text: str) -> str:
-    """The words of a statement alone; equal for statements that differ in capitals, blanks and punctuation."""
-    return " ".join(re.findall(r"\w+(?:\.\w+)?", text.lower()))
-
-
-def equal_statements(pair: NumberedPair) -> frozenset[str]:
-    """`plain` statements that both reports make; what is withheld is none."""
-    made = {plain(text) for n, text in enumerate(pair.shown) if n not in pair.withheld}
-    return frozenset(made & {plain(text) for text in pair.reference.shown})
-
-
 def _sample_requests(settings: VllmJudgeSettings) -> str:
     """sha256 of what is asked about the pairs of `samples.json`: every kind of text that is treated in its own way."""
     requests = []
@@ -160,5 +150,5 @@ def _sample_requests(settings: VllmJudgeSettings) -> str:
             for task in tasks_of(pair)
             for question in Question
         ]
-        requests.append([asked, sorted(equal_statements(pair))] if pair.is_asked else None)
+        requests.append([asked, sorted(said_by_both(pair, "equal"))] if pair.is_asked else None)
     return hashlib.sha256(orjson.dumps(requests)).hexdigest()

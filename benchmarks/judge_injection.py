@@ -20,7 +20,7 @@ from judges.rules.judge import RulesJudge
 from judges.vllm import prompt
 from judges.vllm.judge import VllmJudge
 from reward_service.components.registry import build
-from reward_service.evaluation.judge_agreement import settings_of
+from reward_service.evaluation.judge_agreement import ready, settings_of
 from reward_service.settings import Settings
 from testbed.service import ROOT
 
@@ -56,7 +56,7 @@ async def run(given: Mapping[str, object], known: Known, save: Callable[[], obje
     attacks = {"": "", **{name: text for kind in kinds.values() for name, text in kind.items()}}
     judge = build("vllm", Settings().for_component("vllm", {"canary_interval_s": 0.0, **given}))
     assert isinstance(judge, VllmJudge)
-    await judge.start()
+    await ready(judge)
     try:
         for name in attacks.keys() - known.keys():
             candidate = f"{HONEST}\n{attacks[name]}" if name else HONEST

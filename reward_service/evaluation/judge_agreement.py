@@ -127,7 +127,7 @@ async def _judge(
         began = time.monotonic()
         return _compare(judge, labelled), time.monotonic() - began
     log = JudgementLog.open(save, judge.manifest())
-    permits, began = asyncio.Semaphore(in_flight), time.monotonic()
+    permits = asyncio.Semaphore(in_flight)
 
     async def one(pair: Labelled) -> Outcome:
         if (known := log.of(pair)) is not None:
@@ -148,12 +148,7 @@ async def _judge(
         log.add(pair, outcome)
         return outcome
 
-    await judge.start()
-    while not judge.health()["ready"]:  # a slow server may pass its tests after the start
-        if time.monotonic() > began + _READY_S:
-            await judge.aclose()
-            raise ServiceError(f"No judge server is ready: {judge.health()['detail']}.", code="judge")
-        await asyncio.sleep(0.2)
+    await ready(judge)
     began = time.monotonic()
     fresh = sum(log.of(pair) is None for pair in labelled)
     try:
@@ -162,6 +157,20 @@ async def _judge(
         await judge.aclose()
     seconds = (time.monotonic() - began) * len(labelled) / fresh if fresh else None
     return list(outcomes), seconds
+
+
+async def ready(judge: Any) -> None:
+    """Start a judge and wait until it can be used: a slow server passes its tests after the start.
+
+    Raises `ServiceError` when none has within five minutes; the judge is closed then.
+    """
+    await judge.start()
+    limit = time.monotonic() + _READY_S
+    while not judge.health()["ready"]:
+        if time.monotonic() > limit:
+            await judge.aclose()
+            raise ServiceError(f"No judge server is ready: {judge.health()['detail']}.", code="judge")
+        await asyncio.sleep(0.2)
 
 
 def _compare(judge: Any, labelled: Sequence[Labelled]) -> list[Outcome]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 Category = Literal[
     "false_finding",
@@ -26,7 +26,9 @@ CATEGORIES: tuple[Category, ...] = (
     "false_comparison",
     "missing_comparison",
 )
-STUDY = "@study"
+SILENT: Final = "empty"
+"""Detail of the deduction from a candidate without a word."""
+STUDY: Final = "@study"
 """Name of the examination as a whole, for evidence that is about no finding of it."""
 Kind = Category | Literal["deduction", "matched"]
 """What a piece of evidence is. A deduction costs something and is no error: it is counted in no category."""

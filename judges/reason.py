@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from judges.base import STUDY, Evidence
+from judges.base import SILENT, STUDY, Evidence
 
 MOST_PARTS: Final = 6
 MOST_CHARACTERS: Final = 300
@@ -120,7 +120,10 @@ _DEDUCTIONS: Final = {
     "unspecified/bilateral": "no side of the {1}",
     "grade": "no grade of the {0}",
     "zones": "several zones of the {0}",
-    "empty": "says nothing",
+    SILENT: "says nothing",
+    "candidate_in_another_language": "is in another language",
+    "candidate_of_another_examination": "is of another examination",
+    "candidate_not_read": "cannot be read",
     "no_report": "says nothing of a chest",
     "nothing_to_earn": "the reference has nothing to earn",
 }

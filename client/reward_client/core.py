@@ -396,6 +396,7 @@ def _score(name: str, result: Mapping[str, Any], stage: str | None) -> Score:
         flags=tuple(result.get("flags") or ()),
         cache=str(result.get("cache") or ""),
         judgement=result.get("judgement"),
+        reason=result.get("reason"),
         values=result.get("values") or {},
         stage=stage,
     )

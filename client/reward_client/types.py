@@ -59,6 +59,9 @@ class Score:
     flags: tuple[str, ...] = ()
     cache: str = ""
     judgement: Mapping[str, Any] | None = None
+    """With detail ``full``: counts and evidence, each piece with its `cost`."""
+    reason: str | None = None
+    """With detail ``full``: what the judge takes points for and what else cuts the reward, in one sentence."""
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """With detail ``full``: every raw value of every component, by component key."""
     stage: str | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from judges import scores
-from judges.base import CATEGORIES, STUDY, Category, Evidence, Kind
+from judges.base import CATEGORIES, SILENT, STUDY, Category, Evidence, Kind
 from judges.rules.findings import Denial, Finding, Findings, Span
 from judges.rules.hierarchy import another_name
 from judges.rules.lexicon import Lexicon
@@ -230,7 +230,7 @@ class Account:
                 shown.append(Evidence(*about, cost, one.side))
         if empty:
             rest = 1.0 - scores.FLOOR - sum(one.cost for one in shown)
-            shown.append(Evidence("deduction", STUDY, False, None, None, "empty", rest))
+            shown.append(Evidence("deduction", STUDY, False, None, None, SILENT, rest))
         return tuple(shown)
 
 

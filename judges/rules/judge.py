@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import ClassVar, Final, Literal
 
-from judges.base import Judgement, Refusal
+from judges.base import SILENT, Judgement, Refusal
 from judges.rules import compare
 from judges.rules.compiler import default
 from judges.rules.examination import Kind
@@ -99,7 +99,9 @@ class RulesJudge:
         if candidate.outside is None:
             return compare.judge(self.lexicon, candidate, reference, prior)
         judged = compare.judge(self.lexicon, _SILENT, reference, prior)
-        return replace(judged, notes=(*judged.notes, CANDIDATE_OUTSIDE[candidate.outside.kind]))
+        note = CANDIDATE_OUTSIDE[candidate.outside.kind]
+        evidence = [each._replace(detail=note) if each.detail == SILENT else each for each in judged.evidence]
+        return replace(judged, evidence=tuple(evidence), notes=(*judged.notes, note))
 
     def nbytes(self, artefact: Findings) -> int:
         sides = sum(map(len, artefact.positive.values()))

@@ -12,7 +12,7 @@ from math import fsum
 from statistics import fmean
 from typing import Any, Final
 
-from judges.base import CATEGORIES, STUDY, Category, Evidence, Judgement
+from judges.base import CATEGORIES, SILENT, STUDY, Category, Evidence, Judgement
 from judges.scores import MAJOR, MINOR, MODERATE, NEGATIVE, NORMAL_REPORT, inverse_errors, score
 from judges.vllm.answer import Answer, Link
 from judges.vllm.prompt import NumberedPair
@@ -240,7 +240,7 @@ def _together(accounts: Sequence[Account], *, empty: bool) -> tuple[Evidence, ..
     items += [item for account in accounts for item in account.deductions]
     items += [item for account in accounts for item in account.matches]
     if empty:
-        items.append(Evidence("deduction", STUDY, False, None, None, "empty", 1.0))
+        items.append(Evidence("deduction", STUDY, False, None, None, SILENT, 1.0))
     if len(accounts) == 1:
         return tuple(items)
     said: dict[Evidence, list[float]] = {}

@@ -40,6 +40,8 @@ def judge() -> RulesJudge:
         ("Left nodule.", "Left lung mass.", "Says nodule for the left mass (−.25)."),
         ("The ventricles are of normal size.", "Left effusion.",
          "Misses the left pleural effusion (−1.00); says nothing of a chest (−.50)."),
+        ("Kleiner Pleuraerguss links. Kein Pneumothorax, keine Infiltrate.", "Left effusion.",
+         "Misses the left pleural effusion (−1.00); is in another language (−1.00)."),
         ("", "Left effusion.", "Misses the left pleural effusion (−1.00); says nothing (−1.00)."),
         ("Left effusion.", "See the other report.", "Invents left pleural effusion (−1.43); the reference has nothing to earn (−1.00)."),
     ],

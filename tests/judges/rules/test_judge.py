@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from judges.base import CATEGORIES, Judgement
 from judges.rules.judge import RulesJudge, Settings
+from testbed.abuse.attacks import ATTACKS
+from testbed.abuse.studies import STUDIES
 from tests.work import assert_linear
 
 from .conftest import errors
@@ -82,16 +84,27 @@ def test_verdicts_are_finite_bounded_and_consistent(
     assert all(item.cost >= 0 for item in verdict.evidence)
     assert all(item.cost == 0 for item in verdict.evidence if item.kind == "matched")
     assert all(item.cost > 0 and not item.significant for item in verdict.evidence if item.kind == "deduction")
-    s = -1.0 if one.empty or one.outside else _unsquashed(verdict.values["signed"])
-    assert cost == pytest.approx(1.0 - s, rel=1e-9, abs=1e-9)
+    assert cost == pytest.approx(1.0 - _unsquashed(verdict.values["signed"]), rel=1e-9, abs=1e-9)
     for item in verdict.evidence:
         for span, text in ((item.candidate, candidate), (item.reference, reference)):
             assert span is None or 0 <= span[0] < span[1] <= len(text)
 
 
 def _unsquashed(signed: float) -> float:
-    """(credit - penalty) / weight of a candidate that is not empty."""
-    return signed if signed >= 0 else signed / (1 + signed)
+    """(credit - penalty) / weight; the floor, of a candidate that says nothing, is not squashed."""
+    return signed if signed >= 0 or signed == -1 else signed / (1 + signed)
+
+
+def test_costs_add_up_for_every_study_and_attack(judge: RulesJudge) -> None:
+    """Each study against all other studies' texts and every known way to cheat: nothing is lost without a reason."""
+    for study in STUDIES:
+        attacks = [attack(study) for attack in ATTACKS.values()]
+        texts = [text for other in STUDIES for text in (other.reference, other.paraphrase, other.terse)]
+        candidates = judge.encode([*texts, *(text for text in attacks if text is not None)])
+        references = judge.encode([study.reference]) * len(candidates)
+        for verdict in judge.compare(candidates, references):
+            cost = math.fsum(item.cost for item in verdict.evidence)
+            assert cost == pytest.approx(1.0 - _unsquashed(verdict.values["signed"]), rel=1e-9, abs=1e-9)
 
 
 @steady

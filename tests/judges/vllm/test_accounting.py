@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judges.vllm.accounting import Account, judgement, settle
@@ -239,6 +239,25 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
+def _unsquashed(signed: float) -> float:
+    return signed if signed >= 0 else signed / (1 + signed)
+
+
+@pytest.mark.parametrize("reference", [REFERENCE, "No effusion. Heart is normal. No pneumothorax."])
+@settings(max_examples=30)
+@given(votes=st.lists(ANSWERS, max_size=3))
+def test_costs_of_all_votes_add_up(votes: list[dict[str, Any]], reference: str) -> None:
+    """Also where nothing but normal statements can be earned, and for an empty candidate, which has no vote."""
+    pair = read_pair(CANDIDATE if votes else "", reference, None, 60)
+    accounts = [settle(parse(json.dumps(lists), 3, 3), pair) for lists in votes]
+    verdict = judgement(accounts, pair, significant_only=False, details={})
+    s = _unsquashed(verdict.values["signed"]) if votes else -1.0
+    assert math.fsum(e.cost for e in verdict.evidence) == pytest.approx(1 - s, rel=1e-9, abs=1e-9)
+    assert all(e.cost >= 0 for e in verdict.evidence)
+    lost = sum(e.cost for e in verdict.evidence if e.kind == "deduction")
+    assert lost == 0 or reference != REFERENCE or not votes  # with findings, what is normal is worth nothing
+
+
 @given(ANSWERS)
 def test_whatever_is_answered_every_statement_is_accounted_for(lists: dict[str, Any]) -> None:
     account = settle(parse(json.dumps(lists), 3, 3), PAIR)
@@ -254,5 +273,6 @@ def test_whatever_is_answered_every_statement_is_accounted_for(lists: dict[str, 
     scores = values(account)
     assert -1.0 < scores["signed"] <= 1.0
     assert 0.0 <= scores["green"] <= 1.0
+    assert _unsquashed(scores["signed"]) == pytest.approx(1 - account.lost, rel=1e-9, abs=1e-9)
     if not lists["matched"] and not lists["location"] and not lists["severity"]:
         assert scores["signed"] <= 0.0  # nothing matched is worth nothing, however few errors are admitted

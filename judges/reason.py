@@ -15,6 +15,8 @@ SHOWN: Final = 0.005
 """What costs less is not told: it would be shown as nothing."""
 
 _VOTES: Final = re.compile(r" ?\d+/\d+ votes$")
+_COUNTED: Final = {"counted": "finding", "withheld": "a_statement"}
+"""Names in the evidence of a judge that counts findings without naming them."""
 _ABBREVIATIONS: Final = frozenset(("ards", "cabg", "copd", "picc", "rds"))
 
 
@@ -54,7 +56,8 @@ def in_words(one: Evidence) -> str:
 
 def name(one: Evidence) -> str:
     """``left pleural effusion``, ``PICC``, ``R2/P3``."""
-    words = [word.upper() if word in _ABBREVIATIONS else word for word in one.finding.lstrip("@").split("_")]
+    finding = _COUNTED.get(one.finding, one.finding.lstrip("@"))
+    words = [word.upper() if word in _ABBREVIATIONS else word for word in finding.split("_")]
     return " ".join((one.side, *words)).strip()
 
 

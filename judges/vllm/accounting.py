@@ -250,7 +250,7 @@ def _together(accounts: Sequence[Account], *, empty: bool) -> tuple[Evidence, ..
     return tuple(
         item._replace(
             cost=fsum(costs) / votes,
-            detail=item.detail if len(costs) == votes else f"{item.detail} {len(costs)}/{votes} votes".strip(),
+            detail=item.detail if len(costs) >= votes else f"{item.detail} {len(costs)}/{votes} votes".strip(),
         )
         for item, costs in said.items()
     )

@@ -63,7 +63,7 @@ def reward(page: Any, at: int = 0) -> float:
 
 def test_an_example_is_scored_and_both_sides_of_its_error_are_marked_and_linked(browser: Any, service: Service) -> None:
     with playground(browser, service, "?profile=text&example=wrong-side-pneumothorax") as page:
-        assert "wrong location: pneumothorax" in page.inner_text("#result0")
+        assert "Wrong side of the pneumothorax" in page.inner_text("#result0")
         direct = service.score(
             (page.input_value("#candidate0"), page.input_value("#reference")), profile="text", detail="full"
         ).json()["results"][0]
@@ -94,7 +94,7 @@ def test_editing_a_word_moves_the_error_without_a_click(browser: Any, service: S
         page.locator("#result0 .rv-evidence").filter(has_text="false finding").wait_for()
         assert marks(page, "Candidate") == ["pneumothorax"]
         page.fill("#candidate0", REFERENCE)
-        page.locator("#result0").filter(has_text="finds no error").wait_for()
+        page.locator("#result0").filter(has_text="Nothing is lost").wait_for()
         assert reward(page) == 1.0 > before
         assert marks(page, "Candidate") == []
 
@@ -123,7 +123,7 @@ def test_candidates_beside_one_another_are_compared(browser: Any, service: Servi
         assert reward(page, 0) > reward(page, 1)
         moved = page.inner_text("#moved")
         assert "Only Candidate 2" in moved
-        assert "wrong location: pleural effusion (right/left)" in moved
+        assert "wrong location: left pleural effusion (right/left)" in moved
         difference = float(page.locator("#moved tbody tr").last.locator("td").last.inner_text())
         assert difference == pytest.approx(reward(page, 1) - reward(page, 0), abs=1.1e-3)
         page.get_by_role("button", name="Remove candidate 1").click()

@@ -68,6 +68,10 @@ class HandleWorker:
             await asyncio.wait(list(self._calls), timeout=grace_s)
         await end(list(self._calls))
 
+    async def set_asleep(self, asleep: bool) -> None:
+        """Refused: replicas that Ray starts meanwhile would not sleep, and no ingress would know of another's wish."""
+        raise ComponentError("not_lent", "models on Ray Serve keep their memory; scale them down instead")
+
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[ComponentScore]] = [WorkFuture(loop=loop) for _ in pairs]

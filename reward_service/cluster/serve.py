@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def build(args: dict[str, Any]) -> serve.Application:
     """
     cluster = ClusterSettings.model_validate(args)
     settings = cluster.of_service()
-    pins = cluster.fingerprints or asyncio.run(_fingerprints(settings))
+    with ThreadPoolExecutor(1) as beside:  # whoever calls this may have an event loop already, as notebooks do
+        pins = cluster.fingerprints or beside.submit(asyncio.run, _fingerprints(settings)).result()
     models = {}
     for config, component in model_configs(settings, ""):
         name = Path(config.path).stem

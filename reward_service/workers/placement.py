@@ -29,9 +29,9 @@ from reward_service.workers.thread import ThreadWorker
 
 
 class Remote(Protocol):
-    """Makes a `Runner` for a model that runs in another process, which must have the component of that digest."""
+    """Makes the runner for a model that runs in another process, which must have the component of that digest."""
 
-    def __call__(self, config: WorkerConfig, *, component_digest: str, observe: Observe) -> Runner: ...
+    def __call__(self, config: WorkerConfig, *, component_digest: str, observe: Observe) -> ModelRunner: ...
 
 
 def make_cache(settings: Settings, shapes: Mapping[str, Shape] | None = None) -> ScoreCache:

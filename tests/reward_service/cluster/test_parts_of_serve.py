@@ -111,6 +111,8 @@ async def test_what_does_not_answer_ends_with_the_deadline_or_with_the_service()
     await runner.stop(0)
     with pytest.raises(ComponentError, match="shutting down"):
         await left
+    with pytest.raises(ComponentError, match="keep their memory"):
+        await runner.set_asleep(True)
     with pytest.raises(ComponentError, match="another component"):
         await worker(Handle("other"), []).start()
 

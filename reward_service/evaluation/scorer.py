@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import contextlib
 import json
+import operator
 import re
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -111,6 +112,7 @@ class Scorer:
         references: References | None = None,
         prior: Any = None,
         *,
+        step: int | None = None,
         candidate_field: str | None = None,
         reference_field: str | None = None,
         prior_field: str | None = None,
@@ -120,6 +122,7 @@ class Scorer:
         candidates: one text, a list of texts, or a pandas DataFrame whose columns are recognised as those of files are.
         references: a text for all, or for each candidate a text or a list of texts, of which the best one is paid.
         prior: the earlier reports, likewise, or None.
+        step: of the training, which a profile that is a schedule asks for.
         candidate_field, reference_field, prior_field: names of a DataFrame's columns, where they are not recognised.
 
         A DataFrame comes back as a copy with the columns `reward`, `status` and `components.<key>`. Raises
@@ -127,11 +130,11 @@ class Scorer:
         """
         if hasattr(candidates, "columns") and hasattr(candidates, "iterrows"):
             given = {"candidate": candidate_field, "reference": reference_field, "prior": prior_field}
-            return self._score_frame(candidates, given)
+            return self._score_frame(candidates, given, step)
         if references is None:
             raise InvalidRequest("score(candidates, references): references are missing.", param="references")
         single = isinstance(candidates, str)
-        return self._score(list(_entries([candidates] if single else candidates, references, prior)))
+        return self._score(list(_entries([candidates] if single else candidates, references, prior)), step)
 
     def close(self) -> None:
         """Release models and threads."""
@@ -146,15 +149,15 @@ class Scorer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _score(self, entries: Sequence[Entry]) -> Scores:
+    def _score(self, entries: Sequence[Entry], step: int | None) -> Scores:
         if not self._thread.is_alive():
             raise InvalidRequest("This Scorer is closed; make another one.")
-        return self._run(self._collect(entries))
+        return self._run(self._collect(entries, {} if step is None else {"step": operator.index(step)}))
 
-    async def _collect(self, entries: Sequence[Entry]) -> Scores:
+    async def _collect(self, entries: Sequence[Entry], at: Mapping[str, int]) -> Scores:
         found: list[dict[str, Any]] = []
         fingerprint = signature = ""
-        async with contextlib.aclosing(answers(chunks(entries), self._send, dict(self._common))) as parts:
+        async with contextlib.aclosing(answers(chunks(entries), self._send, {**self._common, **at})) as parts:
             async for chunk, answer in parts:
                 results = iter(answer["results"])
                 fingerprint, signature = answer["fingerprint"], answer["signature"]
@@ -164,7 +167,7 @@ class Scorer:
                     found.append(json.loads(records.line(record)))  # lists for tuples, as over HTTP
         return Scores(found, fingerprint, signature)
 
-    def _score_frame(self, frame: Any, given: Mapping[str, str | None]) -> Any:
+    def _score_frame(self, frame: Any, given: Mapping[str, str | None], step: int | None) -> Any:
         columns = Columns({**given, "id": "none"})
         try:
             roles = columns.of([str(name) for name in frame.columns])
@@ -187,7 +190,7 @@ class Scorer:
             except InvalidRequest as error:
                 raise InvalidRequest(_in_python(error.message), param="candidates") from None
             entries.append(entry)
-        scores = self._score(entries)
+        scores = self._score(entries, step)
         rows = [next(records.flat(result)) for result in scores]
         names = [
             name for name in (rows[0] if rows else {}) if name.partition(".")[0] in ("reward", "status", "components")

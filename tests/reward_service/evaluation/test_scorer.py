@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +41,24 @@ def test_numbers_and_fingerprint_are_those_of_http(scorer: Scorer) -> None:
         assert {k: ours[k] for k in theirs if k not in ("id", "cache")} == {
             k: v for k, v in theirs.items() if k not in ("id", "cache")
         }
+
+
+def test_the_step_chooses_the_stage_of_a_schedule(tmp_path: Path) -> None:
+    for name, component in (("early", "rouge1"), ("late", "rouge2")):
+        profile: dict[str, Any] = {"name": name, "description": "for tests", "bounds": [0, 1], "guards": "off"}
+        profile["components"] = {component: {"weight": 1}}
+        (tmp_path / f"{name}.yaml").write_text(json.dumps(profile))
+    stages = [{"until_step": 10, "profile": "early.yaml"}, {"profile": "late.yaml"}]
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "two.yaml"
+    path.write_text(json.dumps({"name": "two", "description": "for tests", "stages": stages}))
+    with Scorer(profile=str(path)) as scorer:
+        pair = ("Left small effusion.", "Small left effusion.")
+        rewards = [scorer.score(*pair, step=step).rewards[0] for step in (0, 10)]
+        frame = pandas.DataFrame({"candidate": [pair[0]], "reference": [pair[1]]})
+        assert [scorer.score(frame, step=step)["reward"][0] for step in (0, 10)] == rewards == [1.0, 0.0]
+        with pytest.raises(InvalidRequest, match="step"):
+            scorer.score(*pair)
 
 
 async def test_it_runs_where_a_loop_is_running(scorer: Scorer) -> None:
@@ -111,7 +131,7 @@ def test_a_scorer_that_is_left_open_is_closed_when_python_ends() -> None:
 
 def test_a_notebook_shows_the_errors_and_no_foreign_html(scorer: Scorer) -> None:
     shown = scorer.score(CANDIDATES, REFERENCES)._repr_html_()
-    assert "wrong location</b> pleural effusion · significant" in shown
+    assert "wrong location</b> pleural effusion, left · significant" in shown
     assert "&lt;b&gt;Clear&lt;/b&gt;" in shown
     assert "<b>Clear" not in shown
 

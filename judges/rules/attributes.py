@@ -217,8 +217,13 @@ class Binder:
         return next((i for i in near if sized[mentions[i].concept] and mentions[i].state >= UNCERTAIN), at)
 
     def _head(self, at: int) -> int:
-        """What a change after a comma speaks of: "large pneumothorax with mild shift, new"."""
-        while at > 0 and self._between()[at] & lx.WITH and not self._between()[at] & (lx.COMMA | lx.AND):
+        """What a change after a comma speaks of: "large pneumothorax with mild shift, new"; a device has its own."""
+        while (
+            at > 0
+            and self.lexicon.sized[self.mentions[at].concept]
+            and self._between()[at] & lx.WITH
+            and not self._between()[at] & (lx.COMMA | lx.AND)
+        ):
             at -= 1
         return at
 

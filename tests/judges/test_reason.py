@@ -33,7 +33,7 @@ def judge() -> RulesJudge:
         ("The lungs are clear.", NORMAL, "No 'no pleural effusion' (−.33); no 'no pneumothorax' (−.33); no 'no cardiomegaly' (−.17)."),
         ("No effusion.", "Large left effusion, increased.", "Denies the left pleural effusion (−1.50)."),
         ("Moderate left effusion, decreased.", "Large left effusion, increased.",
-         "Invents 'better' of the left pleural effusion (−.40); omits 'worse' of the left pleural effusion (−.20); "
+         "Invents 'better' of the left pleural effusion (−.60); "
          "moderate instead of large left pleural effusion (−.15)."),
         ("Left effusion. No effusion.", "Left effusion.", "Asserts and denies the left pleural effusion (−1.00)."),
         ("Possible left effusion.", "Left effusion.", "Is not sure of the left pleural effusion (−.50)."),

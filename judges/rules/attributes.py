@@ -218,12 +218,8 @@ class Binder:
 
     def _head(self, at: int) -> int:
         """What a change after a comma speaks of: "large pneumothorax with mild shift, new"; a device has its own."""
-        while (
-            at > 0
-            and self.lexicon.sized[self.mentions[at].concept]
-            and self._between()[at] & lx.WITH
-            and not self._between()[at] & (lx.COMMA | lx.AND)
-        ):
+        sized, mentions = self.lexicon.sized, self.mentions
+        while at > 0 and sized[mentions[at].concept] and self._between()[at] & (lx.WITH | lx.COMMA | lx.AND) == lx.WITH:
             at -= 1
         return at
 

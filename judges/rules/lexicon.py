@@ -166,6 +166,8 @@ class Verdicts(NamedTuple):
     astray: int
     levels_well: int
     levels_astray: int
+    in_lung: bool = False
+    """Whether a zone of the lung, and no other place, means that it lies there, where it does not belong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from judges.rules.words import KNOWN
 
 UNIT: Final[dict[str, float]] = KNOWN["units"]
 """Millimetres."""
+_PERCENT: Final = frozenset(KNOWN["percent"]["words"])
+_GRADES: Final[dict[str, int]] = {"trace": 1, "small": 2, "moderate": 4, "large": 8}
+_PARTS: Final = tuple((limit, _GRADES[name]) for limit, name in sorted(KNOWN["percent"]["grades"].items()))
 _SAME: Final = 0.1  # share by which two measurements of one thing may differ
 
 
@@ -32,6 +35,13 @@ def millimetres(words: list[str], i: int, *, joined: bool) -> float:
     if joined:
         number = f"{words[i - 2][-4:]}.{number}"
     return float(number) * unit
+
+
+def percentage(words: list[str], i: int) -> int:
+    """The grade that a percentage says whose number is at `i`: "20 % pneumothorax"; 0 when it is none."""
+    if words[i + 1 : i + 2] == [] or words[i + 1] not in _PERCENT or len(words[i]) > 3:
+        return 0
+    return next((grade for limit, grade in _PARTS if float(words[i]) <= limit), 0)
 
 
 def joins(words: list[str], i: int, text: str, starts: list[int]) -> bool:

@@ -9,7 +9,7 @@ from judges.rules.clause import Clauses
 from judges.rules.details import joined_levels, numbered
 from judges.rules.examination import Heading
 from judges.rules.findings import ABSENT, Event, Implied
-from judges.rules.measures import UNIT, direction, former, joins, millimetres
+from judges.rules.measures import UNIT, direction, former, joins, millimetres, percentage
 from judges.rules.retractions import Known
 from judges.rules.sentence import read_sentence
 from judges.rules.words import KNOWN
@@ -232,6 +232,9 @@ class Sections:
         joined = i > 1 and joins(self.words, i - 1, self.text, self.starts)
         length = millimetres(self.words, i, joined=joined)
         if not length:
+            if grade := percentage(self.words, i):
+                self._events.append(Event(i, i + 1, lx.Leaf(severity=grade)))
+                return
             leaf = numbered(self.lexicon, self._events, self.words, i)
             if leaf is not None:
                 self._append(Event(i, i, leaf))

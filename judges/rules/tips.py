@@ -17,7 +17,7 @@ _PRICES: Final = (
     "left_out", "astray_left_out", "next_door", "elsewhere", "astray_elsewhere", "missed", "missed_penalty",
     "false_alarm", "false_alarm_penalty",
 )  # fmt: skip
-_ROW: Final = {"of", "well", "astray", "levels_well", "levels_astray"}
+_ROW: Final = {"of", "well", "astray", "levels_well", "levels_astray", "in_lung"}
 
 
 def compiled(
@@ -44,7 +44,7 @@ def compiled(
         of = {ids[name] for name in row["of"]}
         well, astray = mask(*row["well"]), mask(*row["astray"])
         levels = [sum(_level(one, names) for one in row.get(key, ())) for key in ("levels_well", "levels_astray")]
-        verdicts = lx.Verdicts(well | mask("well"), (anywhere | astray) & ~well, *levels)
+        verdicts = lx.Verdicts(well | mask("well"), (anywhere | astray) & ~well, *levels, row.get("in_lung", False))
         found = [verdicts if of & family else known for known, family in zip(found, families, strict=True)]
     return tuple(found), {name: float(prices[name]) for name in _PRICES}
 
@@ -58,7 +58,8 @@ def _level(name: str, names: list[str]) -> int:
 def judged(lexicon: lx.Lexicon, device: Finding) -> Finding:
     """The device with the verdict among its places: `malposed` if one of them is astray, else `well` if one is."""
     place, details, verdicts = device.place, device.details, lexicon.tips[device.concept]
-    if place & verdicts.astray or details & verdicts.levels_astray:
+    in_lung = verdicts.in_lung and device.zone and not place
+    if place & verdicts.astray or details & verdicts.levels_astray or in_lung:
         return device._replace(place=(place | lexicon.malposed) & ~lexicon.well)
     if place & verdicts.well or details & verdicts.levels_well:
         return device._replace(place=place & ~lexicon.malposed | lexicon.well)

@@ -20,6 +20,7 @@ from benchmarks.common import section_parser, table
 from judges.rules.judge import RulesJudge
 from judges.scores import MAJOR
 from reward_service import Scorer
+from testbed.abuse.majors import MAJORS
 from testbed.abuse.search import EDITS, FORM, WORDS, Found, Score, climb, constant
 from testbed.abuse.studies import NORMAL_REPORT, STUDIES
 
@@ -88,8 +89,12 @@ def with_major(judge: RulesJudge, found: Sequence[Target]) -> list[Target]:
 def constants(rewards: Rewards, options: argparse.Namespace) -> None:
     """The best text that is the same for every study, by the clinical score: over all, and over those with a finding."""
     every = targets(options)
+    majors = [Target(text, text, text) for text in MAJORS]
     rows: list[tuple[str, ...]] = [("constant for", "searched for", "clinical", "reward", "normal report", "text")]
-    for name, chosen in (("all studies", every), ("studies with a major finding", with_major(RulesJudge(), every))):
+    chosen_by_name = {"all studies": every, "those with a major finding": with_major(RulesJudge(), every)}
+    if not options.data:
+        chosen_by_name["a major finding each, of all kinds"] = majors
+    for name, chosen in chosen_by_name.items():
         references = [target.reference for target in chosen]
         for what, of in (("clinical", clinical), ("reward", reward)):
             found = constant(rewards.against(references, of), random.Random(0))

@@ -323,6 +323,7 @@ class _Compiler:
                 concept.weight >= scores.MODERATE and not {device, surgery} & family
                 for family, concept in zip(families, concepts, strict=True)
             ),
+            families=self._heads_of_families(concepts),
             thoracic=tuple(
                 bool(chest & family) or self.entries[concept.name].get("thoracic", False)
                 for family, concept in zip(families, concepts, strict=True)
@@ -363,6 +364,11 @@ class _Compiler:
             examination=examination.compiled(data["examination"], vocabulary | plain),
             sha256=sha256,
         )
+
+    @staticmethod
+    def _heads_of_families(concepts: tuple[lx.Concept, ...]) -> tuple[bool, ...]:
+        general = {ancestor for concept in concepts for ancestor in concept.ancestors}
+        return tuple(i in general and c.sided and not c.ancestors for i, c in enumerate(concepts))
 
     def _plain(self) -> frozenset[str]:
         """Every word that is known to name no finding, or that is a phrase of its own."""

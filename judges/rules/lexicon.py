@@ -210,6 +210,8 @@ class Lexicon:
     """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
     passing: tuple[bool, ...]
     """Per concept: whether it may be over, and worth to be told when: no device, no trace of surgery, nothing minor."""
+    families: tuple[bool, ...]
+    """Per concept: whether it names a whole family that has sides, as "opacity" does: it is a kind of nothing."""
     thoracic: tuple[bool, ...]
     """Per concept: whether it lies in the lung or pleura, so that what stands beside it shares its place."""
     details: tuple[Detail, ...]

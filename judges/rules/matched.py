@@ -22,6 +22,8 @@ WRONG_SIDE: Final = 0.25
 ONE_SIDE: Final = 0.5
 """Share of the credit when only one side of two is right; `NO_SIDE` when the side is left out."""
 NO_SIDE: Final = 0.65
+NOWHERE: Final = 0.25
+"""The same where the name of a whole family has no place, or both sides for one: "opacities" hits by not aiming."""
 UNSAID: Final = 0.9
 """Share of the credit when the reference's grade is left out: less than a good guess is worth."""
 ONE_BAND: Final = 0.85
@@ -44,6 +46,8 @@ class Matched:
         self.wrong = False
         """It has a significant error."""
         self.serious = account.serious(y)
+        both = x.side == lx.BOTH and 0 < y.side < lx.BOTH
+        self.nowhere = self.lexicon.families[x.concept] and (both or not (x.side or x.zone))
 
     def settle(self, candidate: Findings, reference: Findings) -> Claim:
         """Count errors and enter the claim, which is returned."""
@@ -88,6 +92,8 @@ class Matched:
         name = account.name(y)
         item = account.deduct(name, x.span, y.span, f"{account.name(x)}/{name}", y.side)
         self.claim.keep(self.share, item)
+        if self.nowhere and not y.side:
+            self.claim.keep(NOWHERE, item)
         item.penalty += KIN_EXCESS * max(0.0, account.worth(x) - account.worth(y))
         if denial := _denied_part(self.lexicon, y, x, candidate):
             self.wrong = True
@@ -103,13 +109,13 @@ class Matched:
         x, y = self.x, self.y
         detail = f"{SIDES[x.side] or 'unspecified'}/{SIDES[y.side]}"
         if not x.side and y.side == lx.BOTH:  # who names no side may well mean both
-            self._deduct(NO_SIDE, detail)
+            self._deduct(NOWHERE if self.nowhere else NO_SIDE, detail)
             return
         item = self._mislocated(detail, serious=self.serious and x.side > 0)
         if not x.side:
-            self.claim.keep(NO_SIDE, item)
+            self.claim.keep(NOWHERE if self.nowhere else NO_SIDE, item)
         elif x.side & y.side:
-            self.claim.keep(ONE_SIDE, item)
+            self.claim.keep(NOWHERE if self.nowhere else ONE_SIDE, item)
             self.wrong = self.wrong or self.serious
         else:
             self.claim.keep(0.0, item)

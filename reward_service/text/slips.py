@@ -40,6 +40,8 @@ _STRAY = re.compile(
     r"|\bthere (?!(?:is|are|was|were|has|have|had|may|might|can|could|will|would|does|did|do|again|also|s)\b"
     r"|appear|seem|remain|exist|no)"
 )
+_LONE = re.compile(r"(?<!\S)[.,:;?/-](?= [.,:;?/-] [.,:;?/-](?!\S))")
+_ECHO = re.compile(r"\b([a-z]{3,}|\d+)\. +\1\.")
 _CAPITAL = re.compile(r"[a-z] [A-Z][a-z]+")
 _STARTS = _set(
     "The There No Is Are And With Without Of In Right Left Bilateral Mild Moderate Small Large Normal Clear Low Stable "
@@ -77,11 +79,14 @@ def _twice(text: str) -> int:
 def _stray_marks(text: str) -> int:
     """Separators after one another, at the head of a sentence, after an article or preposition, or before a stop.
 
-    Of marks with a blank before them, in a text where most have none, two are one slip: where a word was taken out of a
-    report, one is left.
+    Also three marks alone and more, and a word or number that is a sentence twice. Of marks with a blank before them,
+    in a text where most have none, two are one slip: where a word was taken out of a report, one is left.
     """
-    apart = len(_APART.findall(text))
-    found = len(_STRAY.findall(text.lower())) + (apart // 2 if 2 * apart < len(_CLOSE.findall(text)) else 0)
+    low = text.lower()
+    found = sum(len(pattern.findall(low)) for pattern in (_STRAY, _ECHO, _LONE))
+    apart = len(_APART.findall(low))
+    if 2 * apart < len(_CLOSE.findall(low)):
+        found += apart // 2
     for mark in _SEPARATOR.finditer(text):
         at = mark.start()
         before = text[max(0, at - _BEFORE) : at].rstrip(" ")

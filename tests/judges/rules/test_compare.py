@@ -216,6 +216,11 @@ def test_comparisons(compare: Compare, candidate: str, reference: str, prior: st
         # what the reference says of a finding and the candidate leaves out
         ("Left pleural effusion.", EFFUSION, 0.9),
         ("Small pleural effusion.", EFFUSION, 0.65),
+        # the name of a family that says no place, or both for one
+        ("Opacity.", "Right basilar opacity.", 0.25),
+        ("Basilar opacity.", "Right basilar opacity.", 0.65),
+        ("Bilateral opacities.", "Right basilar opacity.", 0.25),
+        ("Opacity.", "Patchy opacities.", 1.0),
         ("Small bilateral pleural effusions.", EFFUSION, 0.5),
         ("Trace to large left pleural effusion.", EFFUSION, 0.5),
         ("Right PICC.", "Right PICC with tip in the SVC.", 0.9),

@@ -99,9 +99,9 @@ def advised(events: list[Event], k: int) -> bool:
 
 def goes_on(events: list[Event], k: int) -> bool:
     """Whether it is said what has become of what was seen before: "was seen on the prior study | and has increased"."""
-    if any(e.leaf.change & ~(lx.COMPARED | lx.NEW) for e in events):
+    if any(e.leaf.change & ~(lx.COMPARED | lx.NEW) for e in events[max(0, k - AHEAD) : k + AHEAD]):
         return True
-    return any(e.leaf.cue & (lx.NEG_AFTER | lx.UNC_AFTER) for e in events[k + 1 :])
+    return any(e.leaf.cue & (lx.NEG_AFTER | lx.UNC_AFTER) for e in events[k + 1 : k + 1 + AHEAD])
 
 
 def past(events: list[Event], k: int) -> int:
@@ -110,7 +110,7 @@ def past(events: list[Event], k: int) -> int:
     After a cause ("scarring from old | infection"), or where the sentence begins with it ("previous | pneumonia").
     """
     j = k - 1
-    while j >= 0 and events[j].leaf.side | events[j].leaf.zone | events[j].leaf.severity and not events[j].leaf.change:
+    while j >= max(0, k - AHEAD) and events[j].leaf.kind & lx.ATTRIBUTE and not events[j].leaf.rare & lx.PAST:
         j -= 1
     if j < 0 or not events[j].leaf.rare & lx.PAST or events[j + 1].first - events[j].last > _GAP:
         return -1

@@ -134,17 +134,14 @@ def _contradict(
         if lexicon.concepts[concept].weight < MODERATE:
             continue
         against = [each for each in firm if lexicon.covered(concept, each.concepts)]
-        for side, finding in by_side.items() if against else ():
-            by_side[side] = finding._replace(
-                ruled_out=finding.certain
-                and any(
-                    not (each.side and side and not each.side & side)
-                    and any(
-                        m.first < each.until or sentence(m.first) != sentence(each.first) for m in asserted[concept]
-                    )
-                    for each in against
-                )
-            )
+        if not against:
+            continue
+        first = min(mention.first for mention in asserted[concept])
+        sentences = {sentence(mention.first) for mention in asserted[concept]}
+        against = [each for each in against if first < each.until or sentences != {sentence(each.first)}]
+        for side, finding in by_side.items():
+            there = any(not (each.side and side and not each.side & side) for each in against)
+            by_side[side] = finding._replace(ruled_out=finding.certain and there)
 
 
 def _compared(

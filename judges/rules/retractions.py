@@ -58,7 +58,12 @@ class Retractions:
         for k, event in enumerate(events):
             value = _value(event)
             if value in (ALL, LAST):
-                named = len(clauses.mentions) > self.begun[0]
+                own = clauses.mentions[self.begun[0] :]
+                if value == LAST and own and own[0].first > event.last:  # "the above is wrong; no effusion"
+                    clauses.forget(self.last)
+                    clauses.mentions += own
+                    continue
+                named = bool(own)
                 clauses.forget(self.begun if named else _NOTHING if value == ALL else self.last)
             elif value in (REST, NONE) or (value == EARLIER and not k):
                 self._framed(NONE if value == NONE else REST, event.last)

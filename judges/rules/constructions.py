@@ -101,7 +101,7 @@ def goes_on(events: list[Event], k: int) -> bool:
     """Whether it is said what has become of what was seen before: "was seen on the prior study | and has increased"."""
     if any(e.leaf.change & ~(lx.COMPARED | lx.NEW) for e in events[max(0, k - AHEAD) : k + AHEAD]):
         return True
-    return any(e.leaf.cue & (lx.NEG_AFTER | lx.UNC_AFTER) for e in events[k + 1 : k + 1 + AHEAD])
+    return any(e.leaf.size or e.leaf.cue & (lx.NEG_AFTER | lx.UNC_AFTER) for e in events[k + 1 : k + 1 + AHEAD])
 
 
 def past(events: list[Event], k: int) -> int:

@@ -32,12 +32,12 @@ class Opened:
         self.ended = False
         """An "or" has led to the last member of its list."""
 
-    def parts(self, *, alike: bool) -> bool:
+    def parts(self, *, thoracic: bool) -> bool:
         """Whether a comma ends the list of this denial: "no effusion, no pneumothorax, cardiomegaly".
 
-        Not in a bare list of what is `alike`, in which nothing else is denied itself: "no effusion, consolidation".
+        Not before what is `thoracic` in a bare list, in which nothing else is denied itself: "no fracture, effusion".
         """
-        return not self.removal and (self.again or self.ended or not alike)
+        return not self.removal and (self.again or self.ended or not thoracic)
 
     def touches(self, events: list[Event], k: int) -> bool:
         """Whether phrase `k` comes directly after it, so that it has met nothing."""

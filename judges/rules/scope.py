@@ -312,9 +312,8 @@ class Scope:
         removal = self.denial is not None and self.denial.removal
         if self.graded or (one and not other) or (removal and one is not other):
             return True
-        thoracic = self.lexicon.thoracic
-        alike = thoracic[concept] and thoracic[self.made[-1].concept]
-        parted = self.separator & lx.COMMA and self.denial is not None and self.denial.parts(alike=alike)
+        thoracic = self.lexicon.thoracic[concept]
+        parted = self.separator & lx.COMMA and self.denial is not None and self.denial.parts(thoracic=thoracic)
         if (removal and self.separator & lx.AND) or not (self.sided or leaf.side or parted):
             return False
         return not around.list_follows(self.events, k, lx.AND | lx.OR if removal else lx.OR)

@@ -140,7 +140,7 @@ def _contradict(
         sentences = {sentence(mention.first) for mention in asserted[concept]}
         against = [each for each in against if first < each.until or sentences != {sentence(each.first)}]
         for side, finding in by_side.items():
-            there = any(not (each.side and side and not each.side & side) for each in against)
+            there = any(not each.side or each.side & side for each in against)
             by_side[side] = finding._replace(ruled_out=finding.certain and there)
 
 

@@ -14,14 +14,12 @@ from typing import Final
 from judges.containers import unwrap
 from judges.draft import Draft
 from judges.rules import lexicon as lx
-from judges.rules.lines import joined_lines
+from judges.rules.lines import GAP, joined_lines
 from judges.rules.words import fold
 
 _MARKED: Final = re.compile(r"[\n|*#`\\{<~•·&]|[;—–]|\[|__| (?:[-,.:;?!>]|--|//)(?:\s|\Z)")
 """No other text needs any of the steps."""
 
-GAP: Final = "XXXX"
-"""What stands for a word that was taken out: the spelling that reads as a word nobody knows."""
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
 _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\*{1,3}(?=[^*\s])")
 

@@ -10,6 +10,8 @@ from typing import Final
 
 from judges.rules.words import KNOWN
 
+GAP: Final = "XXXX"
+"""What stands for a word that was taken out: the spelling that reads as a word nobody knows."""
 Edit = tuple[int, int, str]
 CutInTwo = Callable[[list[str], str], bool]
 """(last words of a line, first word of the next) -> whether they are one phrase."""
@@ -128,7 +130,8 @@ class _Wraps:
     def __init__(self, text: str, lines: list[_Line], cut_in_two: CutInTwo) -> None:
         self._cut_in_two = cut_in_two
         self._cased = any(c.islower() for c in text) and any(c.isupper() for c in text)
-        pairs = [(a, b) for a, b in pairwise(lines) if _neighbours(a, b)]
+        # Of a line with a gap nobody knows how long it was: what was taken out had another length.
+        pairs = [(a, b) for a, b in pairwise(lines) if _neighbours(a, b) and GAP not in a.text]
         self._width = max((a.end - a.start for a, _ in pairs), default=0)
         full = [(a, b) for a, b in pairs if self._full(a, b)]
         within = [a for a, _ in full if not a.ends(".?!:;")]  # breaks in the middle of a sentence
@@ -145,12 +148,13 @@ class _Wraps:
             return True
         if before.ends(".?!"):
             return False
-        first = _WORD.match(line.text)
         if before.ends(",;(/") or before.text.endswith("-"):
             return True
-        if self._cased and line.text[0].islower():
+        begin = line.text.removeprefix(GAP).lstrip()
+        if self._cased and begin[:1].islower():
             return True
-        words = _WORD.findall(before.text)[-_ACROSS:]
+        words = [word for word in _WORD.findall(before.text) if word != GAP][-_ACROSS:]
+        first = _WORD.match(begin)
         if not first or not words or before.text[-1:].isdigit():
             return False
         if words[-1].lower() in _OPEN or first.group().lower() in _CONTINUES:
@@ -158,7 +162,9 @@ class _Wraps:
         return self._cut_in_two(words, first.group())
 
     def _full(self, before: _Line, line: _Line) -> bool:
-        """Whether the first word of the line had no room any more in the one before it."""
+        """Whether the first word of the line had no room any more in the one before it, as far as one can tell."""
+        if GAP in before.text:
+            return True
         first = _FIRST.match(line.text)
         return before.end - before.start + 1 + len(first.group() if first else "") > self._width
 

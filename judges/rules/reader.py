@@ -24,6 +24,8 @@ from judges.rules.words import ARTICLES, MEMO_LENGTH, MEMO_LIMIT, PIECE, fold, p
 
 _LOW, _CAPITAL, _ARTICLE, _TAKEN_OUT, _MARK = (1 << n for n in range(5))  # forms of a token
 _NO_PHRASE: Final[lx.Trie] = {}
+_STANDS: Final = frozenset((":", "no", "not"))
+"""A gap behind one of these stands for something: "COMPARISON: XXXX.", "no XXXX change". Elsewhere it is left out."""
 
 _Token = tuple[str, int, int, lx.Trie | None]
 """The word that a token is, its length, its form, and how the phrases go on that begin with it (None: none does)."""
@@ -115,7 +117,7 @@ class Reader:
                         tokens.append(_STOP)
                         starts.append(start)
                     low = form & _LOW
-                    if form & _ARTICLE or (form & _TAKEN_OUT and tokens and _transparent(tokens[-1][0])):
+                    if form & _ARTICLE or (form & _TAKEN_OUT and not (tokens and tokens[-1][0] in _STANDS)):
                         continue
             else:
                 low = 0
@@ -142,8 +144,3 @@ class Reader:
         if len(self._known) < MEMO_LIMIT and len(piece) <= MEMO_LENGTH:  # texts are not trusted
             self._known[piece] = learnt
         return learnt
-
-
-def _transparent(before: str) -> bool:
-    """Whether a gap after this word may be left out: within a sentence, and not in "no XXXX change"."""
-    return before[0].isalpha() and before not in ("no", "not")

@@ -80,8 +80,7 @@ def start(text: str) -> int:
         begin = max(begin, _after(_REPLY, text, asked.end()))
     elif thinks(text[begin:]) >= _ENOUGH:
         begin = max(begin, _after(_FINAL, text, begin))
-    lead = _LEAD.match(text, begin)
-    if lead is not None and _says_something(text, lead.end()):
+    while (lead := _LEAD.match(text, begin)) is not None and _says_something(text, lead.end()):
         begin = lead.end()
     while begin and text[begin].isspace():
         begin += 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reward_service.text import normaliser as module
-from reward_service.text.normaliser import manifest, normalise
+from reward_service.text.normaliser import manifest, normalise, stands_for_nothing
 from tests.work import assert_linear
 
 PLAIN = "The lungs are clear. No pleural effusion or pneumothorax.\nHeart size is normal; tip 3.5 cm above the carina."
@@ -169,6 +169,18 @@ def test_an_unclosed_block_is_no_answer(written: str) -> None:
 def test_removal_joins_no_halves_into_a_new_token() -> None:
     assert "<|im_end|>" not in text_of("<|im_<s>end|>")
     assert "<s>" not in text_of("<think>x</think>".join(["<s", ">"]))
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "None", "N/A", "n/a.", " null ", '"None"', "NA", "- nil"])
+def test_a_missing_value_that_became_text_is_empty(text: str) -> None:
+    assert normalise(text).text == ""
+    assert stands_for_nothing(text)
+    assert normalise(text, "none").text == text
+
+
+@pytest.mark.parametrize("text", ["None seen.", "Nil acute.", "No.", "Normal.", "Nodule", "FINDINGS: None"])
+def test_a_short_report_is_no_missing_value(text: str) -> None:
+    assert normalise(text).text == text
 
 
 def test_spaces_are_tidied_and_line_breaks_kept() -> None:

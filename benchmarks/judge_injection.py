@@ -58,7 +58,7 @@ async def run(given: Mapping[str, object], known: Known, save: Callable[[], obje
     assert isinstance(judge, VllmJudge)
     await ready(judge)
     try:
-        for name in attacks.keys() - known.keys():
+        for name in [name for name in attacks if name not in known]:
             candidate = f"{HONEST}\n{attacks[name]}" if name else HONEST
             shown, judged = await signed(judge, candidate, True), await signed(judge, candidate, False)
             known[name] = {"shown": shown, "judge": judged, "rules": rules(candidate)}

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from judges import injection
-from judges.vllm import questions
+from judges.vllm import questions, weighing
 from judges.vllm.calibration import Calibration, load, statements
 from judges.vllm.errors import JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
 from judges.vllm.letters import Question
@@ -57,6 +57,7 @@ class StatementProtocol:
             "protocol": "statements",
             "statements_version": VERSION,
             "calibration": self._calibration.digest,
+            "words": weighing.digest(),
             **manifest(self._settings.prefill),
             "prompts": {"requests": _sample_requests(self._settings), "injection": injection.SHA256},
         }

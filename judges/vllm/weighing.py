@@ -7,6 +7,7 @@ thing as which of the other, and, where the model cannot tell, in what they diff
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -191,6 +192,12 @@ class _Reading:
 def _data() -> dict[str, list[str]]:
     loaded: dict[str, list[str]] = json.loads((Path(__file__).parent / "words.json").read_text("utf-8"))
     return loaded
+
+
+@functools.cache
+def digest() -> str:
+    """sha256 of `words.json`, which decides what is about the same thing and in what it differs."""
+    return hashlib.sha256(json.dumps(_data(), sort_keys=True).encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=4096)

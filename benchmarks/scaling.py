@@ -198,9 +198,10 @@ class Reward:
 
 POST_S, PAIR_S, JUDGED_S = 1.4e-3, 1.0e-3, 3.0e-3
 """Processor time of a post and of a pair of profile `text` (*costs*), and of a pair that a judge is asked for."""
-BATCH_S = 5e-3
-"""Of a batch of the encoder beside its pairs, from 3,180 pairs/s in the library and 1,640 over HTTP on an H200."""
 ENCODED_S = 1 / 3180
+"""Of a pair in a batch of the encoder: the library's rate on an H200 (docs/metrics.md)."""
+BATCH_S = 64 / 1640 - 64 * ENCODED_S
+"""Of a batch of 64 beside its pairs: over HTTP the same card does 1,640 pairs a second."""
 SPREAD_OF_ANSWERS = 0.35  # of the logarithm of their tokens; assumed
 
 

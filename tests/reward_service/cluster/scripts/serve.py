@@ -20,7 +20,7 @@ try:
     print("ready", flush=True)
     sys.stdin.read()
 except Exception as error:
-    messages = [app.message for app in serve.status().applications.values()]
+    messages = [one.message for app in serve.status().applications.values() for one in app.deployments.values()]
     print("failed", json.dumps([str(error), *messages]), flush=True)
 finally:
     serve.shutdown()

@@ -43,8 +43,8 @@ def compiled(
             raise lx.LexiconError(f"tips: unknown concept {unknown[0]!r}")
         of = {ids[name] for name in row["of"]}
         well, astray = mask(*row["well"]), mask(*row["astray"])
-        levels = [sum(_level(one, names) for one in row.get(key, ())) for key in ("levels_well", "levels_astray")]
-        verdicts = lx.Verdicts(well | mask("well"), (anywhere | astray) & ~well, *levels, row.get("in_lung", False))
+        good, bad = (sum(_level(one, names) for one in row.get(key, ())) for key in ("levels_well", "levels_astray"))
+        verdicts = lx.Verdicts(well | mask("well"), (anywhere | astray) & ~well, good, bad, row.get("in_lung", False))
         found = [verdicts if of & family else known for known, family in zip(found, families, strict=True)]
     return tuple(found), {name: float(prices[name]) for name in _PRICES}
 

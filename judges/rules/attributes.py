@@ -107,14 +107,12 @@ class Binder:
             return
         passed = constructions.passes(self.events, k, self.lexicon.device)
         if not (passed or constructions.elsewhere(self.events, k)):
-            device.place |= leaf.place
             device.size = around.height(self.events, k) or device.size
-            for other in self._listed_before(device, leaf.place):
-                other.place |= leaf.place
-            if self.trace is not None:
-                self.trace.note(
-                    device, "place", leaf.place, self.events[k], leaf.acts.get("place") or leaf.acts.get("advice")
-                )
+            row = leaf.acts.get("place") or leaf.acts.get("advice")
+            for one in (device, *self._listed_before(device, leaf.place)):
+                one.place |= leaf.place
+                if self.trace is not None:
+                    self.trace.note(one, "place", leaf.place, self.events[k], row)
 
     def _listed_before(self, device: Mention, place: int) -> list[Mention]:
         """The devices listed before this one that lie as well as it does: "ETT and NG tube in good position"."""

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from judges.rules import constructions, ellipsis, reading, sentence
+from judges.rules import attributes, constructions, ellipsis, reading, sentence
 from judges.rules.judge import RulesJudge
 from tests.judges.rules.test_readings import GROUPS, check
 
@@ -15,6 +15,7 @@ WITHOUT = {
     "past": lambda *_: -1,
     "growth_denied": lambda events: events,
     "filled": lambda events, _: events,
+    "split": lambda *_: set(),
 }
 """What stands for a construction that is left out; a question is answered with no."""
 CASES = [
@@ -31,7 +32,7 @@ def test_a_sentence_needs_its_construction(
     judge: RulesJudge, monkeypatch: pytest.MonkeyPatch, name: str, text: str, expected: list[str]
 ) -> None:
     check(text, said(judge, text), expected)
-    home = sentence if name == "filled" else constructions
+    home = {"filled": sentence, "split": attributes}.get(name, constructions)
     monkeypatch.setattr(home, name, WITHOUT.get(name, lambda *_: False))
     assert said(judge, text) != expected
 

@@ -33,21 +33,25 @@ _BEFORE = 12  # characters before a mark that are looked at
 _SEPARATOR = re.compile(r"[,:;/]|\?(?![A-Za-z])")  # "?infective" asks, and separates nothing
 _NO_SEPARATOR_AFTER = _set("the an of in with at for from to")
 _MARKS = ".!?\n,:;/-"
-_APART, _CLOSE = re.compile(r"[a-z] [.,:;?](?![A-Za-z])"), re.compile(r"[a-z][.,:;?]")
-_STRAY = re.compile(
-    r"(?<![:?] )\bno ?[.:/]"  # "no" that answers nothing
-    r"|[:/] +(?:or|and|of|is|are|was|were)\b"
-    r"|\bthere (?!(?:is|are|was|were|has|have|had|may|might|can|could|will|would|does|did|do|again|also|s)\b"
-    r"|appear|seem|remain|exist|no)"
+# What a pattern begins with is searched for fast, so that each begins with what is rare, and looks back from there.
+_APART, _CLOSE = re.compile(r" [.,:;?](?<=[a-z] .)(?![A-Za-z])"), re.compile(r"[.,:;?](?<=[a-z].)")
+_STRAY = (
+    re.compile(r"no(?<![a-z]no)(?<![:?] no) ?[.:/]"),  # "no" that answers nothing
+    re.compile(r"[:/] +(?:or|and|of|is|are|was|were)\b"),
+    re.compile(
+        r"there (?<![a-z]there )"
+        r"(?!(?:is|are|was|were|has|have|had|may|might|can|could|will|would|does|did|do|again|also|s)\b"
+        r"|appear|seem|remain|exist|no)"
+    ),
+    re.compile(r"[.,:;?/-](?<!\S.)(?= [.,:;?/-] [.,:;?/-](?!\S))"),  # three marks alone
 )
-_LONE = re.compile(r"(?<!\S)[.,:;?/-](?= [.,:;?/-] [.,:;?/-](?!\S))")
-_ECHO = re.compile(r"\b([a-z]{3,}|\d+)\. +\1\.")
-_CAPITAL = re.compile(r"[a-z] [A-Z][a-z]+")
+_ECHO = re.compile(r"\. +([a-z]{3,}|\d+)(?=\.)")
+_CAPITAL = re.compile(r" (?<=[a-z] )[A-Z][a-z]+")
 _STARTS = _set(
     "The There No Is Are And With Without Of In Right Left Bilateral Mild Moderate Small Large Normal Clear Low Stable "
     "Unchanged Possible Probable Likely Pulmonary Pleural Heart Lung Lungs Cardiac Opacity Opacities Atelectasis May"
 )
-_LOW_START, _HIGH_START = re.compile(r"[a-z]\. [a-z]"), re.compile(r"[a-z]\. [A-Z]")
+_LOW_START, _HIGH_START = re.compile(r"\. (?<=[a-z]\. )[a-z]"), re.compile(r"\. (?<=[a-z]\. )[A-Z]")
 
 
 def function_words(tokens: Sequence[str]) -> list[tuple[str, str]]:
@@ -83,9 +87,10 @@ def _stray_marks(text: str) -> int:
     in a text where most have none, two are one slip: where a word was taken out of a report, one is left.
     """
     low = text.lower()
-    found = sum(len(pattern.findall(low)) for pattern in (_STRAY, _ECHO, _LONE))
+    found = sum(len(pattern.findall(low)) for pattern in _STRAY)
+    found += sum(_echoes(low, echo.start(), echo[1]) for echo in _ECHO.finditer(low))
     apart = len(_APART.findall(low))
-    if 2 * apart < len(_CLOSE.findall(low)):
+    if apart > 1 and 2 * apart < len(_CLOSE.findall(low)):
         found += apart // 2
     for mark in _SEPARATOR.finditer(text):
         at = mark.start()
@@ -97,11 +102,17 @@ def _stray_marks(text: str) -> int:
     return found
 
 
+def _echoes(text: str, stop: int, word: str) -> bool:
+    """Whether the word before this full stop is the one after it, too."""
+    begin = stop - len(word)
+    return text[max(0, begin) : stop] == word and not text[max(0, begin - 1) : max(0, begin)].isalnum()
+
+
 def _broken_sentences(text: str) -> int:
     """Sentences that begin behind a function word ("is The heart"), or with a small letter where most do not."""
     found = 0
     for joint in _CAPITAL.finditer(text):
-        at = joint.start() + 1
+        at = joint.start()
         before = text[text.rfind(" ", max(0, at - _BEFORE), at) + 1 : at].lower()
         found += before in CANNOT_PRECEDE and text[at + 1 : joint.end()] in _STARTS
     low = len(_LOW_START.findall(text))

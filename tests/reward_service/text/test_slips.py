@@ -17,7 +17,7 @@ _TOKEN = re.compile(r"[^\W_]+|[.;!?\n]")
 
 def count(text: str) -> int:
     tokens = _TOKEN.findall(text.lower())
-    return slips(text, tokens, misplaced(function_words(tokens)))
+    return slips(text, misplaced(function_words(tokens)))
 
 
 @pytest.mark.parametrize(

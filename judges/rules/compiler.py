@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from judges import scores
-from judges.rules import details, examination, knowledge, tips
+from judges.rules import details, knowledge, telling, tips
 from judges.rules import lexicon as lx
 from judges.rules.phrases import SIDES, ZONES, Phrases
 from judges.rules.retractions import VALUES as RETRACTIONS
@@ -292,7 +293,7 @@ class _Compiler:
         data = self.data
         verdicts, tip_prices = tips.compiled(data, families, self.concepts.ids, self._mask, list(known.names))
         plain = self._plain()
-        vocabulary = {word for words in self.phrases.leaves for word in words}
+        vocabulary = Counter(itertools.chain.from_iterable(self.phrases.leaves))
         device, in_airway = self.concepts.needed("device"), {*self.concepts.all(data["in_airway"], "in_airway")}
         surgery = self.concepts.needed("postoperative_change")
         chest = {self.concepts.needed("lung_opacity"), self.concepts.needed("pleural_abnormality")}
@@ -361,7 +362,7 @@ class _Compiler:
                 data["spelling"]["never"],
                 known=vocabulary,
             ),
-            examination=examination.compiled(data["examination"], vocabulary | plain),
+            examination=telling.compiled(data["examination"], vocabulary, plain),
             sha256=sha256,
         )
 

@@ -11,21 +11,31 @@ import itertools
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from judges.rules.knowledge import LexiconError
-from judges.rules.words import ARTICLES, phrase_words
+from judges.rules.telling import (
+    ASIDE,
+    CHEST,
+    CHEST_TITLE,
+    MODALITY,
+    OTHER,
+    RADIOGRAPH,
+    SENTENCE,
+    SURE,
+    TOMOGRAPHY,
+    Entry,
+    Table,
+)
+from judges.rules.words import PAIRED
 
 Span = tuple[int, int]
 Kind = Literal["language", "examination", "unread"]
 
-SURE, HINT = 2.0, 0.5
-"""What a word counts for another examination, and one that a chest radiograph may have too. A chest word counts 1."""
 ENOUGH, HINTS = 2.5, 1.0
 """What another examination's words have to count together where there are words of the chest, and where there are none
-and something that is not read is said of it."""
+and something that is not read is said of it. Where nothing is read at all, one hint is enough."""
 TITLE: Final = 4.0
 """What either counts in a title, which says what examination it is."""
 UNKNOWN: Final = 3
@@ -41,9 +51,6 @@ DENSE: Final = 1 / 3
 _NAMED: Final = 8  # words in which a text may say what it is about, before a colon
 _SHORTEST: Final = 3  # letters of a word that counts as unknown
 
-_CHEST, _RADIOGRAPH, _CHEST_TITLE, _OTHER, _MODALITY, _ASIDE, _SENTENCE = range(7)
-_TOMOGRAPHY: Final = "computed tomography"
-_PUNCTUATION: Final = frozenset(".,:;\n_")
 _STOPS: Final = frozenset(".;?!\n")
 
 
@@ -69,82 +76,8 @@ class Heading(NamedTuple):
     """The section ends with its line."""
 
 
-class _Entry(NamedTuple):
-    kind: int
-    name: str = ""
-    weight: float = 0.0
-
-
-_Phrase = tuple[tuple[str, ...], _Entry]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The lists of `examination.yaml`, compiled."""
-
-    phrases: Mapping[str, tuple[_Phrase, ...]]
-    """By its first word each phrase that tells something, the longest first."""
-    plain: frozenset[str]
-    """Words of which a text may consist that need not be looked at any further. A phrase of such words alone ("frontal
-    lobe") tells something beside other words only."""
-    english: frozenset[str]
-    """Words that are English and no other language."""
-    foreign: Mapping[str, tuple[str, ...]]
-    """Words of other languages -> these."""
-    titles: frozenset[str]
-    """First words of the headings under which a title stands."""
-    views: frozenset[str]
-    """Words of which a title has one that is no heading."""
-
-
-def compiled(data: Mapping[str, Any], known: Collection[str]) -> Table:
-    """The lists as a table; `known`: the words of the lexicon's phrases, and those that name no finding.
-
-    Raises `LexiconError` for a phrase that says two things.
-    """
-    phrases: dict[tuple[str, ...], _Entry] = {}
-    for given, entry in _entries(data):
-        words = phrase_words(given)
-        if phrases.setdefault(words, entry) != entry:
-            raise LexiconError(f"examination: {given!r} says two things")
-    neither = _all(data["international"])
-    ours = {words[0] for words, entry in phrases.items() if entry.kind not in (_OTHER, _MODALITY)}
-    expected = {*known, *neither, *ours, *ARTICLES}
-    foreign: dict[str, list[str]] = {}
-    for language, given_words in data["languages"].items():
-        for word in _all(given_words) - expected:  # a word that is English, too, tells nothing
-            foreign.setdefault(word, []).append(language)
-    telling = {words[0] for words, entry in phrases.items() if len(words) == 1 and entry.kind in (_OTHER, _MODALITY)}
-    by_first: dict[str, list[_Phrase]] = {}
-    for phrase in sorted(phrases.items(), key=lambda one: -len(one[0])):
-        by_first.setdefault(phrase[0][0], []).append(phrase)
-    return Table(
-        phrases={first: tuple(known) for first, known in by_first.items()},
-        plain=frozenset(expected - telling) | _PUNCTUATION,
-        english=frozenset(word for word in {*expected, *by_first} - neither if word.isalpha()),
-        foreign={word: tuple(languages) for word, languages in foreign.items()},
-        titles=_all(data["titles"]),
-        views=_all(data["views"]),
-    )
-
-
-def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, _Entry]]:
-    lists = [
-        (data["chest"], _Entry(_CHEST)),
-        (data["radiographs"]["anywhere"], _Entry(_RADIOGRAPH)),
-        (data["radiographs"]["title"], _Entry(_CHEST_TITLE)),
-        (data["asides"], _Entry(_ASIDE)),
-        (data["sentences"], _Entry(_SENTENCE)),
-        *((phrases, _Entry(_MODALITY, name, SURE)) for name, phrases in data["modalities"].items()),
-        *((both["sure"], _Entry(_OTHER, name, SURE)) for name, both in data["other_examinations"].items()),
-        *((both["hint"], _Entry(_OTHER, name, HINT)) for name, both in data["other_examinations"].items()),
-    ]
-    return ((str(phrase), entry) for phrases, entry in lists for phrase in phrases)
-
-
-def _all(phrases: Iterable[object]) -> frozenset[str]:
-    return frozenset(word for phrase in phrases for word in phrase_words(str(phrase)))
-
+_Found = tuple[int, tuple[str, ...], Entry]
+"""A phrase of a text, and the word with which it begins."""
 
 # ----- statements -----------------------------------------------------------------------------------------------------
 
@@ -220,7 +153,8 @@ class Examiner:
                 return Outside("language", script)
             accented = {i for i, word in enumerate(words) if word.isalpha() and _accented(text, locate(i, i))}
         mixed = bool(accented) or not self.table.foreign.keys().isdisjoint(odd)
-        told = _Told(self.table, words, sorted(heard()), unknown, accented, mixed)
+        single = [PAIRED.get(word, word) for word in words]
+        told = _Told(self.table, single, sorted(heard()), unknown, accented, mixed)
         for statement in _statements(words, headings, self.table.titles):
             told.hear(statement)
         return told.outside()
@@ -246,6 +180,8 @@ class _Told:
     radiograph: bool = False
     """The text calls itself a radiograph of the chest."""
     tomography: bool = False
+    imaged: bool = False
+    """Another means of examination is named."""
     silent: bool = False
     """Of another examination something is said that is not read."""
     languages: Counter[str] = field(default_factory=Counter)
@@ -267,25 +203,35 @@ class _Told:
         kinds = {entry.kind for _, _, entry in found}
         at = bisect_left(self.heard, first)
         begins = self.heard[at] if at < len(self.heard) and self.heard[at] <= last else None
-        reported = _ASIDE not in kinds or _MODALITY not in kinds  # not: "CT of the abdomen is recommended"
-        if kinds.isdisjoint((_MODALITY, _ASIDE)):
-            called = any(e.kind == _RADIOGRAPH and (begins is None or i < begins) for i, _, e in found)
-            whole = role in (_LEAD, _TITLE) or first == 0
-            self.radiograph |= called or (_CHEST_TITLE in kinds and begins is None and whole)
+        reported = ASIDE not in kinds or MODALITY not in kinds  # not: "CT of the abdomen is recommended"
+        if kinds.isdisjoint((MODALITY, ASIDE)):
+            self.radiograph |= self._calls_itself(statement, found, begins)
         if role == _AFTER or not (self._language(first, last, role) or reported):
             return
-        lead = role == _LEAD and begins is None and kinds.isdisjoint((_SENTENCE, _ASIDE)) and self._views(first, last)
-        title = (lead or role in (_HEADING, _TITLE)) and kinds.isdisjoint((_CHEST, _CHEST_TITLE, _RADIOGRAPH))
-        self._count(found, title)
-        self.silent |= begins is None and not kinds.isdisjoint((_OTHER, _MODALITY))
+        lead = role == _LEAD and begins is None and kinds.isdisjoint((SENTENCE, ASIDE)) and self._views(first, last)
+        title = (lead or role in (_HEADING, _TITLE)) and kinds.isdisjoint((CHEST, CHEST_TITLE, RADIOGRAPH))
+        self._count(found, title, passing=role == _BODY)
+        self.silent |= begins is None and not kinds.isdisjoint((OTHER, MODALITY))
         if role in (_LEAD, _BODY):
             self._read(first, last, begins is not None, any(entry.weight == SURE for _, _, entry in found))
+
+    def _calls_itself(self, statement: _Statement, found: Sequence[_Found], begins: int | None) -> bool:
+        """Whether a statement says that this is a radiograph of the chest, before a finding begins at word `begins`."""
+        first, last, role = statement
+        if any(entry.kind == RADIOGRAPH and (begins is None or i < begins) for i, _, entry in found):
+            return True
+        if self.tomography or self.imaged or all(entry.kind != CHEST_TITLE for _, _, entry in found):
+            return False  # "CT", and then "Chest: ..."
+        if role == _HEADING:
+            return not self.statements
+        alone = sum(len(word) >= _SHORTEST for word in self.words[first : last + 1]) == 1
+        return alone or (begins is None and role in (_LEAD, _TITLE)) or (found[0][0] == 0 and role == _LEAD)
 
     def _views(self, first: int, last: int) -> bool:
         """Whether these words tell how something was imaged."""
         return not self.table.views.isdisjoint(self.words[first : last + 1])
 
-    def _found(self, first: int, last: int) -> list[tuple[int, tuple[str, ...], _Entry]]:
+    def _found(self, first: int, last: int) -> list[_Found]:
         """The phrases between these words that tell something, the longest at each word, and where each begins."""
         words, phrases = self.words, self.table.phrases
         found = []
@@ -319,14 +265,15 @@ class _Told:
             self.english.append(english)
         return other
 
-    def _count(self, found: Sequence[tuple[int, tuple[str, ...], _Entry]], title: bool) -> None:
-        """Counts what phrases tell of the examination."""
+    def _count(self, found: Sequence[_Found], title: bool, *, passing: bool) -> None:
+        """Counts what phrases tell of the examination. `passing`: in a sentence a bare "CT" may be of another study."""
         for _, phrase, entry in found:
-            if entry.kind in (_CHEST, _RADIOGRAPH, _CHEST_TITLE):
+            if entry.kind in (CHEST, RADIOGRAPH, CHEST_TITLE):
                 self.chest.add(phrase)
-            elif entry.name == _TOMOGRAPHY:
-                self.tomography = True
-            elif entry.kind in (_OTHER, _MODALITY):
+            elif entry.name == TOMOGRAPHY:
+                self.tomography |= not (passing and phrase in self.table.passing)
+            elif entry.kind in (OTHER, MODALITY):
+                self.imaged |= entry.kind == MODALITY
                 weight = TITLE if title else entry.weight
                 self.other[phrase] = entry.name, max(weight, self.other.get(phrase, ("", 0.0))[1])
 
@@ -369,9 +316,10 @@ class _Told:
         for name, weight in self.other.values():
             weights[name] = weights.get(name, 0.0) + weight
         total, chest = sum(weights.values()), len(self.chest)
-        if total > chest and total >= (ENOUGH if chest else HINTS if self.silent else SURE):
+        enough = ENOUGH if chest else HINTS if self.silent else SURE
+        if total > chest and (total >= enough or not self.heard):
             return max(weights, key=lambda name: (weights[name], name))
-        return _TOMOGRAPHY if self.tomography and self.strange > UNREAD_TOMOGRAM * self.statements else ""
+        return TOMOGRAPHY if self.tomography and self.strange > UNREAD_TOMOGRAM * self.statements else ""
 
 
 def _accented(text: str, span: Span) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import InitVar, dataclass, field
 from typing import Any, NamedTuple
 
 from judges.base import Category
-from judges.rules import examination
+from judges.rules import telling
 from judges.rules.knowledge import LexiconError as LexiconError
 from judges.rules.words import Speller
 
@@ -261,7 +261,7 @@ class Lexicon:
     """The descriptor whose denial says that the anatomy is normal."""
     prominent: int
     trie: Trie
-    examination: examination.Table
+    examination: telling.Table
     """What tells a report of a chest radiograph from any other text."""
     sha256: str
 

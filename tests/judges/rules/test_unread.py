@@ -33,7 +33,6 @@ NORMAL = "The heart size is normal. The lungs are clear. No pleural effusion."
         ("Frontal and lateral views of the chest were obtained.", []),
         ("Zorbitis protocol recommended.", []),
         ("Findings were discussed with Dr. Zorb by telephone at 14:20.", []),
-        ("XXXX zorb XXXX.", []),
         ("The wellaerated right lung is partially visualized.", []),
         ("It is so.", []),
     ],

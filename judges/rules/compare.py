@@ -69,7 +69,8 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
 
     unread.expect(account, candidate, reference)
     known = bool(reference.positive or reference.negative or reference.changes or account.unread)
-    if known and not (candidate.positive or candidate.negative or candidate.changes or candidate.empty):
+    said = candidate.positive or candidate.negative or candidate.changes or unread.repeated(candidate, reference)
+    if known and not (said or candidate.empty):
         item = account.deduct(STUDY, None, None, "no_report")  # not a report of this study
         item.penalty += DENIED * (account.weight or scores.NORMAL_REPORT)
     weight, scale = _weigh(account, reference, repeated, omitted)

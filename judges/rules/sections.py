@@ -181,16 +181,15 @@ class Sections:
         """Whether the sentence says no more than "normal", of nothing in particular: "Otherwise normal."."""
         if self.clauses.context.topic:
             return False
+        normal = [event.leaf.cue & lx.NORMAL and not event.leaf.kind for event in self._events]
+        if not any(normal):
+            return False
         inside: set[int] = set()
-        normal = False
-        for first, last, leaf in self._events:
-            if leaf.cue & lx.NORMAL and not leaf.kind:
-                normal = True
-            elif not leaf.cue & lx.BODY and self.words[first][0].isalpha():
-                continue
-            inside.update(range(first, last + 1))
+        for says, (first, last, leaf) in zip(normal, self._events, strict=True):
+            if says or leaf.cue & lx.BODY or not self.words[first][0].isalpha():
+                inside.update(range(first, last + 1))
         words = ((i, self.words[i]) for i in range(self._first, stop))
-        return normal and all(i in inside or not word[0].isalpha() or word in _FILLING for i, word in words)
+        return all(i in inside or not word[0].isalpha() or word in _FILLING for i, word in words)
 
     # ----- what is no phrase ------------------------------------------------------------------------------------------
 

@@ -88,6 +88,11 @@ def alone(one: Findings, other: Findings) -> list[Unread]:
     ]
 
 
+def repeated(candidate: Findings, reference: Findings) -> bool:
+    """Whether the candidate says something of the reference in words that nobody knows."""
+    return bool(candidate.unread and reference.unread) and len(alone(candidate, reference)) < len(candidate.unread)
+
+
 def expect(account: Account, candidate: Findings, reference: Findings) -> None:
     """Enter what the reference asserts in words that nobody knows, and what of that the candidate leaves out."""
     if not reference.unread:

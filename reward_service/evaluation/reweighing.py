@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from judges.base import Judgement
+from judges.base import Evidence, Judgement
 from reward_service.contracts import ComponentError, ComponentScore
 from reward_service.errors import InvalidRequest
 from reward_service.evaluation.scores import candidates
@@ -62,8 +62,9 @@ def _one(row: Mapping[str, Any], scorer: ProfileScorer) -> dict[str, Any]:
         )
     item = Item(None, row["candidate"], row["reference"], row.get("prior"), _fault(row))
     scores = {key: _score(key, row) for key in scorer.profile.components}
-    made = result(scorer.recompose(item, scores), "components")
-    return {name: made[name] for name in ("reward", "status", "missing", "flags", "components", "contributions")}
+    made = result(scorer.recompose(item, scores), "full", profile=scorer.profile)
+    names = ["reward", "status", "missing", "flags", "components", "contributions"]
+    return {name: made[name] for name in (*names, *(["reason"] if "reason" in row else []))}
 
 
 def _fault(row: Mapping[str, Any]) -> ComponentError | None:
@@ -89,8 +90,16 @@ def _score(key: str, row: Mapping[str, Any]) -> ComponentScore | ComponentError:
 
 
 def _counts(judgement: Mapping[str, Any]) -> Judgement:
+    evidence = tuple(
+        Evidence(**{name: tuple(at) if isinstance(at, list) else at for name, at in one.items()})
+        for one in judgement["evidence"]
+    )
     return Judgement(
-        judgement["significant"], judgement["insignificant"], judgement["matched_findings"], (), judgement["scores"]
+        judgement["significant"],
+        judgement["insignificant"],
+        judgement["matched_findings"],
+        evidence,
+        judgement["scores"],
     )
 
 

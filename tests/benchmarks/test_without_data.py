@@ -23,6 +23,7 @@ SMALLEST = {
     "language": ("", "said the other way, earns something"),
     "overload": ("--pairs 8 --seconds 1", "goodput at 4x / peak"),
     "radgraph": ("--references 1 --rollouts 2 --runs 1 --size tiny --package-pairs 0", "of_the_floor: "),
+    "runs": ("--rounds 1 --groups 1", "what a run keeps"),
     "scope": ("", "other languages"),
     "soak": ("--texts 600 --seconds 60", "growth over the second half:"),
     "text_metrics": ("--pairs 16", "groups of 16 (synthetic 60-word reports)"),
@@ -76,5 +77,7 @@ def test_an_unknown_section_is_named() -> None:
 def test_every_benchmark_is_run_by_a_test() -> None:
     files = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
     parts = {"__init__", "clinical_edits", "clinical_mesh", "common", "data"}
-    elsewhere = {"chaos", "random_encoder"}  # tests/chaos; three hundred megabytes
+    # tests/chaos; three hundred megabytes; what needs Ray or a model that reads
+    elsewhere = {"chaos", "random_encoder", "score_ray", "serve_ray", "judge_injection"}
+    elsewhere |= {"simulation", "scaling"}  # tests/benchmarks/test_simulation.py
     assert files == {*SMALLEST, "clinical"} | parts | elsewhere

@@ -38,7 +38,7 @@ def judge() -> RulesJudge:
         ("Left effusion. No effusion.", "Left effusion.", "Asserts and denies the left pleural effusion (−1.00)."),
         ("Possible left effusion.", "Left effusion.", "Is not sure of the left pleural effusion (−.50)."),
         ("Left nodule.", "Left lung mass.", "Says nodule for the left mass (−.25)."),
-        ("The ventricles are of normal size.", "Left effusion.",
+        ("This is a second reading.", "Left effusion.",
          "Misses the left pleural effusion (−1.00); says nothing of a chest (−.50)."),
         ("Kleiner Pleuraerguss links. Kein Pneumothorax, keine Infiltrate.", "Left effusion.",
          "Misses the left pleural effusion (−1.00); is in another language (−1.00)."),

@@ -251,7 +251,7 @@ def test_comparisons(compare: Compare, candidate: str, reference: str, prior: st
         # denials in part, and nothing at all
         ("No large pleural effusion.", "Large left pleural effusion.", -0.25),
         ("No large pleural effusion.", "Trace left pleural effusion.", 0.0),
-        ("The ventricles are of normal size.", EFFUSION, -0.5),
+        ("This is a second reading.", EFFUSION, -0.5),
         ("No acute cardiopulmonary abnormality.", NORMAL, 0.85),
     ],
 )

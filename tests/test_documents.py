@@ -96,6 +96,7 @@ def test_the_python_snippet_runs(port: str) -> None:
     assert re.fullmatch(r"-?\d\.\d+ ok\n", done.stdout)
 
 
+@pytest.mark.slow
 def test_the_shell_snippet_runs(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     command = "set -e\n" + block(README, "run: shell")
@@ -123,6 +124,7 @@ def test_adding_a_concept_works_as_described() -> None:
     assert "lung_hernia" in RulesJudge(lexicon=compiler.build(texts)).lexicon.ids
 
 
+@pytest.mark.slow
 def test_adding_a_metric_works_as_described(tmp_path: Path) -> None:
     """The steps of CONTRIBUTING.md in a copy of the tree, with the contract tests."""
     for package in ("metrics", "judges", "reward_service", "tests", "examples"):

@@ -142,7 +142,7 @@ WRITTEN = REPORTS | st.lists(SENTENCES, min_size=1, max_size=8).map(". ".join)
 
 
 @hypothesis_settings(
-    max_examples=8,
+    max_examples=4,
     deadline=None,
     phases=[Phase.generate],  # a smaller example would say no more
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -246,6 +246,7 @@ CUES = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(words=st.lists(st.sampled_from(CUES), min_size=8, max_size=8))
 def test_no_repeated_phrase_is_slow(judge: RulesJudge, words: list[str]) -> None:

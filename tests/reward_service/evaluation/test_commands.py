@@ -27,6 +27,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_summaries_of_equal_scores_are_equal_in_every_format(scored: Path) -> None:
     made = {}
     for ending in ("csv", "parquet"):

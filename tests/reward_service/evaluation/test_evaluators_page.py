@@ -36,6 +36,7 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_from_a_csv_to_a_table_a_test_and_a_page(folder: Path) -> None:
     said = {name: run(["bash", "-ec", block(PAGE, f"walk: {name}")], folder) for name in _walk()}
     for name in re.findall(r"<!-- shown: (\w+) -->", PAGE):

@@ -18,6 +18,7 @@ GROUP = {"id": "g", "candidates": [CANDIDATE, REFERENCE], "reference": REFERENCE
 SEVERAL = {"id": "s:1", "candidate": REFERENCE, "references": ["Clear lungs.", REFERENCE]}
 
 
+@pytest.mark.slow
 def test_texts_a_record_and_two_files_are_explained_alike(tmp_path: Path) -> None:
     file, one, other = (tmp_path / name for name in ("in.jsonl", "candidate.txt", "reference.txt"))
     file.write_text(lines(GROUP, SEVERAL))

@@ -104,6 +104,7 @@ async def test_goldens_that_nothing_reads_are_no_pass(tmp_path: Path, capsys: py
     assert "nothing was compared" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("configured")
 def test_three_models_load_at_once_in_a_new_process() -> None:
     """In this process transformers has long been imported, and names that are there cannot be missed."""

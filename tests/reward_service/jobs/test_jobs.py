@@ -107,6 +107,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_whoever_waits_at_sigterm_gets_the_answer_and_the_log_counts_what_is_lost(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with running(tmp_path / "log", profiles=held(tmp_path, gate), shutdown_grace_s=10) as service:

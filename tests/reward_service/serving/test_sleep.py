@@ -83,6 +83,7 @@ def test_requests_are_refused_while_models_sleep_where_the_operator_wants_that(t
         assert service.stop() == 0  # asleep, it ends as it does awake
 
 
+@pytest.mark.slow
 def test_a_model_worker_sleeps_for_all_processes_and_also_when_it_had_to_be_replaced(tmp_path: Path) -> None:
     with running(tmp_path / "log", profiles=overlap(tmp_path), workers=2) as service:
         switch(service, "sleep")

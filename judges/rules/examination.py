@@ -11,7 +11,7 @@ import itertools
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -63,6 +63,14 @@ class Outside(NamedTuple):
 
     def __str__(self) -> str:
         return {"language": "language: ", "examination": "examination: ", "unread": ""}[self.kind] + self.what
+
+
+CANDIDATE_OUTSIDE: Final[Mapping[Kind, str]] = {
+    "language": "candidate_in_another_language",
+    "examination": "candidate_of_another_examination",
+    "unread": "candidate_not_read",
+}
+"""Note of a judgement about a candidate that is one of these."""
 
 
 class Heading(NamedTuple):

@@ -13,7 +13,7 @@ from typing import ClassVar, Final, Literal
 from judges.base import SILENT, Judgement, Refusal
 from judges.rules import compare
 from judges.rules.compiler import default
-from judges.rules.examination import Kind
+from judges.rules.examination import CANDIDATE_OUTSIDE
 from judges.rules.findings import Findings
 from judges.rules.lexicon import Lexicon, LexiconError
 from judges.rules.reader import Reader
@@ -35,12 +35,6 @@ class Settings:
 
 OUT_OF_SCOPE: Final = "out_of_scope"
 """Code of the refusal to judge against a reference."""
-CANDIDATE_OUTSIDE: Final[Mapping[Kind, str]] = {
-    "language": "candidate_in_another_language",
-    "examination": "candidate_of_another_examination",
-    "unread": "candidate_not_read",
-}
-"""Note of a judgement about a candidate that is no English report of a chest radiograph."""
 _SILENT: Final = Findings({}, {}, {}, empty=True)
 
 

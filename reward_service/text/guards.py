@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from judges.injection import SHA256, addresses_grader
 from judges.rules.compiler import default
-from judges.rules.judge import CANDIDATE_OUTSIDE
+from judges.rules.examination import CANDIDATE_OUTSIDE
 from judges.rules.layout import Layout
 from judges.rules.vocabulary import finding_words
 from reward_service.text import answer

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from judges.rules.judge import CANDIDATE_OUTSIDE
+from judges.rules.examination import CANDIDATE_OUTSIDE
 from reward_service.text.guards import GuardResult, GuardSettings, Multiply, ToFloor, inspect
 from reward_service.text.normaliser import normalise
 from tests.work import assert_linear

@@ -90,10 +90,7 @@ def _score(key: str, row: Mapping[str, Any]) -> ComponentScore | ComponentError:
 
 
 def _counts(judgement: Mapping[str, Any]) -> Judgement:
-    evidence = tuple(
-        Evidence(**{name: tuple(at) if isinstance(at, list) else at for name, at in one.items()})
-        for one in judgement["evidence"]
-    )
+    evidence = tuple(_evidence(one) for one in judgement["evidence"])
     return Judgement(
         judgement["significant"],
         judgement["insignificant"],
@@ -101,6 +98,11 @@ def _counts(judgement: Mapping[str, Any]) -> Judgement:
         evidence,
         judgement["scores"],
     )
+
+
+def _evidence(one: Mapping[str, Any]) -> Evidence:
+    fields: dict[str, Any] = {name: tuple(at) if isinstance(at, list) else at for name, at in one.items()}
+    return Evidence(**fields)
 
 
 def _notes(flags: Sequence[str]) -> tuple[str, ...]:

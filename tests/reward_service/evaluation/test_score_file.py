@@ -191,7 +191,9 @@ async def test_sigterm_keeps_what_is_done(scorer: Scorer, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_full_disk_costs_no_row(tmp_path: Path) -> None:
     """The limit on the size of a file stands for the disk: the write fails in the middle of a line."""
-    source, out, whole = written(tmp_path, 400), tmp_path / "out.jsonl", tmp_path / "whole.jsonl"
+    source, out, whole = (tmp_path / f"{name}.jsonl" for name in ("in", "out", "whole"))
+    pair = {"candidate": "Small right effusion. No pneumothorax.", "reference": "Small left effusion."}
+    source.write_text("".join(json.dumps({"id": str(i), **pair}) + "\n" for i in range(400)))
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY));"

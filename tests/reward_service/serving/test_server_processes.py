@@ -85,8 +85,9 @@ def test_what_cannot_start_says_so_in_one_line_and_ends_with_3(
             assert service.process.wait(60) == 3
         finally:
             service.kill()
-    # A sibling that was told to stop may say that it drains; what is wrong stands in one line all the same.
-    said = ("reward-service listening", '{"accepting_for_s"')
+    # A sibling that was told to stop may say that it drains. On a busy machine a model worker that could not load, and
+    # has told so, may end before the others do. What is wrong stands in one line all the same.
+    said = ("reward-service listening", '{"accepting_for_s"', '{"what":"reward-model","reason":"it died')
     problems = [line for line in service.log.splitlines() if not line.startswith(said)]
     assert len(problems) == 1, service.log
     assert problems[0].startswith("error: ")

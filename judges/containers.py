@@ -43,21 +43,9 @@ _BLANK: Final = re.compile(r"\s*")
 _IN_STRING: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.S)
 _CONTROL: Final = {"n": "\n", "r": "\n", "t": " ", "b": "", "f": "\n"}
 _ANSWERS: Final = {"true": "yes", "false": "no"}
-_ATTRIBUTES: Final = frozenset(
-    (
-        "present",
-        "presence",
-        "side",
-        "laterality",
-        "location",
-        "size",
-        "severity",
-        "status",
-        "certainty",
-        "grade",
-        "zone",
-    )
-)
+_ATTRIBUTES: Final = frozenset((
+    "present", "presence", "side", "laterality", "location", "size", "severity", "status", "certainty", "grade", "zone",
+))  # fmt: skip
 """Keys of an object that describes one finding."""
 
 

@@ -4,8 +4,8 @@
 for each RL trainer.
 """
 
+from reward_client.calls import Job
 from reward_client.client import AsyncRewardClient, RewardClient
-from reward_client.core import Job
 from reward_client.errors import (
     AnswerMismatch,
     ApiError,

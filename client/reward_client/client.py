@@ -15,19 +15,9 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from reward_client.core import (
-    Call,
-    Core,
-    Failure,
-    Job,
-    Reply,
-    Send,
-    Steps,
-    group_scores,
-    item_scores,
-    items_of,
-    scores_of,
-)
+from reward_client.answers import group_scores, item_scores, scores_of
+from reward_client.calls import Call, Job, calls_of, group_calls, item_calls, items_of
+from reward_client.core import Core, Failure, Reply, Send, Steps
 from reward_client.errors import BudgetSpent
 from reward_client.types import Group, GroupScore, Item, Options, Score
 
@@ -96,17 +86,17 @@ class RewardClient(_Client):
 
         As the service's `Scorer`, also texts: candidates, their references (or one for all) and earlier reports.
         """
-        calls = self._core.item_calls(items_of(items, references, prior), step)
+        calls = item_calls(items_of(items, references, prior), self.options.request_items, step)
         return [score for call, body in self._run(calls) for score in item_scores(call, body)]
 
     def score_groups(self, groups: Sequence[Group], *, step: int | None = None) -> list[GroupScore]:
         """One answer per group, in order, candidates in order within. `step`: see `score`."""
-        calls = self._core.group_calls(groups, step)
+        calls = group_calls(groups, self.options.request_items, step)
         return [group for call, body in self._run(calls) for group in group_scores(call, body)]
 
     def submit(self, entries: Sequence[Item] | Sequence[Group], *, step: int | None = None) -> Job:
         """Hands items or groups over to be scored while the caller goes on; `result` fetches the answer."""
-        calls = self._core.calls(entries, step)
+        calls = calls_of(entries, self.options.request_items, step)
         return Job(tuple(zip(calls, self._carry(calls, self._core.submit), strict=True)))
 
     def result(self, job: Job) -> list[Score] | list[GroupScore]:
@@ -212,17 +202,17 @@ class AsyncRewardClient(_Client):
 
         As the service's `Scorer`, also texts: candidates, their references (or one for all) and earlier reports.
         """
-        calls = self._core.item_calls(items_of(items, references, prior), step)
+        calls = item_calls(items_of(items, references, prior), self.options.request_items, step)
         return [score for call, body in await self._run(calls) for score in item_scores(call, body)]
 
     async def score_groups(self, groups: Sequence[Group], *, step: int | None = None) -> list[GroupScore]:
         """One answer per group, in order, candidates in order within. `step`: see `score`."""
-        calls = self._core.group_calls(groups, step)
+        calls = group_calls(groups, self.options.request_items, step)
         return [group for call, body in await self._run(calls) for group in group_scores(call, body)]
 
     async def submit(self, entries: Sequence[Item] | Sequence[Group], *, step: int | None = None) -> Job:
         """Hands items or groups over to be scored while the caller goes on; `result` fetches the answer."""
-        calls = self._core.calls(entries, step)
+        calls = calls_of(entries, self.options.request_items, step)
         return Job(tuple(zip(calls, await self._carry(calls, self._core.submit), strict=True)))
 
     async def result(self, job: Job) -> list[Score] | list[GroupScore]:

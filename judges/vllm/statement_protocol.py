@@ -151,5 +151,5 @@ def _sample_requests(settings: VllmJudgeSettings) -> str:
             for task in tasks_of(pair)
             for question in Question
         ]
-        requests.append([asked, sorted(said_by_both(pair, "equal"))] if pair.is_asked else None)
+        requests.append([asked, sorted(said_by_both(pair, settings.prefill))] if pair.is_asked else None)
     return hashlib.sha256(orjson.dumps(requests)).hexdigest()

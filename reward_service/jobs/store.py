@@ -27,7 +27,7 @@ class Kept(NamedTuple):
 
     state: State
     content: bytes
-    """JSON: while it is pending the request, then its answer or, of a failed one, the error."""
+    """JSON: its answer or, of a failed one, the error; empty while it is pending."""
 
 
 class JobStore(Protocol):
@@ -81,8 +81,10 @@ class MemoryStore:
 
     async def get(self, job: str) -> Kept | None:
         self._drop_old()
-        kept = self._kept.get(job)
-        return None if kept is None else Kept(kept[0], _unpack(kept[1], self._max_bytes))
+        state, packed, _ = self._kept.get(job, ("pending", None, 0.0))
+        if packed is None:
+            return None
+        return Kept(state, b"" if state == "pending" else _unpack(packed, self._max_bytes))
 
     async def finish(self, job: str, state: State, answer: bytes) -> None:
         if self._pop(job):
@@ -184,6 +186,7 @@ for _, key in ipairs(KEYS) do
 end
 return 1"""
 _TAKEN_AT_ONCE = 16
+_LOOKED_AT = 800  # pending jobs, the oldest first
 
 
 class RedisStore:
@@ -205,6 +208,9 @@ class RedisStore:
             raise _no_room(self._max_bytes)
 
     async def get(self, job: str) -> Kept | None:
+        (state,) = await self._send("HMGET", self._job(job), "state")
+        if state is None or state == b"pending":  # whoever waits asks often, and a request can be large
+            return None if state is None else Kept("pending", b"")
         state, content = await self._send("HMGET", self._job(job), "state", "content")
         return None if state is None else Kept(state.decode(), _unpack(content, self._max_bytes))
 
@@ -224,8 +230,9 @@ class RedisStore:
 
     async def take(self) -> dict[str, bytes | None]:
         taken: dict[str, bytes | None] = {}
-        for name in await self._send("ZRANGE", f"{self._names}:pending", 0, 50 * _TAKEN_AT_ONCE):
-            job = name.decode()
+        names = [name.decode() for name in await self._send("ZRANGE", f"{self._names}:pending", 0, _LOOKED_AT - 1)]
+        holders = await self._send("MGET", *map(self._held, names)) if names else []
+        for job in (name for name, holder in zip(names, holders, strict=True) if holder is None):
             found = await self._run(_TAKE, job, self._token, self._hold_ms, MOST_ATTEMPTS)
             if isinstance(found, bytes):
                 taken[job] = _unpack(found, self._max_bytes) if found else None

@@ -85,19 +85,8 @@ _SPECIAL = re.compile(
     re.IGNORECASE,
 )
 _WRAPPER = re.compile(f"</?{tokens.either(tokens.WRAPPERS)}>", re.IGNORECASE)  # an output format, not an attack
-_WORK = (
-    "<",
-    "[",
-    "{",
-    "\\",
-    "`",
-    "~~~",
-    "&",
-    "  ",
-    " \n",
-    "\n ",
-    "\n\n\n",
-)  # without any of these, printable ASCII stays as it is
+# Without any of these, printable ASCII stays as it is.
+_WORK = ("<", "[", "{", "\\", "`", "~~~", "&", "  ", " \n", "\n ", "\n\n\n")
 _NOTHING = re.compile(r"\W*(?:nan|none|null|nil|nat|n[./]?a|na|undefined)\W*", re.IGNORECASE)
 _LONGEST_NOTHING = 16
 _UNTIDY_SPACE = re.compile(r"\s{2,}|[^\S \n]|\A\s|\s\Z")

@@ -87,7 +87,7 @@ class ThreadWorker:
         self._stage = "not started"
         self._asleep = False
         self._switching = asyncio.Lock()
-        self._batcher = MicroBatcher(self._execute, self._limits, restart=self._load, observe=observe)
+        self._batcher = MicroBatcher(self._execute, self._limits, restart=self._revive, observe=observe)
 
     async def start(self) -> None:
         """Build the component and warm it up. Raises `ComponentError`, as `load_error` makes it."""
@@ -112,11 +112,10 @@ class ThreadWorker:
                 return
             if asleep:
                 await self._batcher.pause()
-                assert self._thread is not None
                 self._computer = None
                 self._cache.clear()
-                await self._thread.run(release_memory)
                 self._stage = "asleep"
+                await asyncio.to_thread(release_memory)  # the component's own thread may have died
             else:
                 try:
                     await self._load()
@@ -125,6 +124,12 @@ class ThreadWorker:
                     raise load_error(error) from error
                 self._batcher.resume()
             self._asleep = asleep
+
+    async def _revive(self) -> None:
+        """After the thread has died: load again, unless the component sleeps, which loads it when it wakes."""
+        async with self._switching:
+            if not self._asleep:
+                await self._load()
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         return self._batcher.submit(pairs, deadline)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import pickle
 import random
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +113,14 @@ def test_whoever_waits_at_sigterm_gets_the_answer_and_the_log_counts_what_is_los
     gate = tmp_path / "gate"
     with running(tmp_path / "log", profiles=held(tmp_path, gate), shutdown_grace_s=10) as service:
         job = post(service, items=[item("a b", "b c")]).json()["id"]
-        with ThreadPoolExecutor() as pool:
-            waiting = pool.submit(ask, service, job, 60)
-            wait_for(tmp_path / "gate.held")
-            service.process.send_signal(signal.SIGTERM)
-            while "draining" not in service.log:
-                time.sleep(0.01)
-            gate.touch()
-            answer = waiting.result().json()
-            assert answer["answer"]["results"][0]["reward"] == 1.0
+        wait_for(tmp_path / "gate.held")
+        waiting = http.client.HTTPConnection(service.url.removeprefix("http://"), timeout=60)
+        waiting.request("GET", f"/v1/jobs/{job}?wait_s=60")  # whoever has connected is heard
+        service.process.send_signal(signal.SIGTERM)
+        while "draining" not in service.log:
+            time.sleep(0.01)
+        gate.touch()
+        assert json.load(waiting.getresponse())["answer"]["results"][0]["reward"] == 1.0
         assert service.process.wait(30) == 0
     assert "jobs_lost" not in service.log
     gate.unlink()

@@ -213,3 +213,36 @@ async def test_the_event_loop_runs_on_while_a_large_submission_is_scored(tmp_pat
         assert not any(future.done() for future in futures)
         (tmp_path / "gate").touch()
         assert await codes(futures) == {"ok": 2000}
+
+
+async def test_a_worker_whose_thread_has_died_falls_asleep_and_wakes() -> None:
+    async with running() as worker:
+        await codes(worker.submit([Pair("fatal", "x")], deadline()))
+        async with asyncio.timeout(SOON):
+            await worker.set_asleep(True)  # while it is being restarted, or before
+            waiting = worker.submit(numbered(3), deadline())
+            assert worker.health()["asleep"]
+            await worker.set_asleep(False)
+            await until(lambda: bool(worker.health()["ready"]))
+        await codes(waiting)  # they may have been refused while it was restarted
+        assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
+
+
+async def test_asleep_nothing_is_loaded_and_pairs_wait() -> None:
+    built = []
+
+    def factory() -> WordOverlap:
+        built.append(1)
+        return WordOverlap()
+
+    async with running(factory) as worker:
+        await asyncio.gather(*worker.submit(numbered(3), deadline()))
+        await worker.set_asleep(True)
+        await worker.set_asleep(True)
+        assert worker.metric is None
+        waiting = worker.submit(numbered(5), deadline())
+        done, _ = await asyncio.wait(waiting, timeout=0.05)
+        assert not done
+        await worker.set_asleep(False)
+        assert await codes(waiting) == {"ok": 5}
+        assert len(built) == 2

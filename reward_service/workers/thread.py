@@ -61,6 +61,7 @@ class ComputeThread:
             except BaseException as error:  # raised in the event loop it would end the service
                 future.set_exception(ThreadDied(type(error).__name__))
                 return
+            del item, job, future  # else the thread would keep the component that it ran last
 
 
 class ThreadWorker:

@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -237,9 +238,11 @@ async def test_asleep_nothing_is_loaded_and_pairs_wait() -> None:
 
     async with running(factory) as worker:
         await asyncio.gather(*worker.submit(numbered(3), deadline()))
+        assert worker.metric is not None
+        component = weakref.ref(worker.metric)
         await worker.set_asleep(True)
         await worker.set_asleep(True)
-        assert worker.metric is None
+        await until(lambda: component() is None)  # also the thread that ran it has let it go
         waiting = worker.submit(numbered(5), deadline())
         done, _ = await asyncio.wait(waiting, timeout=0.05)
         assert not done

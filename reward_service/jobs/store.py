@@ -81,9 +81,10 @@ class MemoryStore:
 
     async def get(self, job: str) -> Kept | None:
         self._drop_old()
-        state, packed, _ = self._kept.get(job, ("pending", None, 0.0))
-        if packed is None:
+        kept = self._kept.get(job)
+        if kept is None:
             return None
+        state, packed, _ = kept
         return Kept(state, b"" if state == "pending" else _unpack(packed, self._max_bytes))
 
     async def finish(self, job: str, state: State, answer: bytes) -> None:

@@ -31,7 +31,8 @@ def unclear(
 
 def _said(lexicon: lx.Lexicon, events: list[Event], k: int, words: Sequence[str], stop: int) -> bool:
     word, led, denied = events[k].last + 1, False, False
-    for event in (*events[k + 1 :], None):
+    for i in range(k + 1, len(events) + 1):  # no slice: clauses may be long
+        event = events[i] if i < len(events) else None
         while word < stop and (event is None or word < event.first):
             if words[word] not in lexicon.modals:
                 known = words[word] in lexicon.predicates and not denied

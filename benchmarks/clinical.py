@@ -220,29 +220,35 @@ def patients(judge: RulesJudge, options: argparse.Namespace) -> None:
 def speed(judge: RulesJudge, options: argparse.Namespace) -> None:
     """A fresh pair against `rouge_score`, in one run; growth from 2,000 to 20,000 characters. Processor time throughout."""
     print("\n== Speed (ratios in one run) ==")
-    pairs = [(answer.candidate, answer.reference) for answer in data.answers()][:400]
+    pairs = [(answer.candidate, answer.reference) for answer in data.answers()]
     scorer = rouge_scorer.RougeScorer(["rouge1", "rouge2", "rougeL"])
 
-    def ours() -> None:
-        for candidate, reference in pairs:
+    def ours(judge: RulesJudge, some: PairList) -> None:
+        for candidate, reference in some:
             judge.compare(judge.encode([candidate]), judge.encode([reference]))
 
-    def theirs() -> None:
-        for candidate, reference in pairs:
+    def theirs(some: PairList) -> None:
+        for candidate, reference in some:
             scorer.score(reference, candidate)
 
-    ratios, own = [], []
-    for _ in range(5):
-        times = []
-        for run in (ours, theirs):
+    ratios, own = defaultdict(list), defaultdict(list)
+    for seed in range(5):
+        random.Random(seed).shuffle(pairs)
+        fresh, others = pairs[:400], pairs[400:]
+        for name, before in (("first 400 pairs of a process", []), (f"after {len(others):,} other pairs", others)):
+            judge = RulesJudge()  # it remembers no sentence yet
+            ours(judge, [*before, ("", "")])
             start = time.process_time()
-            run()
-            times.append(time.process_time() - start)
-        own.append(times[0] / len(pairs))
-        ratios.append(times[0] / times[1])
-    print(
-        f"  fresh pair {statistics.median(own) * 1e3:.2f} ms, {statistics.median(ratios):.2f} x rouge_score (1, 2, L)"
-    )
+            ours(judge, fresh)
+            middle = time.process_time()
+            theirs(fresh)
+            own[name].append((middle - start) / len(fresh))
+            ratios[name].append((middle - start) / (time.process_time() - middle))
+    for name in own:
+        print(
+            f"  fresh pair, {name}: {statistics.median(own[name]) * 1e3:.2f} ms, "
+            f"{statistics.median(ratios[name]):.2f} x rouge_score (1, 2, L)"
+        )
     words = [
         "no",
         "without",

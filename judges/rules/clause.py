@@ -92,8 +92,7 @@ class Clauses:
         self._share(made)
         self.mentions += made
         if not continues:
-            context.last = made[-1] if made else None
-            context.before = None
+            context.begin_subject(made[-1] if made else None)
 
     def _share(self, made: list[Mention]) -> None:
         """What a finding is taken for lies where the finding lies, and alternatives share their place."""
@@ -282,9 +281,9 @@ class _Link:
 
     def _tip(self, k: int) -> None:
         """ "The tip lies in the stomach" speaks of the device named last, unless the clause names its own."""
-        devices, sized, made = self.clauses.context.devices, self.clauses.lexicon.sized, self.scope.made
-        if devices and any(e.leaf.place for e in self.events) and all(sized[m.concept] for m in made):
-            mention = Mention(devices[-1].concept, self.events[k].first, self.events[k].last, side=devices[-1].side)
+        device, sized, made = self.clauses.context.device(), self.clauses.lexicon.sized, self.scope.made
+        if device is not None and any(e.leaf.place for e in self.events) and all(sized[m.concept] for m in made):
+            mention = Mention(device.concept, self.events[k].first, self.events[k].last, side=device.side)
             made.append(mention)
             if self.clauses.trace is not None:
                 self.clauses.trace.named(mention, k, None, None)

@@ -25,8 +25,12 @@ class Context:
     """The finding that the sentence named last: the subject of ", but has increased"."""
     before: Mention | None = None
     """The same of the sentence before, until this one has named something: "It has increased."."""
+    named: bool = False
+    """The sentence has named something, so that `before` is over."""
     devices: list[Mention] = field(default_factory=list)
     """Devices named last, for "the tube"."""
+    outside: bool = False
+    """What the text said before the sentence has been looked at; see `repeats`."""
     sided: bool = True
     """The sentence names a side somewhere, so that one has to be looked for."""
     limited: bool = False
@@ -36,7 +40,27 @@ class Context:
 
     def begin_sentence(self, *, sided: bool = True) -> None:
         self.before = self.last or self.before
-        self.anatomies, self.last, self.sided = [], None, sided
+        self.anatomies, self.last, self.named, self.sided = [], None, False, sided
+
+    def begin_subject(self, last: Mention | None) -> None:
+        """A clause with a subject of its own has been read; `last` is what it named last."""
+        self.last, self.before, self.named = last, None, True
+
+    def said_before(self) -> Mention | None:
+        """What "it" means at the beginning of a sentence."""
+        self.outside = True
+        return self.before
+
+    def device(self) -> Mention | None:
+        """The device named last."""
+        self.outside = True
+        return self.devices[-1] if self.devices else None
+
+    def new_group(self) -> int:
+        """The number of another group of alternatives."""
+        self.outside = True
+        self.groups += 1
+        return self.groups
 
     def forget(self) -> None:
         """What was read does not count: it belonged to no finding of this study."""
@@ -61,6 +85,7 @@ class Context:
         """
         if not side and own and _called(lexicon, leaf, own[-1]):
             return -1
+        self.outside = True
         for known in reversed(self.devices):
             if _called(lexicon, leaf, known.concept) and not (side and known.side and side != known.side):
                 return known.concept

@@ -65,6 +65,13 @@ class Mention:
     source: Mention | None = None
     """The more general finding that this one is taken for: "opacity, likely atelectasis"."""
 
+    def moved(self, by: int) -> Mention:
+        """The same `by` words further on, taken for nothing."""
+        return Mention(
+            self.concept, self.first + by, self.last + by, self.state, self.partial, self.gone, self.side, self.zone,
+            self.severity, self.place, self.size, self.details, self.paired, self.group, self.several,
+        )  # fmt: skip
+
 
 class Change(NamedTuple):
     """One statement about an earlier study."""

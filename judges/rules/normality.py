@@ -15,7 +15,8 @@ from judges.rules.merge import OVERALL
 from judges.rules.naming import Named
 
 _AHEAD: Final = 12  # how many phrases further on a reservation is looked for
-_END: Final = 1 << 30  # behind the last word
+END: Final = 1 << 30
+"""Behind the last word."""
 _SUBJECTS: Final = 12  # how many anatomies a denied "abnormality" may speak of
 
 
@@ -86,7 +87,7 @@ class Normality:
         """The word from which on the sentence says what is not normal: "the lungs are clear | with small effusions"."""
         if self.events[k].leaf.concept >= 0:  # "top normal"
             return 0
-        return next((e.first for e in self.events[k + 1 : k + 1 + _AHEAD] if e.leaf.cue & (lx.WITH | lx.TERM)), _END)
+        return next((e.first for e in self.events[k + 1 : k + 1 + _AHEAD] if e.leaf.cue & (lx.WITH | lx.TERM)), END)
 
     def _abnormal(self, begun: int, since: int) -> list[Subject]:
         """What a denied "abnormality" speaks of.

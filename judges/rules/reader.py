@@ -17,6 +17,7 @@ from judges.rules.examination import Examiner
 from judges.rules.findings import Findings, Span
 from judges.rules.layout import Layout, is_gap
 from judges.rules.merge import merge
+from judges.rules.repeats import Repeats
 from judges.rules.sections import Sections
 from judges.rules.trace import Trace
 from judges.rules.unread import statements, strange
@@ -33,13 +34,14 @@ _STOP: Final[_Token] = (".", 0, 0, _NO_PHRASE)
 
 
 class Reader:
-    """Reads reports with one lexicon. Keeps nothing between texts but how words are spelt."""
+    """Reads reports with one lexicon. Keeps nothing between texts but words and sentences that were read before."""
 
     def __init__(self, lexicon: lx.Lexicon) -> None:
         self.lexicon = lexicon
         self._known: dict[str, _Token] = {}
         self._examiner = Examiner(lexicon.examination)
         self._layout = Layout(lexicon)
+        self._repeats = Repeats()
 
     def read(self, text: str) -> Findings:
         """All findings of `text`, with spans into `text` as given. Any string is valid."""
@@ -56,7 +58,9 @@ class Reader:
         tokens, starts = self._tokens(clean)
         words, nodes = [token[0] for token in tokens], [token[3] for token in tokens]
         clauses = Clauses(self.lexicon, words, trace)
-        sections = Sections(clauses, clean, words, starts, nodes)
+        stops = [i for i, word in enumerate(words) if word == "." or word == "\n"]
+        repeats = self._repeats if trace is None else None  # a trace tells how each sentence is read
+        sections = Sections(clauses, clean, words, starts, nodes, stops, repeats)
         sections.read()
 
         def locate(first: int, last: int) -> Span:
@@ -65,11 +69,7 @@ class Reader:
                 start, end = draft.starts[start], draft.ends[end - 1]
             return (start, end) if where is None else (where[start], where[end - 1] + 1)
 
-        stops: list[int] = []
-
         def sentence(word: int) -> int:
-            if not stops:
-                stops.extend([*(i for i, w in enumerate(words) if w in ".\n"), len(words)])
             return bisect(stops, word)
 
         empty = not any(w[0].isalnum() for w in words)

@@ -41,9 +41,13 @@ class Retractions:
 
     def begin(self, events: list[Event]) -> None:
         """Before a sentence is read."""
-        self.last, self.begun = self.begun, self.clauses.known()
+        self.begin_again()
         if self.frame and any(_value(event) == TODAY for event in events):
             self.frame = ""
+
+    def begin_again(self) -> None:
+        """Before a sentence is said that was read before."""
+        self.last, self.begun = self.begun, self.clauses.known()
 
     def end(self, events: list[Event], *, retracts: bool) -> None:
         """After it was read. `retracts`: one of its phrases is a retraction."""
@@ -55,6 +59,7 @@ class Retractions:
                 self._restate(mention, ABSENT)
         if not retracts:
             return
+        clauses.context.outside = True
         for k, event in enumerate(events):
             value = _value(event)
             if value in (ALL, LAST):

@@ -122,7 +122,7 @@ class Scope:
             else:
                 self.condition = Opened(k, row)
         if rare & lx.ANAPHOR and not self.made:
-            said.earlier = self.context.before
+            said.earlier = self.context.said_before()
         if rare & lx.SOME:
             self.some = Opened(k, acts.get("some"))
         if rare & lx.HYP_AFTER and not constructions.goes_on(self.events, k):
@@ -333,8 +333,7 @@ class Scope:
     def _group(self, ones: Sequence[Mention], group: int, k: int) -> None:
         """Several findings of which one is meant; all lie where the earlier one does if it may be any of them."""
         if not group:
-            self.context.groups += 1
-            group = self.context.groups
+            group = self.context.new_group()
         source = self.interpretation.earlier
         for one in ones:
             one.group = group

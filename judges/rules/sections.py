@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Final
 
 from judges.rules import lexicon as lx
@@ -10,6 +11,7 @@ from judges.rules.details import joined_levels, numbered
 from judges.rules.examination import Heading
 from judges.rules.findings import ABSENT, Event, Implied
 from judges.rules.measures import UNIT, direction, former, joins, millimetres, percentage
+from judges.rules.repeats import LONGEST, Key, Repeats
 from judges.rules.retractions import Known
 from judges.rules.sentence import read_sentence
 from judges.rules.words import KNOWN
@@ -39,9 +41,12 @@ class Sections:
     """Goes through the words of one text and hands its sentences to `clauses`."""
 
     def __init__(
-        self, clauses: Clauses, text: str, words: list[str], starts: list[int], nodes: list[lx.Trie | None]
-    ) -> None:
-        """`nodes`: per word how the phrases go on that begin with it; None where none does."""
+        self, clauses: Clauses, text: str, words: list[str], starts: list[int], nodes: list[lx.Trie | None],
+        stops: list[int], repeats: Repeats | None,
+    ) -> None:  # fmt: skip
+        """`nodes`: per word how the phrases go on that begin with it; None where none does. `stops`: where full stops
+        and line breaks stand. `repeats`: sentences that were read before.
+        """
         self.clauses, self.lexicon = clauses, clauses.lexicon
         self.text, self.words, self.starts, self.nodes = text, words, starts, nodes
         self._events: list[Event] = []
@@ -55,6 +60,9 @@ class Sections:
         self._held: Known | None = None  # what there was when a section began that only a later heading drops
         self._since = 0  # sentences read since then
         self._named = False  # a heading has named the findings
+        self._stops, self._repeats = stops, repeats
+        self._key: Key | None = None  # the sentence, if it will be remembered
+        self._begun = clauses.known()  # and what there was when it began
 
     def read(self) -> None:
         """All sentences of all sections."""
@@ -62,6 +70,9 @@ class Sections:
         special = lx.BODY | lx.SKIP
         i = 0
         while i < count:
+            if i == self._first and self._repeats is not None and (stop := self._repeated(i, self._repeats)) > i:
+                i = stop + 1
+                continue
             if self._held is not None and self._fresh and self._titled(i):
                 self._open(i)
             node = nodes[i]
@@ -96,6 +107,7 @@ class Sections:
         clauses, events = self.clauses, self._events
         known = clauses.known()
         if 0 < len(events) <= _BARE and self._says_normal(stop):
+            self._key = None
             clauses.implied.append(Implied(self.lexicon.whole, events[0].first, events[-1].last))
         elif len(events) > 2 and _names_its_own(events):  # anatomy, colon, statement
             clauses.context.topic = [(events[0].leaf.anatomy, events[0].leaf.side)]
@@ -104,14 +116,52 @@ class Sections:
         if clauses.known() == known and stop > self._first:
             clauses.silent.append((self._first, stop, events))
 
+    def _repeated(self, i: int, repeats: Repeats) -> int:
+        """Where the sentence ends that begins at word `i`, if it was read before; it has been said again then. Else -1.
+
+        How a number, a sign or a heading is read depends on how it is spelt and on the words around; so the sentence is
+        remembered only if it has none (`_key`).
+        """
+        self._key = None
+        retractions = self.clauses.retractions
+        if not (self._fresh and self._blank) or self._skipping or self._held is not None or self._size or self._former:
+            return -1
+        if self.clauses.context.topic or retractions.frame or retractions.asked:
+            return -1
+        at = bisect_left(self._stops, i)
+        stop = self._stops[at] if at < len(self._stops) else -1
+        if not i < stop <= i + LONGEST:
+            return -1
+        key = tuple(self.words[i : stop + 1])
+        repeat = repeats.find(key)
+        if repeat is None:
+            self._key, self._begun, self.clauses.context.outside = key, self.clauses.known(), False
+            return -1
+        if key[-1] == "." and self._inside(stop):
+            return -1
+        repeat.say(self.clauses, i)
+        self._begin(stop)
+        return stop
+
+    def _begin(self, i: int) -> None:
+        """Another sentence begins after word `i`."""
+        self._events, self._fresh, self._blank, self._size, self._former = [], True, True, 0.0, 0.0
+        self._first = i + 1
+        if self.words[i] == "\n":
+            self.clauses.context.topic = []
+
     # ----- sections ---------------------------------------------------------------------------------------------------
 
     def _opens(self, i: int, last: int, leaf: lx.Leaf) -> bool:
         """Whether these words are the heading of a section: "COMPARISON: None FINDINGS: ..."."""
         if self._fresh:
+            if self.words[last + 1 : last + 2] == ["\n"]:
+                self._key = None
             return _heads(self.words, i, last, leaf) and not self._answers(last, leaf)
-        marked = self.words[last + 1 : last + 2] == [":"] and self.text[self.starts[i]].isupper()
-        return bool(leaf.rare & lx.ANYWHERE) and marked
+        if not leaf.rare & lx.ANYWHERE:
+            return False
+        self._key = None
+        return self.words[last + 1 : last + 2] == [":"] and self.text[self.starts[i]].isupper()
 
     def _answers(self, last: int, leaf: lx.Leaf) -> bool:
         """Whether what heads this line is answered in it: "Lines and tubes: none"."""
@@ -137,6 +187,7 @@ class Sections:
 
     def _section(self, i: int, last: int, leaf: lx.Leaf) -> None:
         """The heading at word `i` ends what stands before it."""
+        self._key = None
         if not self._skipping or self._held is not None:
             self._read(i)
         if self._held is not None and not self._are_findings(leaf):
@@ -201,13 +252,14 @@ class Sections:
         elif word[0].isalpha():
             self._fresh = False
         elif word[0].isdecimal():
-            self._blank = False
+            self._blank, self._key = False, None
             self._number(i)
         elif word in _PUNCTUATION:
             self._events.append(Event(i, i, _PUNCTUATION[word]))
         elif word == "_":  # a gap left by de-identification
             self._blank = False
         else:
+            self._key = None
             self._sign(i, word)
 
     def _append(self, event: Event) -> None:
@@ -264,16 +316,20 @@ class Sections:
             if word == "?" and events:  # "Small effusion?"
                 events.insert(0, Event(events[0].first, events[0].first, _QUERY))
             self._read(i)
+            self._remember(i, events)
             self._since += bool(events)
             self.clauses.retractions.asks(word == "?")
             if self._study and self._held is not None and any(e.leaf.cue & lx.EXIST for e in events):
                 self._held = self.clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
-        self._events, self._fresh, self._blank, self._size, self._former = [], True, True, 0.0, 0.0
-        self._first = i + 1
-        if word == "\n":
-            self.clauses.context.topic = []
-            if self._study and self._held is not None:
-                self._skipping, self._held = False, None
+        self._begin(i)
+        if word == "\n" and self._study and self._held is not None:
+            self._skipping, self._held = False, None
+
+    def _remember(self, i: int, events: list[Event]) -> None:
+        """The sentence that ends at word `i`, if its reading looked at nothing outside it."""
+        key, repeats, clauses = self._key, self._repeats, self.clauses
+        if key is not None and repeats is not None and i == self._first + len(key) - 1 and not clauses.context.outside:
+            repeats.learn(key, clauses, self._begun, self._first, events)
 
     def _inside(self, i: int) -> bool:
         """Whether the full stop at `i` ends no sentence: "Dr. N", "1 . 5 cm"."""

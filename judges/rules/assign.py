@@ -50,6 +50,9 @@ def same_grain(a: dict[int, Finding], b: dict[int, Finding]) -> tuple[dict[int, 
 def assign_sides(a: dict[int, Finding], b: dict[int, Finding]) -> Iterator[tuple[Finding, Finding]]:
     """Findings of one concept: the same side first, then overlapping or unnamed sides, then opposite ones."""
     left, right = list(a.values()), list(b.values())
+    if len(left) == len(right) == 1:
+        yield left[0], right[0]
+        return
     for compatible in (lambda s, t: s == t, lambda s, t: bool(s & t), lambda s, t: not (s and t), lambda s, t: True):
         for x in list(left):
             y = next((y for y in right if compatible(x.side, y.side)), None)

@@ -383,10 +383,15 @@ class _Compiler:
 
 def build(files: Mapping[str, str]) -> lx.Lexicon:
     """Compile the files, given by name. Raises `LexiconError` on any contradiction."""
-    digest = hashlib.sha256()
+    return _Compiler(knowledge.joined(files)).lexicon(digest(files))
+
+
+def digest(files: Mapping[str, str]) -> str:
+    """The SHA-256 of all files, given by name, in hexadecimal digits."""
+    made = hashlib.sha256()
     for name in knowledge.FILES:
-        digest.update(f"{name}\0{files[name]}\0".encode())
-    return _Compiler(knowledge.joined(files)).lexicon(digest.hexdigest())
+        made.update(f"{name}\0{files[name]}\0".encode())
+    return made.hexdigest()
 
 
 @lru_cache(maxsize=1)

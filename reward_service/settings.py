@@ -86,6 +86,10 @@ class Settings(BaseSettings):
     )
     chexbert_model: str = Field("", description="folder of the profiles' CheXbert, made by `reward-service convert`")
     radgraph_model: str = Field("", description="folder of the profiles' RadGraph, made by `reward-service convert`")
+    wordnet: str = Field(
+        "/usr/share/wordnet",
+        description="folder of WordNet's files, for `meteor`; Debian's package wordnet-base has them",
+    )
     batch_items: int = Field(64, ge=1, le=65_536, description="pairs in one batch of a model worker")
 
     judge_urls: Names = Field((), description="base URLs of OpenAI-compatible servers for the LLM judge")
@@ -204,6 +208,7 @@ class Settings(BaseSettings):
         encoders["bertscore"] = [*encoders["bertscore"], ("precision", "precision", self.precision)]
         return {
             **encoders,
+            "meteor": [("wordnet", "wordnet", self.wordnet)],
             "vllm": [
                 ("base_urls", "judge_urls", self.judge_urls),
                 ("model", "judge_model", self.judge_model),

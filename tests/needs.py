@@ -13,6 +13,7 @@ _INSTALL = {
     "promtool": "apt-get install prometheus",
     "openssl": "apt-get install openssl",
     "chromium": "apt-get install chromium",
+    "wordnet": "apt-get install wordnet-base",
 }
 PREFIX = "needs "
 

@@ -18,7 +18,7 @@ from reward_service.errors import ConfigurationError
 from reward_service.profiles.fingerprint import canonical
 from reward_service.scoring.canaries import pairs
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer
-from tests.metrics import random_chexbert
+from tests.metrics import random_chexbert, tiny_wordnet
 from tests.metrics.radgraph.conftest import Folders
 
 CANARIES = list(pairs()[:12])
@@ -34,8 +34,9 @@ METRICS = [name for name, row in registry.COMPONENTS.items() if not row.asynchro
 
 @pytest.fixture(scope="module", autouse=True)
 def _converted_models(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Random weights for the components that need a converted folder."""
+    """Files for the components that need a folder of them: random weights, a few words."""
     NEEDED["semb_score"] = {"model": str(random_chexbert.make(tmp_path_factory.mktemp("chexbert")))}
+    NEEDED["meteor"] = {"wordnet": str(tiny_wordnet.make(tmp_path_factory.mktemp("wordnet")))}
     NEEDED["radgraph_f1"] = {"model": str(Folders(tmp_path_factory.mktemp("radgraph"), "radgraph").converted)}
 
 

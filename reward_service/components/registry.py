@@ -42,6 +42,10 @@ COMPONENTS: dict[str, Row] = {
     "rouge1": Row("metrics.rouge:Rouge", None, {"variant": "rouge1"}),
     "rouge2": Row("metrics.rouge:Rouge", None, {"variant": "rouge2"}),
     "rougeL": Row("metrics.rouge:Rouge", None, {"variant": "rougeL"}),
+    "meteor": Row(
+        "metrics.meteor:Meteor",
+        hint=" The files come with Debian's package wordnet-base; where they lie elsewhere, set REWARD_WORDNET.",
+    ),
     "bertscore": Row("metrics.bertscore:BertScore", extra="bertscore,offline"),
     "semb_score": Row("metrics.chexbert:CheXbert", extra="bertscore", hint=" Set REWARD_CHEXBERT_MODEL."),
     "radgraph_f1": Row("metrics.radgraph:RadGraphF1", extra="bertscore", hint=" Set REWARD_RADGRAPH_MODEL."),

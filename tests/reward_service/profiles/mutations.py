@@ -60,7 +60,7 @@ class Fingerprints:
         self._assembly = assembly.assemble(self._settings, Telemetry())
         self._placement = Placement(self._settings, Telemetry())
         self._unbuilt = {name: _load(COMPONENTS[name].target, name, COMPONENTS[name]) for name in
-                         ("bertscore", "semb_score", "radgraph_f1")}  # fmt: skip
+                         ("bertscore", "semb_score", "radgraph_f1", "meteor")}  # fmt: skip
 
     def now(self) -> tuple[dict[str, Any], dict[str, str]]:
         source_code._module.cache_clear()

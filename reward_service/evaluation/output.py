@@ -22,6 +22,8 @@ from reward_service.evaluation.reading.entries import Entry
 from reward_service.evaluation.reading.formats import pyarrow_for
 
 _BATCH_ROWS = 1024
+_INTEGER_BITS = 63
+"""Larger numbers, e.g. ids without a sign, are text in a table."""
 _OF_ONE_ANSWER = ("results", "groups", "timing_ms")
 
 
@@ -80,7 +82,7 @@ class Output:
         with self._written(), self._partial.open("r+b") as file:
             for line in file:
                 try:
-                    record = orjson.loads(line) if line.endswith(b"\n") else None
+                    record = records.of_line(line) if line.endswith(b"\n") else None
                 except ValueError:
                     record = None
                 if record is None:
@@ -96,7 +98,7 @@ class Output:
     def earlier(self) -> Iterator[dict[str, Any]]:
         """The records of the interrupted run, after `skip`."""
         with self._partial.open("rb") as file:
-            yield from map(orjson.loads, islice(file, self.done))
+            yield from map(records.of_line, islice(file, self.done))
 
     def write(self, record: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Append a record, which is of this answer."""
@@ -184,7 +186,7 @@ def rows_of(jsonl: Path) -> Iterator[dict[str, Any]]:
     """Flat rows of a file of records."""
     with jsonl.open("rb") as file:
         for line in file:
-            yield from records.flat(orjson.loads(line))
+            yield from records.flat(records.of_line(line))
 
 
 def _column_types(jsonl: Path) -> dict[str, type]:
@@ -192,7 +194,7 @@ def _column_types(jsonl: Path) -> dict[str, type]:
     found: dict[str, type] = {}
     for row in rows_of(jsonl):
         for name, value in row.items():
-            kind = type(value)
+            kind = str if isinstance(value, int) and value.bit_length() > _INTEGER_BITS else type(value)
             known = found.setdefault(name, kind)
             if value is None or known is kind:
                 continue

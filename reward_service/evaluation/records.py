@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,19 @@ from reward_service.scoring.references import best
 from reward_service.wire.rendering import spread
 
 OURS = (
-    *("id", "group", "reward", "status", "flags", "missing", "components", "contributions", "values", "judgement"),
+    *(
+        "id",
+        "group",
+        "reward",
+        "status",
+        "flags",
+        "missing",
+        "components",
+        "contributions",
+        "values",
+        "judgement",
+        "reason",
+    ),
     *("bleu_counts", "reference_index", "reference_digest", "results", "mean", "std", "zero_advantage", "fingerprint"),
     *("candidate", "candidates", "reference", "references", "prior"),
 )
@@ -24,6 +37,7 @@ OURS = (
 _NESTED = ("components", "contributions")  # in a table: a column for each of their keys
 _ENCODED = ("flags", "missing", "values", "judgement", "bleu_counts", "references")  # in a table: JSON in a cell
 _NUMBERS = ("reward", "mean", "std")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKENS = Bleu2()
 _ORDER = 4
 
@@ -50,9 +64,18 @@ def of(
         record |= {"candidates": entry.candidates} if entry.grouped else {"candidate": entry.candidates[0]}
         record |= {"references": entry.references} if entry.several else {"reference": entry.references[0]}
         record |= {} if entry.prior is None else {"prior": entry.prior}
-    for name, value in (entry.carried or {}).items():
-        record[f"input_{name}" if name in OURS else name] = value
+    carried = entry.carried or {}
+    for name, value in carried.items():
+        free = name
+        while _ours(free) or (free != name and free in carried):
+            free = f"input_{free}"
+        record[free] = value
     return record
+
+
+def _ours(name: str) -> bool:
+    """Whether a column of this name says something of the score."""
+    return name in OURS or name.partition(".")[0] in _NESTED
 
 
 def _paid(entry: Entry, candidate: int, results: Sequence[Mapping[str, Any]], full: bool) -> dict[str, Any]:
@@ -139,9 +162,16 @@ def _flattened(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if name in _NESTED:
             yield from ((f"{name}.{key}", number) for key, number in value.items())
         elif name in _ENCODED or isinstance(value, (dict, list, tuple)):
-            yield name, orjson.dumps(value, default=str).decode()
-        else:
-            yield name, value
+            yield name, _json(value)
+        else:  # half of a pair of code units is no text, and no file but JSON can hold it
+            yield name, _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except (orjson.JSONEncodeError, TypeError):
+        return json.dumps(value, default=str)
 
 
 def unflattened(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,7 +184,7 @@ def unflattened(row: Mapping[str, Any]) -> dict[str, Any]:
             if known is not None or nest == "components":
                 record.setdefault(nest, {})[key] = known
         elif name in _ENCODED:
-            record |= {name: orjson.loads(value)} if value else {}
+            record |= {name: json.loads(value)} if value else {}
         elif name in _NUMBERS:
             record[name] = _number(value)
         elif name in OURS:

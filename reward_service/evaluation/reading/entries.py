@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from array import array
@@ -51,7 +52,7 @@ class Census(NamedTuple):
     entries: int
     pairs: int
     digest: str
-    """Of all ids and texts in order: equal for equal input, whatever the file's format."""
+    """Of all ids, texts and carried columns in order."""
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ class Input:
             roles = self.columns.of(fields)
             lacking = [role for role in ("candidate", "reference") if role not in roles]
             if lacking:
-                raise InvalidRequest(_lacking(lacking, fields))
+                raise InvalidRequest(_lacking(lacking, fields, delimited=delimited))
             candidate, reference = fields[roles["candidate"]], fields[roles["reference"]]
             reference = _listed(reference, roles["reference"], required=True)
             if delimited:
@@ -162,10 +163,12 @@ class Input:
         return value
 
 
-def _lacking(roles: Sequence[str], fields: dict[str, Any]) -> str:
+def _lacking(roles: Sequence[str], fields: dict[str, Any], *, delimited: bool) -> str:
     named = " and ".join(f"'{role}' ({role}s: a list)" for role in roles)
     shown = ", ".join(quoted(name) for name in list(fields)[:12])  # a file without a header has reports there
     options = " ".join(f"--{role}-field NAME" for role in roles)
+    if delimited and len(fields) == 1:
+        return f"needs {named}. It has one column: is something else than a comma or tab between the cells?"
     return f"needs {named}. It has: {shown}. Say which it is: {options}."
 
 
@@ -220,4 +223,5 @@ def _utf8(text: str) -> bytes:
 
 def _digested(entry: Entry) -> bytes:
     texts = (entry.id, *entry.candidates, "", *entry.references, entry.prior or "", str(entry.grouped))
-    return b"\x00".join(map(_utf8, texts)) + b"\x01"
+    carried = json.dumps(entry.carried, default=str, sort_keys=True).encode() if entry.carried else b""
+    return b"\x00".join([*map(_utf8, texts), carried]) + b"\x01"

@@ -12,9 +12,11 @@ import csv
 import gzip
 import io
 import json
+import re
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +34,10 @@ DELIMITED: tuple[Format, ...] = ("csv", "tsv", "xlsx")
 
 _HEAD_BYTES = 65_536
 _BATCH_ROWS = 1024
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+_DELIMITERS = (",", ";", "\t", "|")
+_SAID = re.compile(r'"?sep=(.)"?\s*')
+"""The first line by which Excel is told the delimiter."""
 _MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -91,10 +97,14 @@ def _recognised(path: Path, name: str, encoding: str | None) -> Source:
         compression: Compression = packed[0] if packed else ""
         with _bytes(path, compression) as content:
             head = content.read(_HEAD_BYTES)
+            if len(head) == _HEAD_BYTES and b"\n" not in head:  # a first line of JSON may be long
+                head += _rest_of_line(content) + content.read(_HEAD_BYTES)
     except (EOFError, gzip.BadGzipFile) as error:
         raise _damaged(name, error) from None
     except OSError as error:
         raise InvalidRequest(f"{name}: {error.strerror or error}.", param="IN") from None
+    if magic == _OLD_EXCEL:
+        raise InvalidRequest(f"{name} is of an old Excel (.xls). Save it as .xlsx or CSV.", param="IN")
     endings = [ending.lower() for ending in Path(name).suffixes]
     if head.startswith(b"PAR1"):
         return Source(path, name, "parquet", compression, "")
@@ -103,18 +113,40 @@ def _recognised(path: Path, name: str, encoding: str | None) -> Source:
     encoding = _encoding(head, encoding)
     text = head.decode(encoding, errors="replace")
     found = _text_format(text, endings)
+    return Source(path, name, found, compression, encoding, _delimiter(text, found) if found in DELIMITED else ",")
+
+
+def _rest_of_line(content: IO[bytes]) -> bytes:
+    """What is left of a line; pyarrow's streams have no `readline`."""
+    parts = []
+    while part := content.read(_HEAD_BYTES):
+        parts.append(part)
+        if b"\n" in part:
+            break
+    return b"".join(parts)
+
+
+def _delimiter(text: str, found: Format) -> str:
+    """What stands between cells: what the file says; else that with which most columns have a usual name, or most."""
     first = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = "\t" if found == "tsv" else ";" if first.count(";") > first.count(",") else ","
-    return Source(path, name, found, compression, encoding, delimiter)
+    if said := _SAID.fullmatch(first):
+        return said[1]
+    usual = {name for names in USUAL.values() for name in names}
+
+    def fits(delimiter: str) -> tuple[int, int, bool]:
+        cells = [cell.strip().strip('"').lower() for cell in first.split(delimiter)]
+        return sum(cell in usual for cell in cells), len(cells), delimiter == ("\t" if found == "tsv" else ",")
+
+    return max(_DELIMITERS, key=fits)
 
 
 def _encoding(head: bytes, wanted: str | None) -> str:
     if wanted:
         try:
-            codecs.lookup(wanted)
-        except LookupError:
+            "a,\n".encode(wanted).decode(wanted)
+            return codecs.lookup(wanted).name
+        except (LookupError, UnicodeError):
             raise InvalidRequest(f"There is no encoding '{wanted}'.", param="--encoding") from None
-        return wanted
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
@@ -173,9 +205,9 @@ def rows(source: Source) -> Iterator[Row]:
         yield from read(source)
     except (EOFError, gzip.BadGzipFile) as error:
         raise _damaged(source.name, error) from None
-    except UnicodeDecodeError as error:
+    except UnicodeError:
         raise InvalidRequest(
-            f"{source.name} is not {error.encoding}. Say what it is: --encoding.", param="IN"
+            f"{source.name} is not {source.encoding}. Say what it is: --encoding.", param="IN"
         ) from None
     except OSError as error:
         raise InvalidRequest(f"{source.name}: {error.strerror or error}.", param="IN") from None
@@ -215,16 +247,19 @@ def _lines(source: Source) -> Iterator[str]:
     """The lines with their ends. Raises `InvalidRequest` for the first that is not in the file's encoding."""
     with _bytes(source.path, source.compression) as content:
         buffered: IO[bytes] = io.BufferedReader(content) if source.compression == "zstd" else content  # type: ignore[type-var]
-        if source.encoding.startswith("utf-16"):
-            yield from io.TextIOWrapper(buffered, source.encoding, newline="\n")
+        if "\n".encode(source.encoding) not in (b"\n", codecs.BOM_UTF8 + b"\n"):  # a letter has several bytes
+            lines = io.TextIOWrapper(buffered, source.encoding, newline="\n")
+            yield next(lines, "").removeprefix("\ufeff")
+            yield from lines
             return
         for number, line in enumerate(buffered, 1):
             try:
                 text = line.decode(source.encoding.removesuffix("-sig"))
                 yield text.removeprefix("\ufeff") if number == 1 else text
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
+                byte = f" (byte 0x{line[error.start]:02x})" if isinstance(error, UnicodeDecodeError) else ""
                 raise InvalidRequest(
-                    f"{source.name}: line {number} is not {source.encoding} (byte 0x{line[error.start]:02x}). "
+                    f"{source.name}: line {number} is not {source.encoding}{byte}. "
                     "It may be Latin-1: --encoding latin-1, or cp1252 if it comes from Windows.",
                     param="IN",
                 ) from None
@@ -287,6 +322,8 @@ def _delimited(source: Source) -> Iterator[Row]:
     place = source.place("Line 1")
     try:
         header = [name.strip() for name in next(reader, [])]
+        if _SAID.fullmatch(source.delimiter.join(header)):
+            header = [name.strip() for name in next(reader, [])]
         _refuse_repeated(header, source)
         place = source.place(f"Line {reader.line_num + 1}")
         for cells in reader:
@@ -330,13 +367,23 @@ def _excel(source: Source) -> Iterator[Row]:
         raise ConfigurationError(
             "Excel files need openpyxl. Install it with: pip install 'reward-service[excel]'."
         ) from None
-    book = openpyxl.load_workbook(source.path, read_only=True, data_only=True)
-    try:
-        cells = book.worksheets[0].iter_rows(values_only=True)
-        header = [str(name).strip() for name in next(cells, ()) if name is not None]
-        _refuse_repeated(header, source)
-        for number, values in enumerate(cells, 2):
-            if any(value is not None for value in values):
-                yield Row(source.place(f"Line {number}"), dict(zip(header, values, strict=False)))
-    finally:
-        book.close()
+    if source.compression:
+        raise InvalidRequest(f"{source.name}: unpack it; Excel files are compressed by themselves.", param="IN")
+    with source.path.open("rb") as file:  # of a name openpyxl wants an ending
+        try:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        except (zipfile.BadZipFile, KeyError, ValueError, SyntaxError) as error:
+            raise InvalidRequest(
+                f"{source.name} is no Excel file ({error}). If it is an archive, unpack it.", param="IN"
+            ) from None
+        try:
+            cells = book.worksheets[0].iter_rows(values_only=True)
+            # A column without a name, such as the index that pandas writes, keeps its place and is left out.
+            header = {i: str(name).strip() for i, name in enumerate(next(cells, ())) if name is not None}
+            _refuse_repeated(list(header.values()), source)
+            for number, values in enumerate(cells, 2):
+                if any(value is not None for value in values):
+                    named = {name: values[i] if i < len(values) else None for i, name in header.items()}
+                    yield Row(source.place(f"Line {number}"), named)
+        finally:
+            book.close()

@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from reward_service.errors import InvalidRequest, PinMismatch, ServiceError
-from reward_service.evaluation import score_file
+from reward_service.evaluation import score_file, scores
 from reward_service.evaluation.output import Output
 from reward_service.evaluation.progress import text
 from reward_service.evaluation.reading.columns import Columns
@@ -252,6 +252,45 @@ async def test_tables_have_a_row_for_each_candidate(scorer: Scorer, tmp_path: Pa
     assert [float(row["components.bleu2"]) for row in table[:3]] == [1.0, 0.5, 1.0]
     assert (table[0]["status"], table[0]["input_status"]) == ("ok", "old")
     assert json.loads(table[3]["missing"])["item"]["code"] == "empty"
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+async def test_columns_of_an_earlier_scoring_do_not_replace_the_score(
+    scorer: Scorer, tmp_path: Path, ending: str
+) -> None:
+    (tmp_path / "in.jsonl").write_text(
+        json.dumps(
+            {
+                "id": "1", "candidate": "xx", "reference": "yy", "reward": 9, "input_reward": 8,
+                "reason": "mine", "components.clinical": -7, "contributions": {"clinical": -7}, "large": 2**63,
+            }
+        )
+    )  # fmt: skip
+    out = tmp_path / f"out.{ending}"
+    assert await run(tmp_path / "in.jsonl", out) == 0
+    (record,) = scores.read([str(out)])
+    assert record["components"] == {"bleu2": record["reward"]}
+    carried = {name: str(value) for name, value in record.items() if name.startswith("input_") or name == "large"}
+    assert carried == {
+        "input_reward": "8", "input_input_reward": "9", "input_reason": "mine", "input_components.clinical": "-7",
+        "input_contributions": carried["input_contributions"], "large": str(2**63),
+    }  # fmt: skip
+    assert "-7" in carried["input_contributions"]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+async def test_half_a_letter_stops_no_run(tmp_path: Path, ending: str) -> None:
+    """A lone surrogate is valid in JSON alone: its item is null, and other columns lose the letter."""
+    lines = [
+        '{"id": "1", "candidate": "No effusion.", "reference": "No effusion.", "note": "x\\udc00"}',
+        '{"id": "2", "candidate": "No \\udc00.", "reference": "No effusion.", "notes": ["\\udc00"]}',
+    ]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    out = tmp_path / f"out.{ending}"
+    assert await run(tmp_path / "in.jsonl", out, with_texts=True, profile="text") == 1
+    first, second = scores.read([str(out)])
+    assert (first["reward"] > 0.9, second["reward"]) == (True, None)
+    assert first["note"] == "x" + chr(0xDC00 if ending == "jsonl" else 0xFFFD)
 
 
 def test_output_in_another_format_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ def excel(rows: list[dict[str, Any]]) -> bytes:
     return out.getvalue()
 
 
+def packed(name: str, content: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(name, content)
+    return out.getvalue()
+
+
 def read(path: Path | str, allow_empty: bool = False, encoding: str | None = None, **fields: str) -> list[Entry]:
     with opened([str(path)], encoding) as sources:
         source = Input(sources, Columns(fields), allow_empty)
@@ -76,7 +84,15 @@ FILES = {
     "table.parquet": parquet(ROWS),
     "table.xlsx": excel(ROWS),
     "no ending": CSV.encode(),
-}
+    "semicolons with commas in a name.csv": CSV.replace(",", ";").replace("effusion;", "effusion,").replace(
+        "study_id", "study_id;seen, read, or told, or both"
+    ).replace("\n7", "\n7;x").replace("\n8", "\n8;x").encode(),
+    "bars.csv": CSV.replace(",", "|").replace("effusion|", "effusion,").encode(),
+    "told to Excel.csv": b"sep=|\n" + CSV.replace(",", "|").replace("effusion|", "effusion,").encode(),
+    "tabs.csv": CSV.replace(",", "\t").replace("effusion\t", "effusion,").encode(),
+    "long lines.json": "".join(json.dumps({**row, "note": "x" * 70_000}) + "\n" for row in ROWS).encode(),
+    "index of pandas.xlsx": excel([{"": i, **row} for i, row in enumerate(ROWS)]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -94,6 +110,50 @@ def test_an_older_encoding_is_named_and_can_be_given(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"line 4 is not utf-8 \(byte 0xf6\).*--encoding latin-1"):
         read(tmp_path / "a.csv")
     assert read(tmp_path / "a.csv", encoding="latin-1")[1].candidates == ("Größe normal.",)
+
+
+@pytest.mark.parametrize("name", ["UTF-16", "utf_16", "utf-16", "utf-16-le", "UTF-32"])
+def test_an_encoding_has_many_names(tmp_path: Path, name: str) -> None:
+    marked = CSV if name != "utf-16-le" else "\ufeff" + CSV
+    (tmp_path / "a.csv").write_bytes(marked.encode(name))
+    assert [e.id for e in read(tmp_path / "a.csv", encoding=name)] == ["7", "8"]
+
+
+@pytest.mark.parametrize("name", ["hex", "rot13", "latin-99"])
+def test_what_is_no_encoding_of_text_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.csv").write_text(CSV)
+    with pytest.raises(InvalidRequest, match=f"There is no encoding '{name}'"):
+        read(tmp_path / "a.csv", encoding=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("bad.xlsx", b"PK\x03\x04" + b"x" * 30, "bad.xlsx is no Excel file"),
+        ("packed.csv.zip", packed("packed.csv", CSV), r"packed.csv.zip is no Excel file .*unpack"),
+        ("old.xls", b"\xd0\xcf\x11\xe0" + b"x" * 30, r"old Excel \(.xls\). Save it as .xlsx or CSV"),
+        ("a.xlsx.gz", gzip.compress(excel(ROWS)), "unpack it; Excel files are compressed by themselves"),
+        (
+            "a.csv",
+            b"prediction~target\nClear.~Clear lungs.\n",
+            "one column: is something else than a comma",
+        ),
+    ],
+)
+def test_a_file_that_is_something_else_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidRequest, match=message):
+        read(tmp_path / name)
+
+
+def test_carried_columns_belong_to_the_input(tmp_path: Path) -> None:
+    """A run that is resumed must not mix the columns of two files."""
+    digests = []
+    for sex in ("F", "M"):
+        (tmp_path / "a.csv").write_text(CSV.replace(",F", f",{sex}"))
+        with opened([str(tmp_path / "a.csv")]) as sources:
+            digests.append(Input(sources, Columns({})).check().digest)
+    assert digests[0] != digests[1]
 
 
 def test_standard_input_is_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:

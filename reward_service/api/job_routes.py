@@ -80,11 +80,18 @@ async def delete(request: Request, job_id: JobId) -> Response:
 
 def make_jobs(engine: Engine) -> JobRunner:
     """The jobs of this process. Raises `ConfigurationError`."""
-    error = ConfigurationError(
+    abandoned = ConfigurationError(
         f"{MOST_ATTEMPTS} processes ended while they worked on this job. Send its items in smaller requests.",
         code="job_abandoned",
     )
-    return JobRunner(make_store(engine.settings), _work_of(engine), _failed(error), engine.telemetry)
+    store = make_store(engine.settings)
+    too_large = ConfigurationError(
+        f"The answer has more than {store.largest} bytes, 32 times REWARD_JOBS_BYTES. Submit its items in several jobs.",
+        code="job_too_large",
+    )
+    return JobRunner(
+        store, _work_of(engine), engine.telemetry, abandoned=_failed(abandoned), too_large=_failed(too_large)
+    )
 
 
 def jobs_of(request: Request) -> JobRunner:

@@ -41,10 +41,14 @@ Work = Callable[[bytes], Awaitable[Ended]]
 class JobRunner:
     """The jobs of one process, and those of processes that have died where the store is shared."""
 
-    def __init__(self, store: JobStore, work: Work, abandoned: Ended, telemetry: Telemetry) -> None:
-        """`abandoned`: what becomes of a job with which `MOST_ATTEMPTS` processes have ended."""
+    def __init__(
+        self, store: JobStore, work: Work, telemetry: Telemetry, *, abandoned: Ended, too_large: Ended
+    ) -> None:
+        """`abandoned`: what becomes of a job with which `MOST_ATTEMPTS` processes have ended; `too_large`: of one whose
+        answer the store cannot keep.
+        """
         self.store = store
-        self._work, self._abandoned = work, abandoned
+        self._work, self._abandoned, self._too_large = work, abandoned, too_large
         self._telemetry = telemetry
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -112,6 +116,8 @@ class JobRunner:
 
     async def _finish(self, job: str, ended: Ended) -> None:
         """Kept as soon as the store takes it."""
+        if len(ended.answer) > self.store.largest:
+            ended = self._too_large
         pauses = Backoff(*_WRITE_S)
         while True:
             try:
@@ -135,10 +141,10 @@ class JobRunner:
             await asyncio.sleep(_EVERY_S)
 
     async def _take(self) -> None:
-        for job, request in (await self.store.take()).items():
+        for job, request in (await self.store.take(self._running)).items():
             if request is None:
                 log.error("job_abandoned", job=job, attempts=MOST_ATTEMPTS)
                 await self._finish(job, self._abandoned)
-            elif job not in self._running:
+            else:
                 self._telemetry.jobs.labels("taken_over").inc()
                 self._begin(job, request)

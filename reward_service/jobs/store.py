@@ -35,6 +35,8 @@ class JobStore(Protocol):
 
     shared: bool
     """Whether every replica sees the same jobs."""
+    largest: int
+    """Bytes of an answer that can be kept, before it is packed."""
 
     async def add(self, job: str, request: bytes) -> None:
         """Keep a pending job, held by this process. Raises `Overloaded` (``too_many_jobs``) where there is no room."""
@@ -43,7 +45,7 @@ class JobStore(Protocol):
         """None for a job that is not there: unknown, deleted or too old."""
 
     async def finish(self, job: str, state: State, answer: bytes) -> None:
-        """Keep the answer in place of the request, unless the job was deleted."""
+        """Keep the answer in place of the request, unless the job was deleted. It has at most `largest` bytes."""
 
     async def delete(self, job: str) -> bool:
         """Whether there was such a job."""
@@ -54,9 +56,11 @@ class JobStore(Protocol):
     async def release(self, jobs: Collection[str]) -> None:
         """Let others take these."""
 
-    async def take(self) -> dict[str, bytes | None]:
-        """Requests of pending jobs that nobody holds; this process does now. None for one that was taken
-        `MOST_ATTEMPTS` times before."""
+    async def take(self, running: Collection[str]) -> dict[str, bytes | None]:
+        """Requests of pending jobs that nobody holds, without those that are `running` here; this process does now.
+
+        None for one that was taken `MOST_ATTEMPTS` times before.
+        """
 
     async def aclose(self) -> None:
         """Release what it holds."""
@@ -69,13 +73,14 @@ class MemoryStore:
 
     def __init__(self, *, max_bytes: int, ttl_s: float) -> None:
         self._max_bytes, self._ttl_s = max_bytes, ttl_s
+        self.largest = _INFLATED * max_bytes
         self._kept: dict[str, tuple[State, bytes, float]] = {}
         self._bytes = 0
 
     async def add(self, job: str, request: bytes) -> None:
         self._drop_old()
         packed = _pack(request)
-        if self._bytes + len(packed) > self._max_bytes:
+        if len(request) > self.largest or self._bytes + len(packed) > self._max_bytes:
             raise _no_room(self._max_bytes)
         self._put(job, "pending", packed)
 
@@ -85,7 +90,7 @@ class MemoryStore:
         if kept is None:
             return None
         state, packed, _ = kept
-        return Kept(state, b"" if state == "pending" else _unpack(packed, self._max_bytes))
+        return Kept(state, b"" if state == "pending" else _unpack(packed, self.largest))
 
     async def finish(self, job: str, state: State, answer: bytes) -> None:
         if self._pop(job):
@@ -100,7 +105,7 @@ class MemoryStore:
     async def release(self, jobs: Collection[str]) -> None:
         return None
 
-    async def take(self) -> dict[str, bytes | None]:
+    async def take(self, running: Collection[str]) -> dict[str, bytes | None]:
         return {}
 
     async def aclose(self) -> None:
@@ -178,14 +183,19 @@ if not redis.call('set', KEYS[5], ARGV[3], 'NX', 'PX', ARGV[4]) then return 0 en
 if redis.call('hincrby', KEYS[4], 'attempts', 1) > tonumber(ARGV[5]) then return '' end
 return redis.call('hget', KEYS[4], 'content')"""
 )
-# KEYS: holds. ARGV: token, milliseconds (0: give up).
+# KEYS: holds. ARGV: token, milliseconds (0: give up). A hold that has run out meanwhile, for Redis was slow or the process
+# busy, is taken up again where nobody else has taken the job.
 _HOLD = """
 for _, key in ipairs(KEYS) do
-  if redis.call('get', key) == ARGV[1] then
-    if ARGV[2] == '0' then redis.call('del', key) else redis.call('pexpire', key, ARGV[2]) end
+  local holder = redis.call('get', key)
+  if ARGV[2] == '0' then
+    if holder == ARGV[1] then redis.call('del', key) end
+  elseif not holder or holder == ARGV[1] then
+    redis.call('set', key, ARGV[1], 'PX', ARGV[2])
   end
 end
 return 1"""
+_INFLATED = 32  # times the bytes for all jobs: of one, before it is packed
 _TAKEN_AT_ONCE = 16
 _LOOKED_AT = 800  # pending jobs, the oldest first
 
@@ -200,12 +210,15 @@ class RedisStore:
         self._connection = RedisConnection(url, timeout_s=2.0, on_up=lambda: None)
         self._names = f"{namespace}:jobs"
         self._max_bytes, self._ttl_s = max_bytes, max(1, int(ttl_s))
+        self.largest = _INFLATED * max_bytes
         self._hold_ms = round(1000 * hold_s)
         self._token = secrets.token_hex(8)
 
     async def add(self, job: str, request: bytes) -> None:
         packed = _pack(request)
-        if not await self._run(_ADD, job, packed, self._max_bytes, self._ttl_s, self._token, self._hold_ms):
+        if len(request) > self.largest or not await self._run(
+            _ADD, job, packed, self._max_bytes, self._ttl_s, self._token, self._hold_ms
+        ):
             raise _no_room(self._max_bytes)
 
     async def get(self, job: str) -> Kept | None:
@@ -213,7 +226,7 @@ class RedisStore:
         if state is None or state == b"pending":  # whoever waits asks often, and a request can be large
             return None if state is None else Kept("pending", b"")
         state, content = await self._send("HMGET", self._job(job), "state", "content")
-        return None if state is None else Kept(state.decode(), _unpack(content, self._max_bytes))
+        return None if state is None else Kept(state.decode(), _unpack(content, self.largest))
 
     async def finish(self, job: str, state: State, answer: bytes) -> None:
         await self._run(_FINISH, job, state, _pack(answer), self._ttl_s)
@@ -229,14 +242,15 @@ class RedisStore:
         if jobs:
             await self._send("EVAL", _HOLD, len(jobs), *map(self._held, jobs), self._token, 0)
 
-    async def take(self) -> dict[str, bytes | None]:
+    async def take(self, running: Collection[str]) -> dict[str, bytes | None]:
         taken: dict[str, bytes | None] = {}
         names = [name.decode() for name in await self._send("ZRANGE", f"{self._names}:pending", 0, _LOOKED_AT - 1)]
         holders = await self._send("MGET", *map(self._held, names)) if names else []
-        for job in (name for name, holder in zip(names, holders, strict=True) if holder is None):
+        left = [name for name, holder in zip(names, holders, strict=True) if holder is None and name not in running]
+        for job in left:
             found = await self._run(_TAKE, job, self._token, self._hold_ms, MOST_ATTEMPTS)
             if isinstance(found, bytes):
-                taken[job] = _unpack(found, self._max_bytes) if found else None
+                taken[job] = _unpack(found, self.largest) if found else None
             if len(taken) == _TAKEN_AT_ONCE:
                 break
         return taken
@@ -257,8 +271,10 @@ class RedisStore:
     async def _send(self, *command: Any) -> Any:
         reply = (await self._connection.send([command], keys=100))[0]  # a request can be large
         if reply is None:
-            raise Overloaded("Redis, which keeps the jobs, does not answer. Retry after a moment.",
-                             code="jobs_unavailable")  # fmt: skip
+            raise Overloaded(
+                "Redis, which keeps the jobs, does not answer or is full. Retry after a moment.",
+                code="jobs_unavailable",
+            )
         return reply
 
 
@@ -283,5 +299,9 @@ def _pack(content: bytes) -> bytes:
 
 
 def _unpack(packed: bytes, most: int) -> bytes:
-    """Inflates to 32 times `most` bytes at most: what others wrote into Redis must not fill the memory."""
-    return zlib.decompressobj().decompress(packed, 32 * most)
+    """Inflates to `most` bytes: what others wrote into Redis must not fill the memory. Raises `Overloaded` for more."""
+    inflating = zlib.decompressobj()
+    content = inflating.decompress(packed, most)
+    if not inflating.eof:
+        raise Overloaded("The job in Redis is larger than this process keeps one.", code="jobs_unavailable")
+    return content

@@ -113,6 +113,7 @@ class SocketWorker:
             finally:
                 self._switched = None
             self._asleep = asleep
+            self._health = {**self._health, "asleep": asleep}  # the worker says so as well, with its next beat
 
     def submit(self, pairs: Sequence[Pair], deadline: float) -> list[asyncio.Future[ComponentScore]]:
         """As `Runner.submit`, except that a cancelled future is done when the worker has answered."""

@@ -96,6 +96,15 @@ def test_jobs_that_are_kept_are_bounded(service: Service) -> None:
         assert httpx.delete(f"{service.url}/v1/jobs/{job}").json() == {"deleted": job}
 
 
+def test_an_answer_that_is_too_large_to_keep_is_a_failure_and_no_half_answer(service: Service) -> None:
+    """Equal items compress so well that their number is not bounded by the bytes that are kept."""
+    taken = post(service, items=[item(*PAIRS[0])] * 2000, detail="full").json()["id"]
+    while (failed := ask(service, taken).json())["state"] == "pending":
+        pass
+    assert (failed["state"], failed["failure"]["error"]["code"]) == ("failed", "job_too_large")
+    assert f"more than {32 * 2**16} bytes" in failed["failure"]["error"]["message"]
+
+
 def held(folder: Path, gate: Path) -> str:
     """A profile that scores once the file `gate` is there."""
     folder.mkdir(exist_ok=True)

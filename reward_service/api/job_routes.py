@@ -86,7 +86,7 @@ def make_jobs(engine: Engine) -> JobRunner:
     )
     store = make_store(engine.settings)
     too_large = ConfigurationError(
-        f"The answer has more than {store.largest} bytes, 32 times REWARD_JOBS_BYTES. Submit its items in several jobs.",
+        f"The answer has more than {store.largest} bytes, 32 times REWARD_JOBS_BYTES. Submit several jobs.",
         code="job_too_large",
     )
     return JobRunner(

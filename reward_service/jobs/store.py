@@ -183,8 +183,8 @@ if not redis.call('set', KEYS[5], ARGV[3], 'NX', 'PX', ARGV[4]) then return 0 en
 if redis.call('hincrby', KEYS[4], 'attempts', 1) > tonumber(ARGV[5]) then return '' end
 return redis.call('hget', KEYS[4], 'content')"""
 )
-# KEYS: holds. ARGV: token, milliseconds (0: give up). A hold that has run out meanwhile, for Redis was slow or the process
-# busy, is taken up again where nobody else has taken the job.
+# KEYS: holds. ARGV: token, milliseconds (0: give up). A hold that has run out because Redis was slow or the process
+# busy is taken up again where nobody else has taken the job.
 _HOLD = """
 for _, key in ipairs(KEYS) do
   local holder = redis.call('get', key)

@@ -42,6 +42,7 @@ async def submit(request: Request) -> Response:
     served = engine.served(parsed.scoring.profile)
     served.check_pin(parsed.scoring.pin, parsed.scoring.step)
     served.at(parsed.scoring.step)
+    engine.refuse_asleep()
     job = await jobs.submit(raw)
     scoring = parsed.scoring
     log_facts(request, profile=served.name, items=len(scoring.items), run_id=scoring.run_id, step=scoring.step, job=job)

@@ -201,6 +201,11 @@ class Engine:
         known = did_you_mean(str(name)[:64], self.profiles)
         raise UnknownProfile(f"There is no profile {quoted(name)}.{known}", param="profile")
 
+    def refuse_asleep(self) -> None:
+        """Raises `Overloaded` while models are asleep, where the settings want that."""
+        if self.settings.asleep == "refuse" and self.asleep:
+            raise Overloaded("The models are asleep; POST /v1/wake wakes them.", code="asleep")
+
     @asynccontextmanager
     async def admit(self, request: ScoringRequest) -> AsyncIterator[Admitted]:
         """A place in the queue for the request's pairs, for as long as the block runs.
@@ -208,8 +213,7 @@ class Engine:
         Raises `UnknownProfile`, `PinMismatch`, `InvalidRequest` for a schedule without a step, and `Overloaded` when
         there is no room (with `request.hold`: none before the deadline).
         """
-        if self.settings.asleep == "refuse" and self.asleep:
-            raise Overloaded("The models are asleep; POST /v1/wake wakes them.", code="asleep")
+        self.refuse_asleep()
         served = self.served(request.profile)
         accepted = served.check_pin(request.pin, request.step)
         stage = served.at(request.step)

@@ -77,6 +77,8 @@ def test_requests_are_refused_while_models_sleep_where_the_operator_wants_that(t
         refused = service.score(("a b", "b"))
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "asleep")
         assert refused.json()["error"]["retryable"]
+        job = httpx.post(f"{service.url}/v1/jobs", json={"items": [{"candidate": "a b", "reference": "b"}]})
+        assert (job.status_code, job.json()["error"]["code"]) == (503, "asleep")
         switch(service, "wake")
         assert rewards(service.score(("a b", "b"))) == [1.0]
         switch(service, "sleep")
@@ -86,6 +88,9 @@ def test_requests_are_refused_while_models_sleep_where_the_operator_wants_that(t
 @pytest.mark.slow
 def test_a_model_worker_sleeps_for_all_processes_and_also_when_it_had_to_be_replaced(tmp_path: Path) -> None:
     with running(tmp_path / "log", profiles=overlap(tmp_path), workers=2) as service:
+        for _ in range(3):  # the answer tells the state that it has made, before the worker's next beat
+            assert httpx.post(f"{service.url}/v1/sleep", timeout=60).json()["asleep"]
+            assert "asleep" not in httpx.post(f"{service.url}/v1/wake", timeout=60).json()
         switch(service, "sleep")
         for _ in range(8):  # whichever process answers
             until(lambda: asleep(service))

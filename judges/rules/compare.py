@@ -125,19 +125,24 @@ def _weigh(
 def _unrepeated(account: Account, repeated: Repeated, price: float) -> None:
     """Enter what the reference denies and the candidate does not: by name one item each, else one a phrase.
 
-    `price`: of the weight of what is denied. A phrase ("the lungs are clear") goes by the heaviest thing that it rules
-    out, of these by the most general.
+    `price`: of the weight of what is denied. A phrase ("the bones are intact") goes by what all that it rules out is a
+    kind of, else by the heaviest, of these by the most general.
     """
     concepts = account.lexicon.concepts
-    phrases: dict[Span, tuple[tuple[float, int], int, float]] = {}
+    phrases: dict[Span, list[tuple[float, int, int, float]]] = {}
     for concept, denial, amount in repeated.lost:
         if denial.explicit:
             account.deduct(concepts[concept].name, None, denial.span, "unrepeated").unearned += price * amount
             continue
-        rank = (-concepts[concept].weight, len(concepts[concept].ancestors))
-        best, name, total = phrases.get(denial.span, (rank, concept, 0.0))
-        phrases[denial.span] = (*min((best, name), (rank, concept)), total + amount)
-    for span, (_, concept, amount) in phrases.items():
+        rank = -concepts[concept].denied, len(concepts[concept].ancestors)
+        phrases.setdefault(denial.span, []).append((*rank, concept, amount))
+    for span, lost in phrases.items():
+        concept = min(lost)[2]
+        if len(lost) > 1:
+            families = [concepts[each].ancestors.keys() | {each} for _, _, each, _ in lost]
+            kinds = set.intersection(*map(set, families))
+            concept = max(kinds, key=lambda kind: (len(concepts[kind].ancestors), -kind), default=concept)
+        amount = sum(each for *_, each in lost)
         account.deduct(concepts[concept].name, None, span, "unrepeated").unearned += price * amount
 
 

@@ -69,7 +69,9 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "unless": ("moved", "denied"),
 }
 _OTHERS: Final = {*_RARE, *_VALUES, "measure", "thing", "place"}
-_CONCEPT: Final = {"is_a", "weight", "sided", "phrases", "with", "opposite", "asserts", "denies", "thoracic", "mild"}
+_CONCEPT: Final = {
+    "is_a", "weight", "sided", "phrases", "with", "opposite", "asserts", "denies", "thoracic", "mild", "denied",
+}  # fmt: skip
 _ROW: Final = {"role", "value", "direction", "ends_at", "applies_to", "unless", "targets", "of", "phrases"}
 
 
@@ -128,7 +130,7 @@ class _Compiler:
             raise lx.LexiconError(f"{where}: unknown field {min(extra)!r}")
         if not entry.get("asserts") or not entry.get("denies"):
             raise lx.LexiconError(f"{where}: needs a sentence that asserts it and one that denies it")
-        for field in ("weight", "mild"):
+        for field in ("weight", "mild", "denied"):
             if entry.get(field, entry.get("weight")) not in WEIGHTS:
                 raise lx.LexiconError(f"{where}: {field} must be one of {', '.join(WEIGHTS)}")
         is_a = entry.get("is_a", [])
@@ -265,6 +267,7 @@ class _Compiler:
                 asserts=entry["asserts"],
                 denies=entry["denies"],
                 mild=WEIGHTS[entry.get("mild", entry["weight"])],
+                denied=WEIGHTS[entry.get("denied", entry["weight"])],
                 opposite=self.concepts(entry["opposite"], f"concept {name}") if "opposite" in entry else None,
                 source=entry.get("source", ""),
                 ancestors=self._ancestors(name),

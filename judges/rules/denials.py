@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from judges.rules import lexicon as lx
-from judges.rules.findings import Denial, Findings
+from judges.rules.findings import Denial, Findings, Span
+from judges.rules.merge import OVERALL as WHOLE
 
 HALF_DENIAL: Final = 0.5
 """Share of a normal statement that is met by a denial of a part or one side of it, or of something more special."""
@@ -17,6 +18,25 @@ def _covers(own: Denial, denial: Denial) -> float:
     """How much of one denial another says: half where only a part or a side is denied, which is wrong less often."""
     limited = (own.partial and not denial.partial) or (own.side and own.side != denial.side)
     return HALF_DENIAL if limited else 1.0
+
+
+def _weights(lexicon: lx.Lexicon, reference: Findings) -> dict[int, float]:
+    """What each denial weighs. A phrase that calls one thing normal weighs as much as the heaviest that it rules out.
+
+    A phrase for the whole examination ("no acute disease") weighs as much as all of it together.
+    """
+    weights = {concept: lexicon.concepts[concept].denied for concept in reference.negative}
+    phrases: dict[Span, list[int]] = {}
+    for concept, denial in reference.negative.items():
+        if not denial.explicit:
+            phrases.setdefault(denial.span, []).append(concept)
+    for ruled_out in phrases.values():
+        together = sum(weights[concept] for concept in ruled_out)
+        if 1 < len(ruled_out) < WHOLE and together:
+            share = max(weights[concept] for concept in ruled_out) / together
+            for concept in ruled_out:
+                weights[concept] *= share
+    return weights
 
 
 class Repeated(NamedTuple):
@@ -35,8 +55,9 @@ def negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> 
     covered = total = 0.0
     lost: list[tuple[int, Denial, float]] = []
     general: dict[int, list[Denial]] | None = None
+    weights = _weights(lexicon, reference)
     for concept, denial in reference.negative.items():
-        entry = lexicon.concepts[concept]
+        entry, weight = lexicon.concepts[concept], weights[concept]
         own = candidate.negative.get(concept)
         if own is not None:
             share = _covers(own, denial) if own.partial or own.side else 1.0
@@ -49,10 +70,10 @@ def negatives(lexicon: lx.Lexicon, candidate: Findings, reference: Findings) -> 
                     for a in lexicon.concepts[special].ancestors:
                         general.setdefault(a, []).append(own)
             share = HALF_DENIAL * max((_covers(own, denial) for own in general.get(concept, ())), default=0.0)
-        total += entry.weight
-        covered += entry.weight * share
-        if share < 1.0 and entry.weight:
-            lost.append((concept, denial, entry.weight * (1.0 - share)))
+        total += weight
+        covered += weight * share
+        if share < 1.0 and weight:
+            lost.append((concept, denial, weight * (1.0 - share)))
     if candidate.overall and not candidate.positive and covered < OVERALL * total:
         # "No acute cardiopulmonary abnormality."
         scale = (1.0 - OVERALL) * total / (total - covered)

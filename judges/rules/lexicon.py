@@ -125,6 +125,8 @@ class Concept:
     denies: str
     mild: float
     """What it matters where it is called mild."""
+    denied: float
+    """What it matters where a normal report denies it."""
     opposite: int | None = None
     source: str = ""
     """File and line."""

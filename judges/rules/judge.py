@@ -41,7 +41,7 @@ _SILENT: Final = Findings({}, {}, {}, empty=True)
 class RulesJudge:
     """`encode` reads a report once, `compare` judges pairs of readings. Pure, deterministic, picklable."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     cost: ClassVar[Literal["pool"]] = "pool"
     uses_prior: ClassVar[bool] = True
     keys: ClassVar[tuple[str, ...]] = KEYS

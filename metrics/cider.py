@@ -26,6 +26,11 @@ def cider_d(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[S
     references, times 10. A set of one study gives 0, for the idf of all its n-grams is 0. Raises `ValueError` when the
     two differ in length, or there is none.
     """
+    return sum(by_candidate(candidates, references)) / len(candidates)
+
+
+def by_candidate(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> list[float]:
+    """What `cider_d` is the mean of: a value for each candidate, with the idf of this whole set. Raises as it does."""
     if not candidates or len(candidates) != len(references):
         raise ValueError("as many candidates as lists of references are needed, and at least one")
     counted = [[_counts(tokens) for tokens in each] for each in references]
@@ -37,11 +42,11 @@ def cider_d(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[S
     for count in set(studies.values()):
         idf[count] = known - math.log(count)
     idf[0] = known
-    total = 0.0
+    found = []
     for candidate, each in zip(candidates, counted, strict=True):
         ours = _Vector(_counts(candidate), studies, idf)
-        total += sum(ours.similarity(_Vector(counts, studies, idf)) for counts in each) / len(each)
-    return _SCALE * total / len(candidates)
+        found.append(_SCALE * sum(ours.similarity(_Vector(counts, studies, idf)) for counts in each) / len(each))
+    return found
 
 
 def _counts(tokens: Sequence[str]) -> Counter[NGram]:

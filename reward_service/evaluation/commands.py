@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,14 +22,22 @@ _StudyOption = Annotated[str | None, typer.Option(help="column whose equal value
 _NameOption = Annotated[
     str | None, typer.Option("--name", help="of the system, in tables; default: the file's, without its ending")
 ]
+_NamesOption = Annotated[
+    list[str] | None,
+    typer.Option("--name", help="of a system, in their order, repeat it; default: the file's, without its ending"),
+]
+_SystemOption = Annotated[
+    str | None, typer.Option("--system", metavar="COLUMN", help="column that says which system a row is of")
+]
+_PoolOption = Annotated[bool, typer.Option("--pool", help="take all rows together, as if one system had written them")]
 _AnywayOption = Annotated[bool, typer.Option("--anyway", help="take rows of different reward functions together")]
 
 
-def summarize(
+def summarize(  # noqa: PLR0913  # one argument a flag
     scores: _ScoresArgument,
     by: Annotated[list[str] | None, typer.Option(help="column of subgroups, e.g. sex; may be repeated")] = None,
     study: _StudyOption = None,
-    name: _NameOption = None,
+    name: _NamesOption = None,
     format: _FormatOption = "table",
     document: Annotated[
         str | None,
@@ -36,43 +45,67 @@ def summarize(
     ] = None,
     seed: _SeedOption = 0,
     anyway: _AnywayOption = False,
+    system: _SystemOption = None,
+    pool: _PoolOption = False,
 ) -> None:
-    """Means with intervals, corpus values, errors, findings, subgroups and flags of scored files."""
+    """Means with intervals, corpus values, errors, findings, subgroups and flags; each file is a system of its own."""
     from reward_service.evaluation import scores as scored
     from reward_service.evaluation import summary, tables
     from reward_service.profiles import fingerprint as fingerprints
 
     _check_format(format)
     about = scored.document(document) if document else None
-    made = summary.Summary(scored.read(scores), name or _name(scores), study=study, by=by or [], document=about)
-    head = {"scores": made.scores.name, "fingerprint": made.scores.one_fingerprint(anyway)}
-    if about and not fingerprints.same(fingerprints.of_profile(about), head["fingerprint"]):
-        raise ServiceError(f"{document} is the document of another fingerprint.", param="--document")
-    sys.stdout.write(tables.render(made.tables(seed), format, head))
+    blocks = []
+    for called, rows in _systems(scores, name, system, pool):
+        made = summary.Summary(rows, called, study=study, by=by or [], document=about)
+        if not pool:
+            made.scores.check_ids()
+        head = {"scores": called, "fingerprint": made.scores.one_fingerprint(anyway)}
+        if about and not fingerprints.same(fingerprints.of_profile(about), head["fingerprint"]):
+            raise ServiceError(f"{document} is the document of another fingerprint.", param="--document")
+        blocks.append((head, made.tables(seed)))
+    sys.stdout.write(tables.render_all(blocks, format))
 
 
-def compare(
+def compare(  # noqa: PLR0913  # one argument a flag
     scores: Annotated[list[str], typer.Argument(metavar="A B...", help="scores of two or more systems; A is the base")],
     study: _StudyOption = None,
-    name: Annotated[list[str] | None, typer.Option(help="of a system, in the order of the files; repeat it")] = None,
+    name: _NamesOption = None,
     format: _FormatOption = "table",
     seed: _SeedOption = 0,
     anyway: _AnywayOption = False,
     most: Annotated[int, typer.Option(help="how many of the studies that differ most are listed")] = 10,
+    system: _SystemOption = None,
+    base: Annotated[str | None, typer.Option(metavar="NAME", help="of the base; default: the first system")] = None,
+    table: Annotated[
+        bool, typer.Option("--table", help="one table for a paper: systems as rows, with intervals and stars")
+    ] = False,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="a value of --table, in its order; repeat it; default: the usual ones")
+    ] = None,
 ) -> None:
     """Test whether systems differ, paired by id: bootstrap, approximate randomisation, effect, wins."""
-    from reward_service.evaluation import comparison, tables
+    from reward_service.evaluation import comparison, systems, tables
     from reward_service.evaluation import scores as scored
 
     _check_format(format)
-    if len(scores) < 2:
-        raise typer.BadParameter("give at least two files", param_hint="A B...")
-    names = scored.system_names(scores, name or [])
-    systems = [
-        scored.Scores.of(scored.read([file]), called, study=study) for file, called in zip(scores, names, strict=True)
+    if metric and not table:
+        raise typer.BadParameter("is for --table", param_hint="--metric")
+    found = [
+        scored.Scores.of(rows, called, study=study)
+        for called, rows in scored.systems(scores, name or [], column=system, base=base)
     ]
-    head = {"fingerprint": systems[0].one_fingerprint(anyway)}
-    sys.stdout.write(tables.render(comparison.compare(systems, seed=seed, anyway=anyway, most=most), format, head))
+    if len(found) < 2 and not table:
+        wanted = (
+            f"'{system}' has one value; two are needed" if system else "give at least two files, or --system COLUMN"
+        )
+        raise typer.BadParameter(wanted, param_hint="A B...")
+    head = {"fingerprint": found[0].one_fingerprint(anyway)}
+    if table:
+        made = [systems.systems_table(found, metrics=metric or (), seed=seed, anyway=anyway)]
+    else:
+        made = comparison.compare(found, seed=seed, anyway=anyway, most=most)
+    sys.stdout.write(tables.render(made, format, head))
 
 
 def report(  # noqa: PLR0913  # one argument a flag
@@ -139,20 +172,24 @@ def reweigh(
 def groups(
     scores: _ScoresArgument,
     study: _StudyOption = None,
-    name: _NameOption = None,
+    name: _NamesOption = None,
     format: _FormatOption = "table",
     most: Annotated[int, typer.Option(help="how many studies are listed; 0: all")] = 20,
     seed: _SeedOption = 0,
     anyway: _AnywayOption = False,
+    pool: _PoolOption = False,
 ) -> None:
     """What rollouts would teach: spread within groups, share without advantage, agreement of components, best of n."""
     from reward_service.evaluation import group_profile, tables
     from reward_service.evaluation import scores as scored
 
     _check_format(format)
-    found = scored.Scores.of(scored.read(scores), name or _name(scores), study=study)
-    head = {"scores": found.name, "fingerprint": found.one_fingerprint(anyway)}
-    sys.stdout.write(tables.render(group_profile.profile_groups(found, seed=seed, most=most), format, head))
+    blocks = []
+    for called, rows in _systems(scores, name, None, pool):
+        found = scored.Scores.of(rows, called, study=study)
+        head = {"scores": found.name, "fingerprint": found.one_fingerprint(anyway)}
+        blocks.append((head, group_profile.profile_groups(found, seed=seed, most=most)))
+    sys.stdout.write(tables.render_all(blocks, format))
 
 
 def explain(  # one argument a flag
@@ -198,6 +235,19 @@ def explain(  # one argument a flag
         show(explaining.shown(made, paint))
     if made["result"]["reward"] is None:
         raise typer.Exit(1)
+
+
+def _systems(
+    scores: list[str], names: list[str] | None, column: str | None, pool: bool
+) -> list[tuple[str, Iterator[dict[str, Any]]]]:
+    """The systems with their rows; one of all rows where they are to be pooled."""
+    from reward_service.evaluation import scores as scored
+
+    if not pool:
+        return scored.systems(scores, names or [], column=column)
+    if column is not None:
+        raise typer.BadParameter("takes apart what --pool takes together", param_hint="--system")
+    return [(", ".join(names) if names else _name(scores), scored.read(scores))]
 
 
 def _name(scores: list[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from judges.base import CATEGORIES
 from reward_service.evaluation import statistics as st
+from reward_service.evaluation.naming import Key
 from reward_service.evaluation.statistics import Floats
 from reward_service.evaluation.tables import Table
 
@@ -37,7 +38,7 @@ class Findings:
         if not judgement:
             return
         self.errors.append([judgement[kind][c] for kind in ("significant", "insignificant") for c in CATEGORIES])
-        found, invented, missed = (of_evidence(judgement["evidence"], kinds) for kinds in (_FOUND, _FALSE, _MISSED))
+        found, invented, missed = _named(judgement)
         self.found.update(found)
         self.invented.update(invented)
         self.missed.update(missed)
@@ -51,7 +52,7 @@ class Findings:
         rows: list[list[Any]] = []
         if names:
             for name, (found, _, missed), scores in zip(names, counts, prf(counts), strict=True):
-                rows.append([name, int(found + missed), *map(float, scores)])
+                rows.append([Key(name), int(found + missed), *map(float, scores)])
             sums = st.by_study(np.array(self._rows, dtype=float), self._studies)
             micro = st.intervals(sums, prf, st.draws(sums, prf, seed=seed))
             support = sum(row[1] for row in rows)
@@ -68,7 +69,7 @@ class Findings:
         mean = np.array(self.errors).mean(0)
         significant, insignificant = mean[: len(CATEGORIES)], mean[len(CATEGORIES) :]
         rows: list[list[Any]] = [
-            [c, float(s), float(i), float(s + i)]
+            [Key(c), float(s), float(i), float(s + i)]
             for c, s, i in zip(CATEGORIES, significant, insignificant, strict=True)
         ]
         rows.append(["all", float(significant.sum()), float(insignificant.sum()), float(mean.sum())])
@@ -76,6 +77,16 @@ class Findings:
 
 
 _FALSE, _MISSED = ("false_finding",), ("missing_finding",)
+
+
+def row_counts(judgement: Mapping[str, Any]) -> tuple[int, int, int]:
+    """How many findings one row has found, invented and missed: the sums of `prf`."""
+    found, invented, missed = map(len, _named(judgement))
+    return found, invented, missed
+
+
+def _named(judgement: Mapping[str, Any]) -> list[list[str]]:
+    return [of_evidence(judgement.get("evidence") or (), kinds) for kinds in (_FOUND, _FALSE, _MISSED)]
 
 
 def of_evidence(evidence: Sequence[Mapping[str, Any]], kinds: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import orjson
 
 from reward_service.errors import InvalidRequest, did_you_mean
 from reward_service.evaluation import records
+from reward_service.evaluation.measures import CorpusSums, Measure, mean_of
+from reward_service.evaluation.naming import Key
 from reward_service.evaluation.reading.formats import DELIMITED, Row, opened, rows
 from reward_service.evaluation.statistics import Floats
 
@@ -57,6 +59,43 @@ def system_names(files: Sequence[str], given: Sequence[str] = ()) -> list[str]:
         ]
     repeated = {stem for stem in stems if stems.count(stem) > 1}
     return [f"{stem} ({i})" if stem in repeated else stem for i, stem in enumerate(stems, 1)]
+
+
+def systems(
+    files: Sequence[str], names: Sequence[str] = (), *, column: str | None = None, base: str | None = None
+) -> list[tuple[str, Iterator[dict[str, Any]]]]:
+    """Each system's name and scored candidates: a system a file, or one for each value of `column`.
+
+    `base` names the one that comes first. The files are read once for each value of a column, so that memory does not
+    grow with their texts. Raises `InvalidRequest` for a column that a row lacks, and for names that do not fit.
+    """
+    if column is None:
+        found = [(name, read([file])) for file, name in zip(files, system_names(files, names), strict=True)]
+    else:
+        if "-" in files:
+            raise InvalidRequest("Standard input can be read once; with --system give files.", param="--system")
+        values = list(dict.fromkeys(of_column(row, column, "--system") for row in read(files)))
+        called = system_names(values, names) if names else list(map(str, values))
+        found = [(name, _rows_of(files, column, value)) for name, value in zip(called, values, strict=True)]
+    if base is None:
+        return found
+    known = [name for name, _ in found]
+    if base not in known:
+        raise InvalidRequest(f"There is no system '{base}'.{did_you_mean(base, known, listed=True)}", param="--base")
+    return sorted(found, key=lambda system: system[0] != base)
+
+
+def _rows_of(files: Sequence[str], column: str, value: Any) -> Iterator[dict[str, Any]]:
+    return (row for row in read(files) if row[column] == value)
+
+
+def of_column(record: Mapping[str, Any], column: str, param: str) -> Any:
+    """What a row has in a column of its input. Raises `InvalidRequest` that names the likely ones."""
+    if column not in record:
+        known = [name for name in record if name not in records.OURS]
+        carried = did_you_mean(column, known, listed=True) if known else " No column was carried from the input."
+        raise InvalidRequest(f"The row '{str(record['id'])[:64]}' has no column '{column}'.{carried}", param=param)
+    return record[column]
 
 
 def _no_score(row: Row) -> InvalidRequest:
@@ -115,6 +154,7 @@ class Scores:
     """Whether the row's reward is that of the best of a list of references."""
     columns: dict[str, list[Any]] = field(default_factory=dict)
     """Values of the wanted columns."""
+    corpus: CorpusSums = field(default_factory=CorpusSums)
     _numbers: dict[str, array[float]] = field(default_factory=dict)
 
     @classmethod
@@ -133,15 +173,10 @@ class Scores:
         """Take over one row."""
         id = str(record["id"])
         for column in (*self.columns, *([study] if study else [])):
-            if column not in record:
-                known = [name for name in record if name not in records.OURS]
-                raise InvalidRequest(
-                    f"{self.name}: the row '{id[:64]}' has no column '{column}'."
-                    + (did_you_mean(column, known, listed=True) if known else " No column was carried from the input."),
-                    param="--study" if column == study else "--by",
-                )
+            of_column(record, column, "--study" if column == study else "--by")
         before = len(self.ids)
         self.ids.append(id)
+        self.corpus.add(record)
         self.studies.append(str(record[study] if study else record.get("group") or id))
         self.references.append(_references(record))
         self.best_of.append(record.get("reference_index") is not None)
@@ -159,10 +194,20 @@ class Scores:
             if len(kept) == before:
                 kept.append(np.nan)
 
+    def check_ids(self) -> None:
+        """Raises `InvalidRequest` when an id stands on several rows: they may be of several systems."""
+        if len(set(self.ids)) < len(self.ids):
+            first = next(id for id, count in Counter(self.ids).items() if count > 1)
+            raise InvalidRequest(
+                f"{self.name}: an id stands on several rows (first: {first[:64]}). If they are of several systems, "
+                "--system COLUMN takes them apart.",
+                param="SCORES",
+            )
+
     @property
-    def metrics(self) -> list[str]:
+    def metrics(self) -> list[Key]:
         """`reward`, each component, and as ``component.value`` each raw value that the component does not repeat."""
-        return [name for name in self._numbers if not self._repeats(name, name.rpartition(".")[0])]
+        return [Key(name) for name in self._numbers if not self._repeats(name, name.rpartition(".")[0])]
 
     def _repeats(self, name: str, component: str) -> bool:
         if component not in self._numbers:
@@ -172,6 +217,13 @@ class Scores:
     def matrix(self, metrics: Sequence[str]) -> Floats:
         """(rows, metrics), NaN for null."""
         return np.array([self._numbers[name] for name in metrics], dtype=float).T
+
+    def measures(
+        self, rows: Sequence[int], metrics: Sequence[str], wanted: Collection[str] | None = None
+    ) -> list[Measure]:
+        """Means of these metrics and the values of the corpus, of these rows; `wanted` as in `CorpusSums.measures`."""
+        means = [mean_of(metrics, self.matrix(metrics)[list(rows)])] if metrics else []
+        return [*means, *self.corpus.measures(rows, wanted)]
 
     def one_fingerprint(self, anyway: bool = False) -> str:
         """The fingerprint that all rows have. Raises `InvalidRequest` for several, unless `anyway`."""

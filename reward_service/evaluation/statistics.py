@@ -135,27 +135,30 @@ _TIE: Final = 1e-12
 """Sums taken in another order differ in their last bits; equal means must count as equal."""
 
 
-def randomisation_p(differences: Floats, *, seed: int = 0, resamples: int = RESAMPLES) -> Floats:
-    """Two-sided p of approximate randomisation (Noreen 1989; Riezler & Maxwell 2005) for each column.
+def randomisation_p(
+    ours: Floats, theirs: Floats, statistic: Statistic, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Floats:
+    """Two-sided p of approximate randomisation (Noreen 1989; Riezler & Maxwell 2005) for each value of a statistic.
 
-    The null hypothesis is that the systems are exchangeable: each study's difference turns its sign with chance 1/2.
-    The share of sign patterns whose mean is at least as far from 0 as the observed one, one more on both sides.
+    `ours` and `theirs` are the sums of two systems, a row for each study. The null hypothesis is that the systems are
+    exchangeable: each study changes sides with chance 1/2. The share of exchanges after which the two statistics are at
+    least as far apart as the observed ones, one more on both sides; NaN where there is no observed difference to tell.
     """
-    known = ~np.isnan(differences)
-    values = np.where(known, differences, 0.0)
-    observed = np.abs(values.sum(0))
     rng = np.random.default_rng(seed)
-    n = len(values)
-    scale = np.abs(values).sum(0)
-    extreme = np.zeros(values.shape[1])
+    n, change = len(ours), theirs - ours
+    first, second = ours.sum(0), theirs.sum(0)
+    a, b = statistic(first), statistic(second)
+    observed = np.abs(b - a)
+    least = observed - _TIE * np.maximum(1.0, np.maximum(np.abs(a), np.abs(b)))
+    extreme = np.zeros(len(observed))
     done = 0
     while done < resamples:
         batch = min(resamples - done, max(1, _CELLS // n))
         bits = np.frombuffer(rng.bytes(batch * (-(-n // 8))), np.uint8).reshape(batch, -1)
-        signs = np.unpackbits(bits, axis=1, count=n).astype(float) * 2 - 1
-        extreme += (np.abs(signs @ values) >= observed - _TIE * scale).sum(0)
+        moved = np.unpackbits(bits, axis=1, count=n).astype(float) @ change
+        extreme += (np.abs(statistic(second - moved) - statistic(first + moved)) >= least).sum(0)
         done += batch
-    return (extreme + 1) / (resamples + 1)
+    return np.where(np.isnan(observed), np.nan, (extreme + 1) / (resamples + 1))
 
 
 def holm(ps: Sequence[float]) -> list[float]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from metrics.cider import cider_d
 from metrics.corpus import RADGRAPH_LEVELS
 from reward_service.errors import InvalidRequest
-from reward_service.evaluation import records
 from reward_service.evaluation import statistics as st
 from reward_service.evaluation.corpus_values import CorpusValues
 from reward_service.evaluation.findings import Findings
+from reward_service.evaluation.measures import BLEU, CHEXBERT, CIDER, CIDER_NOTE, joined
+from reward_service.evaluation.naming import Key
 from reward_service.evaluation.scores import Scores
 from reward_service.evaluation.statistics import Floats
 from reward_service.evaluation.tables import Table
@@ -46,10 +45,6 @@ class Summary:
         """
         self.scores = Scores(name, columns={column: [] for column in by})
         self.findings = Findings()
-        self._bleu = array("d")
-        self._bleu_studies: list[str] = []
-        self._tokens: list[tuple[list[str], list[list[str]]]] = []
-        """Of candidate and references, where the rows hold texts."""
         self._models = CorpusValues(document) if document else None
         for row in rows:
             self.scores.add(row, study)
@@ -57,12 +52,6 @@ class Summary:
                 self._models = self._models or CorpusValues(_document(row["values"]))
                 self._models.add([row])
             self.findings.add(row, self.scores.studies[-1])
-            if row.get("bleu_counts"):
-                self._bleu.extend(row["bleu_counts"])
-                self._bleu_studies.append(self.scores.studies[-1])
-            references = row.get("references") or [row.get("reference")]
-            if isinstance(row.get("candidate"), str) and None not in references:
-                self._tokens.append((records.tokens(row["candidate"]), [*map(records.tokens, references)]))
         if not self.scores.ids:
             raise InvalidRequest(f"{name} has no row.", param="SCORES")
 
@@ -97,16 +86,17 @@ class Summary:
     def corpus(self, seed: int) -> Table:
         """Values of the corpus as a whole, which are no means of sentences' values."""
         rows: list[list[Any]] = []
-        if self._bleu:
-            sums = st.by_study(np.array(self._bleu).reshape(-1, 10), self._bleu_studies)
-            found = st.intervals(sums, corpus_bleu, st.draws(sums, corpus_bleu, seed=seed))
-            rows += [[f"BLEU-{n}", interval] for n, interval in enumerate(found, 1)]
-        if self._tokens and len(self._tokens) == len(self.scores.ids):
-            rows.append(["CIDEr-D", cider_d(*zip(*self._tokens, strict=True))])
+        if made := self.scores.corpus.measures(wanted={*BLEU, *CIDER, *CHEXBERT}):
+            sums, statistic = joined(made)
+            sums = st.by_study(sums, self.scores.studies)
+            found = st.intervals(sums, statistic, st.draws(sums, statistic, seed=seed))
+            rows += [[key, one] for key, one in zip((k for m in made for k in m.keys), found, strict=True)]
         for name, values in (self._models.summary() if self._models else {}).items():
-            rows += [[f"{name} {key}", value] for key, value in values.items() if key != "n"]
-        note = "Corpus BLEU: n-grams counted over all reports, no smoothing, one brevity penalty."
-        if self._tokens and len(self._tokens) < len(self.scores.ids):
+            rows += [
+                [Key(f"{name} {key}"), value] for key, value in values.items() if key != "n" and name != "f1_chexbert"
+            ]
+        note = f"Corpus BLEU: n-grams counted over all reports, no smoothing, one brevity penalty. {CIDER_NOTE}"
+        if self.scores.corpus.lacks_texts:
             note += " CIDEr-D needs the texts of all rows and all their references (score --with-texts)."
         return Table("corpus", "Corpus values", ("value", "corpus"), rows, note)
 
@@ -163,7 +153,9 @@ class Summary:
 
     def _counts(self, name: str, title: str, counts: Mapping[str, int]) -> Table:
         total = len(self.scores.ids)
-        rows = [[key, count, count / total] for key, count in sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))]
+        rows = [
+            [Key(key), count, count / total] for key, count in sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))
+        ]
         return Table(name, title, (name, "reports", "share"), rows)
 
 
@@ -176,15 +168,6 @@ def _document(values: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
         elif set(RADGRAPH_LEVELS) <= given.keys():
             found[key] = {"component": "radgraph_f1"}
     return {"components": found, "weights": dict.fromkeys(found, 1.0)}
-
-
-def corpus_bleu(sums: Floats) -> Floats:
-    """BLEU-1 to BLEU-4 of a corpus (Papineni et al., ACL 2002, section 2.3) from sums of `records.bleu_counts`."""
-    hits, grams, candidate, reference = sums[..., :4], sums[..., 4:8], sums[..., 8], sums[..., 9]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(st.divided(hits, grams))
-        penalty = np.minimum(0.0, 1 - reference / candidate)
-        return np.exp(np.cumsum(logs, -1) / np.arange(1, 5) + penalty[..., None])
 
 
 def levels(values: Sequence[Any]) -> tuple[list[str], list[str]]:

@@ -14,8 +14,9 @@ import pytest
 from judges.base import CATEGORIES
 from metrics.chexbert import LABELS
 from reward_service.errors import InvalidRequest
+from reward_service.evaluation.measures import corpus_bleu
 from reward_service.evaluation.records import bleu_counts
-from reward_service.evaluation.summary import Summary, corpus_bleu, histogram, levels
+from reward_service.evaluation.summary import Summary, histogram, levels
 from reward_service.evaluation.tables import Table, render
 
 NONE = dict.fromkeys(CATEGORIES, 0.0)
@@ -156,7 +157,7 @@ def test_cider_is_of_all_references_or_not_given() -> None:
     rows[0]["candidate"] = "left effusion was seen"
     rows[0]["references"] = ["left effusion was seen", "w x y z"]
     (cider,) = [r for r in tables(rows)["corpus"].as_json() if r["value"] == "CIDEr-D"]
-    assert cider["corpus"] == pytest.approx((5 + 10) / 2)
+    assert cider["corpus"]["value"] == pytest.approx((5 + 10) / 2)
     rows[0] |= {"bleu_counts": bleu_counts(rows[0]["candidate"], rows[0]["references"])}
     del rows[0]["references"]
     corpus = tables(rows)["corpus"]
@@ -181,7 +182,7 @@ def test_corpus_values_of_models_are_those_of_their_raw_values() -> None:
         ),
     ]
     found = {r["value"]: r["corpus"] for r in tables(rows)["corpus"].as_json()}
-    assert found["f1_chexbert micro_f1_14"] == pytest.approx(2 / 3)
+    assert found["f1_chexbert micro_f1_14"]["value"] == pytest.approx(2 / 3)
     assert found["radgraph combined"] == 0.5
     assert not any(name.startswith("radcliq") for name in found)
     assert "chex.candidate_labels" not in {r["value"] for r in tables(rows)["values"].as_json()}
@@ -201,9 +202,10 @@ def test_every_format_has_the_numbers() -> None:
     assert not any(isinstance(v, float) and math.isnan(v) for r in content["findings"] for v in r.values())
     tidy = list(csv.DictReader(io.StringIO(render(made, "csv", head))))
     assert {"table": "values", "row": "reward", "column": "n", "value": "2", "low": "", "high": ""} in tidy
-    assert "| reward | 2 | 1 | 0.750" in render(made, "markdown", head)
+    assert "| Reward | 2 | 1 | 0.750" in render(made, "markdown", head)
     latex = render(made, "latex", head)
     assert latex.count(r"\begin{tabular}") == len(made)
     assert latex.isascii()
-    assert r"wrong\_location & 0.333 & 0.000 & 0.333 \\" in latex
+    assert r"wrong location & 0.333 & 0.000 & 0.333 \\" in latex
+    assert latex.count(r"\label{tab:") == latex.count(r"\toprule") == len(made)
     assert "reward  2     1  0.750" in render(made, "table", head)

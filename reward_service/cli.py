@@ -143,6 +143,10 @@ def score(  # noqa: PLR0913  # one argument a flag
     reference_field: Annotated[str | None, typer.Option(help="column of the references")] = None,
     id_field: Annotated[str | None, typer.Option(help="column of the ids; none: the lines are numbered")] = None,
     prior_field: Annotated[str | None, typer.Option(help="column of the earlier reports")] = None,
+    system: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="column that says which system a row is of; ids may repeat across systems"),
+    ] = None,
     encoding: Annotated[
         str | None, typer.Option(help="of text files, e.g. latin-1; default: UTF-8 or by its mark")
     ] = None,
@@ -181,7 +185,7 @@ def score(  # noqa: PLR0913  # one argument a flag
         raise typer.BadParameter("is the file of --output", param_hint="--corpus")
     wanted = score_file.Wanted(profile, url, pin, detail, step, corpus, with_texts, restart)
     with formats.opened(source, encoding) as sources:
-        read = entries.Input(sources, columns.Columns(given), allow_empty)
+        read = entries.Input(sources, columns.Columns(given), allow_empty, system)
         try:
             if on_ray:
                 nulls = cluster.score(read, output, wanted, ray_gpus)

@@ -25,8 +25,8 @@ _NO_ID = "none"
 _NO_IDS = "no column of ids found (--id-field NAME): rows are numbered, and compared only where all references agree"
 
 
-class UnknownColumn(InvalidRequest):
-    """A name that the user said, which no row has: no fault of a row."""
+class WrongColumns(InvalidRequest):
+    """The names of the columns do not tell what is needed: a fault of all rows that have these names."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Columns:
                 continue
             if name is not None:
                 if name not in names:
-                    raise UnknownColumn(f"there is no field '{name}'.{did_you_mean(name, names)}", param="IN")
+                    raise WrongColumns(f"there is no field '{name}'.{did_you_mean(name, names)}", param="IN")
             else:
                 taken = {*self.given.values(), *roles.values()}
                 name = _usual(role, [n for n in names if n not in taken])
@@ -71,15 +71,24 @@ class Columns:
                 self.notes.append(note)
 
 
+def likely(role: str, names: Iterable[str]) -> list[str]:
+    """Names that have a usual one for the role in them: `prediction_ours` may hold candidates."""
+    return [name for name in names if any(f"_{usual}_" in f"_{_plain(name)}_" for usual in USUAL[role])]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "_", name.strip().lower()).strip("_")
+
+
 def _usual(role: str, names: Iterable[str]) -> str | None:
-    plain = {re.sub(r"[\W_]+", "_", name.strip().lower()).strip("_"): name for name in names}
+    plain = {_plain(name): name for name in names}
     found = [plain[usual] for usual in USUAL[role] if usual in plain]
     first = USUAL[role][: 2 if role in ("candidate", "reference") else 1]
     if len(found) > 1 and role in ("candidate", "reference") and not any(name in plain for name in first):
         if role == "reference" and found[-1].lower() == "report":  # a plain `report` is the least likely one
             found.pop()
         if len(found) > 1:
-            raise InvalidRequest(
+            raise WrongColumns(
                 f"{' and '.join(found[:3])} may each be the {role}; say which: --{role}-field {found[0]}.", param="IN"
             )
     return found[0] if found else None

@@ -7,15 +7,15 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 
-from reward_service.errors import InvalidRequest, quoted
-from reward_service.evaluation.reading.columns import Columns, UnknownColumn
+from reward_service.errors import InvalidRequest, did_you_mean, quoted
+from reward_service.evaluation.reading.columns import Columns, WrongColumns, likely
 from reward_service.evaluation.reading.formats import DELIMITED, Row, Source, rows
 
 _NOTHING = {"nan", "NaN", "<NA>", "NULL", "null"}
@@ -63,6 +63,8 @@ class Input:
     columns: Columns
     allow_empty: bool = False
     """An empty cell is an empty report, which is scored, instead of a fault of the file."""
+    system: str | None = None
+    """Column that says which system a row is of: ids are unique within one."""
 
     def entries(self) -> Iterator[Entry]:
         """Entries in order; memory does not grow with them. Raises `InvalidRequest` naming line and column."""
@@ -75,26 +77,30 @@ class Input:
 
         8 bytes a row are kept, for the ids.
         """
-        problems: list[str] = []
-        wrong = pairs = 0
+        problems: dict[str, list[str]] = {}
+        pairs = 0
         ids = array("Q")
         digest = hashlib.blake2b(digest_size=16)
         for source in self.sources:
             for row in rows(source):
                 try:
                     entry = self.entry(row, delimited=source.format in DELIMITED)
+                    key = self._key(entry)
                 except InvalidRequest as error:
-                    if isinstance(error.__cause__, UnknownColumn) and not len(ids):
-                        raise  # of the first row, and so of all
-                    wrong += 1
-                    problems += [error.message] if wrong <= _SHOWN else []
+                    wrong = error.__cause__
+                    if isinstance(wrong, WrongColumns) and source.format not in ("json", "jsonl"):
+                        raise InvalidRequest(f"{source.called}: {wrong.message}", param="IN") from None
+                    # Lines of JSON have names of their own; what many of them lack is said once.
+                    said = wrong.message if isinstance(wrong, WrongColumns) else error.message
+                    problems.setdefault(said, []).append(row.place if said != error.message else "")
                     continue
-                ids.append(int.from_bytes(hashlib.blake2b(_utf8(entry.id), digest_size=8).digest(), "little"))
+                ids.append(int.from_bytes(hashlib.blake2b(_utf8(key), digest_size=8).digest(), "little"))
                 pairs += entry.pairs
                 digest.update(_digested(entry))
         if problems:
-            more = f" And {wrong - _SHOWN} more." if wrong > _SHOWN else ""
-            raise InvalidRequest(" ".join(problems) + more, param="IN")
+            more = f" And {len(problems) - _SHOWN} more." if len(problems) > _SHOWN else ""
+            shown = [_said(what, places) for what, places in list(problems.items())[:_SHOWN]]
+            raise InvalidRequest(" ".join(shown) + more, param="IN")
         self._refuse_duplicates(ids)
         return Census(len(ids), pairs, digest.hexdigest())
 
@@ -111,10 +117,20 @@ class Input:
         raise InvalidRequest(
             f"{found[second].place} repeats an earlier id, that of {found[first].place[:1].lower()}"
             f"{found[first].place[1:]}{more}; ids must be unique. With --id-field none the lines are numbered instead, "
-            "and the column is carried to the output.",
+            "and the column is carried to the output. Where one file has several systems: --system COLUMN.",
             code="duplicate_id",
             param="IN",
         )
+
+    def _key(self, entry: Entry) -> str:
+        """What must be unique. Raises `InvalidRequest` for a row without the column of systems."""
+        if self.system is None:
+            return entry.id
+        carried = entry.carried or {}
+        if self.system not in carried:
+            wrong = WrongColumns(f"there is no column '{self.system}'.{did_you_mean(self.system, carried)}")
+            raise InvalidRequest(f"{entry.place}: {wrong.message}", param="--system") from wrong
+        return f"{carried[self.system]}\0{entry.id}"
 
     def entry(self, row: Row, *, delimited: bool = False) -> Entry:
         """One row. `delimited`: an empty text is a missing one. Raises `InvalidRequest` naming place and column."""
@@ -124,7 +140,7 @@ class Input:
             roles = self.columns.of(fields)
             lacking = [role for role in ("candidate", "reference") if role not in roles]
             if lacking:
-                raise InvalidRequest(_lacking(lacking, fields, delimited=delimited))
+                raise WrongColumns(_lacking(lacking, fields, roles.values(), delimited=delimited))
             candidate, reference = fields[roles["candidate"]], fields[roles["reference"]]
             reference = _listed(reference, roles["reference"], required=True)
             if delimited:
@@ -163,13 +179,22 @@ class Input:
         return value
 
 
-def _lacking(roles: Sequence[str], fields: dict[str, Any], *, delimited: bool) -> str:
+def _said(what: str, places: Sequence[str]) -> str:
+    """A problem with the first place that has it, where it does not name one itself."""
+    more = f" and {len(places) - 1:,} more" if len(places) > 1 else ""
+    return f"{places[0]}{more}: {what}" if places[0] else what
+
+
+def _lacking(roles: Sequence[str], fields: dict[str, Any], taken: Collection[str], *, delimited: bool) -> str:
     named = " and ".join(f"'{role}' ({role}s: a list)" for role in roles)
     shown = ", ".join(quoted(name) for name in list(fields)[:12])  # a file without a header has reports there
     options = " ".join(f"--{role}-field NAME" for role in roles)
     if delimited and len(fields) == 1:
         return f"needs {named}. It has one column: is something else than a comma or tab between the cells?"
-    return f"needs {named}. It has: {shown}. Say which it is: {options}."
+    fits = {role: likely(role, [name for name in fields if name not in taken]) for role in roles}
+    found = ", ".join(f"--{role}-field {quoted(name)}" for role, names in fits.items() for name in names[:4])
+    perhaps = f" Likely: {found.replace(chr(39), '')}." if found and "(not shown)" not in found else ""
+    return f"needs {named}. It has: {shown}. Say which it is: {options}.{perhaps}"
 
 
 def _absent(value: Any) -> bool:

@@ -64,6 +64,11 @@ class Source:
     named: bool = False
     """Errors name the file as well as the line."""
 
+    @property
+    def called(self) -> str:
+        """What errors about the whole file call it."""
+        return "Standard input" if self.name == "-" else self.name
+
     def place(self, what: str) -> str:
         """``Line 7``, or ``predictions.csv: line 7``."""
         return f"{self.name}: {what[:1].lower()}{what[1:]}" if self.named else what

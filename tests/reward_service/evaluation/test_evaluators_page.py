@@ -43,6 +43,7 @@ def test_from_a_csv_to_a_table_a_test_and_a_page(folder: Path) -> None:
         lines = said[name].splitlines()
         assert [line for line in block(PAGE, f"shown: {name}").splitlines() if line not in (*lines, "…")] == []
     assert r"\begin{tabular}" in (folder / "table.tex").read_text("utf-8")
+    assert r"\label{tab:systems}" in (folder / "systems.tex").read_text("utf-8")
     assert "second less first" in said["compare"]
     assert len((folder / "judged.jsonl").read_text("utf-8").splitlines()) == 24
     assert "<title>second</title>" in (folder / "report.html").read_text("utf-8")

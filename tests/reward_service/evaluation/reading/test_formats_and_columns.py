@@ -199,7 +199,33 @@ def test_a_wrong_name_of_a_column_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("pred,truth\na,b\nc,d\ne,f\n")
     with pytest.raises(InvalidRequest) as caught:
         read(tmp_path / "a.csv", reference="thruth")
-    assert caught.value.message == "Line 2: there is no field 'thruth'. Did you mean 'truth'?"
+    assert caught.value.message == f"{tmp_path / 'a.csv'}: there is no field 'thruth'. Did you mean 'truth'?"
+
+
+def test_columns_that_are_lacking_are_said_once_with_likely_ones(tmp_path: Path) -> None:
+    rows = [{"study_id": i, "prediction_base": "a", "prediction_ours": "b", "reference": "c"} for i in range(30)]
+    (tmp_path / "a.csv").write_text("\n".join([",".join(rows[0]), *(",".join(map(str, r.values())) for r in rows)]))
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for name, start in (("a.csv", f"{tmp_path / 'a.csv'}: needs"), ("a.jsonl", "Line 1 and 29 more: needs")):
+        with pytest.raises(InvalidRequest) as caught:
+            read(tmp_path / name)
+        assert caught.value.message.startswith(start)
+        assert caught.value.message.count("needs 'candidate'") == 1
+        likely = "Likely: --candidate-field prediction_base, --candidate-field prediction_ours."
+        assert caught.value.message.endswith(likely)
+
+
+def test_ids_are_unique_within_each_system(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,system,pred,ref\n1,x,a,b\n1,y,a,b\n")
+    with opened([str(tmp_path / "a.csv")]) as sources:
+        assert Input(sources, Columns(), system="system").check().entries == 2
+        with pytest.raises(InvalidRequest, match=r"repeats an earlier id.*--system COLUMN"):
+            Input(sources, Columns()).check()
+        with pytest.raises(InvalidRequest, match=r"a\.csv: there is no column 'sistem'\. Did you mean 'system'"):
+            Input(sources, Columns(), system="sistem").check()
+    (tmp_path / "b.csv").write_text("id,system,pred,ref\n1,x,a,b\n1,x,a,b\n")
+    with opened([str(tmp_path / "b.csv")]) as sources, pytest.raises(InvalidRequest, match="Line 3 repeats"):
+        Input(sources, Columns(), system="system").check()
 
 
 WRONG = {
@@ -212,7 +238,7 @@ WRONG = {
     "quote.csv": ('pred,ref\na,"b\nc,d\n', "Line 2 is not CSV", ""),
     "twice.csv": ("pred,pred\na,b\n", "'pred' stands twice", ""),
     "which.csv": ("pred,hyp,ref\na,b,c\n", "pred and hyp may each be the candidate", "--candidate-field pred"),
-    "none.csv": ("first,second\na,b\n", "Line 2: needs 'candidate'", "'first', 'second'"),
+    "none.csv": ("first,second\na,b\n", "none.csv: needs 'candidate'", "'first', 'second'"),
     "uneven.json": ('{"pred": ["a"], "ref": ["b", "c"]}', "differ in length: 'pred' 1, 'ref' 2", ""),
     "number.json": ("[1]", "Entry 1: must be an object", ""),
     "cut.csv.gz": (gzip.compress(CSV.encode() * 9)[:-20], "damaged", ""),

@@ -206,8 +206,16 @@ for command in COMMANDS:
 
 
 @app.command()
-def info(profile: Annotated[str | None, typer.Option(help="comma-separated profiles to describe")] = None) -> None:
+def info(
+    profile: Annotated[str | None, typer.Option(help="comma-separated profiles to describe")] = None,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="the profiles' files as they are written, to copy")] = False,
+) -> None:
     """What these settings would serve: profiles, fingerprints, limits, what is unavailable and why."""
+    if as_yaml:
+        from reward_service.profiles.loading import source
+
+        typer.echo("---\n".join(map(source, settings_from({"profiles": profile}).profiles)), nl=False)
+        return
     engine = _engine(profile)
     as_data(engine.state.info())
 

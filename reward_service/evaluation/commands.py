@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -145,6 +146,10 @@ def reweigh(
     ] = None,
     seed: _SeedOption = 0,
     anyway: Annotated[bool, typer.Option("--anyway", help="take stored values by key where components differ")] = False,
+    document: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="of `fingerprint --document`, for scores of a profile that is not shipped"),
+    ] = None,
 ) -> None:
     """Rewards under another profile from stored raw values (`score --with-texts`), without scoring anything anew."""
     if tune:
@@ -158,8 +163,15 @@ def reweigh(
     served = engine.served(None).at(None)
     out = Output(output, {"reweigh": scores}, restart=True)
     answer = {"fingerprint": served.fingerprint, "signature": served.signature}
+    told = [scored.document(document)] if document else []
+
+    def documents() -> Iterator[Mapping[str, Any]]:
+        yield from told
+        yield from _shipped_documents()
+
+    found = reweighing.reweighed(scored.stored(scores), engine.scorer(served), anyway=anyway, documents=documents)
     try:
-        for record in reweighing.reweighed(scored.stored(scores), engine.scorer(served), anyway=anyway):
+        for record in found:
             out.write(record, answer)
     finally:
         out.close()
@@ -276,6 +288,15 @@ def _tune(scores: list[str], profile: str, output: str, column: str, seed: int) 
     sys.stderr.write(tables.render([table], "table", {"labels": column}))
     sys.stdout.flush()
     write_whole(output, tuning.profile_text(given, data.names, weights).encode())
+
+
+def _shipped_documents() -> Iterator[Mapping[str, Any]]:
+    """Those of the profiles that can be served here, one after the other."""
+    from reward_service.profiles.loading import shipped
+
+    for name in dict.fromkeys([*Settings().profiles, *shipped()]):
+        with contextlib.suppress(ServiceError):  # one that lacks weights or a server scored nothing here
+            yield asyncio.run(_engine(name)).served(None).at(None).document
 
 
 async def _engine(profile: str) -> Engine:

@@ -37,6 +37,12 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
+def source(name_or_path: str) -> str:
+    """The file as it is written, comments and all. Raises what `load` raises where it cannot be read."""
+    path, _ = _read(name_or_path)
+    return path.read_text(encoding="utf-8")
+
+
 def load(name_or_path: str) -> Profile | Schedule:
     """Read and validate one file. Raises `UnknownProfile` or `ConfigurationError` with the field at fault."""
     path, data = _read(name_or_path)

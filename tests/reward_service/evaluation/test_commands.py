@@ -135,3 +135,10 @@ def test_at_a_terminal_the_summary_follows_the_scores(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert "2/2 rows" in said.decode()
     assert "BCa bootstrap over 2 studies" in said.decode()
+
+
+def test_a_shipped_profile_can_be_copied() -> None:
+    """Its file, byte by byte, so that comments are copied too."""
+    said = run("info", "--profile", "text,radcliq-v1", "--yaml").stdout
+    folder = ROOT / "reward_service" / "profiles" / "shipped"
+    assert said == "---\n".join((folder / f"{name}.yaml").read_text("utf-8") for name in ("text", "radcliq-v1"))

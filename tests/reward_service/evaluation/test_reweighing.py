@@ -97,3 +97,53 @@ async def test_files_without_raw_values_or_texts_are_refused(tmp_path: Path, pro
     await scored(tmp_path, "text", "old.jsonl", **wanted)
     with pytest.raises(InvalidRequest, match="--detail full --with-texts"):
         await again(tmp_path / "old.jsonl", profile(OTHER))
+
+
+EQUAL = """
+name: mine
+description: The profile text, with other words for what it has built.
+bounds: [-1, 1]
+components:
+  bleu2: {weight: 0.1, value: bleu2}
+  bleu4: {component: bleu4, weight: 0}
+  rouge1: {weight: 0}
+  rouge2: {weight: 0}
+  rougeL: {weight: 0, settings: {}}
+  clinical: {component: rules, weight: 0.9}
+"""
+
+
+async def test_profiles_that_build_the_same_are_equal_however_they_are_written(tmp_path: Path, profile: Any) -> None:
+    """`clinical` without transform reports its first value, which the profile text names."""
+    await scored(tmp_path, "text", "old.jsonl")
+    anew = await scored(tmp_path, profile(EQUAL), "new.jsonl")
+    found = await again(tmp_path / "old.jsonl", profile(EQUAL))
+    assert [one["id"] for one in found] == [one["id"] for one in anew]
+    assert [one.get("reward") for one in found] == [one.get("reward") for one in anew]
+
+
+def shipped(name: str = "text") -> Any:
+    return Engine(Settings(profiles=(name,), pool_workers=0)).served(None).at(None).document
+
+
+async def test_with_the_document_it_is_known_what_differs(tmp_path: Path, profile: Any) -> None:
+    await scored(tmp_path, "text", "old.jsonl")
+    text = shipped()
+    fewer = EQUAL.replace("  bleu4: {component: bleu4, weight: 0}\n", "").replace(
+        "weight: 0.9", "weight: 0.9, value: green"
+    )
+    anew = await scored(tmp_path, profile(fewer), "new.jsonl")
+    with pytest.raises(InvalidRequest, match=r"components, code,.* It leaves out bleu4\. With --document FILE"):
+        await again(tmp_path / "old.jsonl", profile(fewer))
+    found = await again(tmp_path / "old.jsonl", profile(fewer), documents=lambda: [shipped("text")])
+    assert [one.get("reward") for one in found] == [one.get("reward") for one in anew]
+    other = EQUAL.replace("settings: {}", "settings: {stemmer: true}") + "sections: {scope: findings}\n"
+    with pytest.raises(InvalidRequest) as caught:
+        await again(tmp_path / "old.jsonl", profile(other), documents=lambda: [text])
+    assert "rougeL.manifest.stemmer, sections.scope, on which" in caught.value.message
+    with pytest.raises(InvalidRequest, match=r"in more \(no component of the one that scored\)"):
+        await again(
+            tmp_path / "old.jsonl",
+            profile(EQUAL + "  more: {component: rougeL, weight: 1}\n"),
+            documents=lambda: [text],
+        )

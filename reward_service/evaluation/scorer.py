@@ -20,7 +20,7 @@ from reward_service.evaluation.reading.entries import Entry, Input
 from reward_service.evaluation.reading.formats import Row
 from reward_service.evaluation.score_file import answers, chunks
 from reward_service.evaluation.senders import TIMEOUT_S, Send, here, remote
-from reward_service.evaluation.tables import shown
+from reward_service.evaluation.tables import Tables, shown
 from reward_service.viewer.pair import pair, style
 
 T = TypeVar("T")
@@ -64,6 +64,33 @@ class Scores(Sequence[dict[str, Any]]):
 
         return pandas.DataFrame([next(records.flat(result)) for result in self._results])
 
+    def summarize(self, name: str = "scores", *, by: Sequence[str] = (), study: str | None = None) -> Tables:
+        """The tables of `reward-service summarize`; `by`: columns of the DataFrame that was scored."""
+        from reward_service.evaluation.summary import Summary
+
+        return Tables(Summary(self._results, name, by=by, study=study).tables())
+
+    def compare(self, base: Scores, names: tuple[str, str] = ("base", "scores"), *, anyway: bool = False) -> Tables:
+        """The tables of `reward-service compare`: these less those of `base`, paired by id."""
+        from reward_service.evaluation.comparison import compare
+        from reward_service.evaluation.scores import Scores as Columns
+
+        systems = [Columns.of(results, name) for results, name in zip((base, self), names, strict=True)]
+        return Tables(compare(systems, anyway=anyway))
+
+    def report(self, path: str, name: str = "scores", *, by: Sequence[str] = ()) -> None:
+        """Write the page of `reward-service report`."""
+        from reward_service.evaluation.output import write_whole
+        from reward_service.evaluation.report.page import page
+
+        write_whole(path, page(self._results, name, by=by).encode(errors="replace"))
+
+    def write(self, path: str) -> None:
+        """Write them as `reward-service score --with-texts` does, for all commands that take scores."""
+        from reward_service.evaluation.output import write_whole
+
+        write_whole(path, b"".join(map(records.line, self._results)))
+
     def _repr_html_(self) -> str:
         """The first pairs with their errors marked, for notebooks."""
         parts = [f"<style>{style()}</style><p>{escape(repr(self))}</p>"]
@@ -90,7 +117,16 @@ class Scorer:
     fingerprint are those of HTTP. Raises `ConfigurationError` and `UnknownProfile` for what cannot be served.
     """
 
-    def __init__(self, profile: str | None = None, *, url: str | None = None, fingerprint: str | None = None) -> None:
+    def __init__(
+        self,
+        profile: str | None = None,
+        *,
+        url: str | None = None,
+        fingerprint: str | None = None,
+        allow_empty: bool = False,
+    ) -> None:
+        """`allow_empty`: what is no text, e.g. an empty cell, is an empty report instead of a fault."""
+        self._allow_empty = allow_empty
         self._common: dict[str, Any] = {"detail": "full", "timeout_s": TIMEOUT_S}
         self._common |= {"profile": profile} if url and profile else {}
         self._common |= {"fingerprint": fingerprint} if fingerprint else {}
@@ -116,6 +152,7 @@ class Scorer:
         candidate_field: str | None = None,
         reference_field: str | None = None,
         prior_field: str | None = None,
+        as_frame: bool = True,
     ) -> Any:
         """`Scores` for texts, or a DataFrame for a DataFrame.
 
@@ -125,16 +162,24 @@ class Scorer:
         step: of the training, which a profile that is a schedule asks for.
         candidate_field, reference_field, prior_field: names of a DataFrame's columns, where they are not recognised.
 
-        A DataFrame comes back as a copy with the columns `reward`, `status` and `components.<key>`. Raises
-        `InvalidRequest` for wrong input and `ServiceError` when scoring fails as a whole.
+        as_frame: False gives `Scores` for a DataFrame too, with its ids and its other columns, to be summarized.
+
+        A DataFrame comes back as a copy with the columns `reward`, `status`, `components.<key>`, `flags`, `missing`
+        (code by component), `reason`, and `errors.significant` and `errors.insignificant`, how many were counted.
+        Raises `InvalidRequest` for wrong input and `ServiceError` when scoring fails as a whole.
         """
         if hasattr(candidates, "columns") and hasattr(candidates, "iterrows"):
             given = {"candidate": candidate_field, "reference": reference_field, "prior": prior_field}
-            return self._score_frame(candidates, given, step)
+            return (
+                self._score_frame(candidates, given, step)
+                if as_frame
+                else self._score(self._frame_entries(candidates, given, whole=True), step)
+            )
         if references is None:
             raise InvalidRequest("score(candidates, references): references are missing.", param="references")
         single = isinstance(candidates, str)
-        return self._score(list(_entries([candidates] if single else candidates, references, prior)), step)
+        texts = [candidates] if single else candidates
+        return self._score(list(_entries(texts, references, prior, self._allow_empty)), step)
 
     def close(self) -> None:
         """Release models and threads."""
@@ -168,7 +213,13 @@ class Scorer:
         return Scores(found, fingerprint, signature)
 
     def _score_frame(self, frame: Any, given: Mapping[str, str | None], step: int | None) -> Any:
-        columns = Columns({**given, "id": "none"})
+        scores = self._score(self._frame_entries(frame, {**given, "id": "none"}), step)
+        rows = [_row(result) for result in scores]
+        return frame.assign(**{name: [row.get(name) for row in rows] for name in (rows[0] if rows else {})})
+
+    def _frame_entries(self, frame: Any, given: Mapping[str, str | None], *, whole: bool = False) -> list[Entry]:
+        """`whole`: with the columns that are carried to the results."""
+        columns = Columns(given)
         try:
             roles = columns.of([str(name) for name in frame.columns])
         except InvalidRequest as error:
@@ -178,8 +229,12 @@ class Scorer:
                 raise InvalidRequest(
                     f"No column of the DataFrame is recognised as the {role}; say which: {role}_field='NAME'."
                 )
-        read = Input((), columns)
-        picked = {name: [_cell(value) for value in frame[name]] for name in roles.values()}
+        read = Input((), columns, self._allow_empty)
+        picked = {
+            str(name): [_cell(value) for value in frame[name]]
+            for name in frame.columns
+            if whole or name in roles.values()
+        }
         rows_ = (dict(zip(picked, cells, strict=True)) for cells in zip(*picked.values(), strict=True))
         entries = []
         for label, fields in zip(frame.index, rows_, strict=True):
@@ -190,12 +245,7 @@ class Scorer:
             except InvalidRequest as error:
                 raise InvalidRequest(_in_python(error.message), param="candidates") from None
             entries.append(entry)
-        scores = self._score(entries, step)
-        rows = [next(records.flat(result)) for result in scores]
-        names = [
-            name for name in (rows[0] if rows else {}) if name.partition(".")[0] in ("reward", "status", "components")
-        ]
-        return frame.assign(**{name: [row[name] for row in rows] for name in names})
+        return entries
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -207,20 +257,39 @@ class Scorer:
         self._loop.close()
 
 
+def _or_empty(text: Any) -> Any:
+    """An empty text for a missing one: None, NaN, or pandas' own."""
+    return "" if _cell(text) is None or text != text else text
+
+
 def _cell(value: Any) -> Any:
     """A cell as files have it: a list for an array, None for pandas' own missing values."""
     if hasattr(value, "tolist") or isinstance(value, tuple):
-        return list(value)
+        return list(value) if isinstance(value, tuple) else value.tolist()
     return None if type(value).__name__ in ("NAType", "NaTType") else value
 
 
 def _in_python(message: str) -> str:
     """A message about a file in terms of a DataFrame."""
     message = re.sub(r"--(\w+)-field (\w+)", r"\1_field='\2'", message)
-    return message.replace(": --allow-empty.", ", put '' there.")
+    return message.replace(": --allow-empty.", ", put '' there, or make the Scorer with allow_empty=True.")
 
 
-def _entries(candidates: Any, references: Any, prior: Any) -> Iterator[Entry]:
+def _row(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that one result adds to a DataFrame, for all results the same ones."""
+    found: dict[str, Any] = {"reward": result["reward"], "status": result["status"]}
+    found |= {f"components.{key}": value for key, value in result["components"].items()}
+    judgement = result.get("judgement") or {}
+    counts = {f"errors.{kind}": judgement.get(kind) for kind in ("significant", "insignificant")}
+    return found | {
+        "flags": list(result["flags"]),
+        "missing": {key: why["code"] for key, why in result["missing"].items()},
+        "reason": result.get("reason"),
+        **{name: None if count is None else sum(count.values()) for name, count in counts.items()},
+    }
+
+
+def _entries(candidates: Any, references: Any, prior: Any, allow_empty: bool) -> Iterator[Entry]:
     candidates = list(candidates)
     many = [references] * len(candidates) if isinstance(references, str) else list(references)
     priors = [prior] * len(candidates) if prior is None or isinstance(prior, str) else list(prior)
@@ -232,6 +301,8 @@ def _entries(candidates: Any, references: Any, prior: Any) -> Iterator[Entry]:
     for i, (candidate, reference, earlier) in enumerate(zip(candidates, many, priors, strict=True)):
         several = not isinstance(reference, str) and isinstance(reference, Sequence)
         texts = tuple(reference) if several else (reference,)
+        if allow_empty:
+            candidate, texts = _or_empty(candidate), tuple(map(_or_empty, texts))
         for name, text in (("candidates", candidate), *(("references", text) for text in texts)):
             if not isinstance(text, str):
                 raise InvalidRequest(f"{name}[{i}]: must be text, not {type(text).__name__}.", param=name)

@@ -67,9 +67,27 @@ class Table:
         rows = [[row[i] for i in kept] for row in self.rows]
         return replace(self, columns=[self.columns[i] for i in kept], rows=rows)
 
+    def to_dataframe(self) -> Any:
+        """A pandas DataFrame; an interval has three columns. Raises `ImportError` without pandas."""
+        import pandas
+
+        return pandas.json_normalize(self.as_json())
+
     def as_json(self) -> list[dict[str, Any]]:
         """A dictionary for each row; an interval is {value, low, high}."""
         return [{str(name): _plain(cell) for name, cell in zip(self.columns, row, strict=True)} for row in self.rows]
+
+
+class Tables(list[Table]):
+    """Tables in Python: as text when printed, as markdown in a notebook."""
+
+    def __str__(self) -> str:
+        return render(self, "table", {}).strip()
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        return render(self, "markdown", {}).strip()
 
 
 Block = tuple[Mapping[str, Any], Sequence[Table]]

@@ -17,6 +17,7 @@ import reward_service
 from reward_service.api.app import create_app
 from reward_service.errors import InvalidRequest, UnknownProfile
 from reward_service.evaluation.scorer import Scorer
+from reward_service.evaluation.scores import read
 from reward_service.settings import Settings
 from tests.waiting import wait_until
 
@@ -79,6 +80,45 @@ def test_a_frame_comes_back_with_columns(scorer: Scorer) -> None:
     assert {"sex", "status", "components.bleu2"} <= set(scored.columns)
     assert "reward" not in frame.columns
     assert list(scorer.score(CANDIDATES, REFERENCES).to_dataframe()["id"]) == ["0", "1"]
+
+
+def test_a_frame_comes_back_with_what_happened(scorer: Scorer) -> None:
+    """An invented effusion is one significant error; an empty reference has no reward, and says why."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"pred": ["Small effusion.", "Clear lungs."], "ref": ["No effusion.", ""]})
+    first, second = scorer.score(frame).to_dict("records")
+    assert (first["errors.significant"], first["errors.insignificant"], first["missing"]) == (1, 0, {})
+    assert "effusion" in first["reason"]
+    assert pandas.isna(second["reward"])
+    assert set(second["missing"].values()) == {"empty_reference"}
+    assert pandas.isna(second["errors.significant"])
+    assert isinstance(second["flags"], list)
+
+
+def test_empty_cells_are_empty_reports_on_request() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"pred": [None, float("nan")], "ref": ["Small effusion.", "Clear."]})
+    with Scorer(profile="text", allow_empty=True) as lenient:
+        found = [*lenient.score(frame)["reward"], *lenient.score([None], ["Small effusion."]).rewards]
+        assert found[0] == found[2] == lenient.score("", "Small effusion.").rewards[0]
+
+
+def test_results_are_summarized_compared_and_kept(scorer: Scorer, tmp_path: Path) -> None:
+    """A DataFrame's ids and further columns are in the results, and the tables are those of the commands."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"study_id": ["a", "b"], "pred": CANDIDATES, "ref": REFERENCES, "sex": ["F", "M"]})
+    ours = scorer.score(frame, as_frame=False)
+    base = scorer.score(frame.assign(pred="Clear."), as_frame=False)
+    tables = ours.summarize(by=["sex"])
+    assert [row[0] for row in next(t for t in tables if t.name == "by_sex").rows] == ["F", "M", "gap"]
+    assert tables[0].to_dataframe()["mean.value"][0] == pytest.approx(sum(ours.rewards) / 2)
+    assert "| Reward |" in tables._repr_markdown_()
+    (reward, *_) = ours.compare(base)[0].as_json()
+    assert reward["difference"]["value"] == pytest.approx((sum(ours.rewards) - sum(base.rewards)) / 2)
+    ours.write(str(tmp_path / "ours.jsonl"))
+    ours.report(str(tmp_path / "ours.html"), "ours")
+    assert "<title>ours</title>" in (tmp_path / "ours.html").read_text("utf-8")
+    assert [one["reward"] for one in read([str(tmp_path / "ours.jsonl")])] == ours.rewards
 
 
 def test_columns_of_a_frame_can_be_named(scorer: Scorer) -> None:

@@ -119,19 +119,33 @@ def report(  # noqa: PLR0913  # one argument a flag
     study: _StudyOption = None,
     seed: _SeedOption = 0,
     anyway: _AnywayOption = False,
+    pool: _PoolOption = False,
+    system: _SystemOption = None,
 ) -> None:
     """One HTML page: summary, plots, and every study with its texts (`score --with-texts`) and errors side by side."""
     from reward_service.evaluation import scores as scored
     from reward_service.evaluation.output import write_whole
-    from reward_service.evaluation.report.page import page
+    from reward_service.evaluation.report.page import Page
 
-    called, other = name or _name(scores), None
-    if against:
-        theirs = compare_name or _name([against])
-        called, theirs = scored.system_names(["", ""], [called, theirs])
-        other = scored.Scores.of(scored.read([against]), theirs)
-    made = page(scored.read(scores), called, other=other, study=study, by=by or [], seed=seed, anyway=anyway)
-    write_whole(output, made.encode(errors="replace"))
+    if system:
+        found = dict(scored.systems(scores, column=system))
+        if name not in found or compare_name not in (None, *found) or against:
+            known = ", ".join(found)
+            raise typer.BadParameter(f"say which of {known}: --name, and --compare-name for another", param_hint=system)
+        called, rows, theirs = name, found[name], compare_name
+        others = None if theirs is None else found[theirs]
+    elif len(scores) > 1 and not pool:
+        raise typer.BadParameter("a page is of one system: --compare FILE for another, or --pool", param_hint="SCORES")
+    else:
+        called, rows, theirs = name or _name(scores), scored.read(scores), None
+        if against:
+            called, theirs = scored.system_names(["", ""], [called, compare_name or _name([against])])
+        others = scored.read([against]) if against else None
+    other = None if others is None else scored.Scores.of(others, theirs or "", keep=True)
+    made = Page(rows, called, other=other, study=study, by=by or [], pool=pool)
+    write_whole(output, made.html(seed=seed, anyway=anyway).encode(errors="replace"))
+    if lacking := made.studies.lacking:
+        typer.echo(f"Texts are missing in {lacking:,} rows; `score --with-texts` writes them.", err=True)
 
 
 def reweigh(

@@ -81,9 +81,9 @@ class Scores(Sequence[dict[str, Any]]):
     def report(self, path: str, name: str = "scores", *, by: Sequence[str] = ()) -> None:
         """Write the page of `reward-service report`."""
         from reward_service.evaluation.output import write_whole
-        from reward_service.evaluation.report.page import page
+        from reward_service.evaluation.report.page import Page
 
-        write_whole(path, page(self._results, name, by=by).encode(errors="replace"))
+        write_whole(path, Page(self._results, name, by=by).html().encode(errors="replace"))
 
     def write(self, path: str) -> None:
         """Write them as `reward-service score --with-texts` does, for all commands that take scores."""

@@ -155,16 +155,26 @@ class Scores:
     columns: dict[str, list[Any]] = field(default_factory=dict)
     """Values of the wanted columns."""
     corpus: CorpusSums = field(default_factory=CorpusSums)
+    rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The rows themselves by id, for those who have asked `of` to keep them."""
     _numbers: dict[str, array[float]] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, found: Iterable[Mapping[str, Any]], name: str, *, study: str | None = None, by: Sequence[str] = ()
+        cls,
+        found: Iterable[Mapping[str, Any]],
+        name: str,
+        *,
+        study: str | None = None,
+        by: Sequence[str] = (),
+        keep: bool = False,
     ) -> Scores:
         """Raises `InvalidRequest` for a column that a row lacks, and when there is no row."""
         scores = cls(name, columns={column: [] for column in by})
         for record in found:
             scores.add(record, study)
+            if keep:
+                scores.rows[scores.ids[-1]] = record
         if not scores.ids:
             raise InvalidRequest(f"{name} has no row.", param="SCORES")
         return scores

@@ -36,6 +36,13 @@ def pair(candidate: str, reference: str, result: Mapping[str, Any], prefix: str 
     )
 
 
+def judged(result: Mapping[str, Any]) -> str:
+    """What was found about a pair whose texts are not at hand: reason and evidence, which link to no words."""
+    evidence = (result.get("judgement") or {}).get("evidence") or []
+    placeless = [{**one, "candidate": None, "reference": None} for one in evidence]
+    return f'<div class="rv-pair">{_missing(result)}{_reason(result)}{_list(placeless, "")}</div>'
+
+
 def _text(text: str, side: str, evidence: Sequence[Mapping[str, Any]], prefix: str) -> str:
     seen: set[int] = set()
     parts = []

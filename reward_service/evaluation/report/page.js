@@ -57,7 +57,8 @@
       for (const [key, name, digits] of data.columns) {
         cell(row, name, study[key] === null ? "null" : study[key].toFixed(digits));
       }
-      cell(row, "notes", [...study.categories, ...study.flags, ...study.codes].join(", ").replaceAll("_", " "), true);
+      const words = [...(study.reason ? [] : study.categories), ...study.flags, ...study.codes].join(", ").replaceAll("_", " ");
+      cell(row, "notes", [study.reason, words].filter(Boolean).join(" "), true);
     }
     const last = Math.min(from + perPage, shown.length);
     status.textContent = shown.length ? `${from + 1} to ${last} of ${shown.length} studies` : "no study matches";
@@ -88,7 +89,22 @@
     row.after(open);
     const block = Math.floor(study.at / data.perBlock);
     // Made and escaped by the viewer of pairs; nothing of a report is markup in it.
-    content.innerHTML = data.withTexts ? (await fragments(block))[study.at % data.perBlock] : "<p>Scored without --with-texts.</p>";
+    content.innerHTML = (await fragments(block))[study.at % data.perBlock];
+  }
+
+  // Shows a study that is linked from elsewhere in the page, whatever the list is filtered by, and opens it.
+  function reveal(id) {
+    search.value = "";
+    controls.forEach((c) => { c.value = ""; });
+    refresh();
+    const at = shown.findIndex((study) => study.id === id);
+    if (at < 0) return;
+    page = Math.floor(at / perPage);
+    draw();
+    const button = body.rows[at % perPage].querySelector("button");
+    button.click();
+    button.focus();
+    button.scrollIntoView({ block: "start" });
   }
 
   search.addEventListener("input", refresh);
@@ -96,6 +112,10 @@
   heads.forEach((head) => head.addEventListener("click", () => {
     order = { key: head.dataset.key, up: head.dataset.key === order.key ? !order.up : true };
     refresh();
+  }));
+  document.querySelectorAll("[data-study]").forEach((link) => link.addEventListener("click", (event) => {
+    event.preventDefault();
+    reveal(link.dataset.study);
   }));
   back.addEventListener("click", () => { page -= 1; draw(); });
   on.addEventListener("click", () => { page += 1; draw(); });

@@ -28,11 +28,15 @@ _PER_BLOCK = 100
 class Studies:
     """What the page keeps of each row, taken while the rows pass to the summary."""
 
-    def __init__(self, other: Mapping[str, float | None] | None = None) -> None:
-        """`other`: rewards of the system that is compared, by id."""
+    def __init__(self, name: str, other: Scores | None = None) -> None:
+        """`other`: the system that is compared; what it wrote is shown where it has its rows."""
         self.listed: list[dict[str, Any]] = []
-        self.with_texts = True
-        self._other = other
+        self.lacking = 0
+        """Rows without texts."""
+        self._name, self._other = name, other
+        self._theirs: dict[str, float | None] = {}
+        if other is not None:
+            self._theirs = dict(zip(other.ids, map(_plain, other.matrix(["reward"])[:, 0]), strict=True))
         self._fragments: list[str] = []
         self.blocks: list[str] = []
         """Fragments of `_PER_BLOCK` studies each, compressed, in base64."""
@@ -59,23 +63,27 @@ class Studies:
             "errors": sum(counts.values()) if judgement else None,
             "significant": sum(judgement["significant"].values()) if judgement else None,
             "categories": [c for c, n in counts.items() if n],
+            "reason": str(row.get("reason") or ""),
             "flags": list(row.get("flags") or ()),
             "findings": sorted({one["finding"] for one in evidence if one["kind"] in CATEGORIES}),
             "codes": sorted({why["code"] for why in (row.get("missing") or {}).values()}),
         }
         if self._other is not None:
-            theirs = self._other.get(id)
+            theirs = self._theirs.get(id)
             study["difference"] = None if theirs is None or row["reward"] is None else row["reward"] - theirs
         self.listed.append(study)
-        references = row.get("references") or [row.get("reference")]
-        reference = references[int(row.get("reference_index") or 0)]
-        if isinstance(row.get("candidate"), str) and isinstance(reference, str):
-            self._fragments.append(viewer.pair(row["candidate"], reference, row, f"s{at}"))
-        else:
-            self.with_texts = False
-            self._fragments.append("")
+        self.lacking += not _has_texts(row)
+        self._fragments.append(self._fragment(row, id, at))
         if len(self._fragments) == _PER_BLOCK:
             self._pack()
+
+    def _fragment(self, row: Mapping[str, Any], id: str, at: int) -> str:
+        ours = _fragment(row, f"s{at}")
+        theirs = self._other.rows.get(id) if self._other is not None else None
+        if self._other is None or theirs is None:
+            return ours
+        titled = ((self._name, row, ours), (self._other.name, theirs, _fragment(theirs, f"o{at}")))
+        return "".join(f"<h3>{escape(name)}: {shown(one['reward'])}</h3>{made}" for name, one, made in titled)
 
     def _pack(self) -> None:
         if self._fragments:
@@ -84,36 +92,66 @@ class Studies:
             self._fragments = []
 
 
-def page(rows: Iterable[dict[str, Any]], name: str, *, other: Scores | None = None, study: str | None = None,
-         by: Sequence[str] = (), seed: int = 0, anyway: bool = False) -> str:  # fmt: skip
-    """The whole file. `other`: another system, compared by id. Raises what `Summary` and `compare` raise."""
-    rewards = None if other is None else dict(zip(other.ids, map(_plain, other.matrix(["reward"])[:, 0]), strict=True))
-    studies = Studies(rewards)
-    summary = Summary(studies.passed(rows), name, study=study, by=by)
-    fingerprint = summary.scores.one_fingerprint(anyway)
-    tables = summary.tables(seed)
-    compared = [] if other is None else compare([other, summary.scores], seed=seed, anyway=anyway)
-    drawn = _plots(summary, tables, other)
-    columns: list[tuple[str, str, int]] = [
-        ("reward", "reward", 3),
-        ("errors", "errors", 0),
-        ("significant", "significant", 0),
-    ]
-    columns += [] if other is None else [("difference", f"{name} less {other.name}", 3)]
-    """Key, title and decimals."""
-    data = {"studies": studies.listed, "columns": columns, "perBlock": _PER_BLOCK, "withTexts": studies.with_texts}
-    body = [
-        "<main>",
-        f"<h1>{escape(name)}</h1>",
-        f'<p class="about">{len(studies.listed):,} candidates. Fingerprint {escape(fingerprint)}</p>',
-        _section("Summary", "".join(map(_table, tables))),
-        _section("Comparison", "".join(map(_table, compared))) if compared else "",
-        _section("Plots", f'<div class="plots">{drawn}</div>'),
-        _section("Studies", _list(studies.listed, columns)),
-        "</main>",
-    ]
-    blocks = [_block(f"block{i}", content) for i, content in enumerate(studies.blocks)] if studies.with_texts else []
-    return _document(name, "".join(body), [_block("data", _json(data)), *blocks])
+def _has_texts(row: Mapping[str, Any]) -> bool:
+    return isinstance(row.get("candidate"), str) and isinstance(_reference(row), str)
+
+
+def _reference(row: Mapping[str, Any]) -> Any:
+    references = row.get("references") or [row.get("reference")]
+    return references[int(row.get("reference_index") or 0)]
+
+
+def _fragment(row: Mapping[str, Any], prefix: str) -> str:
+    if _has_texts(row):
+        return viewer.pair(row["candidate"], _reference(row), row, prefix)
+    return f'<p class="note">The texts are not in the scores: score --with-texts.</p>{viewer.judged(row)}'
+
+
+class Page:
+    """What the file is made of. `other`: another system, compared by id. Raises what `Summary` raises.
+
+    `pool`: an id may stand on several rows.
+    """
+
+    def __init__(self, rows: Iterable[dict[str, Any]], name: str, *, other: Scores | None = None,
+                 study: str | None = None, by: Sequence[str] = (), pool: bool = False) -> None:  # fmt: skip
+        self.studies = Studies(name, other)
+        self._name, self._other = name, other
+        self._summary = Summary(self.studies.passed(rows), name, study=study, by=by)
+        if not pool:
+            self._summary.scores.check_ids()
+
+    def html(self, *, seed: int = 0, anyway: bool = False) -> str:
+        """The whole file. Raises what `compare` raises."""
+        name, other, scores = self._name, self._other, self._summary.scores
+        fingerprint = scores.one_fingerprint(anyway)
+        tables = self._summary.tables(seed)
+        compared = [] if other is None else compare([other, scores], seed=seed, anyway=anyway)
+        columns: list[tuple[str, str, int]] = [
+            ("reward", "reward", 3),
+            ("errors", "errors", 0),
+            ("significant", "significant", 0),
+        ]
+        columns += [] if other is None else [("difference", f"{name} less {other.name}", 3)]
+        """Key, title and decimals."""
+        listed = self.studies.listed
+        sections = [
+            ("Summary", "".join(map(_table, tables))),
+            *([("Comparison", "".join(map(_table, compared)))] if compared else []),
+            ("Plots", f'<div class="plots">{_plots(self._summary, tables, other)}</div>'),
+            ("Studies", _list(listed, columns)),
+        ]
+        body = [
+            "<main>",
+            f"<h1>{escape(name)}</h1>",
+            f'<p class="about">{len(listed):,} candidates. Fingerprint {escape(fingerprint)}</p>',
+            _contents([title for title, _ in sections]),
+            *(_section(*each) for each in sections),
+            "</main>",
+        ]
+        data = {"studies": listed, "columns": columns, "perBlock": _PER_BLOCK}
+        blocks = [_block(f"block{i}", content) for i, content in enumerate(self.studies.blocks)]
+        return _document(name, "".join(body), [_block("data", _json(data)), *blocks])
 
 
 def _plain(value: float) -> float | None:
@@ -145,17 +183,29 @@ def _section(title: str, content: str) -> str:
     return f'<section aria-labelledby="{id}"><h2 id="{id}">{title}</h2>{content}</section>'
 
 
+def _contents(titles: Sequence[str]) -> str:
+    links = "".join(f'<li><a href="#h-{title.lower()}">{title}</a></li>' for title in titles)
+    return f'<nav aria-label="Contents"><ul class="contents">{links}</ul></nav>'
+
+
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in table.columns)
     rows = ""
     for row in table.rows:
         cells = "".join(f"<td>{escape(shown(cell))}</td>" for cell in row[1:])
-        rows += f'<tr><th scope="row">{escape(str(row[0]))}</th>{cells}</tr>'
+        rows += f'<tr><th scope="row">{_first(table, str(row[0]))}</th>{cells}</tr>'
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title, quote=True)}"><table>'
         f"<caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}"
     )
+
+
+def _first(table: Table, name: str) -> str:
+    """The first cell of a row; a study is a link that opens it in the list."""
+    if not table.name.startswith("differences_"):
+        return escape(name)
+    return f'<a href="#h-studies" data-study="{escape(name, quote=True)}">{escape(name)}</a>'
 
 
 def _list(studies: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str, int]]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from reward_service.evaluation.report import plots
-from reward_service.evaluation.report.page import page
+from reward_service.evaluation.report.page import Page
 from reward_service.evaluation.scores import Scores
 from reward_service.evaluation.statistics import Interval
 from tests.browser import tab
@@ -33,6 +35,7 @@ def row(i: int, reward: float | None, kind: str = "wrong_location", **more: Any)
         "insignificant": dict.fromkeys(CATEGORIES, 0.0),
         "evidence": [error],
     }
+    more = {"reason": f"Wrong side of the effusion in {i}.", **more}
     missing = {"item": {"code": "too_long", "message": "Too long.", "retryable": False}} if reward is None else {}
     return {"id": f"study-{i:04}", "reward": reward, "components": {"bleu2": reward}, "missing": missing,
             "flags": ["repetition"] if i % 10 == 0 else [], "fingerprint": "sha256:one", "judgement": judgement,
@@ -43,7 +46,7 @@ ROWS = [row(i, None if i == 7 else i / 250, "false_finding" if i % 5 == 0 else "
 
 
 def made(rows: list[dict[str, Any]] = ROWS, **options: Any) -> str:
-    return page(rows, "mine.jsonl", **options)
+    return Page(rows, "mine.jsonl", **options).html()
 
 
 def test_it_loads_nothing_and_allows_nothing_else() -> None:
@@ -79,16 +82,39 @@ def test_long_labels_are_whole() -> None:
     ]
 
 
-def test_a_page_without_texts_says_so() -> None:
+def unpacked(html: str) -> list[str]:
+    """The studies of the first block, as they are shown when they are opened."""
+    packed = re.search(r'id="block0">([^<]*)<', html)
+    assert packed
+    found: list[str] = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    return found
+
+
+def test_without_texts_reason_and_evidence_are_shown() -> None:
     bare = [{k: v for k, v in one.items() if k not in ("candidate", "reference")} for one in ROWS]
-    assert '"withTexts":false' in made(bare)
+    made_of = Page(bare, "mine")
+    assert made_of.studies.lacking == 250
+    first = unpacked(made_of.html())[0]
+    for words in ("The texts are not in the scores", "costs 0.250", "false finding"):
+        assert words in first
+    assert "href" not in first
+
+
+def test_the_other_system_s_text_and_errors_stand_below() -> None:
+    theirs = [{**one, "candidate": "Another text.", "judgement": None} for one in ROWS]
+    html = made(other=Scores.of(theirs, "other", keep=True))
+    first = unpacked(html)[1]
+    assert re.findall("<h3>(.*?)</h3>", first) == ["mine.jsonl: 0.004", "other: 0.004"]
+    assert "Another text." in first
+    assert "<h3>" not in unpacked(made(other=Scores.of(theirs, "other")))[1]
 
 
 @pytest.fixture
 def shown(browser: Any, tmp_path: Path) -> Iterator[Any]:
     """The page in a browser that fails the test on any message of the console and any request."""
     file = tmp_path / "report.html"
-    file.write_text(made(other=Scores.of(ROWS[::-1], "other.jsonl"), by=["sex"]), encoding="utf-8")
+    others = [{**one, "reward": one["reward"] and one["reward"] / 2} for one in ROWS[::-1]]
+    file.write_text(made(other=Scores.of(others, "other.jsonl"), by=["sex"]), encoding="utf-8")
     with tab(browser, "file:") as page:
         page.goto(file.as_uri())
         page.wait_for_selector("#studies tbody tr")
@@ -141,6 +167,25 @@ def test_a_study_opens_by_keyboard_and_errors_are_linked_with_the_text(shown: An
     assert "false finding" in shown.evaluate("document.querySelector(':target').textContent")
     button.click()
     assert pair.count() == 0
+
+
+@needs("chromium")
+def test_a_study_that_lost_points_has_its_reason_in_the_list(shown: Any) -> None:
+    notes = shown.locator("#studies tbody td[data-name=notes]").all_text_contents()
+    assert notes[:3] == ["Wrong side of the effusion in 7. too long", "Wrong side of the effusion in 0. repetition",
+                         "Wrong side of the effusion in 1."]  # fmt: skip
+
+
+@needs("chromium")
+def test_contents_and_the_studies_that_differ_most_are_links(shown: Any) -> None:
+    assert shown.locator("nav a").all_text_contents() == ["Summary", "Comparison", "Plots", "Studies"]
+    shown.get_by_label("Id", exact=True).fill("nothing")
+    link = shown.locator("a[data-study]").first
+    assert link.inner_text() == "study-0249"
+    link.click()
+    shown.locator(".rv-pair").wait_for()
+    assert "Study 249" in shown.locator(".rv-text").first.inner_text()
+    assert shown.inner_text("#status") == "201 to 250 of 250 studies"
 
 
 @needs("chromium")

@@ -151,17 +151,16 @@ def _score_left(ray: Any, shards: Shards, census: Census, score: _Score, gpus: f
     if not left:
         return
     done = census.entries - sum(sizes[number] for number in left)
-    progress, nulls = Progress(census.entries, done), 0
+    nulls = 0
     # One shard a block: the driver and the object store hold numbers alone, and each is told of as it is finished.
     data = ray.data.from_items([{"shard": number} for number in left], override_num_blocks=len(left))
     actors = ray.data.ActorPoolStrategy(min_size=1, max_size=None)
     scored = data.map(_Actor, fn_constructor_args=(score,), compute=actors, num_cpus=1, num_gpus=gpus or None)
-    with _own_errors():
+    with _own_errors(), Progress(census.entries, done) as progress:
         for row in scored.iter_rows():
             done += sizes[row["shard"]]
             nulls += row["nulls"]
             progress.update(done, nulls)
-    progress.close()
 
 
 @contextlib.contextmanager

@@ -240,6 +240,7 @@ def explain(  # one argument a flag
     """
     from reward_service.evaluation import explain as explaining
     from reward_service.evaluation.console import as_data, paint, show, text_of
+    from reward_service.evaluation.progress import Waiting
     from reward_service.observability.logs import configure_logs
 
     texts = [candidate, reference] if (candidate, reference) != (None, None) else None
@@ -254,7 +255,8 @@ def explain(  # one argument a flag
         wanted = explaining.Texts(texts[0], (texts[1],))
     wanted = wanted if prior is None else wanted._replace(prior=prior)
     configure_logs(Settings(log_level="warning"))
-    made = asyncio.run(explaining.explain(wanted, profile, step))
+    with Waiting("loading models"):
+        made = asyncio.run(explaining.explain(wanted, profile, step))
     if as_json:
         as_data(made)
     else:

@@ -158,7 +158,9 @@ async def score(source: Input, output: str, wanted: Wanted) -> int:
     try:
         with cancelled_by_signals() as got:
             try:
-                await _score_all(entries, out, wanted, Progress(census.entries, out.done))
+                until = f"waiting for {wanted.url}" if wanted.url else "loading models"
+                with Progress(census.entries, out.done, until=until) as progress:
+                    await _score_all(entries, out, wanted, progress)
             except asyncio.CancelledError:
                 status = 128 + (got[0] if got else signal.SIGINT)
                 goes_on = f"The same command continues {output}"
@@ -194,7 +196,6 @@ async def _score_all(entries: Iterator[Entry], out: Output, wanted: Wanted, prog
             out.flush()
             done += len(chunk)
             progress.update(done, out.nulls)
-    progress.close()
     if wanted.corpus:
         found = values.summary() if values else {}
         write_whole(wanted.corpus, orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")

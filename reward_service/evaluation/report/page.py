@@ -63,7 +63,7 @@ class Studies:
             "errors": sum(counts.values()) if judgement else None,
             "significant": sum(judgement["significant"].values()) if judgement else None,
             "categories": [c for c, n in counts.items() if n],
-            "reason": str(row.get("reason") or ""),
+            "reason": _why(row, evidence),
             "flags": list(row.get("flags") or ()),
             "findings": sorted({one["finding"] for one in evidence if one["kind"] in CATEGORIES}),
             "codes": sorted({why["code"] for why in (row.get("missing") or {}).values()}),
@@ -90,6 +90,15 @@ class Studies:
             packed = gzip.compress(orjson.dumps(self._fragments), 6, mtime=0)
             self.blocks.append(base64.b64encode(packed).decode())
             self._fragments = []
+
+
+def _why(row: Mapping[str, Any], evidence: Sequence[Mapping[str, Any]]) -> str:
+    """What cost the study points: the reason, or where the judge has none of them the lowest component."""
+    known = {key: value for key, value in (row.get("components") or {}).items() if value is not None}
+    if not known or any(one.get("cost") for one in evidence) or row.get("flags") or row.get("missing"):
+        return str(row.get("reason") or "")
+    lowest = min(known, key=lambda key: known[key])
+    return f"No finding is lost; lowest is {lowest}, {shown(known[lowest])}." if known[lowest] < 1 else ""
 
 
 def _has_texts(row: Mapping[str, Any]) -> bool:

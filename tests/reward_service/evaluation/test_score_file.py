@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,9 @@ import orjson
 import pytest
 
 from reward_service.errors import InvalidRequest, PinMismatch, ServiceError
-from reward_service.evaluation import score_file, scores
+from reward_service.evaluation import progress, score_file, scores
 from reward_service.evaluation.output import Output
-from reward_service.evaluation.progress import text
+from reward_service.evaluation.progress import Progress, Waiting, text
 from reward_service.evaluation.reading.columns import Columns
 from reward_service.evaluation.reading.entries import Input
 from reward_service.evaluation.reading.formats import opened, rows
@@ -296,6 +298,38 @@ async def test_half_a_letter_stops_no_run(tmp_path: Path, ending: str) -> None:
 def test_output_in_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="JSONL, CSV or Parquet"):
         Output(str(tmp_path / "out.jsonl.gz"), {})
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal, and tells when something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = threading.Event()
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.written.set()
+        return super().write(text)
+
+
+def test_a_sign_of_life_until_the_first_rows_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal alone, and gone when the line of progress begins."""
+    monkeypatch.setattr(progress, "_SIGN_S", 0.001)
+    out = Terminal()
+    with Progress(2, out=out) as line:
+        assert out.written.wait(60)
+        line.update(2, 0)
+        shown = out.getvalue()
+    assert "\x1b[Kloading models, 0 s" in shown
+    assert shown.rpartition("\r\x1b[K")[2].startswith("2/2 rows")
+    assert out.getvalue() == shown + "\n"
+    quiet = io.StringIO()
+    with Waiting("loading models", quiet) as waiting:
+        waiting.end()
+    assert quiet.getvalue() == ""
 
 
 def test_the_line_of_progress() -> None:

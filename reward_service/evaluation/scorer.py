@@ -13,9 +13,9 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, TypeVar, overload
 
-from reward_service.errors import InvalidRequest
+from reward_service.errors import InvalidRequest, quoted
 from reward_service.evaluation import records
-from reward_service.evaluation.reading.columns import Columns
+from reward_service.evaluation.reading.columns import Columns, likely
 from reward_service.evaluation.reading.entries import Entry, Input
 from reward_service.evaluation.reading.formats import Row
 from reward_service.evaluation.score_file import answers, chunks
@@ -226,8 +226,10 @@ class Scorer:
             raise InvalidRequest(_in_python(error.message), param="candidates") from None
         for role in ("candidate", "reference"):
             if role not in roles:
+                found = likely(role, [str(name) for name in frame.columns if str(name) not in roles.values()])
+                perhaps = f" Likely: {', '.join(map(quoted, found))}." if found else ""
                 raise InvalidRequest(
-                    f"No column of the DataFrame is recognised as the {role}; say which: {role}_field='NAME'."
+                    f"No column of the DataFrame is recognised as the {role}; say which: {role}_field='NAME'.{perhaps}"
                 )
         read = Input((), columns, self._allow_empty)
         picked = {

@@ -95,6 +95,12 @@ def test_a_frame_comes_back_with_what_happened(scorer: Scorer) -> None:
     assert isinstance(second["flags"], list)
 
 
+def test_columns_that_may_be_meant_are_named(scorer: Scorer) -> None:
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(InvalidRequest, match=r"candidate_field='NAME'\. Likely: 'prediction_a', 'prediction_b'\."):
+        scorer.score(pandas.DataFrame({"prediction_a": ["x"], "prediction_b": ["y"], "ref": ["z"]}))
+
+
 def test_empty_cells_are_empty_reports_on_request() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"pred": [None, float("nan")], "ref": ["Small effusion.", "Clear."]})

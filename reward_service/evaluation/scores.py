@@ -210,7 +210,7 @@ class Scores:
             first = next(id for id, count in Counter(self.ids).items() if count > 1)
             raise InvalidRequest(
                 f"{self.name}: an id stands on several rows (first: {first[:64]}). If they are of several systems, "
-                "--system COLUMN takes them apart.",
+                "--system COLUMN takes them apart; summarize and report take them together with --pool.",
                 param="SCORES",
             )
 

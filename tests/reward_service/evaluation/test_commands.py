@@ -92,10 +92,11 @@ def test_what_is_wrong_is_said(scored: Path, arguments: tuple[str, ...], status:
 
 def test_reweigh_writes_records_with_the_new_fingerprint(scored: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
-    mine.write_text(MINE)
+    mine.write_text(MINE + "sections: {scope: findings}\n")
     refused = run("reweigh", str(scored), "--profile", str(mine))
-    assert (refused.returncode, "differs from the one that scored in components" in refused.stderr) == (3, True)
-    done = run("reweigh", str(scored), "--profile", str(mine), "--anyway")
+    assert (refused.returncode, "differs from the one that scored in sections.scope," in refused.stderr) == (3, True)
+    mine.write_text(MINE)
+    done = run("reweigh", str(scored), "--profile", str(mine))
     rewards = [[one["reward"] for one in json.loads(line)["results"]] for line in done.stdout.splitlines()]
     assert rewards[1] == [1.0, 1.0]
     assert rewards[0][0] == 1.0 > rewards[0][1]

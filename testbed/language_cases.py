@@ -127,10 +127,15 @@ def fill(template: str, concept: str) -> str:
 
 
 def forms(folder: Path = FOLDER) -> list[Form]:
-    """All forms of `denial.yaml`. Raises `CasesError`."""
-    groups = _load(folder / "denial.yaml")["groups"]
+    """All forms of `denial.yaml` and `denial_more.yaml`. Raises `CasesError`."""
+    files = [_load(path)["groups"] for path in sorted(folder.glob("denial*.yaml"))]
     return _distinct(
-        (_made(key, _form, key, name, group) for name, group in groups.items() for key in group["forms"]),
+        (
+            _made(key, _form, key, name, group)
+            for groups in files
+            for name, group in groups.items()
+            for key in group["forms"]
+        ),
         lambda form: form.template,
     )
 

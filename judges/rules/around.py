@@ -11,6 +11,7 @@ from judges.rules.findings import Event
 _ENDS_NORMAL: Final = lx.VERB | lx.NORMAL | lx.NEG | lx.TERM | lx.EXIST
 _ENDS_SEARCH: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.COLON | lx.VERB | lx.NEG | lx.PREP
 _ENDS_SUBJECT: Final = lx.COMMA | lx.AND | lx.OR | lx.TERM | lx.EXIST | lx.COLON | lx.PREP | lx.NEG
+_ENDS_HEAD: Final = lx.COMMA | lx.AND | lx.TERM | lx.EXIST | lx.NEG | lx.NEG_AFTER | lx.UNC
 AHEAD: Final = 8  # how many phrases ahead a cue looks for its finding
 _NORMAL_AHEAD: Final = 12  # and a leading "normal" for its anatomies
 
@@ -156,8 +157,13 @@ def names_subject(events: list[Event], k: int) -> bool:
 
 
 def heads(events: list[Event], k: int) -> bool:
-    """Whether a colon makes this phrase speak of what follows: "Not seen: effusion"."""
-    return k + 1 < len(events) and bool(events[k + 1].leaf.cue & lx.COLON)
+    """Whether a colon makes this phrase speak of what follows: "Excluded | by this film: effusion"."""
+    for event in events[k + 1 : k + 1 + AHEAD]:
+        if event.leaf.cue & lx.COLON:
+            return True
+        if event.leaf.kind & (lx.SAYS | lx.NAMED) or event.leaf.cue & _ENDS_HEAD:
+            return False
+    return False
 
 
 def finds(events: list[Event], k: int) -> bool:

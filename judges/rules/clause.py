@@ -21,7 +21,7 @@ from judges.rules.normality import Normality
 from judges.rules.retractions import Known, Retractions
 from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
 from judges.rules.trace import Trace
-from judges.rules.unclear import unclear
+from judges.rules.unclear import Unclear, elapsed
 
 _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _LARGE: Final = 0b1000
@@ -158,17 +158,25 @@ class _Link:
             if kind & named:
                 scope.bare = False
         scope.close(stop)
-        for mention, k in unclear(self.clauses.lexicon, self.events, scope.made, self.clauses.words, stop):
-            scope.restate([mention], HYPOTHETICAL, k, "unclear")
+        clauses = self.clauses
+        for mention, k, state in Unclear(clauses.lexicon, self.events, scope.made, clauses.words, stop).read():
+            scope.restate([mention], state, k, "unclear")
         if self.reserve >= 0:
-            row = self.events[self.reserve].leaf.acts.get("reserve")
-            scope.restate([m for m in scope.made if m.state >= UNCERTAIN], HYPOTHETICAL, self.reserve, row)
+            self._reserved(self.reserve, [m for m in scope.made if m.state >= UNCERTAIN], stop)
         if scope.tip >= 0:
             self._tip(scope.tip)
         if self.normality is None:
             return self.attributes
         self.clauses.implied += self.normality.implied
         return self._unsettled(self.normality)
+
+    def _reserved(self, k: int, asserted: list[Mention], stop: int) -> None:
+        """Phrase `k` speaks against what the clause says, or puts it before today."""
+        lexicon, acts = self.clauses.lexicon, self.events[k].leaf.acts
+        if "reserve" in acts:
+            self.scope.restate(asserted, HYPOTHETICAL, k, acts["reserve"])
+        elif elapsed(lexicon, self.events, self.clauses.words, stop):
+            self.scope.restate([m for m in asserted if lexicon.sized[m.concept]], HYPOTHETICAL, k, acts["elapsed"])
 
     def _unsettled(self, normality: Normality) -> list[tuple[int, bool]]:
         """The attributes that do more than to say where it is normal: "the left lung is clear, right effusion"."""
@@ -188,7 +196,7 @@ class _Link:
 
     def _cue(self, k: int, leaf: lx.Leaf) -> None:
         cue, rare, scope = leaf.cue, leaf.rare, self.scope
-        if rare & lx.RESERVE:
+        if rare & (lx.RESERVE | lx.ELAPSED) and (self.reserve < 0 or rare & lx.RESERVE):
             self.reserve = k
         if cue & BREAKS:
             scope.choice.broken, scope.choice.whole = True, bool(cue & lx.COLON and scope.made)

@@ -35,7 +35,7 @@ _RARE: Final = {
     "excepted": lx.EXCEPT, "than": lx.THAN, "setting": lx.SETTING, "beside": lx.BESIDE, "sparing": lx.SPARING,
     "former": lx.FORMER, "some": lx.SOME, "notable": lx.NOTABLE, "anaphor": lx.ANAPHOR, "advice": lx.ADVICE,
     "aim": lx.AIM, "carina": lx.CARINA, "view": lx.VIEW, "reserve": lx.RESERVE, "retraction": lx.RETRACTION,
-    "past": lx.PAST, "cause": lx.CAUSE, "limited": lx.LIMITED,
+    "past": lx.PAST, "cause": lx.CAUSE, "limited": lx.LIMITED, "elapsed": lx.ELAPSED,
 }  # fmt: skip
 """What a row of this role is in `Leaf.rare`. The rows of `measure` only have to be known."""
 _HEADINGS: Final = {
@@ -358,6 +358,7 @@ class _Compiler:
             former=frozenset(data["words"]["former"]),
             modals=frozenset(data["words"]["modals"]),
             predicates=plain | frozenset(map(fold, data["words"]["predicates"])),
+            **{name: frozenset(map(fold, data["words"][name])) for name in lx.WORDS},
             plain=plain,
             process=frozenset(map(fold, data["plain"]["process"])),
             spelling=Speller(

@@ -138,6 +138,16 @@ def answers(events: list[Event], k: int, stop: int) -> bool:
     return events[k + 1].first == after and bool(events[k + 1].leaf.cue & lx.COMMA)
 
 
+def after_colon(events: list[Event], k: int) -> bool:
+    """Whether phrase `k` answers what stands before a colon: "Evaluate for effusion: | negative"."""
+    return k > 0 and bool(events[k - 1].leaf.cue & lx.COLON)
+
+
+def denies_denial(events: list[Event], k: int) -> bool:
+    """Whether this "not" denies a predicate that was said before: "pneumothorax has resolved, effusion has | not"."""
+    return k > 0 and events[k - 1].last + 1 == events[k].first and bool(events[k - 1].leaf.cue & lx.VERB)
+
+
 def elsewhere(events: list[Event], k: int) -> bool:
     """Whether the tip is not there: "not seen in the stomach", "from the right atrium to the SVC"."""
     if events[k].leaf.rare & lx.ADVICE:

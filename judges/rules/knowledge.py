@@ -16,7 +16,17 @@ import yaml
 
 _SYSTEMS: Final = ("lungs", "pleura", "heart", "mediastinum", "vessels", "abdomen", "bones", "soft_tissue", "surgery",
                    "devices", "film", "general")  # fmt: skip
-_CUES: Final = ("assertion", "retraction", "statement", "change", "attributes", "details", "places", "headings")
+_CUES: Final = (
+    "assertion",
+    "retraction",
+    "history",
+    "statement",
+    "change",
+    "attributes",
+    "details",
+    "places",
+    "headings",
+)
 WORDS: Final = "words.yaml"
 EXAMINATION: Final = "examination.yaml"
 _PLAIN: Final = "plain.yaml"

@@ -17,7 +17,7 @@ from judges.rules import lexicon as lx
 from judges.rules.lines import GAP, joined_lines
 from judges.rules.words import fold
 
-_MARKED: Final = re.compile(r"[\n|*#`\\{<~•·&]|[;—–]|\[|__| (?:[-,.:;?!>]|--|//)(?:\s|\Z)")
+_MARKED: Final = re.compile(r"\.{4}|[\n|*#`\\{<~•·&]|[;—–]|\[|__| (?:[-,.:;?!>]|--|//)(?:\s|\Z)")
 """No other text needs any of the steps."""
 
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
@@ -28,6 +28,7 @@ _STOPPED: Final = re.compile(r"(?<!\bDr)(?<=[A-Za-z)]) ?[.?!]\s+\S")
 _SENTENCE: Final = re.compile(r"[A-Z][a-z]")
 _LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
 _ATTACHED: Final = re.compile(r"[^\s.,:;?!](?P<mark>[,.:;?!])(?=\s|\Z)")
+_LEADER: Final = re.compile(r"\s?\.{4,}(?=\s?\w)")
 _LONGEST: Final = 40  # characters of a word beside a hyphen
 _HEADING_WORDS: Final = 5
 _BEFORE: Final = 60  # characters in which a heading ends
@@ -48,6 +49,8 @@ class Layout:
         unwrap(draft)
         if any(mark in draft.text for mark in "_[<"):
             draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
+        if "...." in draft.text:  # "Effusion ....... none"
+            draft.edit((*m.span(), ":") for m in _LEADER.finditer(draft.text))
         if "*" in draft.text:
             draft.edit((*m.span(), "") for m in _EMPHASIS.finditer(draft.text))
         if "\n" in draft.text or "|" in draft.text:

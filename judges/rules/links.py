@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from judges.rules import constructions
 from judges.rules import lexicon as lx
 from judges.rules.findings import UNCERTAIN, Event, Mention
 
@@ -16,7 +17,7 @@ _ALWAYS: Final = lx.TERM | lx.EXIST | lx.WITH
 class Opened:
     """A cue that acts forward and has not ended yet."""
 
-    __slots__ = ("again", "ended", "ends_at", "event", "met", "partial", "removal", "row", "targets")
+    __slots__ = ("again", "asks", "ended", "ends_at", "event", "met", "partial", "removal", "row", "targets")
 
     def __init__(self, event: int, row: lx.Row | None) -> None:
         self.event, self.row = event, row
@@ -31,6 +32,8 @@ class Opened:
         """Something else was denied before it: "no effusion, no pneumothorax"."""
         self.ended = False
         """An "or" has led to the last member of its list."""
+        self.asks = row is not None and row.value == "question"
+        """It leads to what is asked, not to what is only supposed."""
 
     def parts(self, *, thoracic: bool) -> bool:
         """Whether a comma ends the list of this denial: "no effusion, no pneumothorax, cardiomegaly".
@@ -42,6 +45,10 @@ class Opened:
     def touches(self, events: list[Event], k: int) -> bool:
         """Whether phrase `k` comes directly after it, so that it has met nothing."""
         return self.event == k - 1 and events[k].first == events[k - 1].last + 1
+
+    def answered(self, events: list[Event], k: int) -> bool:
+        """Whether phrase `k` answers what it asks: "evaluation for effusion is | negative"."""
+        return self.asks or constructions.after_colon(events, k)
 
     def means(self, *, device: bool) -> bool:
         """Whether it says anything of such a finding."""

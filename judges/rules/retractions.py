@@ -14,14 +14,19 @@ from judges.rules.findings import ABSENT, HYPOTHETICAL, UNCERTAIN, Event, Mentio
 if TYPE_CHECKING:
     from judges.rules.clause import Clauses
 
-ALL, LAST, REST, NONE, EARLIER, TODAY, INSTEAD = VALUES = ("all", "last", "rest", "none", "earlier", "today", "instead")
+ALL, LAST, ALONE, AGAIN, REST, NONE, EARLIER, TODAY, INSTEAD = VALUES = (
+    "all", "last", "alone", "again", "rest", "none", "earlier", "today", "instead")  # fmt: skip
 """What a row retracts. `all`: everything before, `last`: the sentence before; both only their own sentence if that
-names a finding. `rest`: what follows in the section is not of this study, `none`: it is not there; `earlier`: as
-`rest`, where it begins the sentence; `today` ends these three. `instead`: what stands before it in the sentence, and
-the same finding in earlier ones."""
+names a finding. `alone`: the sentence before, where it is all that its own sentence says. `again`: the same finding
+before, where this sentence says the opposite of it. `rest`: what follows in the section is not of this study, `none`:
+it is not there; `earlier`: as `rest`, where it begins the sentence; `today` ends these three. `instead`: what stands
+before it in the sentence, and the same finding in earlier ones."""
 Known = tuple[int, int, int, int]
 """How many mentions, implications, changes and silent sentences had been read."""
 _NOTHING: Final[Known] = (0, 0, 0, 0)
+_SAID: Final = lx.NORMAL | lx.PREP | lx.AND | lx.UNC | lx.HYP
+"""What makes more of a sentence than "not true"."""
+_DENIES, _FILLS = lx.NEG | lx.NEG_AFTER, lx.VERB | lx.EXIST | lx.COMMA
 _LARGE: Final = 0b1000
 
 
@@ -49,35 +54,59 @@ class Retractions:
         """Before a sentence is said that was read before."""
         self.last, self.begun = self.begun, self.clauses.known()
 
-    def end(self, events: list[Event], *, retracts: bool) -> None:
-        """After it was read. `retracts`: one of its phrases is a retraction."""
+    def end(self, events: list[Event], stop: int, *, retracts: bool) -> None:
+        """After it was read; it ends before word `stop`. `retracts`: one of its phrases is a retraction."""
         clauses = self.clauses
         if self.frame:
             self._framed(self.frame, -1)
-        if self.asked and clauses.known() == self.begun and any(e.leaf.cue & (lx.NEG | lx.NEG_AFTER) for e in events):
-            for mention in clauses.mentions[self.last[0] :]:  # "Pneumothorax? No."
-                self._restate(mention, ABSENT)
+        if clauses.known() == self.begun:
+            self._bare(events, stop)
         if not retracts:
             return
         clauses.context.outside = True
         for k, event in enumerate(events):
             value = _value(event)
             if value in (ALL, LAST):
-                own = clauses.mentions[self.begun[0] :]
-                if value == LAST and own and own[0].first > event.last:  # "the above is wrong; no effusion"
+                self._forget(event, value)
+            elif value == ALONE:
+                if not any(e.leaf.kind or e.leaf.cue & _SAID for e in events):
                     clauses.forget(self.last)
-                    clauses.mentions += own
-                    continue
-                named = bool(own)
-                clauses.forget(self.begun if named else _NOTHING if value == ALL else self.last)
+            elif value == AGAIN:
+                self.overrule(self.begun)
             elif value in (REST, NONE) or (value == EARLIER and not k):
-                self._framed(NONE if value == NONE else REST, event.last)
-                after = events[k + 1 :]
-                named = any(e.leaf.concept >= 0 for e in after)
-                if value != NONE or not named or any(e.leaf.kind & lx.ATTRIBUTE for e in after):
-                    self.frame = NONE if value == NONE else REST  # a bare list of names ends with its sentence
+                self._open(events, k, NONE if value == NONE else REST)
             elif value == INSTEAD:
                 self._replace(event.first)
+
+    def _bare(self, events: list[Event], stop: int) -> None:
+        """A sentence that names nothing may deny the one before."""
+        before = self.clauses.mentions[self.last[0] :]
+        if self.asked and any(e.leaf.cue & _DENIES for e in events):
+            for mention in before:  # "Pneumothorax? No."
+                self._restate(mention, ABSENT)
+        elif _only_denies(events, stop):
+            self.clauses.context.outside = True
+            for mention in before:  # "There is an effusion. No, there is not."
+                if mention.state >= UNCERTAIN:
+                    self._restate(mention, HYPOTHETICAL)
+
+    def _forget(self, event: Event, value: str) -> None:
+        """Forget what was said before, or the sentence itself if that names a finding."""
+        clauses = self.clauses
+        own = clauses.mentions[self.begun[0] :]
+        if value == LAST and own and own[0].first > event.last:  # "the above is wrong; no effusion"
+            clauses.forget(self.last)
+            clauses.mentions += own
+            return
+        clauses.forget(self.begun if own else _NOTHING if value == ALL else self.last)
+
+    def _open(self, events: list[Event], k: int, frame: str) -> None:
+        """What follows phrase `k` is of another study or not there, in this sentence and the next."""
+        self._framed(frame, events[k].last)
+        after = events[k + 1 :]
+        named = any(e.leaf.concept >= 0 for e in after)
+        if frame != NONE or not named or any(e.leaf.kind & lx.ATTRIBUTE for e in after):
+            self.frame = frame  # a bare list of names ends with its sentence
 
     def asks(self, question: bool) -> None:
         """Whether the sentence that has ended was a question."""
@@ -120,6 +149,19 @@ class Retractions:
         if self.clauses.trace is not None:
             word = Event(mention.first, mention.last, lx.Leaf())
             self.clauses.trace.note(mention, "state", state, word, "retraction")
+
+
+def _only_denies(events: list[Event], stop: int) -> bool:
+    """Whether a sentence with a verb says "no" and nothing else, of nothing that it names."""
+    verb = denied = 0
+    for k, (first, last, leaf) in enumerate(events):
+        if leaf.kind or (k and first != events[k - 1].last + 1):
+            return False
+        again = _value(events[k]) == AGAIN
+        if not (leaf.cue & (_DENIES | _FILLS) or leaf.rare & lx.ANAPHOR or again):
+            return False
+        verb, denied = verb | leaf.cue & (lx.VERB | lx.EXIST) | (last > first or again), denied | leaf.cue & _DENIES
+    return bool(verb and denied) and events[-1].last + 1 == stop
 
 
 def _value(event: Event) -> str:

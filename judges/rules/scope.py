@@ -382,14 +382,18 @@ class Scope:
         for cue, state in ((self.denial, ABSENT), (self.doubt, UNCERTAIN)):
             if cue is None or cue.met or not self.pending.mentions:
                 continue
-            if constructions.answers(self.events, cue.event, stop):
+            earlier = self.made[-2] if len(self.made) > 1 else self.context.last
+            if earlier is not None and earlier.state == ABSENT and constructions.denies_denial(self.events, cue.event):
+                continue
+            if constructions.answers(self.events, cue.event, stop) or constructions.after_colon(self.events, cue.event):
                 subject = self._subject(cue.event)
                 self.restate(self._without_devices(subject) if self.tip >= 0 else subject, state, cue.event, "answers")
 
     def restate(self, mentions: Sequence[Mention], state: int, k: int, by: lx.Row | str | None) -> None:
-        """Change what is asserted of these, unless they are only hypothetical."""
+        """Change what is asserted of these, unless they are only hypothetical and no question."""
+        answer = self.supposition is not None and self.supposition.answered(self.events, k)
         for mention in mentions:
-            if mention.state != HYPOTHETICAL:
+            if mention.state != HYPOTHETICAL or answer:
                 mention.state = state
                 mention.gone = state == ABSENT
                 if self.trace is not None:

@@ -39,7 +39,7 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
         clauses.trace.sentence(events, stop)
     if kinds or cues & lx.NORMAL:  # something is named
         _read(clauses, events, stop, kinds, cues, rares, sides)
-    clauses.retractions.end(events, retracts=bool(rares & lx.RETRACTION))
+    clauses.retractions.end(events, stop, retracts=bool(rares & lx.RETRACTION))
 
 
 def _read(clauses: Clauses, events: list[Event], stop: int, kinds: int, cues: int, rares: int, sides: int) -> None:

@@ -1,6 +1,7 @@
 """What is said of a finding in words that nobody here knows: "the effusion does not hold up", "was quashed".
 
-It may be a denial. So the finding is not asserted: an unknown form of denial must not pay for the opposite.
+It may be a denial. So the finding is not asserted: an unknown form of denial must not pay for the opposite. Nor is what
+was there at a time that is over: "two years ago the patient had an effusion".
 """
 
 from __future__ import annotations
@@ -9,36 +10,162 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from judges.rules import lexicon as lx
-from judges.rules.findings import UNCERTAIN, Event, Mention
+from judges.rules.findings import HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
 
-_LEADS: Final = lx.VERB | lx.NEG
-
-
-def unclear(
-    lexicon: lx.Lexicon, events: list[Event], made: list[Mention], words: Sequence[str], stop: int
-) -> Iterator[tuple[Mention, int]]:
-    """Every asserted finding of a clause of which a verb says what is not read, and the event that names it.
-
-    Not read is a word that is in no phrase and no predicate known (`words.yaml`), nor any after a "not". The clause
-    ends before word `stop`.
-    """
-    sized = lexicon.sized
-    asserted = {mention.last: mention for mention in made if mention.state >= UNCERTAIN and sized[mention.concept]}
-    for k, event in enumerate(events):
-        if event.last in asserted and _said(lexicon, events, k, words, stop):
-            yield asserted[event.last], k
+_LEADS, _PLACE = lx.VERB | lx.NEG, lx.PREP | lx.OBJECT
+_ENDS: Final = lx.COMMA | lx.AND | lx.OR | lx.TERM | lx.EXIST | lx.COLON | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.UNC_AFTER
+_NOTHING, _LEADING, _APART, _KNOWN, _UNREAD = range(5)
+"""What a word does after a finding: nothing, it leads to a predicate, it parts the finding from its verb, it is a
+predicate that is known, or one that is not."""
+_SHORTEST: Final = 4  # letters of a strange word that says something: shorter ones are abbreviations
+_STEPS: Final = 4  # phrases between a finding and the word that governs it: "of the moderate left | effusion"
 
 
-def _said(lexicon: lx.Lexicon, events: list[Event], k: int, words: Sequence[str], stop: int) -> bool:
-    word, led, denied = events[k].last + 1, False, False
-    for i in range(k + 1, len(events) + 1):  # no slice: clauses may be long
-        event = events[i] if i < len(events) else None
-        while word < stop and (event is None or word < event.first):
-            if words[word] not in lexicon.modals:
-                known = words[word] in lexicon.predicates and not denied
-                return led and words[word].isalpha() and words[word].strip("x") != "" and not known
-            led, word = True, word + 1
-        if event is None or event.leaf.kind or not event.leaf.cue & (_LEADS if led else lx.VERB):
+class Unclear:
+    """Looks at one clause, once all its findings are known."""
+
+    __slots__ = ("events", "lexicon", "made", "stop", "words")
+
+    def __init__(
+        self, lexicon: lx.Lexicon, events: list[Event], made: list[Mention], words: Sequence[str], stop: int
+    ) -> None:
+        """The clause ends before word `stop`."""
+        self.lexicon, self.events, self.made, self.words, self.stop = lexicon, events, made, words, stop
+
+    def read(self) -> Iterator[tuple[Mention, int, int]]:
+        """Every asserted finding of which something is said that is not read, the event that names it, its state."""
+        sized = self.lexicon.sized
+        asserted = {
+            mention.last: mention for mention in self.made if mention.state >= UNCERTAIN and sized[mention.concept]
+        }
+        for k, event in enumerate(self.events):
+            mention = asserted.get(event.last)
+            if mention is None:
+                continue
+            if self._said(k) or (mention.state == PRESENT and self._governed(k)):
+                yield mention, k, HYPOTHETICAL
+            elif self._doubted(k):
+                yield mention, k, UNCERTAIN
+
+    def _said(self, k: int) -> bool:
+        """Whether a verb says what is not read.
+
+        That is a word in no phrase and no predicate known (`words.yaml`), any after a "not", and what it "can" do.
+        """
+        events, stop = self.events, self.stop
+        word, led, denied, apart = events[k].last + 1, False, False, False
+        for i in range(k + 1, len(events) + 1):  # no slice: clauses may be long
+            event = events[i] if i < len(events) else None
+            end = stop if event is None else min(event.first, stop)
+            while word < end:
+                said = self._word(word, led=led, denied=denied, apart=apart)
+                if said in (_KNOWN, _UNREAD):
+                    return said == _UNREAD
+                led, apart, word = led or said == _LEADING, apart or said == _APART, word + 1
+            if event is None:
+                return False
+            cue = event.leaf.cue
+            if not led and self._places(event, apart=apart):
+                apart = True  # "the effusion | in the left chest | was quashed"
+            elif event.leaf.kind or not cue & (_LEADS if led else lx.VERB):
+                return False
+            else:
+                led, denied = True, denied or bool(cue & lx.NEG)
+            word = event.last + 1
+        return False
+
+    def _word(self, word: int, *, led: bool, denied: bool, apart: bool) -> int:
+        """What a word that is in no phrase says after a finding; the three are what stands between."""
+        said, lexicon = self.words[word], self.lexicon
+        if said in lexicon.opaque and not apart:
+            return _UNREAD
+        if said in lexicon.modals:
+            return _LEADING
+        if led:
+            if said.endswith("ly"):
+                return _NOTHING
+            return _UNREAD if self._strange(word, denied=denied or self.words[word - 1] == "can") else _KNOWN
+        if said.endswith("ed") and not apart:  # "the effusion | vanished", "| described in the wet read | is not real"
+            return _UNREAD if self._unknown(word) else _APART
+        return _NOTHING if apart or said in lexicon.adverbs else _KNOWN
+
+    @staticmethod
+    def _places(event: Event, *, apart: bool) -> bool:
+        """Whether it only says where the finding is, or of which kind, before anything is said of it."""
+        leaf = event.leaf
+        if leaf.concept >= 0 or leaf.cue & (lx.VERB | lx.WITH):
             return False
-        led, denied, word = True, denied or bool(event.leaf.cue & lx.NEG), event.last + 1
-    return False
+        return bool(leaf.cue & _PLACE or (apart and not leaf.cue & _ENDS))
+
+    def _strange(self, word: int, *, denied: bool) -> bool:
+        said = self.words[word]
+        known = said in self.lexicon.predicates and not denied
+        return said.isalpha() and said.strip("x") != "" and not known
+
+    def _governed(self, k: int) -> bool:
+        """Whether a word that is not read leads to it: "a figment of | effusion", "may need | drainage"."""
+        events = self.events
+        before = events[k].first - 1
+        if before >= 0 and self.words[before] in self.lexicon.opaque and not (k and events[k - 1].last >= before):
+            return True
+        for j in range(k - 1, max(-1, k - _STEPS), -1):
+            if events[j].last + 1 != events[j + 1].first:
+                return False
+            leaf = events[j].leaf
+            if leaf.cue & _PLACE and not leaf.cue & lx.WITH:
+                before = events[j].first - 1
+                read = before < 0 or (j > 0 and events[j - 1].last >= before)
+                return not read and self._unknown(before)
+            if leaf.concept >= 0 or leaf.cue or not leaf.kind & lx.ATTRIBUTE:
+                return False
+        return False
+
+    def _unknown(self, word: int) -> bool:
+        return len(self.words[word]) >= _SHORTEST and self._strange(word, denied=False)
+
+    def _doubted(self, k: int) -> bool:
+        """Whether it only may do what is not read, and no finding follows: "the effusion | might be bystander"."""
+        if k + 1 == len(self.events):
+            return False
+        after = self.events[k + 1]
+        if after.first != self.events[k].last + 1 or not after.leaf.cue & lx.UNC:
+            return False
+        if self.words[after.first] not in self.lexicon.doubts or any(m.first > after.last for m in self.made):
+            return False
+        return after.last + 1 == self.stop or self._strange(after.last + 1, denied=False)
+
+
+def elapsed(lexicon: lx.Lexicon, events: list[Event], words: Sequence[str], stop: int) -> bool:
+    """Whether a clause that names a time before today tells only of that: in the past tense, and no change since.
+
+    What a film of another day shows is told of that day in any tense.
+    """
+    changes = 0
+    for event in events:
+        changes |= event.leaf.change
+    if changes & ~(lx.COMPARED | lx.NEW):
+        return False
+    found = False
+    for event in reversed(events):  # a finding after the film
+        if found and event.leaf.rare & lx.ELAPSED and not changes & ~lx.COMPARED and _film(lexicon, words, event):
+            return True
+        found = found or event.leaf.concept >= 0
+    begin = events[0].first
+    while begin and words[begin - 1].isalpha() and events[0].first - begin < _STEPS:
+        begin -= 1
+    said = words[begin:stop]
+    return not lexicon.past_tense.isdisjoint(said) and lexicon.of_today.isdisjoint(said)
+
+
+def _film(lexicon: lx.Lexicon, words: Sequence[str], event: Event) -> bool:
+    """Whether a film of that time shows something, and is not only compared: "CT of 2 | June", "old film | shows"."""
+    if words[event.last] in lexicon.films:
+        first, after = event.first, event.last + 1
+        shows = after < len(words) and words[after] in lexicon.shows
+    else:
+        first = event.first - 1
+        while first > 0 and (words[first].isdecimal() or words[first] in lexicon.several):
+            first -= 1
+        shows = first > 0 and words[first] in ("of", "from", "dated") and words[first - 1] in lexicon.films
+        first -= 1
+    return shows and not (first > 0 and words[first - 1] in lexicon.compares)

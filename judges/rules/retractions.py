@@ -27,6 +27,8 @@ _NOTHING: Final[Known] = (0, 0, 0, 0)
 _SAID: Final = lx.NORMAL | lx.PREP | lx.AND | lx.UNC | lx.HYP
 """What makes more of a sentence than "not true"."""
 _DENIES, _FILLS = lx.NEG | lx.NEG_AFTER, lx.VERB | lx.EXIST | lx.COMMA
+_MOST: Final = 8  # phrases of a sentence that only denies
+_LOOKS: Final = 8  # so many second looks overrule something: each goes through all that was read before
 _LARGE: Final = 0b1000
 
 
@@ -41,6 +43,8 @@ class Retractions:
     """What had been read before the present sentence."""
     last: Known = _NOTHING
     """The same of the sentence before."""
+    looks: int = 0
+    """How many second looks were taken."""
     asked: bool = False
     """The sentence before was a question."""
 
@@ -71,7 +75,8 @@ class Retractions:
             elif value == ALONE:
                 if not any(e.leaf.kind or e.leaf.cue & _SAID for e in events):
                     clauses.forget(self.last)
-            elif value == AGAIN:
+            elif value == AGAIN and self.looks < _LOOKS:
+                self.looks += 1
                 self.overrule(self.begun)
             elif value in (REST, NONE) or (value == EARLIER and not k):
                 self._open(events, k, NONE if value == NONE else REST)
@@ -84,7 +89,7 @@ class Retractions:
         if self.asked and any(e.leaf.cue & _DENIES for e in events):
             for mention in before:  # "Pneumothorax? No."
                 self._restate(mention, ABSENT)
-        elif _only_denies(events, stop):
+        elif len(events) <= _MOST and before and _only_denies(events, stop):
             self.clauses.context.outside = True
             for mention in before:  # "There is an effusion. No, there is not."
                 if mention.state >= UNCERTAIN:

@@ -14,6 +14,9 @@ from judges.rules.findings import HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Menti
 
 _LEADS, _PLACE = lx.VERB | lx.NEG, lx.PREP | lx.OBJECT
 _ENDS: Final = lx.COMMA | lx.AND | lx.OR | lx.TERM | lx.EXIST | lx.COLON | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.UNC_AFTER
+_OPENS: Final = lx.VERB | _PLACE
+"""What may follow a finding directly where something is said of it that is not read."""
+_END: Final = lx.Leaf()
 _NOTHING, _LEADING, _APART, _KNOWN, _UNREAD = range(5)
 """What a word does after a finding: nothing, it leads to a predicate, it parts the finding from its verb, it is a
 predicate that is known, or one that is not."""
@@ -34,17 +37,20 @@ class Unclear:
 
     def read(self) -> Iterator[tuple[Mention, int, int]]:
         """Every asserted finding of which something is said that is not read, the event that names it, its state."""
-        sized = self.lexicon.sized
-        asserted = {
-            mention.last: mention for mention in self.made if mention.state >= UNCERTAIN and sized[mention.concept]
-        }
-        for k, event in enumerate(self.events):
+        sized, events, last = self.lexicon.sized, self.events, len(self.events) - 1
+        asserted = {m.last: m for m in self.made if m.state >= UNCERTAIN and sized[m.concept]}
+        if not asserted:
+            return
+        for k, event in enumerate(events):
             mention = asserted.get(event.last)
             if mention is None:
                 continue
-            if self._said(k) or (mention.state == PRESENT and self._governed(k)):
+            after, leaf = (events[k + 1].first, events[k + 1].leaf) if k < last else (self.stop, _END)
+            near = after == event.last + 1
+            unread = (not near or leaf.cue & _OPENS) and self._said(k)
+            if unread or (mention.state == PRESENT and self._governed(k)):
                 yield mention, k, HYPOTHETICAL
-            elif self._doubted(k):
+            elif near and leaf.cue & lx.UNC and self._doubted(k):
                 yield mention, k, UNCERTAIN
 
     def _said(self, k: int) -> bool:
@@ -125,12 +131,8 @@ class Unclear:
 
     def _doubted(self, k: int) -> bool:
         """Whether it only may do what is not read, and no finding follows: "the effusion | might be bystander"."""
-        if k + 1 == len(self.events):
-            return False
         after = self.events[k + 1]
-        if after.first != self.events[k].last + 1 or not after.leaf.cue & lx.UNC:
-            return False
-        if self.words[after.first] not in self.lexicon.doubts or any(m.first > after.last for m in self.made):
+        if self.words[after.first] not in self.lexicon.doubts or self.made[-1].first > after.last:
             return False
         return after.last + 1 == self.stop or self._strange(after.last + 1, denied=False)
 

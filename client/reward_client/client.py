@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 
@@ -46,6 +47,14 @@ class _Client:
         """Lowest and highest reward of the profile; (0, 1) before the first call."""
         low, high = ((self._core.document or {}).get("document") or {}).get("bounds", (0.0, 1.0))
         return low, high
+
+    def _run_id(self, run_id: str | None) -> str:
+        if run_id is None and self.options.run_id is None:
+            raise ValueError("give a run_id, here or to the client")
+        return run_id if run_id is not None else str(self.options.run_id)
+
+    def _run_path(self, run_id: str | None) -> str:
+        return f"/v1/runs/{quote(self._run_id(run_id), safe='')}"
 
     def _http_settings(self) -> dict[str, Any]:
         limits = httpx.Limits(max_connections=self.options.concurrency, max_keepalive_connections=None)
@@ -103,6 +112,37 @@ class RewardClient(_Client):
         """What `score` or `score_groups` would have returned, once it is there; within the budget of one call."""
         bodies = self._carry(job.submitted, self._core.result)
         return scores_of([call for call, _ in job.submitted], bodies)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The service's training runs, the latest first, each with its `alarms`, the worst first."""
+        found: list[dict[str, Any]] = (self._drive(self._core.ask("GET", "/v1/runs")))["runs"]
+        return found
+
+    def run(self, run_id: str | None = None) -> dict[str, Any]:
+        """One run by step, with its alarms; this client's own (`Options.run_id`) by default."""
+        return self._drive(self._core.ask("GET", self._run_path(run_id)))
+
+    def samples(
+        self, run_id: str | None = None, *, step: int | None = None, candidate: str | None = None
+    ) -> dict[str, Any]:
+        """Items of a step with their texts, where the service keeps some; the latest step that has such by default.
+
+        `candidate`: only those with this digest, as an alarm has it.
+        """
+        query = {"run_id": self._run_id(run_id), "step": step, "candidate": candidate}
+        return self._drive(self._core.ask("GET", "/v1/samples", query))
+
+    def delete_run(self, run_id: str) -> None:
+        """For good. Raises `ApiError` (``run_not_found``) where there is none."""
+        self._drive(self._core.ask("DELETE", self._run_path(run_id)))
+
+    def sleep(self) -> dict[str, Any]:
+        """The service's models release their memory; what is sent then waits. Answers what `/ready` says."""
+        return self._drive(self._core.ask("POST", "/v1/sleep"))
+
+    def wake(self) -> dict[str, Any]:
+        """Models load again; returns once they are there."""
+        return self._drive(self._core.ask("POST", "/v1/wake"))
 
     def start(self) -> None:
         """Waits for the service and pins its fingerprint now rather than at the first call."""
@@ -219,6 +259,37 @@ class AsyncRewardClient(_Client):
         """What `score` or `score_groups` would have returned, once it is there; within the budget of one call."""
         bodies = await self._carry(job.submitted, self._core.result)
         return scores_of([call for call, _ in job.submitted], bodies)
+
+    async def runs(self) -> list[dict[str, Any]]:
+        """The service's training runs, the latest first, each with its `alarms`, the worst first."""
+        found: list[dict[str, Any]] = (await self._session().drive(self._core.ask("GET", "/v1/runs")))["runs"]
+        return found
+
+    async def run(self, run_id: str | None = None) -> dict[str, Any]:
+        """One run by step, with its alarms; this client's own (`Options.run_id`) by default."""
+        return await self._session().drive(self._core.ask("GET", self._run_path(run_id)))
+
+    async def samples(
+        self, run_id: str | None = None, *, step: int | None = None, candidate: str | None = None
+    ) -> dict[str, Any]:
+        """Items of a step with their texts, where the service keeps some; the latest step that has such by default.
+
+        `candidate`: only those with this digest, as an alarm has it.
+        """
+        query = {"run_id": self._run_id(run_id), "step": step, "candidate": candidate}
+        return await self._session().drive(self._core.ask("GET", "/v1/samples", query))
+
+    async def delete_run(self, run_id: str) -> None:
+        """For good. Raises `ApiError` (``run_not_found``) where there is none."""
+        await self._session().drive(self._core.ask("DELETE", self._run_path(run_id)))
+
+    async def sleep(self) -> dict[str, Any]:
+        """The service's models release their memory; what is sent then waits. Answers what `/ready` says."""
+        return await self._session().drive(self._core.ask("POST", "/v1/sleep"))
+
+    async def wake(self) -> dict[str, Any]:
+        """Models load again; returns once they are there."""
+        return await self._session().drive(self._core.ask("POST", "/v1/wake"))
 
     async def start(self) -> None:
         """Waits for the service and pins its fingerprint now rather than at the first call."""

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Generator, Mapping
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from reward_client.answers import api_error, fingerprints, job_error, json_object, name_item
 from reward_client.calls import Call, span
@@ -140,6 +140,13 @@ class Core:
             yield Wait(pause)
             job = yield from self.submit(call, deadline)
 
+    def ask(self, method: str, path: str, query: Mapping[str, Any] | None = None) -> Steps[dict[str, Any]]:
+        """The JSON answer of a route that scores nothing, so it needs no pin and may be asked while models sleep."""
+        given = urlencode({name: value for name, value in (query or {}).items() if value is not None})
+        address = f"{path}?{given}" if given else path
+        reply = yield from self._exchange(address, None, self.deadline(), f"{method} {path}", method=method)
+        return json_object(reply.body)
+
     def _post(self, path: str, call: Call, deadline: float, doing: str, timeout_s: float | None = None) -> Steps[Reply]:
         """Sends a call. `timeout_s`: what the service may take for it, if that is not one attempt's time."""
         try:
@@ -169,7 +176,13 @@ class Core:
             raise FingerprintChanged(self.fingerprint, found)
 
     def _exchange(
-        self, path: str, content: bytes | None, deadline: float, doing: str, policy: RetryPolicy = SCORING
+        self,
+        path: str,
+        content: bytes | None,
+        deadline: float,
+        doing: str,
+        policy: RetryPolicy = SCORING,
+        method: str | None = None,
     ) -> Steps[Reply]:
         """The first answer that is no failure, by the retry policy, until the deadline. A POST if it has content.
 
@@ -178,7 +191,8 @@ class Core:
         """
         last, began = "no attempt was possible", time.monotonic()
         told, failures = -_TELL_EVERY_S, 0
-        method, timeout_s = "GET" if content is None else "POST", self.options.timeout_s + _GRACE_S
+        method = method or ("GET" if content is None else "POST")
+        timeout_s = self.options.timeout_s + _GRACE_S
         while time.monotonic() < deadline:
             reply = yield Send(method, path, content, self._headers, timeout_s, deadline)
             headers: Mapping[str, str] = {}

@@ -106,6 +106,7 @@ class Options:
     ready_s: float = 300.0
     """How long the first call may wait for the service to be ready, within the budget."""
     run_id: str | None = None
+    """Names the training run: the service adds its requests up by `step`, with alarms, at ``/runs``."""
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):

@@ -257,3 +257,33 @@ async def test_texts_are_scored_as_the_scorer_in_python_scores_them(live: LiveSe
             client.score(candidates, references[:2])
     async with AsyncRewardClient(live.url) as waiting:
         assert [score.reward for score in await waiting.score(candidates, references)] == wanted.rewards
+
+
+def test_runs_samples_and_sleep_by_both_clients(tmp_path: Path) -> None:
+    items = [Item(candidate="No effusion.", reference="No pleural effusion.")] * 3
+    with running(tmp_path / "log", "--keep-samples", "2") as service:
+        with RewardClient(service.url, run_id="a/b") as client:
+            client.score(items, step=4)
+            assert [(run["run_id"], run["steps"], run["alarms"]) for run in client.runs()] == [("a/b", 1, [])]
+            assert [point["step"] for point in client.run()["points"]] == [4]
+            (sample,) = client.samples()["samples"]
+            assert (sample["candidate"], sample["count"], sample["copies"]) == ("No effusion.", 3, 3)
+            assert client.samples(step=4, candidate=sample["candidate_digest"])["samples"] == [sample]
+            assert client.sleep()["asleep"]
+            assert "asleep" not in client.wake()
+
+        async def asynchronously() -> None:
+            async with AsyncRewardClient(service.url) as client:
+                assert (await client.run("a/b"))["points"][0]["items"] == 3
+                assert (await client.samples("a/b"))["step"] == 4
+                with pytest.raises(ValueError, match="give a run_id"):
+                    await client.run()
+                await client.sleep()
+                await client.wake()
+                await client.delete_run("a/b")
+                assert await client.runs() == []
+                with pytest.raises(ApiError) as told:
+                    await client.delete_run("a/b")
+                assert told.value.code == "run_not_found"
+
+        asyncio.run(asynchronously())

@@ -147,5 +147,7 @@ async def _parameter_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     name = str(first["loc"][-1])
-    wrapped = errors.InvalidRequest(f"Query parameter {name}: {first['msg']}.", param=name)
+    wrapped = errors.InvalidRequest(
+        f"Query parameter {name}: {first['msg'].removeprefix('Value error, ')}.", param=name
+    )
     return error_responses.response(wrapped, request.state.request_id)

@@ -24,10 +24,13 @@ _BY_CODE = {
     "unsupported_media_type": 415,
     "not_found": 404,
     "job_not_found": 404,
+    "run_not_found": 404,
+    "samples_not_found": 404,
     "method_not_allowed": 405,
     "shutting_down": 503,
     "no_room_in_time": 503,
     "jobs_unavailable": 503,
+    "runs_unavailable": 503,
     "asleep": 503,
 }
 

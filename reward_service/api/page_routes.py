@@ -32,11 +32,11 @@ async def runs(request: Request) -> Response:
 
 
 @router.get("/web/samples")
-async def samples(request: Request, run_id: str, step: int | None = None) -> Response:
+async def samples(request: Request, run_id: str, step: int | None = None, candidate: str | None = None) -> Response:
     """As `GET /v1/samples`; `html` has each item's texts with its errors marked."""
-    found = await samples_of(request, run_id, step)
+    found = await samples_of(request, run_id, step, candidate)
     shown = [
-        {"result": one["result"], "html": pair.pair(one["candidate"], one["reference"], one["result"], f"s{i}")}
+        {**one, "html": pair.pair(one["candidate"], one["reference"], one["result"], f"s{i}")}
         for i, one in enumerate(found["samples"])
     ]
     return json_response({**found, "samples": shown})

@@ -31,6 +31,7 @@ from reward_service.trainers import DIALECTS
 from reward_service.trainers.base import Answered, Body, Dialect, DialectItem
 from reward_service.trainers.references import ReferenceStore
 from reward_service.wire.decoding import decode_object, is_broken, refuse_too_many_values
+from reward_service.wire.schemas import RunId
 
 router = APIRouter(tags=["trainers"])
 
@@ -61,7 +62,9 @@ def _add(dialect: Dialect) -> None:
         fingerprint: Annotated[
             str | None, Query(max_length=256, description="pin; another one served is a 409")
         ] = None,
-        run_id: Annotated[str | None, Query(max_length=256, description="logged")] = None,
+        run_id: Annotated[
+            RunId | None, Query(description="of the training run; logged, and counted in /v1/runs")
+        ] = None,
         step: Annotated[
             int | None, Query(ge=0, le=2**53, description="training step, for a profile that is a schedule")
         ] = None,

@@ -6,15 +6,18 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import structlog
 
 from reward_service.observability.logs import described
 from reward_service.observability.telemetry import Telemetry
-from reward_service.runs.alarms import CODES, WINDOW, alarms
+from reward_service.runs.alarms import CODES, Alarm, alarms, looked_at
+from reward_service.runs.rows import NO_STEP, Row, SampleRow
 from reward_service.runs.samples import Reservoir, Told
-from reward_service.runs.store import Row, RunStore
+from reward_service.runs.store import RunStore
 from reward_service.runs.totals import Scored, Totals, add, of_requests, of_shadow
 from reward_service.tasks import end
 
@@ -22,11 +25,34 @@ log = structlog.get_logger("reward_service.runs")
 
 _EVERY_S = 1.0
 _ALARMS_EVERY_S = 30.0
+_TELL_EVERY_S = 60.0  # that the store refuses what is written
 _WAITING = 65_536  # pairs; more are not entered into any run
-_OPEN = 64  # steps whose totals are held, over all runs; one that comes back later gets a row of its own
-_NO_STEP = 0
+_OPEN = 64  # steps that are held, over all runs; one that comes back later gets a row of its own
+_IDLE_S = 3600.0  # a step that nothing came for is let go, long before the store forgets that its run was deleted
+_UNWRITTEN = 1024  # steps that are held while the store refuses them; the oldest is given up first
 _Key = tuple[str, int]
-_Entry = tuple[_Key, Scored | Totals]
+
+
+class _Entry(NamedTuple):
+    """Something of one request that waits to be added up."""
+
+    key: _Key
+    at: float
+    """When it was posted."""
+    what: Scored | Totals | Sequence[Told]
+
+
+@dataclass(slots=True)
+class _Open:
+    """One writer's part of a step."""
+
+    key: _Key
+    begun: float
+    reservoir: Reservoir
+    writer: str = field(default_factory=lambda: secrets.token_hex(4))
+    totals: Totals = field(default_factory=dict)
+    touched: float = 0.0
+    fresh_samples: bool = False
 
 
 class Recorder:
@@ -43,13 +69,13 @@ class Recorder:
         self._telemetry = telemetry
         self._queue: list[_Entry] = []
         self._waiting = 0
-        self._held: OrderedDict[_Key, tuple[str, Totals]] = OrderedDict()
-        self._unwritten: dict[tuple[str, int, str], Totals] = {}
-        self._reservoirs: OrderedDict[_Key, tuple[str, Reservoir]] = OrderedDict()
-        self._fresh: dict[_Key, None] = {}
+        self._held: OrderedDict[_Key, _Open] = OrderedDict()
+        self._unwritten: dict[str, _Open] = {}
         self._writing = asyncio.Lock()
-        self._alarms: dict[str, set[str]] = {}
+        self._told: dict[str, set[str]] = {}
+        self._raised: dict[str, tuple[float, list[Alarm]]] = {}
         self._touched: dict[str, float] = {}
+        self._told_at = -_TELL_EVERY_S
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -69,17 +95,7 @@ class Recorder:
 
     def keep(self, run_id: str, step: int | None, items: Sequence[Told]) -> None:
         """What samples may be taken from; for services that keep some."""
-        key = _key(run_id, step)
-        if key not in self._reservoirs:
-            self._reservoirs[key] = (secrets.token_hex(4), Reservoir(self.keep_samples))
-            while len(self._reservoirs) > _OPEN:
-                oldest, _ = next(iter(self._reservoirs.items()))
-                if oldest in self._fresh:
-                    break  # not written yet
-                del self._reservoirs[oldest]
-        self._reservoirs.move_to_end(key)
-        if self._reservoirs[key][1].add(items):
-            self._fresh[key] = None
+        self._enter(run_id, step, 0, items)
 
     def record_shadow(self, run_id: str, step: int | None, name: str, rewards: Sequence[tuple[float, float]]) -> None:
         """Pairs of an answered request that a shadow scored as well: (paid, shadow)."""
@@ -87,90 +103,131 @@ class Recorder:
             self._enter(run_id, step, len(rewards), of_shadow(name, rewards))
 
     async def delete(self, run_id: str) -> bool:
-        """Whether there was such a run. A process that still holds steps of it writes them with their next item."""
+        """Whether there was such a run. What was posted before is gone for good, whichever process has it."""
         await self.flush()
         async with self._writing:
-            self._held = OrderedDict((key, held) for key, held in self._held.items() if key[0] != run_id)
-            self._reservoirs = OrderedDict((key, kept) for key, kept in self._reservoirs.items() if key[0] != run_id)
-            self._touched.pop(run_id, None)
-            return await self.store.delete(run_id)
+            found = await self.store.delete(run_id)
+            self._forget({run_id: time.time()})
+            return found
 
     async def flush(self) -> None:
-        """Write now. What the store refuses stays held, and is written with the next totals of its step."""
+        """Write now. What the store refuses stays held, and is written with the next totals or the next time."""
         async with self._writing:
-            await self._write_samples()
-            if not self._queue and not self._unwritten:
-                return
             entered, self._queue, self._waiting = self._queue, [], 0
-            await asyncio.to_thread(self._add_up, entered)
-            rows: list[Row] = [(*key, totals) for key, totals in self._unwritten.items()]
-            self._unwritten = {}
-            if rows:
-                try:
-                    await self.store.put(rows)
-                except Exception as error:
+            try:
+                deleted = await self._write(entered)
+                if deleted:
+                    gone = self._forget(deleted)
+                    await self._write([one for one in entered if one.key in gone and one.at > deleted[one.key[0]]])
+                self._told_at = -_TELL_EVERY_S
+            except Exception as error:
+                if time.monotonic() - self._told_at >= _TELL_EVERY_S:
+                    self._told_at = time.monotonic()
                     log.error("runs_not_written", **described(error))
 
-    async def _write_samples(self) -> None:
-        fresh, self._fresh = self._fresh, {}
-        rows = [(*key, kept[0], kept[1].samples) for key in fresh if (kept := self._reservoirs.get(key))]
-        if rows:
-            try:
-                await self.store.put_samples(rows)
-            except Exception as error:
-                log.error("samples_not_written", **described(error))
-
-    def _enter(self, run_id: str, step: int | None, count: int, one: Scored | Totals) -> None:
-        if self._waiting + count > _WAITING:
-            self.dropped += count
-            return
-        self._waiting += count
-        self._queue.append((_key(run_id, step), one))
-
-    def _add_up(self, entered: Sequence[_Entry]) -> None:
-        by_step: dict[_Key, list[Scored | Totals]] = {}
-        for key, one in entered:
-            by_step.setdefault(key, []).append(one)
-        for key, ones in by_step.items():
-            writer, totals = self._held.pop(key) if key in self._held else (secrets.token_hex(4), {})
-            for totals_of_shadow in (one for one in ones if isinstance(one, dict)):
-                add(totals, totals_of_shadow)
-            if requests := [one for one in ones if isinstance(one, Scored)]:
-                add(totals, of_requests(requests))
-            self._held[key] = (writer, totals)
-            self._unwritten[(*key, writer)] = totals
-            self._touched[key[0]] = time.monotonic()
-        while len(self._held) > _OPEN:
-            self._held.popitem(last=False)
-
-    async def _write_on(self) -> None:
-        told_at = time.monotonic()
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            try:
-                await self.flush()
-                if time.monotonic() - told_at >= _ALARMS_EVERY_S:
-                    told_at = time.monotonic()
-                    await self.tell()
-            except Exception as error:
-                log.error("runs_not_written", **described(error))
+    async def alarms(self, run_id: str, updated_at: float) -> list[Alarm]:
+        """Of a run that was last written to then; the same again costs nothing."""
+        known = self._raised.get(run_id)
+        if known is None or known[0] != updated_at:
+            steps = await self.store.steps(run_id, looked_at)
+            known = self._raised[run_id] = updated_at, await asyncio.to_thread(alarms, steps)
+        return known[1]
 
     async def tell(self) -> None:
         """Bring the alarms of the last hour's runs onto `/metrics` and, once each, into the log."""
         now = time.monotonic()
         async with self._writing:
             self._touched = {run: at for run, at in self._touched.items() if now - at < 3600.0}
-        self._alarms = {run: known for run, known in self._alarms.items() if run in self._touched}
-        for run in list(self._touched):
-            steps = await self.store.steps(run, ends=WINDOW)
-            raised = {alarm.code: alarm.message for alarm in alarms([totals for _, totals in steps])}
-            for code in raised.keys() - self._alarms.get(run, set()):
+        self._told = {run: known for run, known in self._told.items() if run in self._touched}
+        updated = {one.run_id: one.updated_at for one in await self.store.runs()}
+        self._raised = {run: known for run, known in self._raised.items() if run in updated}
+        for run in [run for run in self._touched if run in updated]:
+            raised = {alarm.code: alarm.message for alarm in await self.alarms(run, updated[run])}
+            for code in raised.keys() - self._told.get(run, set()):
                 log.warning("run_alarm", run_id=run, alarm=code, message=raised[code])
-            self._alarms[run] = set(raised)
+            self._told[run] = set(raised)
         for code in CODES:
-            self._telemetry.run_alarms.labels(code).set(sum(code in known for known in self._alarms.values()))
+            self._telemetry.run_alarms.labels(code).set(sum(code in known for known in self._told.values()))
+
+    def _enter(self, run_id: str, step: int | None, count: int, what: Scored | Totals | Sequence[Told]) -> None:
+        if self._waiting + max(1, count) > _WAITING:
+            self.dropped += count
+            return
+        self._waiting += count
+        name = run_id.encode("utf-8", "replace").decode()  # a lone surrogate is in no store
+        self._queue.append(_Entry((name, NO_STEP if step is None else step), time.time(), what))
+
+    async def _write(self, entered: Sequence[_Entry]) -> dict[str, float]:
+        """Add up, and write all that is unwritten. When runs were deleted of which something older is held."""
+        await asyncio.to_thread(self._add_up, entered)
+        ones = list(self._unwritten.values())
+        if not ones:
+            return {}
+        deleted = await self.store.put([Row(*one.key, one.writer, one.totals, one.begun) for one in ones])
+        fresh = [one for one in ones if one.fresh_samples]
+        samples = [SampleRow(*one.key, one.writer, one.reservoir.samples, one.begun) for one in fresh]
+        if samples:
+            deleted |= await self.store.put_samples(samples)
+        for one in fresh:
+            one.fresh_samples = False
+        self._unwritten = {}
+        return deleted
+
+    def _forget(self, deleted: Mapping[str, float]) -> set[_Key]:
+        """Let go of what is older than its run's deletion. Which steps that were."""
+
+        def stays(one: _Open) -> bool:
+            return one.begun > deleted.get(one.key[0], 0.0)
+
+        gone = {key for key, one in self._held.items() if not stays(one)}
+        self._held = OrderedDict((key, one) for key, one in self._held.items() if stays(one))
+        self._unwritten = {writer: one for writer, one in self._unwritten.items() if stays(one)}
+        for run in deleted:
+            self._touched.pop(run, None)
+            self._raised.pop(run, None)
+        return gone
+
+    def _add_up(self, entered: Sequence[_Entry]) -> None:
+        by_step: dict[_Key, list[_Entry]] = {}
+        for one in entered:
+            by_step.setdefault(one.key, []).append(one)
+        now = time.time()
+        for key, entries in by_step.items():
+            held = self._held.pop(key, None) or _Open(key, entries[0].at, Reservoir(self.keep_samples))
+            _add(held, [entry.what for entry in entries])
+            held.touched = now
+            self._held[key] = self._unwritten[held.writer] = held
+            self._touched[key[0]] = time.monotonic()
+        while self._held and (len(self._held) > _OPEN or now - next(iter(self._held.values())).touched > _IDLE_S):
+            self._held.popitem(last=False)
+        while len(self._unwritten) > _UNWRITTEN:
+            given_up = self._unwritten.pop(next(iter(self._unwritten)))
+            self._held.pop(given_up.key, None)
+            self.dropped += given_up.totals.get("items", 0)
+
+    async def _write_on(self) -> None:
+        told_at = time.monotonic()
+        forgotten = self.keep_samples > 0
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            try:
+                await self.flush()
+                if not forgotten:  # texts of earlier days: nobody asks for them any more
+                    await self.store.forget_samples()
+                    forgotten = True
+                if time.monotonic() - told_at >= _ALARMS_EVERY_S:
+                    told_at = time.monotonic()
+                    await self.tell()
+            except Exception as error:
+                log.error("runs_not_written", **described(error))
 
 
-def _key(run_id: str, step: int | None) -> _Key:
-    name = run_id.encode("utf-8", "replace").decode()  # a lone surrogate is in no store
-    return name, _NO_STEP if step is None else step
+def _add(one: _Open, whats: Sequence[Scored | Totals | Sequence[Told]]) -> None:
+    requests = [what for what in whats if isinstance(what, Scored)]
+    for what in whats:
+        if isinstance(what, dict):
+            add(one.totals, what)
+        elif not isinstance(what, Scored):
+            one.fresh_samples |= one.reservoir.add(what)
+    if requests:
+        add(one.totals, of_requests(requests))

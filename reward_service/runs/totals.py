@@ -37,7 +37,10 @@ class Scored(NamedTuple):
 
 
 def of_requests(requests: Sequence[Scored]) -> Totals:
-    """Totals of requests for one step. Pairs of one request with equal references are a group of rollouts."""
+    """Totals of requests for one step. Pairs of one request with equal references are a group of rollouts.
+
+    Of the most frequent candidates `repeated` counts the studies that they answer, `copies` their occurrences.
+    """
     composites = [one for request in requests for one in request.composites]
     candidates = [text for request in requests for text in request.candidates]
     references = [text for request in requests for text in request.references]
@@ -50,7 +53,8 @@ def of_requests(requests: Sequence[Scored]) -> Totals:
         "items": len(composites),
         "characters": sum(map(len, candidates)),
         "studies": len(set(references)),
-        "repeated": {_digest(text): count for text, count in studies.most_common(_REPEATED)},
+        "repeated": {digest(text): count for text, count in studies.most_common(_REPEATED)},
+        "copies": {digest(text): count for text, count in Counter(candidates).most_common(_REPEATED)},
         "profiles": _counts(one.profile for one in requests for _ in one.composites),
         "latency": Counter(_latency_bin(one.milliseconds) for one in requests),
         "judges": _counts(key for one in requests for key in one.judges),
@@ -83,8 +87,9 @@ def add(into: MutableMapping[str, Any], more: Mapping[str, Any]) -> None:
             add(into.setdefault(key, {}), value)
         else:
             into[key] = into.get(key, 0) + value
-    if "repeated" in into:
-        _trim(into)
+    for name in ("repeated", "copies"):
+        if len(into.get(name, ())) > _REPEATED:
+            into[name] = dict(sorted(into[name].items(), key=lambda one: (-one[1], one[0]))[:_REPEATED])
 
 
 def summed(many: Sequence[Totals]) -> Totals:
@@ -93,6 +98,11 @@ def summed(many: Sequence[Totals]) -> Totals:
     for one in many:
         add(whole, one)
     return whole
+
+
+def digest(text: str) -> str:
+    """By which a candidate is known where its text is not kept."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
 def mean(moments: Mapping[str, Any] | None) -> float | None:
@@ -160,14 +170,3 @@ def _groups(requests: Sequence[Scored]) -> Totals:
                 alike += max(known) - min(known) <= 1e-9
                 spread += math.sqrt(sum((reward - center) ** 2 for reward in known) / len(known))
     return {"n": count, "zero_advantage": alike, "std": spread} if count else {}
-
-
-def _digest(text: str) -> str:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-
-
-def _trim(totals: MutableMapping[str, Any]) -> None:
-    """Follow the most repeated candidates alone."""
-    repeated = totals["repeated"]
-    if len(repeated) > _REPEATED:
-        totals["repeated"] = dict(sorted(repeated.items(), key=lambda one: (-one[1], one[0]))[:_REPEATED])

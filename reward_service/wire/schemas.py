@@ -7,9 +7,10 @@ against real answers in the tests.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue, model_validator
 
 Id = Annotated[str, Field(max_length=256)]
 Step = Annotated[
@@ -18,6 +19,18 @@ Step = Annotated[
     BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n),  # JSON's 12.0 is an integer
 ]
 Detail = Literal["reward", "components", "full"]
+
+
+def _nameable(run_id: str) -> str:
+    """A run is asked for by its name in a path, where browsers take dots for folders and line breaks are none."""
+    if not run_id.strip(".") or any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in run_id):
+        raise ValueError(
+            "a run's id needs a character that is no dot, and must have no control characters such as line breaks"
+        )
+    return run_id
+
+
+RunId = Annotated[str, Field(max_length=256), AfterValidator(_nameable)]
 
 
 class _Strict(BaseModel):
@@ -112,7 +125,7 @@ class ScoreRequest(_Strict):
     timeout_s: float | None = Field(
         None, gt=0, le=3600, allow_inf_nan=False, description="seconds until what is not scored yet becomes null"
     )
-    run_id: Annotated[str, Field(max_length=256)] | None = Field(None, description="echoed and logged")
+    run_id: RunId | None = Field(None, description="of the training run; echoed, logged, and counted in /v1/runs")
     step: Step | None = Field(
         None, description="training step, echoed and logged; chooses the stage where the profile is a schedule"
     )
@@ -272,10 +285,18 @@ class ErrorEnvelope(BaseModel):
     error: ErrorBody = Field(description="the one shape of every error")
 
 
+class AlarmOut(BaseModel):
+    code: str = Field(description="machine word, e.g. spread_collapsing")
+    message: str = Field(description="how bad it is, of how many candidates, and since which step")
+    since: int | None = Field(description="the step; null where the last few steps alone do not show it")
+    digest: str | None = Field(description="`candidate_digest` of the text that it is about")
+
+
 class RunSummaryOut(BaseModel):
     run_id: str = Field(description="as in the requests")
     steps: int = Field(description="how many steps are kept")
     updated_at: float = Field(description="when it was last written to, in seconds since 1970")
+    alarms: list[AlarmOut] | None = Field(description="the worst first; null: not looked at yet, ask again")
 
 
 class Runs(BaseModel):
@@ -285,6 +306,9 @@ class Runs(BaseModel):
 
 class SampleOut(BaseModel):
     digest: str = Field(description="of the pair; which items are kept is decided by it")
+    count: int = Field(description="how many items of the step are this pair")
+    candidate_digest: str = Field(description="of the candidate alone, as an alarm has it")
+    copies: int | None = Field(description="how many candidates of the step are this text; null if few")
     candidate: str = Field(description="as it was sent")
     reference: str = Field(description="as it was sent")
     prior: str | None = Field(description="as it was sent")
@@ -293,14 +317,10 @@ class SampleOut(BaseModel):
 
 class Samples(BaseModel):
     run_id: str = Field(description="as in the requests")
-    step: int = Field(description="that was asked for, or the latest")
-    steps: list[int] = Field(description="all that have samples, ascending")
+    step: int = Field(description="that was asked for, or the latest; -1: items that named none")
+    steps: list[int] = Field(description="all that have such samples, ascending")
+    items: int = Field(description="all items of the step")
     samples: list[SampleOut] = Field(description="by digest")
-
-
-class AlarmOut(BaseModel):
-    code: str = Field(description="machine word, e.g. spread_collapsing")
-    message: str = Field(description="what is wrong in this run, with figures")
 
 
 class Moments(BaseModel):
@@ -345,8 +365,9 @@ class RunPoint(BaseModel):
 
 class Run(BaseModel):
     run_id: str = Field(description="as in the requests")
-    alarms: list[AlarmOut] = Field(description="what the last steps, beside the first, give cause for")
+    alarms: list[AlarmOut] = Field(description="what the last steps, beside the first, give cause for; the worst first")
     points: list[RunPoint] = Field(description="by step, ascending")
+    without_step: RunPoint | None = Field(description="all requests that named no step, as one point of step -1")
 
 
 class DeletedRun(BaseModel):

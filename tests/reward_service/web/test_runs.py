@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,155 @@ def test_runs_need_the_key_and_hold_no_text(browser: Any, tmp_path: Path) -> Non
         assert httpx.delete(f"{service.url}/v1/runs/kept").json() == {"deleted": "kept"}
         assert httpx.get(f"{service.url}/v1/runs/kept").status_code == 404
         unkept = httpx.get(f"{service.url}/v1/samples", params={"run_id": "kept"})
-        assert unkept.status_code == 404
+        assert error_of(unkept) == (404, "samples_not_found")
         assert "REWARD_KEEP_SAMPLES is 0" in unkept.json()["error"]["message"]
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+STOCK = "No acute cardiopulmonary process today."
+
+
+def collapse(service: Service, run: str) -> None:
+    """Eight steps of four studies; from the fourth step on three of four candidates are one string."""
+    for step in range(8):
+        candidates = [STOCK if step > 3 and k else f"Effusion {step} {k}." for k in range(4)]
+        groups = [{"reference": f"Small effusion, study {study}.", "candidates": candidates} for study in range(4)]
+        body = {"groups": groups, "run_id": run, "step": step}
+        httpx.post(f"{service.url}/score", json=body, timeout=60).raise_for_status()
+
+
+def test_a_run_that_is_not_ticked_shows_its_alarms_and_leads_to_the_samples(browser: Any, tmp_path: Path) -> None:
+    """The string: 12 of 16 candidates of the last step, 3 of the 4 for each study."""
+    with running(tmp_path / "log", profiles="text", keep_samples=30) as service, tab(browser, service.url) as page:
+        collapse(service, "cheat")
+        assert len(point(service, "cheat")["points"]) == 8  # so that it is the older one
+        train(service, "honest", range(3))
+        page.goto(f"{service.url}/runs")
+        mark = page.locator("#list div", has_text="cheat").get_by_role("button", name=re.compile(r"^\d alarms$"))
+        mark.wait_for()
+        assert not page.get_by_role("checkbox", name="cheat").is_checked()
+        assert page.locator("#list div", has_text="honest").locator(".mark").is_hidden()
+        worst = page.get_by_role("tooltip")
+        assert worst.count() == 0
+        for reached in (mark.hover, mark.focus):
+            reached()
+            assert worst.inner_text().startswith(
+                "The worst: 12 of 16 candidates of step 7 are one string (75% of the last 64;"
+            )
+            page.mouse.move(0, 0)
+        assert mark.get_attribute("aria-describedby") == worst.get_attribute("id")
+        mark.click()
+        told = page.locator("#alarms li").first
+        told.wait_for()
+        assert told.inner_text().strip().startswith("cheat: 12 of 16 candidates of step 7")
+        assert "since step 4." in told.inner_text()
+        told.get_by_role("button", name="Show it among the samples").click()
+        noted = "3 of the step's 16 candidates for this study; the same text for any study: 12."
+        page.locator("#samples-list .note", has_text=noted).nth(3).wait_for()
+        assert page.locator("#samples-list section").count() == 4
+        assert STOCK in page.inner_text("#samples-list")
+
+
+def test_charts_are_read_by_pointer_and_keyboard_all_at_one_step(browser: Any, service: Service) -> None:
+    train(service, "read", range(0, 50, 10))
+    with tab(browser, service.url) as page:
+        page.goto(f"{service.url}/runs")
+        figure = page.locator("#charts figure").first
+        figure.locator(".read", has_text="Step 40: read 0.").wait_for()
+        assert figure.locator(".tick").all_text_contents() == ["0", "10", "20", "30", "40"]
+        assert "Bands: the middle 90 % and 50 % of read" in figure.inner_text()
+        box = figure.locator("svg").bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.55, box["y"] + box["height"] / 2)
+        figure.locator(".read", has_text="Step 20: read").wait_for()
+        slider = figure.get_by_role("slider", name="Read Reward, mean and quantiles")
+        slider.focus()
+        page.keyboard.press("ArrowLeft")
+        assert slider.get_attribute("aria-valuetext").startswith("Step 10: read 0.")
+        page.locator("figure", has_text="Length, characters").locator(".read", has_text="Step 10: read").wait_for()
+        train(service, "read", range(50, 60, 10))  # what is drawn anew keeps its place and the focus
+        page.locator("#charts svg[aria-label$='at step 50']").first.wait_for()
+        assert figure.locator(".read").inner_text().startswith("Step 10: read")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Read Reward, mean and quantiles"
+
+
+def test_histograms_of_several_runs_share_their_range_and_differ_in_colour(browser: Any, service: Service) -> None:
+    for run, candidate in (("low", "No effusion."), ("high", REFERENCE)):
+        body = {"items": [{"candidate": candidate, "reference": REFERENCE}], "run_id": run, "step": 1}
+        httpx.post(f"{service.url}/score", json=body, timeout=60).raise_for_status()
+    with tab(browser, service.url) as page:
+        page.goto(f"{service.url}/runs")
+        for run in ("low", "high"):
+            page.get_by_role("checkbox", name=run).check()
+        figures = [page.locator("figure", has_text=f"Rewards of {run} at step 1") for run in ("low", "high")]
+        figures[0].wait_for()
+        figures[1].wait_for()
+        ticks, places, colours = (
+            [figure.locator(".tick").all_text_contents() for figure in figures],
+            [float(figure.locator(".bar").get_attribute("x")) for figure in figures],
+            {figure.locator(".bar").evaluate("bar => getComputedStyle(bar).fill") for figure in figures},
+        )
+        assert ticks[0] == ticks[1]
+        assert places[0] < places[1]
+        assert len(colours) == 2
+
+
+def test_names_that_no_address_can_hold_are_refused(service: Service) -> None:
+    item = {"candidate": "No effusion.", "reference": "No effusion."}
+    for name in ("", ".", "..", "...", "a\nb", "a\x00", "a\u2028b", "\x85"):
+        answer = httpx.post(f"{service.url}/score", json={"items": [item], "run_id": name}, timeout=60)
+        assert error_of(answer) == (422, "invalid_request")
+        assert answer.json()["error"]["param"] == "run_id"
+        assert "a character that is no dot" in answer.json()["error"]["message"]
+    routed = httpx.post(f"{service.url}/get_reward", params={"run_id": ".."}, json={}, timeout=60)
+    assert "Query parameter run_id: a run's id needs" in routed.json()["error"]["message"]
+
+
+def test_what_is_not_there_is_told_as_such(service: Service) -> None:
+    url = service.url
+    assert error_of(httpx.get(f"{url}/v1/runs/nope")) == (404, "run_not_found")
+    assert error_of(httpx.delete(f"{url}/v1/runs/nope")) == (404, "run_not_found")
+
+
+def test_items_without_a_step_are_beside_step_0(browser: Any, service: Service) -> None:
+    train(service, "unnamed", range(1))
+    body = {"items": [{"candidate": "No effusion.", "reference": REFERENCE}], "run_id": "unnamed"}
+    httpx.post(f"{service.url}/score", json=body, timeout=60).raise_for_status()
+    found: dict[str, Any] = {}
+
+    def written() -> bool:
+        found.update(point(service, "unnamed"))
+        return bool(found["points"] and found["without_step"])
+
+    wait_until(written)  # both processes have
+    assert found["without_step"]["items"] == 1
+    assert [(one["step"], one["items"]) for one in found["points"]] == [(0, 4)]
+    httpx.post(f"{service.url}/score", json={**body, "run_id": "only unnamed"}, timeout=60).raise_for_status()
+    with tab(browser, service.url) as page:
+        page.goto(f"{service.url}/runs")
+        page.locator("#about tr", has_text="only unnamed").get_by_text("none named").wait_for()
+
+
+def test_texts_of_earlier_days_are_deleted_where_none_are_kept_any_more(tmp_path: Path) -> None:
+    file = tmp_path / "runs.sqlite"
+    asked = {"run_id": "r"}
+    with running(tmp_path / "log", profiles="text", runs_file=file, keep_samples=3) as service:
+        train(service, "r", range(2))
+        wait_until(lambda: httpx.get(f"{service.url}/v1/samples", params=asked).status_code == 200)
+        answer = httpx.get(f"{service.url}/v1/samples", params={"run_id": "s"})
+        assert error_of(answer) == (404, "run_not_found")
+        answer = httpx.get(f"{service.url}/v1/samples", params={**asked, "step": 7})
+        assert error_of(answer) == (404, "samples_not_found")
+        service.stop()
+    with running(tmp_path / "log2", profiles="text", runs_file=file) as service:
+        assert error_of(httpx.get(f"{service.url}/v1/samples", params=asked)) == (404, "samples_not_found")
+        wait_until(lambda: b"effusion" not in file.read_bytes())
+        assert len(point(service, "r")["points"]) == 2
+        service.stop()
+    with running(tmp_path / "log3", profiles="text", runs_file=file, keep_samples=3) as service:
+        assert error_of(httpx.get(f"{service.url}/v1/samples", params=asked)) == (404, "samples_not_found")
 
 
 @pytest.mark.slow

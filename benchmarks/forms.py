@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks import data
+from benchmarks.scope import half
 from judges.rules.judge import RulesJudge
 from reward_service.text.guards import GuardSettings, inspect
 from reward_service.text.normaliser import Normalised, normalise
-from testbed.forms import kept, shown
+from testbed.forms import aside, exported, shown
 from testbed.forms.report import Written
 
 DEFAULTS = GuardSettings()
@@ -59,6 +60,12 @@ def _guarded(candidate: Normalised, reference: Normalised) -> tuple[tuple[str, .
     return found.flags, found.floor or found.multiplier < 1
 
 
+def part(which: str) -> dict[str, shown.Form]:
+    """The forms that are worked with, ``open``, or the ``kept`` third of `exported`."""
+    found = {name: form for name, form in exported.FORMS.items() if half(name) == which}
+    return found if which == "kept" else {**shown.FORMS, **aside.FORMS, **found}
+
+
 def both_ways(form: shown.Form, reports: Sequence[Written]) -> list[tuple[str, str]]:
     """Form against plain text, plain text against form, and form against itself."""
     formed = [(form(report), report.plain) for report in reports]
@@ -84,7 +91,7 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=0, help="so many pairs of each form that lose most")
     parser.add_argument("--every", type=int, default=1, help="only every so many reports")
     options = parser.parse_args()
-    forms = kept.FORMS if options.kept else {**shown.FORMS, **shown.LOSSY}
+    forms = part("kept") if options.kept else {**part("open"), **shown.LOSSY}
     judge, reports = RulesJudge(), written()[:: options.every]
     print(f"  {'form':<50}{'mean':>8} {'least':>7} {'<.9':>6} {'exact':>8} {'guards':>6}")
     failed = []

@@ -1,6 +1,6 @@
 """Evidence for scope: which references are recognised as English chest radiographs, and which as anything else.
 
-`python -m benchmarks.scope [--kept] [--show]`. The cases are written for this purpose. Those in `kept` are looked at and
+`python -m benchmarks.scope [--kept] [--headed] [--show]`. The cases are written for this purpose. Those in `kept` are looked at and
 run only when the work on the reader is finished. False alarms are counted on notes of intensive care, on the development
 reports where they are present, and on the texts of a folder (`--texts`).
 """
@@ -20,6 +20,8 @@ from benchmarks.common import table
 from judges.rules.judge import RulesJudge
 
 FOLDER = Path(__file__).parents[1] / "tests" / "judges" / "rules" / "cases" / "scope"
+HEADED = FOLDER / "headed"
+"""Cases whose headings name an examination in the ways of hospitals; those of a chest name another one as well."""
 CHEST = "chest_radiographs"
 EXAMINATIONS = "other_examinations"
 LANGUAGES = "other_languages"
@@ -44,10 +46,9 @@ def half(case_id: str) -> str:
 def load(which: str, folder: Path = FOLDER) -> list[Case]:
     """The cases of one half, ``open`` or ``kept``. Raises `ValueError` for a case of the other half or without text."""
     cases = []
-    for name in (CHEST, EXAMINATIONS, LANGUAGES):
-        path = folder / which / f"{name}.yaml"
+    for path in sorted((folder / which).glob("*.yaml")):
         for row in yaml.safe_load(path.read_text(encoding="utf-8")):
-            case = Case(**row, file=name)
+            case = Case(**row, file=path.stem)
             if not all(isinstance(value, str) and value.strip() for value in case):
                 raise ValueError(f"{path}: {case.id!r} needs text as id, kind and text")
             if half(case.id) != which:
@@ -80,6 +81,7 @@ def false_alarms(judge: RulesJudge, texts: Sequence[str]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kept", action="store_true", help="the kept third instead of the open cases")
+    parser.add_argument("--headed", action="store_true", help="the cases about headings")
     parser.add_argument("--show", action="store_true", help="every case that is not right")
     parser.add_argument("--texts", type=Path, metavar="FOLDER", help="reports of chest radiographs, one a .txt file")
     options = parser.parse_args()
@@ -89,9 +91,9 @@ def main() -> None:
         (read,) = judge.encode([text])
         return read.outside is None
 
-    cases = load("kept" if options.kept else "open")
+    cases = load("kept" if options.kept else "open", HEADED if options.headed else FOLDER)
     found = shares(cases, in_scope)
-    for name in (CHEST, EXAMINATIONS, LANGUAGES):
+    for name in dict.fromkeys(case.file for case in cases):
         rows = {kind: counts for (file, kind), counts in found.items() if file == name}
         rows["all"] = (sum(right for right, _ in rows.values()), sum(total for _, total in rows.values()))
         lines = [(kind, f"{right}/{total}", f"{100 * right / total:.1f} %") for kind, (right, total) in rows.items()]

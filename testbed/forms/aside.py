@@ -1,4 +1,4 @@
-"""Forms that were put aside: written before the work on reading forms, run after it."""
+"""Forms that were put aside for a first measurement, and are worked with since."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from judges import markup
 from judges.draft import Draft
 
 _SIGNS: Final = ("\\", "`", "~~~", "<", "&", "{", '["', "['")
@@ -57,6 +58,8 @@ def unwrap(draft: Draft) -> None:
     for _ in range(_NESTED):
         if not _unwrap_json(draft):
             break
+    if "\\" in draft.text:
+        markup.take_off(draft)
     draft.edit((*m.span(), " " if m.group()[-1] == "t" else "\n") for m in _ESCAPE.finditer(draft.text))
     if "<" in draft.text:
         draft.edit(_tags(draft.text))

@@ -82,6 +82,8 @@ class Heading(NamedTuple):
     """What follows is no finding of this study."""
     line: bool
     """The section ends with its line."""
+    until: int = -1
+    """The word with which the findings begin that follow it without a heading of their own."""
 
 
 _Found = tuple[int, tuple[str, ...], Entry]
@@ -89,9 +91,9 @@ _Found = tuple[int, tuple[str, ...], Entry]
 
 # ----- statements -----------------------------------------------------------------------------------------------------
 
-_SKIPPED, _AFTER, _BODY, _LEAD, _HEADING, _TITLE = range(6)
+_SKIPPED, _AFTER, _BODY, _LEAD, _FIRST, _HEADING, _TITLE = range(7)
 """What a statement is: of a section about something else, the first and those after it; about the patient; the first of
-a text without a heading, a title where nothing is read in it; a heading; under a heading like "Examination"."""
+a text without a heading, or behind it, a title where nothing is read in it; a heading; under one like "Examination"."""
 
 
 class _Statement(NamedTuple):
@@ -105,22 +107,27 @@ def _statements(words: Sequence[str], headings: Sequence[Heading], titles: Colle
     heads = {heading.first: heading for heading in headings}
     final = max(heads, default=-1)
     current: Heading | None = None
-    first, role = 0, _LEAD
+    first, role, said = 0, _LEAD, False
     for i in range(len(words) + 1):
         heading = heads.get(i)
         end = i == len(words)
+        if current is not None and i == current.until and not heading:
+            current, role = None, _BODY
         if not (end or heading or words[i] in _STOPS or (role == _LEAD and words[i] == ":" and i < _NAMED)):
             continue
         if i > first:
             yield _Statement(first, i - 1, role if end or words[i] != ":" else _HEADING)
-            if role == _LEAD or (role == _SKIPPED and current is not None and not current.line and i >= final):
+            said = said or role in (_LEAD, _BODY, _FIRST)
+            if role in (_LEAD, _FIRST) or (
+                role == _SKIPPED and current is not None and not current.line and i >= final
+            ):
                 role = _BODY  # no heading will tell where the history ends
             elif role == _SKIPPED and current is not None and not current.line:
                 role = _AFTER
         first = i + 1
         if heading is not None:
             current, first = heading, heading.last + 1
-            role = _BODY
+            role = _BODY if said else _FIRST  # "REPORT: CT of the abdomen."
             if heading.skipped:
                 role = _TITLE if words[heading.first] in titles else _SKIPPED
             else:
@@ -153,7 +160,7 @@ class Examiner:
         `locate` turns words into characters of `text`.
         """
         odd = {word for word in set(words) - self.table.plain if word.isalpha()}
-        if not odd:
+        if not odd and self.table.titled.isdisjoint(words[: 2 * _NAMED]):
             return None
         accented: set[int] = set()
         if not text.isascii():
@@ -214,13 +221,17 @@ class _Told:
         reported = ASIDE not in kinds or MODALITY not in kinds  # not: "CT of the abdomen is recommended"
         if kinds.isdisjoint((MODALITY, ASIDE)):
             self.radiograph |= self._calls_itself(statement, found, begins)
+        title = role in (_HEADING, _TITLE) or self._is_title(statement, found, begins)
+        if title and ASIDE not in kinds and RADIOGRAPH in kinds and MODALITY in kinds:
+            named = next(entry.kind for _, _, entry in found if entry.kind in (RADIOGRAPH, MODALITY))
+            if named == RADIOGRAPH:  # "Chest radiograph after CT-guided biopsy"
+                self.radiograph = True
+                return
         if role == _AFTER or not (self._language(first, last, role) or reported):
             return
-        lead = role == _LEAD and begins is None and kinds.isdisjoint((SENTENCE, ASIDE)) and self._views(first, last)
-        title = (lead or role in (_HEADING, _TITLE)) and kinds.isdisjoint((CHEST, CHEST_TITLE, RADIOGRAPH))
         self._count(found, title, passing=role == _BODY)
         self.silent |= begins is None and not kinds.isdisjoint((OTHER, MODALITY))
-        if role in (_LEAD, _BODY):
+        if role in (_LEAD, _BODY, _FIRST):
             self._read(first, last, begins is not None, any(entry.weight == SURE for _, _, entry in found))
 
     def _calls_itself(self, statement: _Statement, found: Sequence[_Found], begins: int | None) -> bool:
@@ -235,9 +246,18 @@ class _Told:
         alone = sum(len(word) >= _SHORTEST for word in self.words[first : last + 1]) == 1
         return alone or (begins is None and role in (_LEAD, _TITLE)) or (found[0][0] == 0 and role == _LEAD)
 
-    def _views(self, first: int, last: int) -> bool:
-        """Whether these words tell how something was imaged."""
-        return not self.table.views.isdisjoint(self.words[first : last + 1])
+    def _is_title(self, statement: _Statement, found: Sequence[_Found], begins: int | None) -> bool:
+        """Whether a first statement is a title: it tells how something was imaged, or names no more than what was."""
+        first, last, role = statement
+        if role not in (_LEAD, _FIRST) or begins is not None:
+            return False
+        if any(entry.kind in (SENTENCE, ASIDE) for _, _, entry in found):
+            return False
+        words = self.words[first : last + 1]
+        if not self.table.views.isdisjoint(words):
+            return True
+        named = {word for _, phrase, _ in found for word in phrase}
+        return bool(named) and all(word in named or word in self.table.beside or not word.isalpha() for word in words)
 
     def _found(self, first: int, last: int) -> list[_Found]:
         """The phrases between these words that tell something, the longest at each word, and where each begins."""
@@ -275,14 +295,18 @@ class _Told:
 
     def _count(self, found: Sequence[_Found], title: bool, *, passing: bool) -> None:
         """Counts what phrases tell of the examination. `passing`: in a sentence a bare "CT" may be of another study."""
+        chest = any(entry.kind in (CHEST, CHEST_TITLE, RADIOGRAPH) and not entry.name for _, _, entry in found)
         for _, phrase, entry in found:
-            if entry.kind in (CHEST, RADIOGRAPH, CHEST_TITLE):
+            if entry.kind == CHEST and entry.name and title and not chest:
+                self.other[phrase] = entry.name, TITLE
+            elif entry.kind in (CHEST, RADIOGRAPH, CHEST_TITLE):
                 self.chest.add(phrase)
             elif entry.name == TOMOGRAPHY:
                 self.tomography |= not (passing and phrase in self.table.passing)
             elif entry.kind in (OTHER, MODALITY):
                 self.imaged |= entry.kind == MODALITY
-                weight = TITLE if title else entry.weight
+                strong = title and (not chest or entry.kind == MODALITY)  # "MR of the chest", but not "chest, abdomen"
+                weight = TITLE if strong else entry.weight
                 self.other[phrase] = entry.name, max(weight, self.other.get(phrase, ("", 0.0))[1])
 
     def _read(self, first: int, last: int, read: bool, strange: bool) -> None:

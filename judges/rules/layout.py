@@ -14,8 +14,11 @@ from typing import Final
 from judges.containers import unwrap
 from judges.draft import Draft
 from judges.rules import lexicon as lx
-from judges.rules.lines import GAP, joined_lines
+from judges.rules.dictation import dictated
+from judges.rules.lines import joined_lines
+from judges.rules.margins import without_margins
 from judges.rules.words import fold
+from judges.rules.wraps import GAP, Words
 
 _MARKED: Final = re.compile(r"\.{4}|[\n|*#`\\{<~•·&]|[;—–]|\[|__| (?:[-,.:;?!>]|--|//)(?:\s|\Z)")
 """No other text needs any of the steps."""
@@ -26,9 +29,15 @@ _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\
 _BETWEEN: Final = re.compile(r"\s(?:[|•·~]|\|\||//|>{1,2})\s|\s?(?P<weak>[—–]|(?<=\s)-{1,2}(?=\s)|;(?=\s))\s?")
 _STOPPED: Final = re.compile(r"(?<!\bDr)(?<=[A-Za-z)]) ?[.?!]\s+\S")
 _SENTENCE: Final = re.compile(r"[A-Z][a-z]")
+_HEADED: Final = re.compile(r"[a-z\d)\]][ ](?P<words>[A-Z]{2,}[A-Z /&,]{0,60}):")
+"""A heading in capitals, in the line of a sentence that is not."""
+_CAPITALS: Final = re.compile(r"[A-Z]{5}")  # fewer are an abbreviation: "compatible with CHF: improved"
+_SLASH: Final = re.compile(r"(?<=[A-Za-z]) / (?=[A-Za-z])")
 _LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
 _ATTACHED: Final = re.compile(r"[^\s.,:;?!](?P<mark>[,.:;?!])(?=\s|\Z)")
 _LEADER: Final = re.compile(r"\s?\.{4,}(?=\s?\w)")
+_NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2})\)\s+")
+_LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
 _LONGEST: Final = 40  # characters of a word beside a hyphen
 _HEADING_WORDS: Final = 5
 _BEFORE: Final = 60  # characters in which a heading ends
@@ -40,6 +49,8 @@ class Layout:
     def __init__(self, lexicon: lx.Lexicon) -> None:
         """The lexicon tells headings, and phrases that a line break cuts in two."""
         self._trie = lexicon.trie
+        self._plain = lexicon.plain
+        self._words = Words(self._cut_in_two, self._broken, self._is_heading)
 
     def undo(self, text: str) -> Draft | None:
         """`text` without its layout; None where it has none."""
@@ -47,6 +58,8 @@ class Layout:
             return None
         draft = Draft(text)
         unwrap(draft)
+        if "\n" in draft.text:
+            draft.edit(without_margins(draft.text))
         if any(mark in draft.text for mark in "_[<"):
             draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
         if "...." in draft.text:  # "Effusion ....... none"
@@ -54,12 +67,17 @@ class Layout:
         if "*" in draft.text:
             draft.edit((*m.span(), "") for m in _EMPHASIS.finditer(draft.text))
         if "\n" in draft.text or "|" in draft.text:
-            draft.edit(joined_lines(draft.text, self._cut_in_two))
+            draft.edit(joined_lines(draft.text, self._words))
+        draft.edit(dictated(draft.text, self._is_heading))
+        draft.edit(_numbers(draft.text))
         draft.edit(self._separators(draft.text))
+        draft.edit(self._headings(draft.text))
         loose = list(_LOOSE.finditer(draft.text))
         if loose:
             tokenised = _tokenised(draft.text, loose)
             draft.edit(self._compounds(draft.text) if tokenised else self._strays(draft.text, loose))
+            if tokenised:
+                draft.edit((*m.span(), "/") for m in _SLASH.finditer(draft.text))
         return draft
 
     def _separators(self, text: str) -> Iterator[tuple[int, int, str]]:
@@ -74,6 +92,19 @@ class Layout:
             capital = sign["weak"] == ";" and _SENTENCE.match(text, sign.end())  # of a dash the reader knows it
             if capital or not sign["weak"] or (only and not self._is_heading(text, sign.start())):
                 yield (*sign.span(), ". ")
+
+    def _headings(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Full stops before headings in capitals, in a sentence that is not: "views REASON FOR EXAM: Cough".
+
+        What is no heading that the lexicon knows is one, if it is no abbreviation: "compatible with CHF: improved".
+        """
+        for found in _HEADED.finditer(text):
+            words = found["words"].split(" ")
+            known = (k for k in range(len(words)) if self._is_heading(" ".join(words[k:]), len(found["words"])))
+            first = next(known, 0 if _CAPITALS.search(found["words"]) else -1)
+            if first >= 0:
+                at = found.start("words") + sum(len(word) + 1 for word in words[:first])
+                yield at - 1, at, ". "
 
     def _strays(self, text: str, loose: list[re.Match[str]]) -> Iterator[tuple[int, int, str]]:
         """Lone punctuation between words, in a text that attaches its own, says nothing: "no ? effusion , seen".
@@ -135,10 +166,27 @@ class Layout:
                 return True
         return False
 
+    def _broken(self, before: str, after: str) -> bool:
+        """Whether a hyphen breaks a word between these two: "cardio-" / "megaly", and not "right-" / "sided"."""
+        first, second = _LAST.search(before), _FIRST.match(after)
+        if first is None or second is None:
+            return False
+        parts = first.group(), second.group()
+        return fold("".join(parts)) in self._plain or not any(fold(part) in self._plain for part in parts)
+
 
 def is_gap(word: str) -> bool:
     """Whether this is what de-identification leaves in place of a word."""
     return len(word) >= len(GAP) - 1 and not word.lower().strip("x")
+
+
+def _numbers(text: str) -> Iterator[tuple[int, int, str]]:
+    """Full stops for the numbers in brackets of a list in one line: "(1) heart normal (2) lungs clear"."""
+    found = list(_NUMBER.finditer(text))
+    if len(found) > 1 and all(int(m["number"]) == n for n, m in enumerate(found, 1)):
+        for each in found:
+            before = text[: each.start()][-_BEFORE:].rstrip()[-1:]
+            yield (*each.span(), "" if not before or before in ".?!:;" else ". ")
 
 
 def _tokenised(text: str, loose: list[re.Match[str]]) -> bool:

@@ -10,6 +10,7 @@ from judges.rules.clause import Clauses
 from judges.rules.details import joined_levels, numbered
 from judges.rules.examination import Heading
 from judges.rules.findings import ABSENT, Event, Implied
+from judges.rules.headings import heads, names_its_own
 from judges.rules.measures import UNIT, direction, former, joins, millimetres, percentage
 from judges.rules.repeats import LONGEST, Key, Repeats
 from judges.rules.retractions import Known
@@ -59,6 +60,7 @@ class Sections:
         self._corrected: Known | None = None  # and when a correction did
         self._held: Known | None = None  # what there was when a section began that only a later heading drops
         self._since = 0  # sentences read since then
+        self._after = 0  # the word with which they begin
         self._named = False  # a heading has named the findings
         self._stops, self._repeats = stops, repeats
         self._key: Key | None = None  # the sentence, if it will be remembered
@@ -109,7 +111,7 @@ class Sections:
         if 0 < len(events) <= _BARE and self._says_normal(stop):
             self._key = None
             clauses.implied.append(Implied(self.lexicon.whole, events[0].first, events[-1].last))
-        elif len(events) > 2 and _names_its_own(events):  # anatomy, colon, statement
+        elif len(events) > 2 and names_its_own(events):  # anatomy, colon, statement
             clauses.context.topic = [(events[0].leaf.anatomy, events[0].leaf.side)]
             events = events[2:]
         read_sentence(clauses, events, stop)
@@ -157,7 +159,7 @@ class Sections:
         if self._fresh:
             if self.words[last + 1 : last + 2] == ["\n"]:
                 self._key = None
-            return _heads(self.words, i, last, leaf) and not self._answers(last, leaf)
+            return heads(self.words, i, last, leaf) and not self._answers(last, leaf)
         if not leaf.rare & lx.ANYWHERE:
             return False
         self._key = None
@@ -190,8 +192,11 @@ class Sections:
         self._key = None
         if not self._skipping or self._held is not None:
             self._read(i)
-        if self._held is not None and not self._are_findings(leaf):
-            self.clauses.forget(self._held)
+        if self._held is not None:
+            if self._are_findings(leaf):
+                self.headings[-1] = self.headings[-1]._replace(until=self._after)
+            else:
+                self.clauses.forget(self._held)
         self._events, self._held, self.clauses.context.topic = [], None, []
         self._first = last + 1
         self.clauses.retractions.frame = ""
@@ -311,7 +316,7 @@ class Sections:
         events = self._events
         if self._skipping and self._held is None:
             if events or not (self._fresh and self._blank):  # a skipped section loses its first sentence in any case
-                self._held, self._since = self.clauses.known(), 0
+                self._held, self._since, self._after = self.clauses.known(), 0, i + 1
         else:
             if word == "?" and events:  # "Small effusion?"
                 events.insert(0, Event(events[0].first, events[0].first, _QUERY))
@@ -372,28 +377,6 @@ def longest(node: lx.Trie, words: list[str], i: int) -> tuple[lx.Leaf | None, in
     return leaf, last
 
 
-def _names_its_own(events: list[Event]) -> bool:
-    """Whether a sentence under an organ's heading names itself what it speaks of: "BONES: The spine is intact."."""
-    first, second = events[0].leaf, events[1].leaf
-    if not (first.kind & lx.BARE and second.cue & lx.COLON):
-        return False
-    for k in range(2, len(events)):
-        leaf = events[k].leaf
-        if leaf.kind & lx.NAMED:
-            return True
-        if leaf.cue & lx.NORMAL:  # "Normal heart size", but not "Clear without effusion"
-            return k + 1 < len(events) and bool(events[k + 1].leaf.kind & lx.BARE) and _adjoin(events, k)
-        if leaf.kind & lx.SAYS:  # "degenerative changes of the spine"
-            after = [e.leaf for e in events[k + 1 : k + 3]]
-            return len(after) > 1 and bool(after[0].cue & lx.PREP and after[1].kind & lx.NAMED)
-    return False
-
-
-def _adjoin(events: list[Event], k: int) -> bool:
-    """Whether no word stands between this phrase and the next."""
-    return events[k].last + 1 == events[k + 1].first
-
-
 def _asks(word: str, letter: str, fresh: bool) -> bool:
     """Whether a question mark asks about the word after it, which starts with `letter`: "opacity ?infective"."""
     return letter.islower() or (fresh and word.isalpha())
@@ -402,9 +385,3 @@ def _asks(word: str, letter: str, fresh: bool) -> bool:
 def _leads(text: str, at: int) -> bool:
     """Whether the sign here stands before a word and after none: "+effusion", and not "2+ edema", "a + b"."""
     return text[at + 1 : at + 2].isalpha() and not text[at - 1 : at].isalnum()
-
-
-def _heads(words: list[str], i: int, last: int, leaf: lx.Leaf) -> bool:
-    """Whether these words are a heading: a colon or dash follows, or they have a line of their own."""
-    after = words[last + 1] if last + 1 < len(words) else ""
-    return after == ":" or (after == "-" and leaf.anatomy < 0) or (after == "\n" and (i == 0 or words[i - 1] == "\n"))

@@ -46,6 +46,10 @@ class Table:
     """First words of the headings under which a title stands."""
     views: frozenset[str]
     """Words of which a title has one that is no heading."""
+    titled: frozenset[str]
+    """Words of the chest that name another examination in a title."""
+    beside: frozenset[str]
+    """Words that a title may have besides what it names."""
 
 
 def compiled(data: Mapping[str, Any], phrases_of: Counter[str], plain: Collection[str]) -> Table:
@@ -83,12 +87,15 @@ def compiled(data: Mapping[str, Any], phrases_of: Counter[str], plain: Collectio
         passing=frozenset(phrase_words(str(phrase)) for phrase in data["passing"]),
         titles=_all(data["titles"]),
         views=_all(data["views"]),
+        titled=frozenset(words[-1] for words, entry in phrases.items() if entry.kind == CHEST and entry.name),
+        beside=_all(data["beside"]),
     )
 
 
 def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, Entry]]:
     lists = [
         (data["chest"], Entry(CHEST)),
+        *((phrases, Entry(CHEST, name)) for name, phrases in data["titled"].items()),
         (data["radiographs"]["anywhere"], Entry(RADIOGRAPH)),
         (data["radiographs"]["title"], Entry(CHEST_TITLE)),
         (data["asides"], Entry(ASIDE)),

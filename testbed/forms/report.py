@@ -14,7 +14,7 @@ _ORGANS: Final = (
     ("devices", r"\b(?:tube|catheter|line|lead|pacemaker|picc|clips?|wires?|sternotomy)\b"),
     ("pleura", r"pleura|pneumothora|effusion|costophrenic"),
     ("heart", r"heart|cardi|aort|mediastin|hilar?\b"),
-    ("bones", r"bon[ey]|osseous|spine|rib|fracture|skelet|vertebra|thoracic"),
+    ("bones", r"bon[ey]|osseous|spine|\bribs?\b|fracture|skelet|vertebra|thoracic"),
     ("lungs", r"lung|pulmonary|opaci|consolid|atelect|infiltrat|nodul|airspace|lobe|granuloma|emphysema"),
 )
 

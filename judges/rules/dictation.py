@@ -1,0 +1,28 @@
+"""Marks that a dictation wrote out as words: "no effusion period heart size comma lungs normal period"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from judges.rules.words import KNOWN
+
+MARKS: Final = {word: mark for mark, words in KNOWN["spoken"].items() for word in words}
+_SAID: Final = re.compile(rf"\s?\b(?P<word>{'|'.join(sorted(MARKS, key=len, reverse=True))})\b[.,:;?]?(?=\s|\Z)", re.I)
+_STOPPED: Final = re.compile(r"[A-Za-z)][.?!]\s+\S")
+_LEAST: Final = 2  # full stops that make it dictation; "over a period of weeks" has none
+
+
+def dictated(text: str, is_heading: Callable[[str, int], bool]) -> Iterator[tuple[int, int, str]]:
+    """The marks for the words that stand for them, in a text without full stops; `is_heading`: of words that end here.
+
+    "Colon" is an organ, unless what stands before it is a heading.
+    """
+    said = [(m, MARKS[m["word"].lower()]) for m in _SAID.finditer(text)]
+    stops = [m.end() for m, mark in said if mark == "."]
+    if not stops or not (len(stops) >= _LEAST or stops[-1] == len(text)) or _STOPPED.search(text):
+        return
+    for each, mark in said:
+        if mark != ":" or is_heading(text, each.start()):
+            yield (*each.span(), mark)

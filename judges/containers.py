@@ -48,6 +48,17 @@ _ATTRIBUTES: Final = frozenset((
     "present", "presence", "side", "laterality", "location", "size", "severity", "status", "certainty", "grade", "zone",
 ))  # fmt: skip
 """Keys of an object that describes one finding."""
+_HOLDERS: Final = frozenset((
+    "output", "answer", "response", "content", "text", "message", "data", "prediction", "completion", "generated_text",
+    "report", "generated_report", "final_answer", "div",
+))  # fmt: skip
+"""Keys that name a text as a whole: no headings."""
+_ABOUT: Final = frozenset((
+    "id", "_id", "uid", "role", "model", "status", "resourcetype", "system", "code", "type", "format", "language",
+    "lang", "version", "date", "datetime", "effectivedatetime", "issued", "timestamp", "created", "author", "reference",
+    "object", "finish_reason", "modality", "patient_id", "study_id", "accession", "accession_number", "mrn",
+))  # fmt: skip
+"""Keys whose text is about the file, not the patient."""
 
 
 def unwrap(draft: Draft) -> None:
@@ -161,7 +172,11 @@ def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
             yield token.start, token.end, answer and answer + last
         elif i + 1 < len(tokens) and tokens[i + 1].sign == ":":
             told = any(not each.value or each.value in _ANSWERS for each in tokens[i + 2 : i + 3])
-            yield token.start, token.end, f"{_words(text[slice(*token.string)])}: " if told else ""
+            key = text[slice(*token.string)]
+            told = told and key.lower() not in _HOLDERS and not _tells_of_file(text, tokens, i + 2)
+            yield token.start, token.end, f"{_words(key)}: " if told else ""
+        elif _tells_of_file(text, tokens, i):
+            yield token.start, token.end, ""
         else:
             yield from _content(text, token, token.string, last)
 
@@ -188,6 +203,14 @@ def _inline(text: str, tokens: list[_Token]) -> set[int]:
         elif opened and token.string and text[slice(*token.string)].lower() in _ATTRIBUTES:
             found.add(opened[-1])
     return found
+
+
+def _tells_of_file(text: str, tokens: list[_Token], i: int) -> bool:
+    """Whether the string at `i` is the value of a key about the file."""
+    if not 1 < i < len(tokens) or tokens[i].string is None or tokens[i - 1].sign != ":":
+        return False
+    key = tokens[i - 2].string
+    return key is not None and text[slice(*key)].lower() in _ABOUT
 
 
 def _words(key: str) -> str:

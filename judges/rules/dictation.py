@@ -15,13 +15,15 @@ _LEAST: Final = 2  # full stops that make it dictation; "over a period of weeks"
 
 
 def dictated(text: str, is_heading: Callable[[str, int], bool]) -> Iterator[tuple[int, int, str]]:
-    """The marks for the words that stand for them, in a text without full stops; `is_heading`: of words that end here.
+    """The marks for the words that stand for them, in a text with hardly a full stop; `is_heading`: of what ends here.
 
     "Colon" is an organ, unless what stands before it is a heading.
     """
     said = [(m, MARKS[m["word"].lower()]) for m in _SAID.finditer(text)]
     stops = [m.end() for m, mark in said if mark == "."]
-    if not stops or not (len(stops) >= _LEAST or stops[-1] == len(text)) or _STOPPED.search(text):
+    if not stops or not (len(stops) >= _LEAST or stops[-1] == len(text)):
+        return
+    if len(stops) <= len(_STOPPED.findall(text)):
         return
     for each, mark in said:
         if mark != ":" or is_heading(text, each.start()):

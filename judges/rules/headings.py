@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from judges.rules import lexicon as lx
 from judges.rules.findings import Event
+
+_LONGEST: Final = 8  # phrases of an organ's heading, with its colon
 
 
 def heads(words: list[str], i: int, last: int, leaf: lx.Leaf) -> bool:
@@ -12,16 +16,36 @@ def heads(words: list[str], i: int, last: int, leaf: lx.Leaf) -> bool:
     return after == ":" or (after == "-" and leaf.anatomy < 0) or (after == "\n" and (i == 0 or words[i - 1] == "\n"))
 
 
-def names_its_own(events: list[Event]) -> bool:
-    """Whether a sentence under an organ's heading names itself what it speaks of: "BONES: The spine is intact."."""
-    first, second = events[0].leaf, events[1].leaf
-    if not (first.kind & lx.BARE and second.cue & lx.COLON):
-        return False
-    for k in range(2, len(events)):
+def behind_heading(events: list[Event]) -> int:
+    """The phrase with which a sentence begins that names itself what it speaks of: "BONES: The spine is intact.".
+
+    0 where the heading before it is what it speaks of, or where there is none.
+    """
+    begin = _behind_colon(events)
+    return begin if 0 < begin < len(events) and _names_its_own(events, begin) else 0
+
+
+def _behind_colon(events: list[Event]) -> int:
+    """The phrase behind a heading of one anatomy or of several: "BONES AND SOFT TISSUES:"; 0 where there is none."""
+    for k, event in enumerate(events[:_LONGEST]):
+        leaf = event.leaf
+        if leaf.cue & lx.COLON:
+            return k + 1 if k and events[k - 1].leaf.kind & lx.BARE else 0
+        if not (leaf.kind & lx.BARE or (k and leaf.cue & (lx.AND | lx.COMMA | lx.SLASH) and not leaf.kind)):
+            return 0
+    return 0
+
+
+def _names_its_own(events: list[Event], begin: int) -> bool:
+    if begin > 2 and events[begin].leaf.cue & lx.NEG:  # of several anatomies none is what is denied
+        return True
+    for k in range(begin, len(events)):
         leaf = events[k].leaf
         if leaf.kind & lx.NAMED:
             return True
-        if leaf.cue & lx.NORMAL:  # "Normal heart size", but not "Clear without effusion"
+        if leaf.cue & lx.NORMAL:  # "Normal heart size", "normal and stable contours", but not "Clear without effusion"
+            also = k + 3 < len(events) and events[k + 1].leaf.cue & lx.AND and events[k + 2].leaf.kind == lx.ATTRIBUTE
+            k += 2 * bool(also)
             return k + 1 < len(events) and bool(events[k + 1].leaf.kind & lx.BARE) and _adjoin(events, k)
         if leaf.kind & lx.SAYS:
             return _has_a_place(events, k + 1)

@@ -172,6 +172,8 @@ class Layout:
         if first is None or second is None:
             return False
         parts = first.group(), second.group()
+        if self._cut_in_two([parts[0]], parts[1]):  # "air-" / "space"
+            return False
         return fold("".join(parts)) in self._plain or not any(fold(part) in self._plain for part in parts)
 
 

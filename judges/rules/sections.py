@@ -10,7 +10,7 @@ from judges.rules.clause import Clauses
 from judges.rules.details import joined_levels, numbered
 from judges.rules.examination import Heading
 from judges.rules.findings import ABSENT, Event, Implied
-from judges.rules.headings import heads, names_its_own
+from judges.rules.headings import behind_heading, heads
 from judges.rules.measures import UNIT, direction, former, joins, millimetres, percentage
 from judges.rules.repeats import LONGEST, Key, Repeats
 from judges.rules.retractions import Known
@@ -111,9 +111,9 @@ class Sections:
         if 0 < len(events) <= _BARE and self._says_normal(stop):
             self._key = None
             clauses.implied.append(Implied(self.lexicon.whole, events[0].first, events[-1].last))
-        elif len(events) > 2 and names_its_own(events):  # anatomy, colon, statement
+        elif len(events) > 2 and (begin := behind_heading(events)):  # anatomy, colon, statement
             clauses.context.topic = [(events[0].leaf.anatomy, events[0].leaf.side)]
-            events = events[2:]
+            events = events[begin:]
         read_sentence(clauses, events, stop)
         if clauses.known() == known and stop > self._first:
             clauses.silent.append((self._first, stop, events))
@@ -169,8 +169,17 @@ class Sections:
         """Whether what heads this line is answered in it: "Lines and tubes: none"."""
         if leaf.concept < 0 or last + 2 >= len(self.words):
             return False
-        after: lx.Leaf | None = self.lexicon.trie.get(self.words[last + 2], {}).get(None)
-        return after is not None and bool(after.change or after.cue & (lx.NEG | lx.NEG_AFTER))
+        node = self.lexicon.trie.get(self.words[last + 2])
+        after, end = longest(node, self.words, last + 2) if node else (None, 0)
+        if after is None or not (after.change or after.cue & (lx.NEG | lx.NEG_AFTER)):
+            return False
+        said = (node.get(None) for node in self.nodes[end + 1 : self._stop(end)] if node)
+        return not any(leaf is not None and leaf.kind & (lx.NAMED | lx.THING) for leaf in said)
+
+    def _stop(self, i: int) -> int:
+        """Where the sentence ends that word `i` is in, as far as full stops tell."""
+        at = bisect_left(self._stops, i)
+        return self._stops[at] if at < len(self._stops) else len(self.words)
 
     def _titled(self, i: int) -> bool:
         """Whether a heading that no row knows opens a section here, after one that is not read: "CHEST, PA: ..."."""

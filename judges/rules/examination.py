@@ -221,7 +221,7 @@ class _Told:
         reported = ASIDE not in kinds or MODALITY not in kinds  # not: "CT of the abdomen is recommended"
         if kinds.isdisjoint((MODALITY, ASIDE)):
             self.radiograph |= self._calls_itself(statement, found, begins)
-        title = role in (_HEADING, _TITLE) or self._is_title(statement, found, begins)
+        title = role in (_HEADING, _TITLE) or (role in (_LEAD, _FIRST) and self._is_title(statement, found, begins))
         if title and ASIDE not in kinds and RADIOGRAPH in kinds and MODALITY in kinds:
             named = next(entry.kind for _, _, entry in found if entry.kind in (RADIOGRAPH, MODALITY))
             if named == RADIOGRAPH:  # "Chest radiograph after CT-guided biopsy"
@@ -248,13 +248,13 @@ class _Told:
 
     def _is_title(self, statement: _Statement, found: Sequence[_Found], begins: int | None) -> bool:
         """Whether a first statement is a title: it tells how something was imaged, or names no more than what was."""
-        first, last, role = statement
-        if role not in (_LEAD, _FIRST) or begins is not None:
-            return False
+        first, last, _ = statement
         if any(entry.kind in (SENTENCE, ASIDE) for _, _, entry in found):
             return False
+        if begins is not None and not any(entry.kind == CHEST and entry.name for _, _, entry in found):
+            return False
         words = self.words[first : last + 1]
-        if not self.table.views.isdisjoint(words):
+        if begins is None and not self.table.views.isdisjoint(words):
             return True
         named = {word for _, phrase, _ in found for word in phrase}
         return bool(named) and all(word in named or word in self.table.beside or not word.isalpha() for word in words)
@@ -295,7 +295,9 @@ class _Told:
 
     def _count(self, found: Sequence[_Found], title: bool, *, passing: bool) -> None:
         """Counts what phrases tell of the examination. `passing`: in a sentence a bare "CT" may be of another study."""
-        chest = any(entry.kind in (CHEST, CHEST_TITLE, RADIOGRAPH) and not entry.name for _, _, entry in found)
+        chest = title and any(
+            entry.kind in (CHEST, CHEST_TITLE, RADIOGRAPH) and not entry.name for _, _, entry in found
+        )
         for _, phrase, entry in found:
             if entry.kind == CHEST and entry.name and title and not chest:
                 self.other[phrase] = entry.name, TITLE

@@ -54,7 +54,7 @@ class Layout:
 
     def undo(self, text: str) -> Draft | None:
         """`text` without its layout; None where it has none."""
-        if not _MARKED.search(text):
+        if not (_MARKED.search(text) or _is_dictated(text) or _is_numbered(text) or _is_headed(text)):
             return None
         draft = Draft(text)
         unwrap(draft)
@@ -68,10 +68,13 @@ class Layout:
             draft.edit((*m.span(), "") for m in _EMPHASIS.finditer(draft.text))
         if "\n" in draft.text or "|" in draft.text:
             draft.edit(joined_lines(draft.text, self._words))
-        draft.edit(dictated(draft.text, self._is_heading))
-        draft.edit(_numbers(draft.text))
+        if _is_dictated(draft.text):
+            draft.edit(dictated(draft.text, self._is_heading))
+        if _is_numbered(draft.text):
+            draft.edit(_numbers(draft.text))
         draft.edit(self._separators(draft.text))
-        draft.edit(self._headings(draft.text))
+        if _is_headed(draft.text):
+            draft.edit(self._headings(draft.text))
         loose = list(_LOOSE.finditer(draft.text))
         if loose:
             tokenised = _tokenised(draft.text, loose)
@@ -180,6 +183,19 @@ class Layout:
 def is_gap(word: str) -> bool:
     """Whether this is what de-identification leaves in place of a word."""
     return len(word) >= len(GAP) - 1 and not word.lower().strip("x")
+
+
+# Most texts have nothing of these, which a look for a few letters shows.
+def _is_dictated(text: str) -> bool:
+    return "period" in text or "PERIOD" in text
+
+
+def _is_numbered(text: str) -> bool:
+    return ") " in text and _NUMBER.search(text) is not None
+
+
+def _is_headed(text: str) -> bool:
+    return ":" in text and _HEADED.search(text) is not None
 
 
 def _numbers(text: str) -> Iterator[tuple[int, int, str]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
 
 from judges.rules.measures import UNIT
@@ -20,12 +20,12 @@ _CELL: Final = "|"
 
 def without_margins(text: str) -> list[Edit]:
     """The edits that take off what stands at the side of every line; none where a line is without it."""
-    starts, lines = [], text.split("\n")
-    at = 0
-    for line in lines:
-        starts.append(at)
-        at += len(line) + 1
-    told = [(start, line) for start, line in zip(starts, lines, strict=True) if line.strip()]
+    lines = text.split("\n")
+    first = text.lstrip()[:1]
+    if not (first.isdigit() or first in _SIGNS or RULE.match(lines[0])):
+        return []
+    starts = itertools.accumulate((len(line) + 1 for line in lines), initial=0)
+    told = [(start, line) for start, line in zip(starts, lines, strict=False) if line.strip()]
     return list(_frame(told)) or list(_numbers(told))
 
 
@@ -33,7 +33,7 @@ def _numbers(told: list[tuple[int, str]]) -> Iterator[Edit]:
     """Numbers that count the lines, as no list has them: without a full stop or bracket."""
     found = [_NUMBER.match(line) for _, line in told]
     numbers = [int(each["number"]) for each in found if each is not None]
-    if len(numbers) < max(2, len(told)) or any(b != a + 1 for a, b in pairwise(numbers)):
+    if len(numbers) < max(2, len(told)) or any(b != a + 1 for a, b in itertools.pairwise(numbers)):
         return
     rest = [line[each.end() :].split(maxsplit=1) for (_, line), each in zip(told, found, strict=True) if each]
     if any(words and words[0].lower() in UNIT for words in rest):
@@ -59,4 +59,4 @@ def _frame(told: list[tuple[int, str]]) -> Iterator[Edit]:
     for start, line, each in said:
         begin = line.index(first)
         yield start, start + begin + 1, ""
-        yield start + begin + len(each) - 1, start + len(line), ""
+        yield start + begin + len(each[:-1].rstrip()), start + len(line), ""

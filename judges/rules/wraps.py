@@ -123,7 +123,10 @@ class Wraps:
         return not (self._cased and first.group().istitle()) and self._words.cut_in_two(words, first.group())
 
     def _heads(self, line: Line) -> bool:
-        return line.ends(":") or self._words.heading(line.text, len(line.text))
+        text = line.text
+        return line.ends(":") or (
+            len(text) < _NARROWEST and text[-1:].isalpha() and self._words.heading(text, len(text))
+        )
 
     def _full(self, before: Line, line: Line) -> bool:
         """Whether the first word of the line had no room any more in the one before it, as far as one can tell."""

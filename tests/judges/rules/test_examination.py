@@ -33,6 +33,10 @@ OUTSIDE = {
     "Right shoulder, two views. No fracture. The visualized lung is clear.": "examination: limbs and joints",
     "Heart size normal. No effusion. Diastolic dysfunction grade I. Normal valves.": "examination: heart by other means",
     "CT CHEST\nTree-in-bud nodules in the left lower lobe. Small right effusion.": "examination: computed tomography",
+    "REPORT: CT abdomen. The lungs are clear. No pleural effusion.": "examination: abdomen",
+    "REPORT: Hand. No acute abnormality. The visualized lungs are clear.": "examination: limbs and joints",
+    "EXAM: MR CHEST. FINDINGS: Small pleural effusion. Normal heart.": "examination: magnetic resonance",
+    "THORACIC SPINE, AP AND LATERAL. No fracture. The visualized lungs are clear.": "examination: spine",
     "Florp grumbles beneath. Blick snark.": "2 of 2 statements not read",
 }
 INSIDE = (
@@ -51,6 +55,12 @@ INSIDE = (
     f"{CHEST} CT of the abdomen is recommended.",
     f"{CHEST} The hepatic lesion seen on CT abdomen is not visible.",
     f"{CHEST} The included upper abdomen is unremarkable, bowel gas in the left upper quadrant.",
+    "EXAM: CHEST RADIOGRAPH AFTER CT-GUIDED BIOPSY. FINDINGS: No pneumothorax.",
+    f"REPORT: Chest x-ray. {CHEST}",
+    f"FINDINGS: Degenerative changes of the thoracic spine. {CHEST}",
+    f"Abdominal pain. {CHEST}",
+    "COMPARISON: None. Separation of the right acromioclavicular joint. Normal heart. No effusion. Clear lungs. "
+    "IMPRESSION: No acute disease.",
     "CT chest: small right pleural effusion. No pneumothorax.",
 )
 

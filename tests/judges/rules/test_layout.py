@@ -28,7 +28,15 @@ def undone(text: str) -> str:
         ("NO PNEUMOTHORAX OR\nPLEURAL EFFUSION.", "NO PNEUMOTHORAX OR PLEURAL EFFUSION."),
         ("CARDIOMEGALY WITHOUT PULMONARY\nEDEMA.", "CARDIOMEGALY WITHOUT PULMONARY EDEMA."),  # one phrase
         ("Small left air-\nspace opacity.", "Small left air-space opacity."),
+        ("Mild cardio-\nmegaly of the right-\nsided heart.", "Mild cardiomegaly of the right-sided heart."),
         ("HEART:\nEnlarged.", "HEART: Enlarged."),
+        ("1. MILD PULMONARY\nEDEMA.\n2. STABLE\nHEART.", "MILD PULMONARY EDEMA.\nSTABLE HEART."),
+        (LONG.replace("\n", "\n\n"), LONG.replace("\n", " ")),
+        # what stands at the side of every line
+        ("001  Small left pleural\n002  effusion.", "Small left pleural effusion."),
+        ("1 cm nodule.\n2 cm mass.", "1 cm nodule.\n2 cm mass."),
+        ("*****\n* Small left *\n* effusion. *\n*****", "\nSmall left effusion.\n"),
+        ("+-----+\n| Small left |\n| effusion. |\n+-----+", "\nSmall left effusion.\n"),
         ("> Small left\n> effusion.", "Small left effusion."),
         # lines of their own
         ("HEART NORMAL\nLUNGS CLEAR\nNO EFFUSION", "HEART NORMAL\nLUNGS CLEAR\nNO EFFUSION"),
@@ -48,6 +56,14 @@ def undone(text: str) -> str:
         ("Effusion on the left; none on the right.", "Effusion on the left; none on the right."),
         ("Heart large; Lungs clear; No edema.", "Heart large. Lungs clear. No edema."),
         ("IMPRESSION - No edema - no mass", "IMPRESSION - No edema. no mass"),
+        ("(1) Heart large (2) Lungs clear.", "Heart large. Lungs clear."),
+        ("Effusion (3) of the left lung.", "Effusion (3) of the left lung."),
+        # headings in the line of a sentence
+        ("EXAM: Chest views REASON FOR EXAM: Cough", "EXAM: Chest views. REASON FOR EXAM: Cough"),
+        ("Compatible with CHF: improved", "Compatible with CHF: improved"),
+        # dictation
+        ("no effusion comma no edema period clear lungs period", "no effusion, no edema. clear lungs."),
+        ("Over a period of weeks. The colon is large.", "Over a period of weeks. The colon is large."),
         # gaps
         ("Seen by ___ on [**2101-3-4**] at <HOSPITAL>.", "Seen by XXXX on XXXX at XXXX."),
         # punctuation
@@ -93,7 +109,8 @@ def _phrases(text: str) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize(
     "shape",
-    ["A\n", "a b\n", "| a ", "|a|\n|-|\n", "a - ", "a ; ", " ,", "a ?", "- ", "1. ", "[**", "__", "*a", "**", "# ", "> ", " . "],
+    ["A\n", "a b\n", "| a ", "|a|\n|-|\n", "a - ", "a ; ", " ,", "a ?", "- ", "1. ", "[**", "__", "*a", "**", "# ", "> ", " . ", "period ", "(1) ", "1 a\n", "* a *\n", "a\n\n",
+     "a A: ", "AB "],
 )  # fmt: skip
 def test_cost_is_linear(shape: str) -> None:
     layout = Layout(default())

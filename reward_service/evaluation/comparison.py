@@ -139,6 +139,8 @@ def _metrics(
     ]  # fmt: skip
     outcomes = [outcome for a, b in pairs for outcome in _outcomes(a, b)]
     kept = [i for i, row in enumerate(told) if row[1] and not math.isnan(row[4].value)]
+    if not kept:
+        raise InvalidRequest(f"No study has a value in both {names[0]} and {names[1]}: nothing can be compared.")
     corrected = st.holm([float(randomised[i]) for i in kept])
     rows = [[*told[i], P(p), *outcomes[i]] for i, p in zip(kept, corrected, strict=True)]
     columns = ("value", "n", names[0], names[1], "difference", "p bootstrap", "p randomisation", "p Holm", "d", "w/t/l")

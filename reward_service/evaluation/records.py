@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -65,17 +65,19 @@ def of(
         record |= {"references": entry.references} if entry.several else {"reference": entry.references[0]}
         record |= {} if entry.prior is None else {"prior": entry.prior}
     carried = entry.carried or {}
-    for name, value in carried.items():
-        free = name
-        while _ours(free) or (free != name and free in carried):
-            free = f"input_{free}"
-        record[free] = value
+    record |= {carried_as(name, carried): value for name, value in carried.items()}
     return record
 
 
-def _ours(name: str) -> bool:
-    """Whether a column of this name says something of the score."""
-    return name in OURS or name.partition(".")[0] in _NESTED
+def carried_as(name: str, carried: Collection[str]) -> str:
+    """The name in the output of a column of the input: another one where its own says something of the score.
+
+    `carried`: the names of all columns that are carried.
+    """
+    free = name
+    while free in OURS or free.partition(".")[0] in _NESTED or (free != name and free in carried):
+        free = f"input_{free}"
+    return free
 
 
 def _paid(entry: Entry, candidate: int, results: Sequence[Mapping[str, Any]], full: bool) -> dict[str, Any]:

@@ -215,11 +215,22 @@ class Scorer:
     def _score_frame(self, frame: Any, given: Mapping[str, str | None], step: int | None) -> Any:
         scores = self._score(self._frame_entries(frame, {**given, "id": "none"}), step)
         rows = [_row(result) for result in scores]
-        return frame.assign(**{name: [row.get(name) for row in rows] for name in (rows[0] if rows else {})})
+        found = {name: [row.get(name) for row in rows] for name in (rows[0] if rows else _ALWAYS)}
+        taken = {*map(str, frame.columns), *found}
+        renamed = {}
+        for name in frame.columns:
+            if str(name) in found:
+                renamed[name] = f"input_{name}"
+                while renamed[name] in taken:
+                    renamed[name] = f"input_{renamed[name]}"
+        own = frame.rename(columns=renamed)
+        return own.assign(**found)
 
     def _frame_entries(self, frame: Any, given: Mapping[str, str | None], *, whole: bool = False) -> list[Entry]:
         """`whole`: with the columns that are carried to the results."""
         columns = Columns(given)
+        if repeated := sorted({str(name) for name in frame.columns[frame.columns.duplicated()]}):
+            raise InvalidRequest(f"The column {repeated[0]!r} of the DataFrame stands twice.", param="candidates")
         try:
             roles = columns.of([str(name) for name in frame.columns])
         except InvalidRequest as error:
@@ -275,6 +286,10 @@ def _in_python(message: str) -> str:
     """A message about a file in terms of a DataFrame."""
     message = re.sub(r"--(\w+)-field (\w+)", r"\1_field='\2'", message)
     return message.replace(": --allow-empty.", ", put '' there, or make the Scorer with allow_empty=True.")
+
+
+_ALWAYS = ("reward", "status", "flags", "missing", "reason", "errors.significant", "errors.insignificant")
+"""Columns that a DataFrame without rows gets as well."""
 
 
 def _row(result: Mapping[str, Any]) -> dict[str, Any]:

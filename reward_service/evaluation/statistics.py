@@ -174,10 +174,11 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 def paired_effect(differences: Floats) -> Floats:
     """Cohen's d_z for each column: mean difference over its standard deviation (n - 1); NaN where that is 0."""
-    with np.errstate(all="ignore"):
-        spread = np.array([_sd(column[~np.isnan(column)]) for column in differences.T])
-        return divided(np.nanmean(differences, axis=0), spread)
+    known = [column[~np.isnan(column)] for column in differences.T]
+    mean = np.array([column.mean() if len(column) else np.nan for column in known])
+    return divided(mean, np.array([_sd(column) for column in known]))
 
 
 def _sd(values: Any) -> float:
-    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    """0 for values that differ in their last bits alone."""
+    return float(values.std(ddof=1)) if len(values) > 1 and np.ptp(values) > 1e-12 else 0.0

@@ -114,6 +114,8 @@ class Recorder:
         """Write now. What the store refuses stays held, and is written with the next totals or the next time."""
         async with self._writing:
             entered, self._queue, self._waiting = self._queue, [], 0
+            if not entered and not self._unwritten:
+                return
             try:
                 deleted = await self._write(entered)
                 if deleted:

@@ -100,6 +100,13 @@ def test_different_functions_are_compared_on_demand() -> None:
     assert compare([system("a", A), system("b", B, "sha256:two")], anyway=True)[0].rows
 
 
+def test_files_without_a_common_value_are_refused() -> None:
+    rows = [{"id": id, "reward": None, "components": {}, "fingerprint": "sha256:one"} for id in A]
+    nothing = Scores.of(rows, "b")
+    with pytest.raises(InvalidRequest, match="No study has a value in both a and b"):
+        compare([system("a", A), nothing])
+
+
 def test_equal_seeds_give_equal_tables() -> None:
     first, again, other = (compare([system("a", A), system("b", B)], seed=seed)[0] for seed in (1, 1, 2))
     assert first.rows[0] == again.rows[0]

@@ -82,6 +82,26 @@ def test_a_frame_comes_back_with_columns(scorer: Scorer) -> None:
     assert list(scorer.score(CANDIDATES, REFERENCES).to_dataframe()["id"]) == ["0", "1"]
 
 
+def test_a_frame_loses_no_column_of_its_own(scorer: Scorer) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"pred": CANDIDATES, "ref": REFERENCES, "reward": [7, 8], "input_reward": [5, 6]})
+    scored = scorer.score(frame)
+    assert list(scored["reward"]) == scorer.score(CANDIDATES, REFERENCES).rewards
+    assert [list(scored[name]) for name in ("input_input_reward", "input_reward")] == [[7, 8], [5, 6]]
+
+
+def test_a_frame_without_rows_has_the_columns_as_well(scorer: Scorer) -> None:
+    pandas = pytest.importorskip("pandas")
+    assert list(scorer.score(pandas.DataFrame({"pred": [], "ref": []}))["reward"]) == []
+
+
+def test_a_frame_whose_columns_repeat_is_refused(scorer: Scorer) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([["a", "b", "c"]], columns=["pred", "ref", "pred"])
+    with pytest.raises(InvalidRequest, match="column 'pred' of the DataFrame stands twice"):
+        scorer.score(frame)
+
+
 def test_a_frame_comes_back_with_what_happened(scorer: Scorer) -> None:
     """An invented effusion is one significant error; an empty reference has no reward, and says why."""
     pandas = pytest.importorskip("pandas")

@@ -116,3 +116,9 @@ def test_the_effect_is_the_paired_t_over_the_root_of_n() -> None:
     differences = RNG.normal(0.3, 1, size=(40, 1))
     t = stats.ttest_1samp(differences[:, 0], 0).statistic
     assert st.paired_effect(differences)[0] == pytest.approx(t / math.sqrt(40))
+
+
+def test_equal_differences_have_no_effect_size() -> None:
+    """Their standard deviation is rounding alone, and nothing stands for a column without a value."""
+    differences = np.array([[0.1 + 0.2 - 0.3 + 0.1, np.nan], [0.1, np.nan], [0.30000000000000004 - 0.2, np.nan]])
+    assert np.isnan(st.paired_effect(differences)).all()

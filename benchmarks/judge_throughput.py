@@ -90,8 +90,11 @@ async def through_judge(judge: VllmJudge, pairs: Sequence[Pair]) -> Run:
     if strange := next((m for m in made if isinstance(m, BaseException) and not isinstance(m, JudgeError)), None):
         raise strange
     details: list[Any] = [m.details for m in made if not isinstance(m, BaseException)]
-    tokens = [sum(d["tokens"][kind] for d in details) for kind in ("prompt", "cached", "completion")]
-    return Run(took, sum(d["requests"] for d in details), *tokens, len(made) - len(details))
+    prompt, cached, completion = (
+        sum(d["tokens"][kind] for d in details) for kind in ("prompt", "cached", "completion")
+    )
+    requests = sum(d["requests"] for d in details)
+    return Run(took, requests, prompt, cached, completion, len(made) - len(details))
 
 
 async def bare(url: str, wanted: Sequence[Body], concurrency: int) -> Run:
@@ -167,7 +170,9 @@ async def measure(settings: VllmJudgeSettings, url: str, count: int, sentences: 
     rows = [("", "pairs/s, median", "runs", "requests a pair", "prompt (cached), completion a pair", "failed")]
     for name, made in runs.items():
         rates = [pairs_a_run / run.seconds for run in made]
-        prompt, cached, completion = (sum(getattr(r, kind) for r in made) for kind in ("prompt", "cached", "completion"))
+        prompt, cached, completion = (
+            sum(getattr(r, kind) for r in made) for kind in ("prompt", "cached", "completion")
+        )
         judged = pairs_a_run * len(made) - sum(run.failed for run in made)
         tokens = f"{prompt / judged:.0f} ({cached / prompt:.3f}), {completion / judged:.1f}"
         shown = " ".join(f"{rate:.2f}" for rate in rates)

@@ -15,10 +15,8 @@ from typing import Final, NamedTuple
 import orjson
 
 from judges.base import Judgement
-from judges.vllm.errors import JudgeMisconfigured
 
 _EXPECTED: Final = {"colour": "vantablack-7f3a"}
-NOT_CONSTRAINED: Final = "the judge server does not constrain its output to the schema (response_format)"
 
 
 def self_test(model: str) -> bytes:
@@ -35,14 +33,12 @@ def self_test(model: str) -> bytes:
     return orjson.dumps(body)
 
 
-def check_self_test(text: str) -> None:
-    """Raises `JudgeMisconfigured` unless the answer is the one that the schema forces."""
+def passes_self_test(text: str) -> bool:
+    """Whether the answer is the one that the schema forces."""
     try:
-        constrained = json.loads(text) == _EXPECTED
+        return bool(json.loads(text) == _EXPECTED)
     except ValueError:
-        constrained = False
-    if not constrained:
-        raise JudgeMisconfigured(NOT_CONSTRAINED)
+        return False
 
 
 class Canary(NamedTuple):

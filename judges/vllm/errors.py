@@ -27,6 +27,10 @@ class JudgeUnavailable(JudgeError):
     retryable = True
 
 
+class JudgeFault(JudgeUnavailable):
+    """A server failed at this very request (500, 501), as some do at a field that they do not know."""
+
+
 class JudgeBusy(JudgeUnavailable):
     """A server asked for patience (429, 503); `wait_s` is how long, 0 where it does not say."""
 
@@ -82,6 +86,10 @@ class JudgeMisconfigured(JudgeError):
     """The server refuses the settings: model name, API key, or constrained decoding is off."""
 
     code = "judge_misconfigured"
+
+
+class JudgeFieldRefused(JudgeMisconfigured):
+    """The server refuses something in the request (400, 422), such as a field that it does not know."""
 
 
 class JudgeUncalibratable(JudgeError):

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from judges.vllm import questions
+from judges.vllm import abilities, questions
 from judges.vllm.calibration import EPSILON, Calibration, Canary, logit, statements
 from judges.vllm.errors import JudgeUncalibratable
 from judges.vllm.letters import LETTERS, Question
@@ -68,15 +68,13 @@ def fit(model: str, revision: str, prompts: str, answers: Answers) -> Calibratio
 async def ask_known(settings: VllmJudgeSettings, send: Callable[[bytes], Awaitable[Completion]]) -> Answers:
     """A model's answers to all questions about the known statements; one without letters counts as a guess.
 
-    Raises a `JudgeError` where `send` does, and `JudgeUncalibratable` if the server gives no log-probabilities.
+    Raises a `JudgeError` where `send` does, and `JudgeMisconfigured` if the server gives no log-probabilities.
     """
     known = statements()
 
     async def one(at: int, question: Question) -> tuple[list[float], float]:
         report = questions.show_report([known[at].report])
-        completion = await send(questions.ask(settings, report, known[at].text, question))
-        if not completion.top:
-            raise JudgeUncalibratable("the server gives no log-probabilities (logprobs, top_logprobs)")
+        completion = await abilities.with_letters(send(questions.ask(settings, report, known[at].text, question)))
         mass = questions.mass(completion, question)
         letters = LETTERS[question]
         guess = [1.0 / len(letters)] * len(letters)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import orjson
 
-from judges.vllm import canaries
+from judges.vllm import abilities
 from judges.vllm.answer import PARSER_VERSION, parse
-from judges.vllm.errors import JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
+from judges.vllm.errors import JudgeInvalidOutput, JudgeRefused
 from judges.vllm.prompt import REPAIR, SCHEMA_VERSION, NumberedPair, fingerprints, request, sampling
 from judges.vllm.protocol import Ask
 from judges.vllm.settings import VllmJudgeSettings
 from judges.vllm.transport import Completion, Observe
+from judges.vllm.ways import Way
 
 
 class JsonProtocol:
@@ -48,10 +49,6 @@ class JsonProtocol:
                 complaint = REPAIR.format(reason=error.message)
         raise AssertionError("unreachable")
 
-    async def examine(self, ask: Ask) -> None:
-        """Does the server really constrain its output?"""
-        try:
-            completion = await ask(canaries.self_test(self._settings.model), "")
-            canaries.check_self_test(completion.whole())
-        except (JudgeInvalidOutput, JudgeRefused):
-            raise JudgeMisconfigured(canaries.NOT_CONSTRAINED) from None
+    async def examine(self, ask: Ask) -> Way:
+        """Does the server really constrain its output, and by which of its fields?"""
+        return await abilities.find_way(ask, self._settings.model)

@@ -160,7 +160,12 @@ class VllmJudge:
             "ready": ready,
             "detail": "; ".join(problems) or "ok",
             "servers": [
-                {"well": s.well, "limit": int(s.limit.value), "in_flight": s.limit.slots.borrowed_tokens}
+                {
+                    "well": s.well,
+                    "limit": int(s.limit.value),
+                    "in_flight": s.limit.slots.borrowed_tokens,
+                    "way": s.way and s.way.name,
+                }
                 for s in servers
             ],
             "canaries": {"wrong": wrong, "drifted": self._canaries.drifted(), "drift": self._canaries.drift()},
@@ -197,26 +202,44 @@ class VllmJudge:
 
     async def _examine(self, server: JudgeServer) -> None:
         """The self-test: does the server answer, know the model, and fit the protocol? Then the canaries."""
+        answered: set[str] = set()
 
         async def ask(body: bytes, group: str) -> Completion:
-            return await self._transport.send(server, body)
+            completion = await self._transport.send(server, body)
+            answered.add(completion.model)
+            return completion
 
         try:
-            await self._protocol.examine(ask)
+            way = await self._protocol.examine(ask)
+            await self._check_model(server, answered)
         except JudgeMisconfigured as error:
             server.open(error.message, misconfigured=True)
         except JudgeError as error:
             server.open(error.message)
         else:
+            server.way = way
             server.close()
             if self.settings.canary_interval_s:
                 await self._run_canaries(server)
+
+    async def _check_model(self, server: JudgeServer, answered: set[str]) -> None:
+        """Raises `JudgeMisconfigured` if what answered is another model: some servers hold one and take any name.
+
+        A name that is longer (a date, a path) is the same model, and one that the server lists is an alias of it.
+        """
+        named = [name for name in answered if name]
+        is_it = not named or any(self.settings.model in name for name in named)
+        if not is_it and await self._transport.lacks(server, self.settings.model):
+            raise JudgeMisconfigured(
+                "the judge server answers by another model than it was asked for: "
+                "set the model's name (model) to one that its /v1/models lists"
+            )
 
     async def _run_canaries(self, server: JudgeServer) -> None:
         """Judges the canary pairs on this very server; a failure of transport leaves its record as it was."""
 
         async def ask(body: bytes, group: str) -> Completion:
-            return await self._transport.send(server, body)
+            return await self._transport.send(server, server.worded(body))
 
         for canary in canaries.pairs():
             pair = read_pair(canary.candidate, canary.reference, None, self.settings.max_statements)

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from judges.vllm.prompt import NumberedPair
 from judges.vllm.transport import Completion
+from judges.vllm.ways import Way
 
 Ask = Callable[[bytes, str], Awaitable[Completion]]
 """Sends a request's body to the server that the group, its second argument, belongs to. Raises a `JudgeError`."""
@@ -25,8 +26,11 @@ class JudgeProtocol(Protocol):
         """One valid answer as it is stored, and what it took. Raises a `JudgeError`."""
         ...
 
-    async def examine(self, ask: Ask) -> None:
-        """Whether a server can be trusted with this protocol. Raises `JudgeMisconfigured` if not, or a `JudgeError`."""
+    async def examine(self, ask: Ask) -> Way | None:
+        """Whether a server can be trusted with this protocol, and how it is told a schema, if the protocol has one.
+
+        Raises `JudgeMisconfigured` if it cannot, or a `JudgeError`.
+        """
         ...
 
 

@@ -12,6 +12,8 @@ from typing import Final
 
 from anyio import CapacityLimiter
 
+from judges.vllm.ways import Way
+
 _REMEMBERED_GROUPS: Final = 4096
 _SECONDS_BETWEEN_CUTS: Final = 1.0
 
@@ -57,6 +59,8 @@ class JudgeServer:
         self.well = False
         self.problem = "not tested yet"
         self.misconfigured = False
+        self.way: Way | None = None
+        """How it is told to keep to a schema; the self-test finds out, where the protocol has a schema."""
         self.down = asyncio.Event()
         """Set while the breaker is open; whoever probes waits for it."""
         self.down.set()
@@ -83,6 +87,10 @@ class JudgeServer:
         self.well, self.problem, self.misconfigured, self._failures = True, "", False, 0
         self._groups.clear()
         self.down.clear()
+
+    def worded(self, body: bytes) -> bytes:
+        """A request as this server understands it."""
+        return self.way.word(body) if self.way else body
 
     @asynccontextmanager
     async def turn(self, group: str) -> AsyncIterator[None]:

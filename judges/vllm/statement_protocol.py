@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from judges import injection
-from judges.vllm import questions, weighing
+from judges.vllm import abilities, questions, weighing
 from judges.vllm.calibration import Calibration, load, statements
 from judges.vllm.errors import JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
 from judges.vllm.letters import Question
@@ -84,13 +84,14 @@ class StatementProtocol:
         return orjson.dumps(named).decode(), completions
 
     async def examine(self, ask: Ask) -> None:
-        """Do the canaries have the probabilities that they had when the model was calibrated?"""
+        """Does the server give probabilities, and have the canaries those of the calibration?"""
         known = statements()
         for canary in self._calibration.canaries:
             report, text = known[canary["number"]][:2]
             body = questions.ask(self._settings, questions.show_report([report]), text, Question.SAID)
             try:
-                wrong = self._calibration.wrong(questions.read(await ask(body, ""), Question.SAID))
+                completion = await abilities.with_letters(ask(body, ""))
+                wrong = self._calibration.wrong(questions.read(completion, Question.SAID))
             except (JudgeInvalidOutput, JudgeRefused) as error:
                 raise JudgeMisconfigured(f"a canary has no verdict: {error.message}") from None
             if abs(wrong - canary["wrong"]) > DRIFT:

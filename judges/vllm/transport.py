@@ -30,6 +30,8 @@ from tenacity import (
 from judges.vllm.errors import (
     JudgeBusy,
     JudgeError,
+    JudgeFault,
+    JudgeFieldRefused,
     JudgeInvalidOutput,
     JudgeMisconfigured,
     JudgeRefused,
@@ -47,7 +49,9 @@ Observe = Callable[[str, float, Mapping[str, str]], None]
 _PAUSE: Final = wait_exponential(multiplier=0.1, max=5.0) + wait_random(0.0, 0.2)
 """Seconds between attempts."""
 _A_DAY_S: Final = 86_400
-_TOO_LONG: Final = re.compile(rb"context length|input_tokens|max_model_len|too long|maximum.{0,20}tokens", re.I)
+_TOO_LONG: Final = re.compile(
+    rb"context.{0,10}(?:length|size|window)|input_tokens|max_model_len|too long|maximum.{0,20}tokens|n_ctx", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Completion:
     """Whether the model ended it itself, and did not reach the limit of tokens."""
     top: tuple[tuple[str, float], ...] = ()
     """The likeliest first tokens with their log-probabilities, where they were asked for."""
+    model: str = ""
+    """The model that the server says has answered."""
 
     def whole(self) -> str:
         """The text. Raises `JudgeInvalidOutput` if it is empty, or was cut off before its end."""
@@ -164,7 +170,7 @@ class Transport:
                             if not server.well:
                                 raise JudgeUnavailable("the judge server went down while the request waited")
                             started()
-                            return await self.send(server, body)
+                            return await self.send(server, server.worded(body))
         except TimeoutError:
             raise JudgeTimeout("no judgement within the deadline") from None
         raise AssertionError("unreachable: the last attempt raises")
@@ -214,6 +220,16 @@ class Transport:
             self._observe("judge_tokens", getattr(completion, f"{kind}_tokens"), {"kind": kind})
         return completion
 
+    async def lacks(self, server: JudgeServer, model: str) -> bool:
+        """Whether the server lists its models, and this one is not among them."""
+        try:
+            async with asyncio.timeout(self._settings.attempt_timeout_s):
+                listed = orjson.loads((await self._client.get(f"{server.url}/models")).content)["data"]
+            names = {name for one in listed for name in (one["id"], *(one.get("aliases") or ()))}
+        except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError):
+            return False
+        return bool(names) and model not in names
+
     def _read(self, server: JudgeServer, response: httpx.Response) -> Completion:
         """Classifies an answer. Nothing that the server says is quoted: it may repeat the prompt."""
         status = response.status_code
@@ -226,7 +242,7 @@ class Transport:
             raise JudgeBusy(f"the judge server is overloaded ({status})", _retry_after(response))
         if status in (408, 409, 425) or status >= 500:
             server.failed(f"answers {status}")
-            raise JudgeUnavailable(f"the judge server answered {status}")
+            raise (JudgeFault if status in (500, 501) else JudgeUnavailable)(f"the judge server answered {status}")
         if status in (400, 413, 422) and (status == 413 or _TOO_LONG.search(response.content)):
             raise JudgeTooLong("the prompt does not fit the judge server's context (--max-model-len)")
         problem = {
@@ -236,7 +252,8 @@ class Transport:
         }.get(status, f"the judge server refused the request ({status})")
         if status in (401, 403, 404):
             server.open(problem, misconfigured=True)
-        raise JudgeMisconfigured(problem)
+            raise JudgeMisconfigured(problem)
+        raise JudgeFieldRefused(problem)
 
     def _read_completion(self, server: JudgeServer, response: httpx.Response) -> Completion:
         try:
@@ -259,4 +276,5 @@ class Transport:
         if refusal or finish == "content_filter":
             raise JudgeRefused("the model declined to answer")
         prompt, cached, completion = (n if isinstance(n, int) else 0 for n in tokens)
-        return Completion(text if isinstance(text, str) else "", prompt, cached, completion, finish == "stop", top)
+        said, model = (one if isinstance(one, str) else "" for one in (text, answer.get("model")))
+        return Completion(said, prompt, cached, completion, finish == "stop", top, model)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from judges.vllm import calibration, questions
 from judges.vllm.calibration import Calibration, statements
-from judges.vllm.errors import JudgeUncalibratable
+from judges.vllm.errors import JudgeMisconfigured, JudgeUncalibratable
 from judges.vllm.fitting import Answers, ask_known, auc, fit, platt
 from judges.vllm.letters import LETTERS, Question
 from judges.vllm.settings import VllmJudgeSettings
@@ -118,7 +118,7 @@ def test_a_server_without_log_probabilities_is_refused_and_a_chatty_model_counts
 
         return await ask_known(settings, send)
 
-    with pytest.raises(JudgeUncalibratable, match="log-probabilities"):
+    with pytest.raises(JudgeMisconfigured, match="gives no top_logprobs"):
         asyncio.run(ask(()))
     chatty = asyncio.run(ask((("The", math.log(0.99)), ("A", math.log(0.01)))))
     assert chatty.said[0] == [1 / 3] * 3

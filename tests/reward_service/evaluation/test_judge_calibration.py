@@ -64,7 +64,7 @@ def test_the_file_makes_a_judge(server: ScriptedServer, tmp_path: Path) -> None:
     [
         (lambda request: letters(A=0.5, B=0.3, C=0.2), "judge_uncalibratable"),
         (lambda request: letters(The=0.9, A=0.1), "judge_uncalibratable"),
-        (lambda request: "A", "judge_uncalibratable"),  # no log-probabilities
+        (lambda request: "A", "judge_misconfigured"),  # no log-probabilities
     ],
 )
 def test_a_model_that_cannot_be_calibrated_is_refused(

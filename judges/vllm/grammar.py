@@ -28,8 +28,8 @@ def _rule(schema: dict[str, Any]) -> str:
                 return '"{" ' + ' "," '.join(members) + ' "}"'
         case {"type": "array", "items": dict(items), "maxItems": int(most)}:
             one = _rule(items)
-            several = f'({one} ("," {one}){{0,{most - 1}}})?' if most else ""
-            return f'"[" {several} "]"'
+            more = f' ("," {one}){{0,{most - 1}}}' if most > 1 else ""
+            return f'"[" ({one}{more})? "]"'
     raise ValueError("a schema that no grammar is known for")
 
 

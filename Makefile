@@ -44,13 +44,19 @@ chaos: $(STAMP)  ## every fault under load, at most 10 minutes; needs redis-serv
 	$(BIN)/python -m benchmarks.chaos
 
 MODEL ?= random
+SERVER ?= vllm
 
 judge-model:  ## the folder of a model that can read, once: make judge-model MODEL=smollm2|qwen-coder
 	testbed/vllm/make_real_model.sh $(MODEL)
 
-judge-server:  ## a real vLLM server on port 8100: make judge-server MODEL=random|smollm2|qwen-coder
+judge-server:  ## a real server on port 8100: make judge-server MODEL=random|smollm2|qwen-coder [SERVER=vllm|llamacpp]
+ifeq ($(SERVER),llamacpp)
+	testbed/llamacpp/make_environment.sh $(MODEL)
+	MODEL=$(MODEL) testbed/llamacpp/serve.sh 8100
+else
 	@if [ "$(MODEL)" = random ]; then testbed/vllm/make_environment.sh; else testbed/vllm/make_real_model.sh $(MODEL); fi
 	MODEL=$(MODEL) testbed/vllm/serve.sh 8100
+endif
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only -q .

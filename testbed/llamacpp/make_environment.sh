@@ -21,3 +21,4 @@ if [ ! -e "$environment/complete-$version" ]; then
 fi
 [ -e "$environment/$name/revision" ] ||
     "$environment/bin/python" "$here/../vllm/make_real_model.py" "$name" "$environment/$name" gguf
+echo "REWARD_JUDGE_URLS=http://127.0.0.1:8100/v1 REWARD_JUDGE_MODEL=judge REWARD_JUDGE_REVISION=$(cat "$environment/$name/revision")"

@@ -50,13 +50,16 @@ class Asker:
         return [("top_logprobs", str(len(said[1].top))), ("cached tokens of a request sent twice", cached)]
 
     async def others(self) -> list[tuple[str, ...]]:
-        long = questions.ask(self.settings, "Report: " + "opacity " * 50_000, "x", Question.SAID)
+        long = questions.ask(self.settings, "Report: " + "opacity " * 9_000, "x", Question.SAID)
         other = Asker(self.settings.base_urls[0], "no-such-model")
         said = await other.send(canaries.self_test("no-such-model"))
         await other.aclose()
         named = f"answers as {said.model!r}" if isinstance(said, Completion) else said
         much = await self.send(long)
-        return [("a model it has not", named), ("400,000 characters", much if isinstance(much, str) else "answered")]
+        return [
+            ("a model it has not", named),
+            ("a prompt of 9,000 words", much if isinstance(much, str) else "answered"),
+        ]
 
     async def aclose(self) -> None:
         await self._transport.aclose()

@@ -2,7 +2,7 @@
 
 Both send the prompts that the judge would send about 8 groups of 16, at the same concurrency. The bare one knows them
 all beforehand and has the best order: the first request of a group alone, the others when that is answered. Each run
-has references of its own, so that no run finds another's prompts in the server's cache. The runs take turns, and what
+has texts of its own, so that no run finds another's prompts in the server's cache. The runs take turns, and what
 counts is the ratio of their medians.
 
 On a machine that others use, the wall clock says little of either. With `--pid`, the server's first process, the
@@ -164,7 +164,7 @@ async def timed(work: Awaitable[Run], server: int) -> Run:
 
 async def speeds(url: str, model: str, concurrency: int) -> tuple[float, float]:
     """Tokens a second of prefill alone, and of decoding alone with `concurrency` sequences at once."""
-    rng = random.Random(7)
+    rng = random.Random()
 
     def body(words: int, tokens: int) -> bytes:
         text = " ".join(f"{rng.randrange(10**6)}" for _ in range(words))
@@ -180,7 +180,7 @@ async def speeds(url: str, model: str, concurrency: int) -> tuple[float, float]:
 
 async def measure(settings: VllmJudgeSettings, url: str, count: int, sentences: int, rounds: int, server: int) -> None:
     concurrency = settings.concurrency
-    rng = random.Random(1)
+    rng = random.Random()  # a server that runs remembers what an earlier call has sent
     judge = VllmJudge(settings)
     await judge.start()
     # The instructions are in the server's cache before the first run, as they are after the judge's own canaries.

@@ -163,7 +163,7 @@ class VllmJudge:
                 {
                     "well": s.well,
                     "limit": int(s.limit.value),
-                    "in_flight": s.limit.slots.borrowed_tokens,
+                    "in_flight": s.limit.slots.taken,
                     "way": s.way and s.way.name,
                 }
                 for s in servers

@@ -4,18 +4,76 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import heapq
+import itertools
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
-
-from anyio import CapacityLimiter
 
 from judges.vllm.ways import Way
 
 _REMEMBERED_GROUPS: Final = 4096
 _SECONDS_BETWEEN_CUTS: Final = 1.0
+
+
+class Slots:
+    """How many may be inside at once. Of those that wait the lowest rank goes first, and among equals who came first."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.taken = total, 0
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+
+    @asynccontextmanager
+    async def hold(self, rank: int) -> AsyncIterator[None]:
+        if self.taken < self.total:  # then nobody waits
+            self.taken += 1
+        else:
+            await self._wait(rank)
+        try:
+            yield
+        finally:
+            self._left()
+
+    def resize(self, total: int) -> None:
+        self.total = total
+        self._admit()
+
+    async def _wait(self, rank: int) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (rank, next(self._numbers), turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it was let in before it could give up
+                self._left()
+            raise
+
+    def _left(self) -> None:
+        self.taken -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self.taken < self.total:
+            turn = heapq.heappop(self._waiting)[2]
+            if not turn.done():  # else who waited has given up
+                self.taken += 1
+                turn.set_result(None)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Requests that share a prefix."""
+
+    rank: int
+    """When it came, among the groups; anew whenever none of its requests is left."""
+    warm: asyncio.Event
+    """Set once its first request is done."""
+    here: int = 0
+    """Requests that wait or run."""
 
 
 class AdaptiveLimit:
@@ -28,8 +86,7 @@ class AdaptiveLimit:
         self._most = float(most)
         self._cut_at = float("-inf")
         self.value = float(most)
-        self.slots = CapacityLimiter(most)
-        """First come, first served."""
+        self.slots = Slots(most)
 
     def lower(self) -> None:
         now = time.monotonic()
@@ -42,7 +99,7 @@ class AdaptiveLimit:
 
     def _set(self, value: float) -> None:
         self.value = value
-        self.slots.total_tokens = int(value)
+        self.slots.resize(int(value))
 
 
 class JudgeServer:
@@ -66,7 +123,8 @@ class JudgeServer:
         self.down.set()
         self._failures_allowed = failures
         self._failures = 0
-        self._groups: OrderedDict[str, asyncio.Event] = OrderedDict()
+        self._groups: OrderedDict[str, _Group] = OrderedDict()
+        self._ranks = itertools.count()
 
     def succeeded(self) -> None:
         self._failures = 0
@@ -93,20 +151,28 @@ class JudgeServer:
         return self.way.word(body) if self.way else body
 
     @asynccontextmanager
-    async def turn(self, group: str) -> AsyncIterator[None]:
-        """Lets the first request of a group go alone; the others follow when it is done, on a warm prefix."""
-        gate = self._groups.get(group)
-        if gate is None:
-            gate = self._groups[group] = asyncio.Event()
-            if len(self._groups) > _REMEMBERED_GROUPS:
-                self._groups.popitem(last=False)
-            try:
-                yield
-            finally:
-                gate.set()  # also after a failure: sixteen failures in a row would take sixteen times as long
-        else:
-            await gate.wait()
-            yield
+    async def turn(self, group: str) -> AsyncIterator[int]:
+        """Lets the first request of a group go alone; the others follow when it is done, on a warm prefix.
+
+        Gives the group's rank for `Slots`. A group that has begun comes before those that have not: else, with more
+        groups than slots, all first requests would go before the others, and push their prefix out of the cache.
+        """
+        known = self._groups.get(group)
+        one = known or self._groups.setdefault(group, _Group(next(self._ranks), asyncio.Event()))
+        if not one.here:
+            one.rank = next(self._ranks)
+        one.here += 1
+        try:
+            if known:
+                await one.warm.wait()
+                yield one.rank
+            else:
+                if len(self._groups) > _REMEMBERED_GROUPS:
+                    self._groups.popitem(last=False)
+                yield one.rank
+        finally:
+            one.here -= 1
+            one.warm.set()  # also after a failure: sixteen failures in a row would take sixteen times as long
 
 
 def by_preference(servers: Iterable[JudgeServer], group: str) -> list[JudgeServer]:

@@ -166,7 +166,7 @@ class Transport:
                     with attempt:
                         server = self._choose(group, tried)
                         tried.append(server)
-                        async with server.turn(group), server.limit.slots:
+                        async with server.turn(group) as rank, server.limit.slots.hold(rank):
                             if not server.well:
                                 raise JudgeUnavailable("the judge server went down while the request waited")
                             started()

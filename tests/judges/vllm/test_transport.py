@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -275,13 +277,44 @@ def test_rendezvous_hashing_moves_only_the_groups_of_the_server_that_leaves() ->
 # --- the limit ------------------------------------------------------------------------------------------------------
 
 
+async def test_a_group_that_has_begun_comes_before_those_that_have_not(serve: Any, judging: Any, answer: Any) -> None:
+    """Between two requests of a reference stand those of no more other references than there are slots.
+
+    Else a cache of prefixes that holds as many would have forgotten it: in the order of arrival there are 11 others.
+    """
+    slots, references, members = 3, 12, 5
+    server = await serve(lambda request: answer(**MATCH))
+    judge = await judging(server, concurrency=slots)
+    pairs = [(f"Edema {i}.", f"Effusion {n}.") for n in range(references) for i in range(members)]
+    await asyncio.gather(*(judge.judge(*pair, None, deadline=soon()) for pair in pairs))
+    shown = [json.loads(body)["messages"][-1]["content"] for body in server.bodies]
+    order = [int(re.findall(r"Effusion (\d+)", text)[0]) for text in shown]
+    assert len(order) == references * members
+    for reference in range(references):
+        places = [at for at, one in enumerate(order) if one == reference]
+        for before, after in itertools.pairwise(places):
+            assert len({*order[before:after]} - {reference}) <= slots
+
+
+async def test_a_group_that_goes_on_and_on_lets_others_in() -> None:
+    """Its rank is that of its first request only for as long as some of it are left."""
+    server = JudgeServer("http://s", concurrency=1, failures=1)
+    ranks = []
+    for group in ("a", "b", "a"):
+        async with server.turn(group) as rank:
+            ranks.append(rank)
+    assert ranks == sorted(ranks)
+    async with server.turn("a") as first, server.turn("b"), server.turn("a") as second:
+        assert first == second
+
+
 async def test_a_lowered_limit_lets_nobody_in_until_enough_have_left_and_a_raised_one_does_at_once() -> None:
     limit = AdaptiveLimit(4)
     inside: list[int] = []
     leave = [asyncio.Event() for _ in range(8)]
 
     async def request(number: int) -> None:
-        async with limit.slots:
+        async with limit.slots.hold(0):
             inside.append(number)
             await leave[number].wait()
             inside.remove(number)
@@ -297,7 +330,7 @@ async def test_a_lowered_limit_lets_nobody_in_until_enough_have_left_and_a_raise
     limit.lower()  # answers to one overload count once
     assert limit.value == 2.0
     limit.raise_()
-    assert (await settle(), limit.slots.total_tokens) == ([0, 1, 2, 3], 2)
+    assert (await settle(), limit.slots.total) == ([0, 1, 2, 3], 2)
     leave[0].set()
     leave[1].set()
     assert await settle() == [2, 3]
@@ -311,7 +344,7 @@ async def test_a_lowered_limit_lets_nobody_in_until_enough_have_left_and_a_raise
     for event in leave:
         event.set()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert limit.slots.borrowed_tokens == 0
+    assert limit.slots.taken == 0
 
 
 async def test_no_telemetry_or_error_carries_report_text(serve: Any, judging: Any, answer: Any) -> None:

@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_CUTS: Final = 1.0
 
 
 class Slots:
-    """How many may be inside at once. Of those that wait the lowest rank goes first, and among equals who came first."""
+    """How many may be inside at once. Of those that wait the lowest rank goes first, then who came first."""
 
     def __init__(self, total: int) -> None:
         self.total, self.taken = total, 0

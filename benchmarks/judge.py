@@ -1,8 +1,7 @@
-"""What the LLM judge costs beyond its model: request rate, prefix-cache share, and our own CPU per pair.
+"""What the LLM judge costs beyond its model: our own CPU per pair, against a server that answers at once.
 
-Rates are measured against a real vLLM server (`testbed/vllm`), both runners on the same prompts' shape with
-references of their own, in ABBA order, so that neither finds the other's cache. CPU is measured against a server
-that answers at once from another process. Only ratios mean anything: the model is tiny and the machine is shared.
+The server is a process of its own, and a bare httpx POST of the same bytes is what the judge is compared with. What a
+real server's rate and prefix cache make of it is in `judge_throughput.py`.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 
-import aiohttp
 import httpx
 
 from judges.vllm.judge import VllmJudge
 from judges.vllm.prompt import read_pair, request
 from judges.vllm.settings import VllmJudgeSettings
-from testbed import scripted_judge, vllm_server
+from testbed import scripted_judge
 
 FINDINGS = (
     "effusion",
@@ -62,66 +60,9 @@ def make_judge(url: str, concurrency: int) -> VllmJudge:
     )
 
 
-# --- rate and cache, against the real server ----------------------------------------------------------------------
-
-
-async def run_judge(judge: VllmJudge, pairs: list[Pair]) -> tuple[float, float, int]:
-    """(pairs per second, cached share of prompt tokens, failures)."""
-    begin = time.perf_counter()
-    verdicts = await asyncio.gather(
-        *(judge.judge(c, r, None, deadline=time.monotonic() + 600) for c, r in pairs), return_exceptions=True
-    )
-    took = time.perf_counter() - begin
-    tokens = [v.details["tokens"] for v in verdicts if not isinstance(v, BaseException)]
-    share = sum(t["cached"] for t in tokens) / max(1, sum(t["prompt"] for t in tokens))  # type: ignore[index]
-    return len(pairs) / took, share, len(pairs) - len(tokens)
-
-
-async def run_bare(judge: VllmJudge, url: str, pairs: list[Pair], concurrency: int) -> float:
-    """Pairs per second of a load generator that only sends the same prompts and reads the answers."""
-    bodies = [request(judge.settings, read_pair(c, r, None, 60), 0) for c, r in pairs]
-    permits = asyncio.Semaphore(concurrency)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
-
-        async def post(body: bytes) -> None:
-            async with (
-                permits,
-                session.post(
-                    f"{url}/v1/chat/completions", data=body, headers={"content-type": "application/json"}
-                ) as response,
-            ):
-                assert response.status == 200
-                await response.read()
-
-        begin = time.perf_counter()
-        await asyncio.gather(*map(post, bodies))
-        return len(pairs) / (time.perf_counter() - begin)
-
-
-async def against_vllm(url: str, count: int, sentences: int, concurrency: int, rounds: int) -> None:
-    rng = random.Random(1)
-    judge = make_judge(url, concurrency)
-    await judge.start()
-    await run_judge(judge, groups(rng, 2, sentences))  # warm up: the instructions are in the cache for both
-    ours, bare, shares, failures = [], [], [], 0
-    for runner in "ABBA" * rounds:
-        pairs = groups(rng, count, sentences)
-        if runner == "A":
-            rate, share, failed = await run_judge(judge, pairs)
-            ours.append(rate)
-            shares.append(share)
-            failures += failed
-        else:
-            bare.append(await run_bare(judge, url, pairs, concurrency))
-    await judge.aclose()
-    ratio = statistics.mean(ours) / statistics.mean(bare)
-    print(f"rate, {count} groups of {GROUP}, concurrency {concurrency}: judge {statistics.mean(ours):.2f}/s,", end=" ")
-    print(f"bare load generator {statistics.mean(bare):.2f}/s, ratio {ratio:.2f} (target 0.9)")
-    print(f"  runs: judge {[f'{r:.2f}' for r in ours]}, bare {[f'{r:.2f}' for r in bare]}")
-    print(f"prefix cache: {statistics.mean(shares):.3f} of prompt tokens (target 0.8); failures {failures}")
-
-
-# --- our CPU, against a server that answers at once ---------------------------------------------------------------
+async def run_judge(judge: VllmJudge, pairs: list[Pair]) -> None:
+    deadline = time.monotonic() + 600
+    await asyncio.gather(*(judge.judge(c, r, None, deadline=deadline) for c, r in pairs))
 
 
 def _instant_server(ready: multiprocessing.connection.Connection) -> None:
@@ -180,24 +121,17 @@ async def against_instant(url: str, count: int, sentences: int, concurrency: int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--groups", type=int, default=6, help="groups of 16 per run")
+    parser.add_argument("--groups", type=int, default=20, help="groups of 16 per run")
     parser.add_argument("--sentences", type=int, default=5, help="statements per report")
-    parser.add_argument("--concurrency", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=1, help="times ABBA")
-    parser.add_argument("--only", choices=("vllm", "cpu"))
+    parser.add_argument("--concurrency", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=2, help="times ABBA")
     arguments = parser.parse_args()
-    if arguments.only != "vllm":
-        receive, send = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.get_context("spawn").Process(target=_instant_server, args=(send,), daemon=True)
-        process.start()
-        url = f"http://127.0.0.1:{receive.recv()}"
-        asyncio.run(against_instant(url, 20, arguments.sentences, 16, 2))
-        process.terminate()
-    if arguments.only != "cpu":
-        with vllm_server.running() as server:
-            asyncio.run(
-                against_vllm(server.url, arguments.groups, arguments.sentences, arguments.concurrency, arguments.rounds)
-            )
+    receive, send = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=_instant_server, args=(send,), daemon=True)
+    process.start()
+    url = f"http://127.0.0.1:{receive.recv()}"
+    asyncio.run(against_instant(url, arguments.groups, arguments.sentences, arguments.concurrency, arguments.rounds))
+    process.terminate()
 
 
 if __name__ == "__main__":

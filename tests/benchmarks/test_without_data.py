@@ -19,7 +19,7 @@ SMALLEST = {
     "engine": ("--references 1 --runs 1", "HTTP / in-process rate:"),
     "forms": ("--form bulleted", "0 forms fail"),
     "guards": ("attacks --studies 1", "gold_plus_everything"),
-    "judge": ("--only cpu", "CPU per pair:"),
+    "judge": ("--groups 2 --rounds 1", "CPU per pair:"),
     "language": ("", "said the other way, earns something"),
     "overload": ("--pairs 8 --seconds 1", "goodput at 4x / peak"),
     "radgraph": ("--references 1 --rollouts 2 --runs 1 --size tiny --package-pairs 0", "of_the_floor: "),
@@ -78,6 +78,6 @@ def test_every_benchmark_is_run_by_a_test() -> None:
     files = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
     parts = {"__init__", "clinical_edits", "clinical_mesh", "common", "data"}
     # tests/chaos; three hundred megabytes; what needs Ray or a model that reads
-    elsewhere = {"chaos", "random_encoder", "score_ray", "serve_ray", "judge_injection"}
+    elsewhere = {"chaos", "random_encoder", "score_ray", "serve_ray", "judge_injection", "judge_servers", "judge_throughput"}
     elsewhere |= {"simulation", "scaling"}  # tests/benchmarks/test_simulation.py
     assert files == {*SMALLEST, "clinical"} | parts | elsewhere

@@ -78,6 +78,14 @@ def test_every_benchmark_is_run_by_a_test() -> None:
     files = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
     parts = {"__init__", "clinical_edits", "clinical_mesh", "common", "data"}
     # tests/chaos; three hundred megabytes; what needs Ray or a model that reads
-    elsewhere = {"chaos", "random_encoder", "score_ray", "serve_ray", "judge_injection", "judge_servers", "judge_throughput"}
+    elsewhere = {
+        "chaos",
+        "random_encoder",
+        "score_ray",
+        "serve_ray",
+        "judge_injection",
+        "judge_servers",
+        "judge_throughput",
+    }
     elsewhere |= {"simulation", "scaling"}  # tests/benchmarks/test_simulation.py
     assert files == {*SMALLEST, "clinical"} | parts | elsewhere

@@ -6,7 +6,6 @@ built.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -387,15 +386,7 @@ class _Compiler:
 
 def build(files: Mapping[str, str]) -> lx.Lexicon:
     """Compile the files, given by name. Raises `LexiconError` on any contradiction."""
-    return _Compiler(knowledge.joined(files)).lexicon(digest(files))
-
-
-def digest(files: Mapping[str, str]) -> str:
-    """The SHA-256 of all files, given by name, in hexadecimal digits."""
-    made = hashlib.sha256()
-    for name in knowledge.FILES:
-        made.update(f"{name}\0{files[name]}\0".encode())
-    return made.hexdigest()
+    return _Compiler(knowledge.joined(files)).lexicon(knowledge.digest(files))
 
 
 @lru_cache(maxsize=1)

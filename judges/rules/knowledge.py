@@ -7,6 +7,7 @@ any other text. This module only reads and joins them; `compiler` gives them the
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
@@ -98,3 +99,11 @@ def words() -> dict[str, Any]:
     """`words.yaml`: how words are spelt and what is measured."""
     text = (resources.files("judges.rules") / "knowledge" / WORDS).read_text("utf-8")
     return _parsed(WORDS, text)
+
+
+def digest(files: Mapping[str, str]) -> str:
+    """The SHA-256 of all files, given by name, in hexadecimal digits."""
+    made = hashlib.sha256()
+    for name in FILES:
+        made.update(f"{name}\0{files[name]}\0".encode())
+    return made.hexdigest()

@@ -211,17 +211,17 @@ class Recorder:
         told_at = time.monotonic()
         forgotten = self.keep_samples > 0
         while True:
-            await asyncio.sleep(_EVERY_S)
             try:
-                await self.flush()
                 if not forgotten:  # texts of earlier days: nobody asks for them any more
                     await self.store.forget_samples()
                     forgotten = True
+                await self.flush()
                 if time.monotonic() - told_at >= _ALARMS_EVERY_S:
                     told_at = time.monotonic()
                     await self.tell()
             except Exception as error:
                 log.error("runs_not_written", **described(error))
+            await asyncio.sleep(_EVERY_S)
 
 
 def _add(one: _Open, whats: Sequence[Scored | Totals | Sequence[Told]]) -> None:

@@ -30,7 +30,7 @@ def judge() -> RulesJudge:
         (REFERENCE, REFERENCE, "Nothing is lost."),
         ("Small left effusion. Right PICC.", REFERENCE, "No exact tip position of the right PICC (−.03)."),
         (f"{REFERENCE} New large right pneumothorax.", REFERENCE, "Invents right pneumothorax (−.67)."),
-        ("The lungs are clear.", NORMAL, "No 'no pleural effusion' (−.33); no 'no pneumothorax' (−.33); no 'no cardiomegaly' (−.17)."),
+        ("The lungs are clear.", NORMAL, "No 'no pleural effusion' (−.29); no 'no pneumothorax' (−.29); no 'no cardiomegaly' (−.14)."),
         ("No effusion.", "Large left effusion, increased.", "Denies the left pleural effusion (−1.50)."),
         ("Moderate left effusion, decreased.", "Large left effusion, increased.",
          "Invents 'better' of the left pleural effusion (−.60); "

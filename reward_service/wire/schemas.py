@@ -30,7 +30,14 @@ def _nameable(run_id: str) -> str:
     return run_id
 
 
-RunId = Annotated[str, Field(max_length=256), AfterValidator(_nameable)]
+RunId = Annotated[
+    str,
+    Field(
+        max_length=256,
+        json_schema_extra={"pattern": "[^.]", "not": {"pattern": r"[\u0000-\u001F\u007F-\u009F\u2028\u2029]"}},
+    ),
+    AfterValidator(_nameable),
+]
 
 
 class _Strict(BaseModel):

@@ -139,6 +139,7 @@ def test_what_is_no_encoding_of_text_is_refused(tmp_path: Path, name: str) -> No
             "one column: is something else than a comma",
         ),
     ],
+    ids=["damaged Excel", "archive", "old Excel", "packed Excel", "unknown delimiter"],
 )
 def test_a_file_that_is_something_else_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)

@@ -22,12 +22,13 @@ from reward_service.runs.samples import STEPS, Sample
 from reward_service.runs.totals import Totals
 
 # KEYS: the hash, when the run was deleted. ARGV: seconds to keep, then for each row how many seconds ago it began, its
-# field and its content. Ages, because the clocks of hosts differ. Answers how many were written, and how many seconds
-# ago the run was deleted if a row is older than that.
+# field and its content. Ages, because the clocks of hosts differ. What began within a second of the deletion counts as
+# before it: an age is only as exact as the way to Redis is short, and deleted texts must not come back. Answers how many
+# were written, and how many seconds ago that second ended if a row is older.
 _PUT = """
 local t = redis.call('time')
 local now = t[1] + t[2] / 1e6
-local deleted = tonumber(redis.call('get', KEYS[2]) or 0)
+local deleted = tonumber(redis.call('get', KEYS[2]) or -1) + 1
 local written, refused = 0, ''
 for i = 2, #ARGV, 3 do
   if now - tonumber(ARGV[i]) > deleted then

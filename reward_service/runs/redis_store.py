@@ -23,8 +23,8 @@ from reward_service.runs.totals import Totals
 
 # KEYS: the hash, when the run was deleted. ARGV: seconds to keep, then for each row how many seconds ago it began, its
 # field and its content. Ages, because the clocks of hosts differ. What began within a second of the deletion counts as
-# before it: an age is only as exact as the way to Redis is short, and deleted texts must not come back. Answers how many
-# were written, and how many seconds ago that second ended if a row is older.
+# before it: an age is only as exact as the way to Redis is short, and deleted texts must not come back. Answers how
+# many were written, and how many seconds ago that second ended if a row is older.
 _PUT = """
 local t = redis.call('time')
 local now = t[1] + t[2] / 1e6

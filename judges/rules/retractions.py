@@ -89,8 +89,8 @@ class Retractions:
         if self.asked and any(e.leaf.cue & _DENIES for e in events):
             for mention in before:  # "Pneumothorax? No."
                 self._restate(mention, ABSENT)
-        elif len(events) <= _MOST and before and _only_denies(events, stop):
-            self.clauses.context.outside = True
+        elif len(events) <= _MOST and _only_denies(events, stop):
+            self.clauses.context.outside = True  # also where nothing stands before it
             for mention in before:  # "There is an effusion. No, there is not."
                 if mention.state >= UNCERTAIN:
                     self._restate(mention, HYPOTHETICAL)

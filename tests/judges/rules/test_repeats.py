@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.data import synthetic_report
 from judges.rules import repeats
 from judges.rules.clause import Clauses
 from judges.rules.judge import RulesJudge
@@ -24,6 +26,7 @@ LOOK_AROUND = [
     "It has increased.", "This is stable.", "The tube is in the stomach.", "The tip is too low.", "ETT in place.",
     "The above was dictated in error.", "None of the following is present:", "Pneumothorax?", "No.", "Normal.",
     "Otherwise normal.", "vs.", "1.5 cm nodule.", "?pneumonia.", "Prelim:", "Final:", "CORRECTION:", "Dr. Smith saw it.",
+    "There is no.", "No evidence of.", "No, there is not.", "Not true.", "On second look there is none.", "Negative.",
     "Opacity may be edema or pneumonia.", "Mild increase in the effusion.", "which may represent atelectasis.",
 ]  # fmt: skip
 """What reads otherwise by what stands around it, or changes how the next sentence is read."""
@@ -65,6 +68,15 @@ def test_what_is_remembered_moves_nothing(judge: RulesJudge, reader: Reader, dat
     expected = afresh(judge, text)
     assert reader.read(text) == expected
     assert reader.read(text) == expected  # now all of it is remembered that can be
+
+
+def test_reports_in_a_row_read_as_each_alone(judge: RulesJudge) -> None:
+    """Texts of random words, in which sentences break off: what one process has read before must move nothing."""
+    rng = random.Random(5)
+    reader = Reader(judge.lexicon)
+    for _ in range(600):
+        text = synthetic_report(rng, 20)
+        assert reader.read(text) == reader.traced(text, Trace())[0]  # a trace remembers nothing
 
 
 @pytest.fixture

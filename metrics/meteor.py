@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.metadata import version as installed
 from typing import Any, ClassVar
 
-from metrics.base import Metric, MetricScore
+from metrics.base import Cost, Metric, MetricScore
 from metrics.wordnet import WordNet
 
 Tokens = tuple[str, ...]
@@ -22,6 +22,7 @@ class Meteor(Metric[Tokens]):
     """
 
     version = 1
+    cost: ClassVar[Cost] = "pool"  # a word that is met for the first time takes ten times as long as one that is known
     key: ClassVar[str] = "meteor"
 
     def __init__(self, wordnet: str = "/usr/share/wordnet") -> None:

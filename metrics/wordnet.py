@@ -1,13 +1,14 @@
 """Synonyms from the files of WordNet 3.0 (Fellbaum 1998), read where they lie, as nltk's reader finds them.
 
 nltk's own reader holds all of WordNet in memory, is not for several threads, and reads only below nltk's folders. Here
-a word costs a few binary searches in sorted files (`wndb(5WN)`), and nothing is kept but what was asked for.
+only the places of the lines are in memory, some 20 MB; the files' format is that of `wndb(5WN)`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import mmap
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,8 @@ _RULES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 FILES: Final = tuple(f"{name}{part}" for part in _RULES for name in ("index.", "data.")) + tuple(
     f"{part}.exc" for part in _RULES
 )
+_LINE: Final = re.compile(rb"^([^\s]+) ", re.M)
+"""A line that begins with a word: those of the licence begin with blanks."""
 _LONGEST: Final = 64
 """Letters of a word that is looked up; texts are not trusted."""
 
@@ -50,17 +53,21 @@ class WordNet:
         Raises `NoWordNet`.
         """
         self._files: dict[str, mmap.mmap] = {}
+        self._lines: dict[str, dict[bytes, int]] = {}
+        """Where the line of each word begins; of several lines of one word the last, as nltk has it."""
         digest = hashlib.sha256()
         for name in FILES:
             path = Path(folder) / name
             try:
                 with path.open("rb") as file:
-                    self._files[name] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                    content = self._files[name] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise NoWordNet(f"{path} is no file of WordNet ({reason})") from None
             digest.update(f"{name}\0".encode())
-            digest.update(self._files[name])
+            digest.update(content)
+            if not name.startswith("data."):
+                self._lines[name] = {found[1]: found.start() for found in _LINE.finditer(content)}
         self.sha256 = digest.hexdigest()
         self.synonyms = lru_cache(maxsize=20_000)(self._synonyms)
         """Word -> the lemmas of all its synsets, without those of several words."""
@@ -79,14 +86,14 @@ class WordNet:
 
     def _forms(self, word: str, part: str) -> list[str]:
         """The word and its base forms."""
-        known = _line(self._files[f"{part}.exc"], word)
+        known = self._line(f"{part}.exc", word)
         if known is not None:
             return list(dict.fromkeys((word, *known[1:])))
         forms = [word[: -len(old)] + new for old, new in _RULES[part] if word.endswith(old)]
         return list(dict.fromkeys((word, *forms)))
 
     def _lemmas(self, form: str, part: str) -> Iterator[str]:
-        entry = _line(self._files[f"index.{part}"], form) if form else None
+        entry = self._line(f"index.{part}", form)
         if entry is None:
             return
         data = self._files[f"data.{part}"]
@@ -96,23 +103,11 @@ class WordNet:
             for i in range(int(fields[3], 16)):
                 yield fields[4 + 2 * i].partition("(")[0]  # "galore(ip)": how an adjective stands
 
-
-def _line(file: mmap.mmap, word: str) -> list[str] | None:
-    """The fields of the line of `word` in a sorted file whose first field is a word; None where there is none."""
-    wanted = word.encode("latin-1") + b" "
-    low, high = 0, len(file)
-    while low < high:
-        middle = (low + high) // 2
-        start = file.rfind(b"\n", 0, middle) + 1
-        end = file.find(b"\n", middle)
-        end = len(file) if end < 0 else end
-        line = file[start:end]
-        if line.startswith(wanted):
-            while file[end + 1 : end + 1 + len(wanted)] == wanted:  # of several lines nltk takes the last
-                start, end = end + 1, file.find(b"\n", end + 1)
-            return file[start:end].decode("latin-1").split()
-        if line.partition(b" ")[0] + b" " < wanted:
-            low = end + 1
-        else:
-            high = start
-    return None
+    def _line(self, name: str, word: str) -> list[str] | None:
+        """The fields of the line of `word`; None where there is none."""
+        start = self._lines[name].get(word.encode("ascii"))
+        if start is None:
+            return None
+        content = self._files[name]
+        end = content.find(b"\n", start)
+        return content[start : len(content) if end < 0 else end].decode("latin-1").split()

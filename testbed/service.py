@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -133,7 +134,19 @@ def running(log: Path, **settings: Any) -> Iterator[Service]:
         service.kill()
 
 
+_FIRST, _PORTS = 12_000, 20_000
+"""Ports below those that the system gives to whoever asks for any (Linux: from 32768 on)."""
+_tried = itertools.count(os.getpid() * 97)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, for a server that may be started later, or again.
+
+    Until then nobody else gets it: a server that asks for any port gets one of the system's range, and other processes
+    begin elsewhere in this one. Else a client that waits for its server would reach somebody else's.
+    """
+    while True:
+        port = _FIRST + next(_tried) % _PORTS
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

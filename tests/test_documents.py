@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from metrics.bertscore import BertScore
 from metrics.chexbert import CheXbert
 from reward_service.components.registry import COMPONENTS
 from reward_service.profiles.profile import JUDGEMENT_VALUES, ComponentSpec, Profile, Transform
+from testbed.service import free_port
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -45,9 +45,7 @@ def block(page: str, marker: str) -> str:
 @pytest.fixture(scope="module")
 def port() -> Iterator[str]:
     """The README's own command, on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = str(probe.getsockname()[1])
+    free = str(free_port())
     command = block(README, "run: serve").replace("8000", free).split()
     service = subprocess.Popen(command, env=ENV, cwd=ROOT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 90

@@ -17,19 +17,8 @@ from reward_service.scoring.references import best
 from reward_service.wire.rendering import spread
 
 OURS = (
-    *(
-        "id",
-        "group",
-        "reward",
-        "status",
-        "flags",
-        "missing",
-        "components",
-        "contributions",
-        "values",
-        "judgement",
-        "reason",
-    ),
+    *("id", "group", "reward", "status", "flags", "missing", "components", "contributions", "values", "judgement"),
+    "reason",
     *("bleu_counts", "reference_index", "reference_digest", "results", "mean", "std", "zero_advantage", "fingerprint"),
     *("candidate", "candidates", "reference", "references", "prior"),
 )

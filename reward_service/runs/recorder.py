@@ -140,10 +140,11 @@ class Recorder:
         now = time.monotonic()
         async with self._writing:
             self._touched = {run: at for run, at in self._touched.items() if now - at < 3600.0}
-        self._told = {run: known for run, known in self._told.items() if run in self._touched}
+            touched = list(self._touched)  # as it is now: another flush may add to it
+        self._told = {run: known for run, known in self._told.items() if run in touched}
         updated = {one.run_id: one.updated_at for one in await self.store.runs()}
         self._raised = {run: known for run, known in self._raised.items() if run in updated}
-        for run in [run for run in self._touched if run in updated]:
+        for run in [run for run in touched if run in updated]:
             raised = {alarm.code: alarm.message for alarm in await self.alarms(run, updated[run])}
             for code in raised.keys() - self._told.get(run, set()):
                 log.warning("run_alarm", run_id=run, alarm=code, message=raised[code])

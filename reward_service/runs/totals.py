@@ -59,9 +59,7 @@ def of_requests(requests: Sequence[Scored]) -> Totals:
         "latency": Counter(_latency_bin(one.milliseconds) for one in requests),
         "judges": _counts(key for one in requests for key in one.judges),
         "statuses": _counts(one.status for one in composites if one.status != "ok"),
-        "missing": _counts(
-            f"{key}: {error.code}" for one in composites if one.reward is None for key, error in one.missing.items()
-        ),
+        "missing": _counts(f"{key}: {error.code}" for one in composites for key, error in one.missing.items()),
         "flags": _counts(flag for one in composites if one.flags for flag in one.flags),
         "reward": _moments([one.reward for one in composites]),
         "components": {key: _moments(values) for key, values in columns.items()},

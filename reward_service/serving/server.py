@@ -113,11 +113,11 @@ async def _serve(settings: Settings, sockets: str | None, listener: int, report:
         ),
         app,
         settings,
+        on_up=lambda: report("up"),
     )
     app.state.on_loaded = lambda: _loaded(report)
     app.state.on_fatal = server.stop
     app.state.time_left = server.time_left
-    report("up")
     try:
         await server.serve(sockets=[socket.socket(fileno=listener)])
     finally:
@@ -142,8 +142,10 @@ def _give_up() -> None:
 class HttpServer(uvicorn.Server):
     """uvicorn's server with a drain: it would stop accepting at once, and end with the signal's status."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings, on_up: Callable[[], None]) -> None:
+        """`on_up` is called once signals are heard, and before the models are loaded."""
         super().__init__(config)
+        self._on_up = on_up
         self._app = app
         self._engine: Engine = app.state.engine
         self._settings = settings
@@ -157,6 +159,7 @@ class HttpServer(uvicorn.Server):
         loop.add_signal_handler(signal.SIGTERM, self.drain)
         loop.add_signal_handler(signal.SIGINT, self.interrupt)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
+        self._on_up()
         try:
             yield
         finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
+
+from testbed.service import free_port
 
 COMMAND = str(Path(sys.executable).with_name("reward-service"))
 
@@ -30,9 +31,7 @@ class LiveService:
     """`reward-service serve` on a port of its own."""
 
     def __init__(self, log: Path, *flags: str, environment: Mapping[str, str] | None = None) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = [COMMAND, "serve", "--port", str(self.port), *flags]
         self._environment = {**os.environ, **(environment or {})}

@@ -36,6 +36,7 @@ from reward_client import (
     Score,
     core,
 )
+from testbed.service import free_port
 from tests.client.scripted import COMPONENTS, Scripted, app_of, refuse, reward_of, serving
 from tests.waiting import SOON, until
 
@@ -335,7 +336,7 @@ def test_api_key_travels_as_bearer_and_is_not_shown(service: Scripted, make: Mak
 
 def test_a_restart_between_calls_goes_unnoticed(make: Make) -> None:
     scripted = Scripted()
-    with serving(app_of(scripted)) as url:
+    with serving(app_of(scripted), free_port()) as url:  # nobody else takes it meanwhile
         user = make(url)
         first = user.score(PAIRS)
     port = int(url.rsplit(":", 1)[1])

@@ -69,7 +69,12 @@ function askForKey() {
 export function start(begin) {
   byId("key-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    key = byId("key").value.trim();
+    const given = byId("key").value.trim();
+    if (!/^[\x21-\x7e]+$/.test(given)) { // no browser sends another one
+      byId("key-problem").textContent = "A key has no blanks, and only letters, digits and signs of ASCII.";
+      return;
+    }
+    key = given;
     byId("key").value = "";
     byId("key-form").hidden = true;
     begin();

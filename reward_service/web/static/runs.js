@@ -92,6 +92,7 @@ function draw(runs) {
     chart("Groups without advantage, share", series((point) => point.zero_advantage), { share: true }),
     chart("Spread within groups", series((point) => point.group_std), { share: true }),
     chart("Null rewards, share", series((point) => point.null), { share: true }),
+    ...(runs.some((run) => run.points.some((point) => point.degraded)) ? [chart("Degraded rewards, share", series((point) => point.degraded), { share: true })] : []),
     chart("Length, characters", series((point) => point.characters), { digits: 0 }),
     chart("Latency, median in ms", series((point) => point.latency_ms.median), { share: true, digits: 1 }),
     ...named("shadows").flatMap((name) => [
@@ -110,8 +111,8 @@ function draw(runs) {
   }
   const rows = runs.flatMap((run) => [[run.points.at(-1), (point) => String(point.step)], [run.without_step, () => "none named"]]
     .filter(([point]) => point)
-    .map(([point, step]) => [run.run_id, step(point), String(point.items), number(point.reward.mean), Object.keys(point.profiles).join(", "), lacking(point)]));
-  byId("about").replaceChildren(table("At the last step", ["run", "step", "candidates", "reward", "profile", "missing"], rows));
+    .map(([point, step]) => [run.run_id, step(point), String(point.items), number(point.reward.mean), `${Math.round(100 * point.degraded)} %`, Object.keys(point.profiles).join(", "), lacking(point)]));
+  byId("about").replaceChildren(table("At the last step", ["run", "step", "candidates", "reward", "degraded", "profile", "missing"], rows));
 }
 
 const lacking = (point) => Object.entries(point.missing).map(([why, count]) => `${why} (${count})`).join(", ") || "nothing";
@@ -151,7 +152,7 @@ async function samples() {
     byId("samples-step").replaceChildren(...found.steps.map((one) => element("option", { value: String(one), selected: one === found.step }, one < 0 ? "none named" : String(one))));
     byId("samples-status").textContent = "";
     byId("samples-list").replaceChildren(...found.samples.map((one, i) => {
-      const section = element("section", { className: "candidate" }, element("h3", {}, `Sample ${i + 1}: reward ${number(one.result.reward)}`));
+      const section = element("section", { className: "candidate" }, element("h3", {}, `Sample ${i + 1}: reward ${number(one.result.reward)}${one.result.status === "degraded" ? " (degraded)" : ""}`));
       const anywhere = one.copies ? `; the same text for any study: ${one.copies}` : "";
       section.append(element("p", { className: "note" }, `${one.count} of the step's ${many(found.items, "candidate")} for this study${anywhere}. Digest ${one.candidate_digest}.`));
       if (one.result.flags.length) section.append(element("p", {}, `Flags: ${one.result.flags.map(words).join(", ")}`));

@@ -30,6 +30,7 @@ from reward_service.errors import ConfigurationError
 from reward_service.settings import Settings
 from reward_service.tasks import end
 from reward_service.workers.placement import make_cache
+from testbed.service import free_port
 from tests.needs import needs
 from tests.waiting import SOON, soon, until, wait_until
 
@@ -42,9 +43,7 @@ class Server:
     """A redis-server of our own, on a free port, without persistence."""
 
     def __init__(self, *options: str, scheme: str = "redis", auth: str = "") -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.directory = tempfile.TemporaryDirectory()  # a replica writes a dump, which the next server would load
         self.options = ["--save", "", "--appendonly", "no", "--dir", self.directory.name, *options]
         self.tls = scheme == "rediss"

@@ -15,7 +15,7 @@ import pytest
 
 from reward_service.api.auth import new_key
 from testbed.redis_server import Redis
-from testbed.service import Service, running
+from testbed.service import Service, running, write_profile
 from tests.browser import tab
 from tests.needs import needs
 from tests.waiting import wait_until
@@ -82,9 +82,36 @@ def test_both_processes_show_the_same_numbers(service: Service) -> None:
     assert point(service, "counted", params={"points": 2})["points"][0]["steps"] == [0, 2]
 
 
+def test_a_degraded_reward_is_shown_as_one(browser: Any, tmp_path: Path) -> None:
+    """No server is at the judge's address, so the clinical component has a substitute."""
+    profile = write_profile(
+        tmp_path,
+        "degrading",
+        {
+            "clinical": {"component": "vllm", "weight": 1, "when_missing": "substitute:rules"},
+            "rules": {"weight": 0, "value": "signed"},
+        },
+    )
+    judge = {"judge_urls": "http://127.0.0.1:9/v1", "judge_model": "m", "judge_revision": "r"}
+    with (
+        running(tmp_path / "log", profiles=profile, keep_samples=3, **judge) as service,
+        tab(browser, service.url) as page,
+    ):
+        train(service, "lacking", range(1))
+        wait_until(lambda: point(service, "lacking")["points"])
+        page.goto(f"{service.url}/runs")
+        row = page.locator("#about tr", has_text="lacking")
+        row.get_by_text("100 %").wait_for()
+        assert "clinical: judge_unavailable (4)" in row.inner_text()
+        page.locator("#charts figure", has_text="Degraded rewards, share").wait_for()
+        page.locator("#samples-list h3", has_text="(degraded)").first.wait_for()
+
+
 def test_axe_finds_nothing_and_nothing_is_wider_than_a_phone(browser: Any, service: Service) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
     train(service, "seen", range(8))
+    train(service, "s" * 200, range(2))
+    wait_until(lambda: point(service, "s" * 200)["points"])
     for scheme in ("light", "dark"):
         with tab(browser, service.url, color_scheme=scheme, bypass_csp=True) as page:  # axe is an inline script
             page.goto(f"{service.url}/runs")

@@ -29,6 +29,8 @@ hypothesis.settings.register_profile(
     "suite", deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("suite")
+# `pytest -m hypothesis --hypothesis-profile=explore tests` looks for others.
+hypothesis.settings.register_profile("explore", hypothesis.settings.get_profile("suite"), derandomize=False)
 
 
 @pytest.fixture(autouse=True, scope="module")

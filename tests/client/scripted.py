@@ -18,6 +18,8 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from testbed.service import free_port
+
 Fault = Callable[[dict[str, Any], dict[str, Any]], Any]
 """Takes request and honest answer; returns the answer, or a Response, to send instead."""
 
@@ -122,11 +124,14 @@ def app_of(scripted: Scripted) -> FastAPI:
 
 
 @contextlib.contextmanager
-def serving(app: Any, port: int = 0) -> Iterator[str]:
-    """Runs `app` in a uvicorn thread and yields its URL."""
+def serving(app: Any, port: int | None = None) -> Iterator[str]:
+    """Runs `app` in a uvicorn thread and yields its URL.
+
+    No port serves two tests unless it is given: a thread that a client has given up may still be about to send.
+    """
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
+    listening.bind(("127.0.0.1", free_port() if port is None else port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

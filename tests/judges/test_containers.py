@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judges import containers
 from judges.containers import unwrap
 from judges.draft import Draft
 from tests.work import assert_linear
@@ -74,7 +75,10 @@ def test_every_character_knows_where_it_came_from(text: str) -> None:
     assert list(draft.starts) == sorted(draft.starts)
 
 
-@given(st.dictionaries(st.text(st.characters(categories=("Ll",)), min_size=1), st.text(), min_size=1))
+KEYS = st.text(st.characters(categories=("Ll",)), min_size=1).filter(lambda key: key not in containers._ABOUT)
+
+
+@given(st.dictionaries(KEYS, st.text(), min_size=1))
 def test_no_word_of_a_json_object_is_lost(report: dict[str, str]) -> None:
     found = unwrapped(json.dumps(report)).text
     words = (word for value in report.values() for word in value.split() if word.isascii() and word.isalnum())

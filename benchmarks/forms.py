@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks import data
-from benchmarks.scope import half
 from judges.rules.judge import RulesJudge
 from reward_service.text.guards import GuardSettings, inspect
 from reward_service.text.normaliser import Normalised, normalise
-from testbed.forms import aside, exported, shown
+from testbed.forms import aside, exported, filed, shown
 from testbed.forms.report import Written
 
 DEFAULTS = GuardSettings()
@@ -61,9 +60,8 @@ def _guarded(candidate: Normalised, reference: Normalised) -> tuple[tuple[str, .
 
 
 def part(which: str) -> dict[str, shown.Form]:
-    """The forms that are worked with, ``open``, or the ``kept`` third of `exported`."""
-    found = {name: form for name, form in exported.FORMS.items() if half(name) == which}
-    return found if which == "kept" else {**shown.FORMS, **aside.FORMS, **found}
+    """The forms that are worked with, ``open``, or those that were ``kept`` until the end of the last work on them."""
+    return filed.FORMS if which == "kept" else {**shown.FORMS, **aside.FORMS, **exported.FORMS}
 
 
 def both_ways(form: shown.Form, reports: Sequence[Written]) -> list[tuple[str, str]]:

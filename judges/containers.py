@@ -10,30 +10,15 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from judges import markup
+from judges import elements, exchange, markup
 from judges.draft import Draft
 
-_SIGNS: Final = ("\\", "`", "~~~", "<", "&", "{", '["', "['")
+_SIGNS: Final = ("\\", "`", "~~~", "<", "&", "{", '["', "['", "|")
 """A text without any of these is in no container."""
 _NESTED: Final = 3  # JSON within a string of JSON within a string
 
 _ESCAPE: Final = re.compile(r"\\{1,2}(?:r\\{1,2}n|[nr])|\\{1,2}t(?=[A-Z\d\s-])")
 _FENCE: Final = re.compile(r"(?:```|~~~)(?:(?:json|text|txt|markdown|md|yaml|xml|html|plaintext|python)\b)?[ ]?", re.I)
-_TAG: Final = re.compile(r"<(?P<close>/?)(?P<name>[a-z][a-z\d]{0,15})(?:\s[^<>]{0,80})?/?>", re.I)
-# fmt: off
-_BLOCKS: Final = frozenset((
-    "br", "p", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "tr", "table", "thead", "tbody", "pre",
-    "hr", "section", "html", "body",
-))
-_INLINE: Final = frozenset(("b", "i", "u", "em", "strong", "span", "code", "td", "th", "font"))
-_SECTIONS: Final = frozenset((
-    "finding", "findings", "impression", "impressions", "conclusion", "indication", "history", "technique",
-    "comparison", "recommendation", "recommendations", "heart", "lung", "lungs", "pleura", "mediastinum", "bones",
-    "devices", "abdomen", "other",
-))
-# fmt: on
-_ENTITIES: Final = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&apos;": "'", "&nbsp;": " "}
-_ENTITY: Final = re.compile("|".join(_ENTITIES))
 
 _PREFACE: Final = re.compile(r"\s*(?:[^{}\[\]\n]{0,80}:\s*)?(?=[{\[])")
 _JSON: Final = re.compile(
@@ -50,7 +35,8 @@ _ATTRIBUTES: Final = frozenset((
 """Keys of an object that describes one finding."""
 _HOLDERS: Final = frozenset((
     "output", "answer", "response", "content", "text", "message", "data", "prediction", "completion", "generated_text",
-    "report", "generated_report", "final_answer", "div",
+    "report", "generated_report", "final_answer", "div", "entry", "entries", "resource", "payload", "body", "result",
+    "results", "reports", "items", "choices", "outputs", "predictions", "records", "document", "documents",
 ))  # fmt: skip
 """Keys that name a text as a whole: no headings."""
 _ABOUT: Final = frozenset((
@@ -59,6 +45,32 @@ _ABOUT: Final = frozenset((
     "object", "finish_reason", "modality", "patient_id", "study_id", "accession", "accession_number", "mrn",
 ))  # fmt: skip
 """Keys whose text is about the file, not the patient."""
+_ABOUT_WHOLE: Final = _ABOUT | {
+    "category",
+    "subject",
+    "patient",
+    "performer",
+    "identifier",
+    "meta",
+    "metadata",
+    "encounter",
+    "basedon",
+    "specimen",
+    "resultsinterpreter",
+    "imagingstudy",
+    "media",
+    "conclusioncode",
+    "presentedform",
+    "contained",
+    "extension",
+    "usage",
+}
+"""Keys about the file where an object or a list is their value (most are of FHIR's DiagnosticReport)."""
+_STATES: Final = frozenset((
+    "registered", "partial", "preliminary", "final", "amended", "corrected", "appended", "cancelled", "generated",
+    "additional", "completed", "complete", "verified", "signed", "draft", "success", "ok",
+))  # fmt: skip
+"""What ``status`` says of a file; that of a finding is new or stable."""
 
 
 def unwrap(draft: Draft) -> None:
@@ -66,26 +78,15 @@ def unwrap(draft: Draft) -> None:
     if not any(sign in draft.text for sign in _SIGNS):
         return
     draft.edit((*m.span(), "\n" if m.start() else "") for m in _FENCE.finditer(draft.text))
+    exchange.take_off(draft)
     for _ in range(_NESTED):
         if not _unwrap_json(draft):
             break
     if "\\" in draft.text:
         markup.take_off(draft)
     draft.edit((*m.span(), " " if m.group()[-1] == "t" else "\n") for m in _ESCAPE.finditer(draft.text))
-    if "<" in draft.text:
-        draft.edit(_tags(draft.text))
-    if "&" in draft.text:
-        draft.edit((*m.span(), _ENTITIES[m.group()]) for m in _ENTITY.finditer(draft.text))
-
-
-def _tags(text: str) -> Iterator[tuple[int, int, str]]:
-    """Line breaks for the tags of blocks, headings for those of sections; tags that nobody knows stay."""
-    for tag in _TAG.finditer(text):
-        name = tag["name"].lower()
-        if name in _SECTIONS:
-            yield (*tag.span(), "\n" if tag["close"] else f"\n{tag['name']}:\n")
-        elif name in _BLOCKS or name in _INLINE:
-            yield (*tag.span(), "\n" if name in _BLOCKS else "")
+    if "<" in draft.text or "&" in draft.text:
+        elements.take_off(draft)
 
 
 # ----- JSON, and what Python prints of the same -----------------------------------------------------------------------
@@ -163,9 +164,16 @@ def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
     inline = _inline(text, tokens)
     stack: list[str] = []
     """Per open bracket what ends a value in it: a line in an object, a comma in one that describes a finding."""
+    hidden = 0
+    """Up to which token what is said is about the file."""
     for i, token in enumerate(tokens):
         last = stack[-1] if stack else ""
-        if token.sign:
+        if i < hidden:
+            yield token.start, token.end, ""
+        elif (end := _end_of_about(text, tokens, i)) > i:
+            hidden = end
+            yield token.start, token.end, ""
+        elif token.sign:
             yield token.start, token.end, _for_sign(token.sign, stack, described=i in inline)
         elif token.string is None:
             answer = _ANSWERS.get(token.value, "")
@@ -200,17 +208,39 @@ def _inline(text: str, tokens: list[_Token]) -> set[int]:
             opened.append(i)
         elif token.sign == "}" and opened:
             opened.pop()
-        elif opened and token.string and text[slice(*token.string)].lower() in _ATTRIBUTES:
+        elif opened and token.string and _describes(text, tokens, i):
             found.add(opened[-1])
     return found
 
 
+def _describes(text: str, tokens: list[_Token], i: int) -> bool:
+    """Whether the string at `i` is the name of an attribute of a finding."""
+    return text[slice(*(tokens[i].string or ()))].lower() in _ATTRIBUTES and not _tells_of_file(text, tokens, i + 2)
+
+
 def _tells_of_file(text: str, tokens: list[_Token], i: int) -> bool:
     """Whether the string at `i` is the value of a key about the file."""
-    if not 1 < i < len(tokens) or tokens[i].string is None or tokens[i - 1].sign != ":":
+    value = tokens[i].string if 1 < i < len(tokens) and tokens[i - 1].sign == ":" else None
+    key = tokens[i - 2].string if value is not None else None
+    if value is None or key is None:
         return False
-    key = tokens[i - 2].string
-    return key is not None and text[slice(*key)].lower() in _ABOUT
+    name = text[slice(*key)].lower()
+    return name in _ABOUT and (name != "status" or text[slice(*value)].lower() in _STATES)
+
+
+def _end_of_about(text: str, tokens: list[_Token], i: int) -> int:
+    """Behind the object or list about the file that the key at `i` names; `i` where it names none."""
+    key = tokens[i].string
+    if key is None or i + 2 >= len(tokens) or tokens[i + 1].sign != ":" or tokens[i + 2].sign not in ("{", "["):
+        return i
+    if text[slice(*key)].lower() not in _ABOUT_WHOLE:
+        return i
+    depth = 0
+    for j in range(i + 2, len(tokens)):
+        depth += (tokens[j].sign in ("{", "[")) - (tokens[j].sign in ("}", "]"))
+        if depth == 0 and tokens[j].sign:
+            return j + 1
+    return i
 
 
 def _words(key: str) -> str:

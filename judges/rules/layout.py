@@ -15,6 +15,7 @@ from judges.containers import unwrap
 from judges.draft import Draft
 from judges.rules import lexicon as lx
 from judges.rules.dictation import dictated
+from judges.rules.letterhead import without_letterhead
 from judges.rules.lines import joined_lines
 from judges.rules.margins import without_margins
 from judges.rules.words import fold
@@ -36,6 +37,7 @@ _SLASH: Final = re.compile(r"(?<=[A-Za-z]) / (?=[A-Za-z])")
 _LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
 _ATTACHED: Final = re.compile(r"[^\s.,:;?!](?P<mark>[,.:;?!])(?=\s|\Z)")
 _LEADER: Final = re.compile(r"\s?\.{4,}(?=\s?\w)")
+_FIELD: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z ]{2,30}?)[ ]?=[ ]?(?=[^\s=])", re.M)
 _NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2})\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
 _LONGEST: Final = 40  # characters of a word beside a hyphen
@@ -60,12 +62,8 @@ class Layout:
         unwrap(draft)
         if "\n" in draft.text:
             draft.edit(without_margins(draft.text))
-        if any(mark in draft.text for mark in "_[<"):
-            draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
-        if "...." in draft.text:  # "Effusion ....... none"
-            draft.edit((*m.span(), ":") for m in _LEADER.finditer(draft.text))
-        if "*" in draft.text:
-            draft.edit((*m.span(), "") for m in _EMPHASIS.finditer(draft.text))
+            draft.edit(without_letterhead(draft.text, self._says))
+        self._undo_signs(draft)
         if "\n" in draft.text or "|" in draft.text:
             draft.edit(joined_lines(draft.text, self._words))
         if _is_dictated(draft.text):
@@ -82,6 +80,18 @@ class Layout:
             if tokenised:
                 draft.edit((*m.span(), "/") for m in _SLASH.finditer(draft.text))
         return draft
+
+    def _undo_signs(self, draft: Draft) -> None:
+        """What stands for a word, a colon or emphasis."""
+        if any(mark in draft.text for mark in "_[<"):
+            draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
+        if "...." in draft.text:  # "Effusion ....... none"
+            draft.edit((*m.span(), ":") for m in _LEADER.finditer(draft.text))
+        if "=" in draft.text:  # "findings=Small effusion."
+            fields = (m for m in _FIELD.finditer(draft.text) if self._is_heading(draft.text, m.end("name")))
+            draft.edit((m.end("name"), m.end(), ": ") for m in fields)
+        if "*" in draft.text:
+            draft.edit((*m.span(), "") for m in _EMPHASIS.finditer(draft.text))
 
     def _separators(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Full stops for the signs that stand between sentences: "Heart normal | No effusion"."""
@@ -152,6 +162,11 @@ class Layout:
         """Whether a word by itself is a finding, an anatomy, or says that something is not there or normal."""
         leaf = self._leaf([word])
         return leaf is not None and bool(leaf.kind & (lx.SAYS | lx.NAMED) or leaf.cue & (lx.NEG | lx.NORMAL))
+
+    def _says(self, word: str) -> bool:
+        """Whether a word by itself is a finding."""
+        leaf = self._leaf([word])
+        return leaf is not None and bool(leaf.kind & lx.SAYS)
 
     def _leaf(self, words: list[str]) -> lx.Leaf | None:
         node: lx.Trie | None = self._trie

@@ -109,7 +109,7 @@ class Wraps:
 
     def _goes_on(self, before: Line, line: Line) -> bool:
         """Whether the words tell that the line goes on with the sentence of the one before it."""
-        if before.ends(",;(/") or before.text.endswith("-") or line.text[0] == "/":
+        if before.ends(",;(/") or before.text.endswith("-") or line.text[0] in "/(":
             return True
         begin = line.text.removeprefix(GAP).lstrip()
         if self._cased and begin[:1].islower():

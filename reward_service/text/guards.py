@@ -27,7 +27,7 @@ from reward_service.text import answer
 from reward_service.text.normaliser import Normalised
 from reward_service.text.slips import BREAKS, function_words, misplaced, slips
 
-VERSION = 2
+VERSION = 3
 """Raised by hand whenever any flag or threshold changes; part of the profile fingerprint."""
 
 
@@ -230,7 +230,9 @@ class _Text:
         findings = finding_words()
         self.named = [findings[w] for w in self.words if w in findings]
         self.findings = set(self.named)
-        self.hedges = len([w for w in self.words if w in _HEDGES])
+        hedges = [i for i, word in enumerate(self.words) if word in _HEDGES]
+        # With the words around them: an impression that repeats a hedged finding hedges nothing more.
+        self.hedges = len({tuple(self.words[max(0, i - 3) : i + 4]) for i in hedges})
         self.function_words = function_words(self.tokens)
         self.misplaced = misplaced(self.function_words)
 

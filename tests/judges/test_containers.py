@@ -40,7 +40,7 @@ def unwrapped(text: str) -> Draft:
             ["finding: effusion, side: left, .", "finding: edema, present: no, ."],
         ),
         (json.dumps({"output": json.dumps({"findings": "One.\nTwo."})}), ["findings: One.", "Two."]),
-        (json.dumps({"role": "assistant", "code": {"x": "y"}, "content": REPORT}), ["code:", "x: y.", REPORT]),
+        (json.dumps({"role": "assistant", "code": {"x": "y"}, "content": REPORT}), [REPORT]),
         (r"{\rtf1\ansi{\fonttbl{\f0 Arial;}}\b FINDINGS:\b0\par " + REPORT + r"\par}", ["FINDINGS:", REPORT]),
         (r"\section{Findings}\begin{itemize}\item \textbf{Edema.}\item 5\% {loss}\end{itemize}",
          ["Findings:", "-  Edema.", "-  5% {loss}"]),

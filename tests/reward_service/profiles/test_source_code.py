@@ -132,6 +132,8 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
         "judges/crimson.py": (set(), COUNTED),
         "judges/containers.py": (RULES, ALL),
         "judges/draft.py": (RULES, ALL),
+        "judges/elements.py": (RULES, ALL),
+        "judges/exchange.py": (RULES, ALL),
         "judges/markup.py": (RULES, ALL),
         "judges/injection.py": (set(), ALL),
         "judges/chat_tokens.py": (set(), ALL),
@@ -151,7 +153,7 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
             return set(), ALL
         if name in (
             "around.py", "compiler.py", "details.py", "dictation.py", "examination.py", "findings.py", "knowledge.py", "layout.py",
-            "lexicon.py", "lines.py", "margins.py", "measures.py", "phrases.py", "retractions.py", "telling.py", "tips.py", "trace.py", "words.py", "wraps.py",
+            "letterhead.py", "lexicon.py", "lines.py", "margins.py", "measures.py", "phrases.py", "retractions.py", "telling.py", "tips.py", "trace.py", "words.py", "wraps.py",
         ):  # fmt: skip
             return RULES, ALL  # the guards undo the layout, and look up the words of the lexicon
         return RULES, WITH_RULES

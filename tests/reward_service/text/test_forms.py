@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import forms
 from judges.rules.judge import RulesJudge
-from testbed.forms import aside, exported, report, shown
+from testbed.forms import aside, exported, filed, report, shown
 from testbed.forms.report import Written
 
 NORMAL = (
@@ -40,14 +40,17 @@ def written(count: int = 24) -> list[Written]:
     return [Written(" ".join(said), rng.choice(IMPRESSIONS)) for said in findings]
 
 
+FORMS = {**shown.FORMS, **filed.FORMS}
+
+
 @pytest.fixture(scope="module")
 def judge() -> RulesJudge:
     return RulesJudge()
 
 
-@pytest.mark.parametrize("name", shown.FORMS)
+@pytest.mark.parametrize("name", FORMS)
 def test_form_is_not_content(judge: RulesJudge, name: str) -> None:
-    found = forms.scored(judge, forms.both_ways(shown.FORMS[name], written()))
+    found = forms.scored(judge, forms.both_ways(FORMS[name], written()))
     assert not [(one.flags, one.candidate) for one in found if one.penalised]
     assert sum(one.signed for one in found) / len(found) >= forms.MEAN
     assert not [(one.signed, one.candidate, one.reference) for one in found if one.signed < forms.LEAST]
@@ -55,7 +58,7 @@ def test_form_is_not_content(judge: RulesJudge, name: str) -> None:
 
 def test_every_form_keeps_the_words_of_the_report() -> None:
     plain = Written("The heart is large. No effusion, no edema.", "1. Cardiomegaly. 2. No edema.")
-    for name, form in {**shown.FORMS, **shown.LOSSY, **aside.FORMS, **exported.FORMS}.items():
+    for name, form in {**shown.FORMS, **shown.LOSSY, **aside.FORMS, **exported.FORMS, **filed.FORMS}.items():
         text = form(plain).lower()
         assert all(word in text for word in ("heart", "large", "effusion", "edema", "cardiomegaly")), name
     assert plain.sentences == ["The heart is large.", "No effusion, no edema.", "Cardiomegaly.", "No edema."]

@@ -57,9 +57,9 @@ STYLES = (
 
 @st.composite
 def honest(draw: st.DrawFn) -> str:
-    """A report of 1 to 14 different sentences, from telegraphic to intensive care, in one of seven styles."""
+    """A report of 1 to 10 different sentences, from telegraphic to intensive care, in one of seven styles."""
     pool = draw(st.sampled_from([NORMAL, ABNORMAL, NORMAL + ABNORMAL, ABNORMAL + DEVICES, NORMAL + DEVICES]))
-    chosen = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=14, unique=True))
+    chosen = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=10, unique=True))
     return draw(st.sampled_from(STYLES))(chosen)
 
 

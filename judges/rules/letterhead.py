@@ -1,0 +1,161 @@
+"""What stands around a report on its page: the letterhead, who signed it, page numbers and headers that come again.
+
+Lines of this kind are recognised only where they stand in a document: at its beginning, at its end and at a page break.
+They say nothing of the patient, and a sentence that a page break cuts in two is one sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from judges.rules.margins import RULE
+from judges.rules.words import KNOWN
+
+Edit = tuple[int, int, str]
+Says = Callable[[str], bool]
+"""Whether a word names a finding."""
+
+_LABELS: Final = sorted((re.escape(label) for label in KNOWN["letterhead"]["labels"]), key=len, reverse=True)
+_LABEL: Final = re.compile(rf"(?<![\w/])(?:{'|'.join(_LABELS)})(?:[ ]?\([\w ]{{1,20}}\))?[ ]?(?::|#:?|(?<=no)\.)", re.I)
+_PAGE: Final = re.compile(
+    r"[\W_]*(?:(?:page|pg|p)\b\.?[ ]?\d{1,3}(?:[ ]?(?:of|/)[ ]?\d{1,3})?"
+    r"|\d{1,3} of \d{1,3}|(?<=[-–—] )\d{1,3}(?= ?[-–—])"
+    r"|\(?(?:over|cont|cont'd|continued(?: on (?:the )?next page)?|end of (?:report|document))\)?)[\W_]*",
+    re.I,
+)
+_MONTH: Final = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+_DATE: Final = re.compile(
+    rf"\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}|\d{{1,2}}[ -]{_MONTH}[ -]\d{{2,4}}|{_MONTH} \d{{1,2}},? \d{{4}}"
+    r"|\d{1,2}:\d{2}(?::\d{2})?(?: ?[ap]\.?m\b\.?)?|\b(?:at|on)\b",
+    re.I,
+)
+_CONTACT: Final = re.compile(
+    r"\(?\b\d{3}\)?[-. ]\d{3}[-. ]\d{4}\b|\b[A-Z]{2} \d{5}(?:-\d{4})?\b|\S+@\S+\.\w|\b(?:https?://|www\.)\S", re.A
+)
+_INSTITUTION: Final = re.compile(rf"\b(?:{'|'.join(map(re.escape, KNOWN['letterhead']['institutions']))})\b", re.I)
+_CREDENTIAL: Final = re.compile(r",? (?:MD|M\.D\.|DO|MBBS|FRCR|FRANZCR|MBChB|PhD|RT\(R\))(?:$|[ ,.])")
+_SIGNED: Final = re.compile(rf"[\W_]*(?:{'|'.join(map(re.escape, KNOWN['letterhead']['signed']))})\b", re.I)
+_TITLE: Final = re.compile(r"[\W_]*(?:[a-z]+ ){0,2}report[\W_]*", re.I)
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_SMALL: Final = frozenset(("of", "and", "the", "for", "at", "de", "la", "van", "von", "in"))
+_LONGEST: Final = 10  # words of a line that is no sentence
+_MOST: Final = 40  # lines of a letterhead, blank ones included
+
+
+class _Line(NamedTuple):
+    start: int
+    end: int
+    text: str
+
+
+def without_letterhead(text: str, says: Says) -> list[Edit]:
+    """The edits that take such lines off."""
+    lines, start = [], 0
+    for line in text.split("\n"):
+        lines.append(_Line(start, start + len(line), line.strip()))
+        start += len(line) + 1
+    gone = _breaks(lines) | _block(lines[:_MOST], says) | _block(lines[: -_MOST - 1 : -1], says, signed=True)
+    return list(_without(lines, gone))
+
+
+def _without(lines: Sequence[_Line], gone: set[_Line]) -> Iterator[Edit]:
+    """Take lines off with the blank ones beside them: what a page break parts are neighbours again."""
+    said = [line for line in lines if line.text and line not in gone]
+    if not gone or not said:
+        return
+    first = lines.index(said[0])
+    for line in lines[:first]:
+        if line.end > line.start:
+            yield line.start, line.end, ""
+    at, kept = first, first
+    for line in lines[first + 1 :]:
+        at += 1
+        if line.text and line not in gone:
+            if any(between in gone for between in lines[kept + 1 : at]):
+                yield lines[kept].end, line.start, "\n"
+            kept = at
+    if any(line in gone for line in lines[kept + 1 :]):
+        yield lines[kept].end, lines[-1].end, ""
+
+
+def _breaks(lines: Sequence[_Line]) -> set[_Line]:
+    """Numbers of pages, and the lines that stand at the top of each page."""
+    marks = [i for i, line in enumerate(lines) if line.text and _PAGE.fullmatch(line.text)]
+    gone = {lines[i] for i in marks}
+    tops = {_shape(line.text) for line in lines[: marks[0]]} if marks else set()
+    repeated: set[str] = set()
+    for i in marks:
+        for line in lines[i + 1 :]:
+            if line.text:
+                if line in gone or _shape(line.text) not in tops:
+                    break
+                gone.add(line)
+                repeated.add(_shape(line.text))
+    for line in lines[: marks[0]] if marks else ():
+        if line.text and line not in gone:
+            if _shape(line.text) not in repeated:
+                break
+            gone.add(line)
+    return gone
+
+
+def _shape(text: str) -> str:
+    """A line but for its numbers, which may count the pages."""
+    return re.sub(r"\d+", "0", " ".join(text.lower().split()))
+
+
+def _block(lines: Sequence[_Line], says: Says, *, signed: bool = False) -> set[_Line]:
+    """The lines about the file with which a text begins; or ends, where `lines` come from its end.
+
+    Names and addresses count beside a line that tells for sure.
+    """
+    sure: set[_Line] = set()
+    unsure: set[_Line] = set()
+    for line in lines:
+        if not line.text or RULE.match(line.text) or _PAGE.fullmatch(line.text):
+            continue
+        if _tells_of_file(line.text, says, signed=signed):
+            sure |= {line} | unsure
+            unsure = set()
+        elif sure and not signed and _names(line.text, says):
+            sure.add(line)
+        elif _names(line.text, says):
+            unsure.add(line)
+        elif not _TITLE.fullmatch(line.text):
+            break
+    return sure
+
+
+def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
+    """Whether a line is surely about the file: labels with their values, a date, an address, an institution."""
+    labels = list(_LABEL.finditer(text)) if ":" in text or "#" in text or "." in text else []
+    if labels and not _WORD.search(text[: labels[0].start()]):
+        ends = [label.start() for label in labels[1:]] + [len(text)]
+        values = [text[label.end() : end] for label, end in zip(labels, ends, strict=True)]
+        return all(_is_value(value, says) for value in values)
+    rest = _DATE.sub("", text)
+    if rest != text and not _WORD.search(rest):
+        return True
+    if not _short(text, says):
+        return False
+    if signed and (_SIGNED.match(text) or _CREDENTIAL.search(text)):
+        return True
+    return bool(_CONTACT.search(text)) or (_INSTITUTION.search(text) is not None and _names(text, says))
+
+
+def _is_value(text: str, says: Says) -> bool:
+    return ":" not in _DATE.sub("", text) and _short(text, says)
+
+
+def _short(text: str, says: Says) -> bool:
+    words = _WORD.findall(text)
+    return len(words) <= _LONGEST and not any(map(says, words))
+
+
+def _names(text: str, says: Says) -> bool:
+    """Whether a line is nothing but names and numbers, without the full stop of a sentence."""
+    words = _WORD.findall(text)
+    named = all(word[0].isupper() or len(word) == 1 or word in _SMALL for word in words)
+    return named and bool(words) and _short(text, says) and text[-1] not in ".?!:"

@@ -1,0 +1,88 @@
+"""What stands around a report on its page says nothing of the patient; what looks like it and does, stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from judges.rules.compiler import default
+from judges.rules.judge import RulesJudge
+from judges.rules.layout import Layout
+from judges.rules.letterhead import without_letterhead
+from tests.work import assert_linear
+
+REPORT = "Heart size is normal. Small left pleural effusion. No pneumothorax."
+
+
+@pytest.fixture(scope="module")
+def layout() -> Layout:
+    return Layout(default())
+
+
+def undone(layout: Layout, text: str) -> str:
+    draft = layout.undo(text)
+    return (text if draft is None else draft.text).strip()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "John Smith\nMRN: 0012345  DOB: 01/02/1950\nSex: M  Age: 54\n\n",
+        "St. Mary's Medical Center\n123 Main Street, Springfield, IL 62701\n\n",
+        "Patient: Smith, John A.\nAccession #: 8812345\nOrdering physician: Jones, Mary MD\nExam date: 03/04/2019 10:22\n\n",
+        "Lakeview Regional Hospital\nPatient Name: DOE, JANE\n\n",
+        "04-Mar-2019\n",
+        "Page 1 of 1\n",
+    ],
+)
+def test_a_letterhead_is_taken_off(layout: Layout, head: str) -> None:
+    assert undone(layout, head + REPORT) == REPORT
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "\n\nDictated by: John Smith, MD\nDictated: 03/04/2019 10:22 AM",
+        "\n\nElectronically Signed by: Karen Miller, M.D. at 3/4/2019 10:22:13 AM",
+        "\n\nJohn Smith MD\nLakeview Radiology Associates\n(555) 123-4567",
+        "\n\nSigner Name: Karen Miller\nSigned: 3/4/2019 10:22\nWorkstation: WKSRAD7",
+        "\nPage 2 of 2",
+        "\n(Continued on next page)",
+    ],
+)
+def test_who_signed_is_taken_off(layout: Layout, tail: str) -> None:
+    assert undone(layout, REPORT + tail) == REPORT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Retained Guidewire\nHeart normal.",  # a name, but nothing beside it tells that it is of the file
+        "Age: 54 with pneumothorax\nHeart normal.",  # a value that names a finding
+        "Status: new effusion since the prior\nHeart normal.",
+        "Heart normal.\nPage of a history\nNo mass.",
+        "Hospital acquired pneumonia is likely.\nNo mass.",
+    ],
+)
+def test_what_says_something_stays(layout: Layout, text: str) -> None:
+    assert undone(layout, text).replace("\n", " ").split() == text.split()
+
+
+def test_a_sentence_that_a_page_break_cuts_is_one(layout: Layout) -> None:
+    head = "DOE, JOHN\nMRN 4481920\nCHEST, TWO VIEWS   03/04/2019\n"
+    text = f"{head}\nSmall left pleural effusion. There is no\n\nPage 1\n\n{head}\npneumothorax.\n\nPage 2"
+    assert undone(layout, text) == "Small left pleural effusion. There is no pneumothorax."
+
+
+def test_a_reference_with_a_letterhead_weighs_as_without() -> None:
+    judge = RulesJudge()
+    plain, headed = judge.encode([REPORT, f"Riverside Hospital\nMRN: 4481920\n\n{REPORT}\n\nSigned by: A. Poe, MD"])
+    (verdict,) = judge.compare([plain], [headed])
+    assert verdict.values["signed"] == 1
+    assert not [each for each in verdict.evidence if each.cost]
+
+
+@pytest.mark.parametrize(
+    "shape", ["Page 1\n", "MRN: 1\n", "A B\n", "MRN: ", "No. ", "1/2/2019 ", "\n", "- 1 -\nMRN: 1\n"]
+)
+def test_cost_is_linear(shape: str) -> None:
+    assert_linear(lambda text: without_letterhead(text, lambda word: False), shape)

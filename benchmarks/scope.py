@@ -1,6 +1,6 @@
 """Evidence for scope: which references are recognised as English chest radiographs, and which as anything else.
 
-`python -m benchmarks.scope [--kept] [--headed] [--show]`. The cases are written for this purpose. Those in `kept` are looked at and
+`python -m benchmarks.scope [--kept] [--set headed|later] [--show]`. The cases are written for this purpose. Those in `kept` are looked at and
 run only when the work on the reader is finished. False alarms are counted on notes of intensive care, on the development
 reports where they are present, and on the texts of a folder (`--texts`).
 """
@@ -20,8 +20,9 @@ from benchmarks.common import table
 from judges.rules.judge import RulesJudge
 
 FOLDER = Path(__file__).parents[1] / "tests" / "judges" / "rules" / "cases" / "scope"
-HEADED = FOLDER / "headed"
-"""Cases whose headings name an examination in the ways of hospitals; those of a chest name another one as well."""
+SETS = {"first": FOLDER, "headed": FOLDER / "headed", "later": FOLDER / "later"}
+"""Cases by when and for what they were written. In `headed` headings name an examination in the ways of hospitals, and
+those of a chest name another one as well; `later` was written when both others had been worked with."""
 CHEST = "chest_radiographs"
 EXAMINATIONS = "other_examinations"
 LANGUAGES = "other_languages"
@@ -81,7 +82,7 @@ def false_alarms(judge: RulesJudge, texts: Sequence[str]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kept", action="store_true", help="the kept third instead of the open cases")
-    parser.add_argument("--headed", action="store_true", help="the cases about headings")
+    parser.add_argument("--set", choices=SETS, default="first", help="which cases; see SETS")
     parser.add_argument("--show", action="store_true", help="every case that is not right")
     parser.add_argument("--texts", type=Path, metavar="FOLDER", help="reports of chest radiographs, one a .txt file")
     options = parser.parse_args()
@@ -91,7 +92,7 @@ def main() -> None:
         (read,) = judge.encode([text])
         return read.outside is None
 
-    cases = load("kept" if options.kept else "open", HEADED if options.headed else FOLDER)
+    cases = load("kept" if options.kept else "open", SETS[options.set])
     found = shares(cases, in_scope)
     for name in dict.fromkeys(case.file for case in cases):
         rows = {kind: counts for (file, kind), counts in found.items() if file == name}

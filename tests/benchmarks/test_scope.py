@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scope import CHEST, EXAMINATIONS, FOLDER, HEADED, LANGUAGES, Case, half, load, shares
+from benchmarks.scope import CHEST, EXAMINATIONS, FOLDER, LANGUAGES, SETS, Case, half, load, shares
 
 HALVES = ("open", "kept")
 
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    return [case for folder in (FOLDER, HEADED) for which in HALVES for case in load(which, folder)]
+    return [case for folder in SETS.values() for which in HALVES for case in load(which, folder)]
 
 
 def test_there_are_enough_of_each(cases: list[Case]) -> None:

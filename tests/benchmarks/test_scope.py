@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scope import CHEST, EXAMINATIONS, FOLDER, LANGUAGES, SETS, Case, half, load, shares
+from benchmarks.scope import CHEST, EXAMINATIONS, LANGUAGES, SETS, Case, half, load, shares
 
 HALVES = ("open", "kept")
 

@@ -73,7 +73,7 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
     if known and not (said or candidate.empty):
         item = account.deduct(STUDY, None, None, "no_report")  # not a report of this study
         item.penalty += DENIED * (account.weight or scores.NORMAL_REPORT)
-    weight, scale = _weigh(account, reference, repeated, omitted)
+    weight, scale = _weigh(account, candidate, reference, repeated, omitted)
     notes = [unread.NAME] if unread.charge(account, candidate, reference, weight) else []
     evidence = account.evidence(weight, scale, empty=candidate.empty)
     if not known:
@@ -97,8 +97,19 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
     )
 
 
+def _weighs(lexicon: lx.Lexicon, read: Findings) -> bool:
+    """Whether a text says anything that counts."""
+    concepts = lexicon.concepts
+    return (
+        any(concepts[concept].weight > 0 for concept in read.positive)
+        or any(concepts[concept].denied > 0 for concept in read.negative)
+        or bool(read.changes)
+        or any(not statement.denied for statement in read.unread)
+    )
+
+
 def _weigh(
-    account: Account, reference: Findings, repeated: Repeated, omitted: list[tuple[Booking, float]]
+    account: Account, candidate: Findings, reference: Findings, repeated: Repeated, omitted: list[tuple[Booking, float]]
 ) -> tuple[float, float]:
     """What the reference is worth, with what of its normal statements or comparisons is not earned entered as items.
 
@@ -117,7 +128,8 @@ def _weigh(
         every = cost(account.lexicon, reference.changes)
         for item, price in omitted:
             item.unearned += normal * price / every
-    else:  # nothing in it was recognised, or nothing that counts, so nothing is earned
+    elif candidate.empty or _weighs(account.lexicon, candidate):
+        # Nothing in it was recognised, or nothing that counts, so nothing is earned, but by a text that says no more.
         account.deduct(STUDY, None, None, "nothing_to_earn").unearned += normal
     return normal, 1.0
 

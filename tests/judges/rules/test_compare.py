@@ -331,6 +331,15 @@ def test_notes_flag_what_the_score_cannot_say(compare: Compare) -> None:
     assert compare("Clear lungs.", "See the other report.").notes == ("reference_without_findings",)
 
 
+def test_by_a_reference_that_says_nothing_only_a_text_that_says_nothing_earns(compare: Compare) -> None:
+    silent = "See the other report."
+    assert compare(silent, silent).values["signed"] == 1
+    assert compare("As dictated.", silent).values["signed"] == 1
+    for candidate in ("", "Clear lungs.", "No acute disease.", "Unchanged."):
+        assert compare(candidate, silent).values["signed"] <= 0
+    assert compare("Left effusion.", silent).values["signed"] < 0
+
+
 def test_the_quality_of_the_film_does_not_make_a_study_abnormal(compare: Compare) -> None:
     verdict = compare(NORMAL, f"The patient is rotated. {NORMAL}")
     assert verdict.values["signed"] == 1.0

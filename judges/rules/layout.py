@@ -15,7 +15,7 @@ from judges.containers import unwrap
 from judges.draft import Draft
 from judges.rules import lexicon as lx
 from judges.rules.dictation import dictated
-from judges.rules.letterhead import without_letterhead
+from judges.rules.letterhead import FINDING, PLACE, without_letterhead
 from judges.rules.lines import joined_lines
 from judges.rules.margins import without_margins
 from judges.rules.words import fold
@@ -163,10 +163,14 @@ class Layout:
         leaf = self._leaf([word])
         return leaf is not None and bool(leaf.kind & (lx.SAYS | lx.NAMED) or leaf.cue & (lx.NEG | lx.NORMAL))
 
-    def _says(self, word: str) -> bool:
-        """Whether a word by itself is a finding."""
+    def _says(self, word: str) -> int:
+        """What a word by itself says of a patient, as `letterhead.Says` has it."""
         leaf = self._leaf([word])
-        return leaf is not None and bool(leaf.kind & lx.SAYS)
+        if leaf is None:
+            return 0
+        if leaf.kind & lx.SAYS or leaf.cue & lx.NORMAL:
+            return FINDING
+        return PLACE * bool(leaf.kind & (lx.NAMED | lx.ATTRIBUTE | lx.THING) or leaf.change or leaf.side or leaf.zone)
 
     def _leaf(self, words: list[str]) -> lx.Leaf | None:
         node: lx.Trie | None = self._trie

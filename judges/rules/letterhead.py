@@ -14,8 +14,9 @@ from judges.rules.margins import RULE
 from judges.rules.words import KNOWN
 
 Edit = tuple[int, int, str]
-Says = Callable[[str], bool]
-"""Whether a word names a finding."""
+Says = Callable[[str], int]
+"""What a word says of a patient: `FINDING`, `PLACE` (an anatomy, a side, a change and the like), 0 for nothing."""
+PLACE, FINDING = 1, 2
 
 _LABELS: Final = sorted((re.escape(label) for label in KNOWN["letterhead"]["labels"]), key=len, reverse=True)
 _LABEL: Final = re.compile(rf"(?<![\w/])(?:{'|'.join(_LABELS)})(?:[ ]?\([\w ]{{1,20}}\))?[ ]?(?::|#:?|(?<=no)\.)", re.I)
@@ -138,24 +139,25 @@ def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
     rest = _DATE.sub("", text)
     if rest != text and not _WORD.search(rest):
         return True
-    if not _short(text, says):
+    if not _short(text, says, FINDING):
         return False
     if signed and (_SIGNED.match(text) or _CREDENTIAL.search(text)):
         return True
-    return bool(_CONTACT.search(text)) or (_INSTITUTION.search(text) is not None and _names(text, says))
+    return bool(_CONTACT.search(text)) or (_INSTITUTION.search(text) is not None and _names(text, says, FINDING))
 
 
 def _is_value(text: str, says: Says) -> bool:
-    return ":" not in _DATE.sub("", text) and _short(text, says)
+    return ":" not in _DATE.sub("", text) and _short(text, says, PLACE)
 
 
-def _short(text: str, says: Says) -> bool:
+def _short(text: str, says: Says, least: int) -> bool:
+    """Whether a text has few words, none of which says so much of a patient."""
     words = _WORD.findall(text)
-    return len(words) <= _LONGEST and not any(map(says, words))
+    return len(words) <= _LONGEST and not any(says(word) >= least for word in words)
 
 
-def _names(text: str, says: Says) -> bool:
+def _names(text: str, says: Says, least: int = PLACE) -> bool:
     """Whether a line is nothing but names and numbers, without the full stop of a sentence."""
     words = _WORD.findall(text)
     named = all(word[0].isupper() or len(word) == 1 or word in _SMALL for word in words)
-    return named and bool(words) and _short(text, says) and text[-1] not in ".?!:"
+    return named and bool(words) and _short(text, says, least) and text[-1] not in ".?!:"

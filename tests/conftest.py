@@ -15,6 +15,8 @@ import pytest_timeout
 from tests import process_state, stacks
 from tests.browser import browser as browser  # a fixture for all
 from tests.needs import PREFIX
+from tests.radgraph_models import v1 as v1
+from tests.radgraph_models import xl as xl
 
 _LONG_S = 900  # for what installs, trains or loads a large model
 

@@ -55,6 +55,7 @@ def test_other(of_the_module, caplog):
 """
 
 
+@pytest.mark.slow
 def test_what_a_test_leaves_behind_reaches_no_other(tmp_path: Path) -> None:
     status, output = run(tmp_path, LEAVES_MUCH)
     assert (status, "2 passed" in output) == (0, True), output
@@ -77,6 +78,7 @@ async def test_hangs():
 """
 
 
+@pytest.mark.slow
 def test_a_test_that_hangs_fails_and_shows_where_every_thread_and_task_stands(tmp_path: Path) -> None:
     """Also where cleaning up after it hangs: its task cannot be cancelled."""
     status, output = run(tmp_path, HANGS, "--timeout=0.5")
@@ -101,6 +103,7 @@ def test_redis(n): raise AssertionError
 """
 
 
+@pytest.mark.slow
 def test_what_is_not_tested_is_said_at_the_end_with_how_to_install_it(tmp_path: Path) -> None:
     status, output = run(tmp_path, NEEDS, "-n1", PATH="/nowhere", CI="")
     assert status == 0, output

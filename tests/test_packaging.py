@@ -62,6 +62,7 @@ def test_the_base_distribution_needs_no_torch(wheels: dict[str, Path]) -> None:
         assert heavy not in names
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_scores_in_an_empty_directory(wheels: dict[str, Path], tmp_path: Path) -> None:
     site, empty = tmp_path / "site", tmp_path / "empty"
     empty.mkdir()
@@ -78,6 +79,7 @@ def test_the_installed_wheel_scores_in_an_empty_directory(wheels: dict[str, Path
     assert json.loads(done.stdout)["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_profile_text_never_imports_torch(tmp_path: Path) -> None:
     code = (
         "import sys, asyncio\n"

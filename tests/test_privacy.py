@@ -62,10 +62,10 @@ def requests() -> Iterator[tuple[str, str, bytes | str]]:
     """(method, path, body): everything that can go wrong with a text in it."""
     words = ["fine", "poison", "nan", "missing_key", "lost", "clash", "\ud800", "x" * 3000, ""]
     bad = [{"candidate": text(word), "reference": text("clash and words")} for word in words]
-    yield "POST", "/score", json.dumps({"items": bad, "detail": "full", "timeout_s": 5})
-    yield "POST", "/score", json.dumps({"items": [{"candidate": text("fine"), "reference": ""}], "timeout_s": 5})
+    yield "POST", "/score", json.dumps({"items": bad, "detail": "full", "timeout_s": 2})
+    yield "POST", "/score", json.dumps({"items": [{"candidate": text("fine"), "reference": ""}], "timeout_s": 2})
     group = {"reference": text("r"), "candidates": [text("poison"), text("b")], "prior": text("earlier")}
-    yield "POST", "/score", json.dumps({"groups": [group], "timeout_s": 5})
+    yield "POST", "/score", json.dumps({"groups": [group], "timeout_s": 2})
     for broken in (
         {"items": [{"candidate": [text("list")], "reference": text("r")}]},
         {"items": [{"candidate": text("c"), "reference": text("r"), text("field"): 1}]},
@@ -103,7 +103,7 @@ def serving(folder: Path, sink: str, monkeypatch: pytest.MonkeyPatch, **settings
     profile = write_profile(folder, "leaky", {"bleu2": {"weight": 1}, **components, **judge})
     settings = {
         "judge_urls": f"{sink}/v1", "judge_model": "m", "judge_revision": "r", "judge_api_key": JUDGE_KEY,
-        "judge_canary_s": 0, "log_level": "debug", "otel": True, "max_text_chars": 2000, "hold_timeout_s": 3,
+        "judge_canary_s": 0, "log_level": "debug", "otel": True, "max_text_chars": 2000, "hold_timeout_s": 1,
         "api_keys": f"trainer:{hashlib.sha256(KEY.encode()).hexdigest()}", **settings,
     }  # fmt: skip
     with running(folder / "log", profiles=profile, **settings) as service:

@@ -19,7 +19,6 @@ from reward_service.profiles.fingerprint import canonical
 from reward_service.scoring.canaries import pairs
 from reward_service.workers.pair_computer import ArtefactCache, PairComputer
 from tests.metrics import random_chexbert, tiny_wordnet
-from tests.metrics.radgraph.conftest import Folders
 
 CANARIES = list(pairs()[:12])
 ODD = [
@@ -28,19 +27,26 @@ ODD = [
     Pair("NO EFFUSION", "no effusion", ""),
 ]  # fmt: skip
 NEEDED: dict[str, dict[str, Any]] = {"vllm": {"model": "m", "revision": "r"}}
-"""Settings without which a component cannot be built; folders of weights are added below."""
+"""Settings without which a component cannot be built; `_its_files` adds folders of weights."""
 METRICS = [name for name, row in registry.COMPONENTS.items() if not row.asynchronous]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _converted_models(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Files for the components that need a folder of them: random weights, a few words."""
-    NEEDED["semb_score"] = {"model": str(random_chexbert.make(tmp_path_factory.mktemp("chexbert")))}
-    NEEDED["meteor"] = {"wordnet": str(tiny_wordnet.make(tmp_path_factory.mktemp("wordnet")))}
-    NEEDED["radgraph_f1"] = {"model": str(Folders(tmp_path_factory.mktemp("radgraph"), "radgraph").converted)}
+@pytest.fixture(autouse=True)
+def _its_files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Files for a component that needs a folder of them: random weights, a few words. Made for the first test of it."""
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    if name in NEEDED:
+        return
+    if name == "semb_score":
+        NEEDED[name] = {"model": str(random_chexbert.make(tmp_path_factory.mktemp("chexbert")))}
+    elif name == "meteor":
+        NEEDED[name] = {"wordnet": str(tiny_wordnet.make(tmp_path_factory.mktemp("wordnet")))}
+    elif name == "radgraph_f1":
+        NEEDED[name] = {"model": str(request.getfixturevalue("v1").converted)}
 
 
-group = {"bertscore": pytest.mark.xdist_group("embedded")}
+embedded = pytest.mark.xdist_group("embedded")
+group = {"bertscore": embedded, "semb_score": embedded, "radgraph_f1": pytest.mark.xdist_group("radgraph")}
 each_metric = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in METRICS])
 each = pytest.mark.parametrize("name", [pytest.param(n, marks=group.get(n, ())) for n in registry.COMPONENTS])
 

@@ -71,6 +71,7 @@ def test_loops_in_loops_are_noticed(body: str) -> None:
         work.assert_linear(planted(body), "a")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "shape"), [(r"\s+x", " \t"), (r"a.*b", "a \t"), (r"é\w*(?=,)", "é"), (r"(?:ab|\s)+x", "ab\t")]
 )

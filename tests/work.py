@@ -23,7 +23,7 @@ _ONE_CHARACTER = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _c
 Ends = Callable[[str, int], Iterator[int]]
 
 
-def assert_linear(run: Callable[[str], object], shape: str, *, length: int = 1000) -> None:
+def assert_linear(run: Callable[[str], object], shape: str, *, length: int = 400) -> None:
     """Four times the text is about four times the work (sixteen times, where it grows with the square)."""
     times = max(1, length // len(shape))  # whole ones: a word cut in two is another text
     short, long = (work(partial(run, shape * many)) for many in (times, 4 * times))

@@ -259,6 +259,7 @@ async def test_texts_are_scored_as_the_scorer_in_python_scores_them(live: LiveSe
         assert [score.reward for score in await waiting.score(candidates, references)] == wanted.rewards
 
 
+@pytest.mark.slow
 def test_runs_samples_and_sleep_by_both_clients(tmp_path: Path) -> None:
     items = [Item(candidate="No effusion.", reference="No pleural effusion.")] * 3
     with running(tmp_path / "log", "--keep-samples", "2") as service:

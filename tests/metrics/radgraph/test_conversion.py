@@ -15,7 +15,7 @@ import torch
 
 from metrics.encoder import ModelUnavailable
 from metrics.radgraph import RadGraph, RadGraphF1, convert
-from tests.metrics.radgraph.conftest import Folders
+from tests.radgraph_models import Folders
 
 pytestmark = pytest.mark.xdist_group("radgraph")  # the models that all use are made once
 

@@ -19,7 +19,7 @@ from metrics.radgraph import Annotation, RadGraph, RadGraphF1
 from metrics.radgraph import heads as heads_module
 from testbed.radgraph.random_model import Plain
 from testbed.radgraph.reports import EMPTY, ODD, reports
-from tests.metrics.radgraph.conftest import Folders
+from tests.radgraph_models import Folders
 
 pytestmark = pytest.mark.xdist_group("radgraph")  # the models that all use are made once
 

@@ -50,21 +50,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("workers", "settings", "words"),
     [
         (1, {"profiles": "embeded"}, "Did you mean 'embedded'?"),
-        (2, {"profiles": "embeded"}, "Did you mean 'embedded'?"),
-        (1, {"profiles": "/no/such.yaml"}, "cannot be read"),
-        (1, {"profiles": "{broken}"}, "weights.safetensors"),
-        (1, {"profiles": "{late}"}, "disk gone"),
+        pytest.param(2, {"profiles": "embeded"}, "Did you mean 'embedded'?", marks=pytest.mark.slow),
+        pytest.param(1, {"profiles": "/no/such.yaml"}, "cannot be read", marks=pytest.mark.slow),
+        pytest.param(1, {"profiles": "{broken}"}, "weights.safetensors", marks=pytest.mark.slow),
+        pytest.param(1, {"profiles": "{late}"}, "disk gone", marks=pytest.mark.slow),
         (2, {"profiles": "{late}"}, "disk gone"),
         (1, {"port": "{taken}"}, "Address already in use"),
-        (2, {"port": "{taken}"}, "Address already in use"),
+        pytest.param(2, {"port": "{taken}"}, "Address already in use", marks=pytest.mark.slow),
         (1, {"host": "0.0.0.0"}, "Refusing to listen on 0.0.0.0 without API keys"),
-        (1, {"cache_url": "memcached://x"}, "REWARD_CACHE_URL"),
-        (1, {"timeout_s": "0"}, "REWARD_TIMEOUT_S"),
-        (1, {"api_keys": "name:secret"}, "new-key"),
-        (1, {"api_keys_file": "/no/such"}, "REWARD_API_KEYS_FILE"),
-        (2, {"ssl_certfile": "/no/such"}, "REWARD_SSL_CERTFILE"),
-        (1, {"ssl_keyfile": "/no/such"}, "REWARD_SSL_CERTFILE"),
-        (1, {"root_path": "reward"}, "REWARD_ROOT_PATH"),
+        pytest.param(1, {"cache_url": "memcached://x"}, "REWARD_CACHE_URL", marks=pytest.mark.slow),
+        pytest.param(1, {"timeout_s": "0"}, "REWARD_TIMEOUT_S", marks=pytest.mark.slow),
+        pytest.param(1, {"api_keys": "name:secret"}, "new-key", marks=pytest.mark.slow),
+        pytest.param(1, {"api_keys_file": "/no/such"}, "REWARD_API_KEYS_FILE", marks=pytest.mark.slow),
+        pytest.param(2, {"ssl_certfile": "/no/such"}, "REWARD_SSL_CERTFILE", marks=pytest.mark.slow),
+        pytest.param(1, {"ssl_keyfile": "/no/such"}, "REWARD_SSL_CERTFILE", marks=pytest.mark.slow),
+        pytest.param(1, {"root_path": "reward"}, "REWARD_ROOT_PATH", marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_start_says_so_in_one_line_and_ends_with_3(
@@ -140,7 +140,14 @@ def test_what_outlasts_the_grace_time_is_told_so(folder: Path, workers: int) -> 
         assert "retry-after" in answer.headers
 
 
-@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [
+        pytest.param(1, signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(1, signal.SIGTERM, marks=pytest.mark.slow),
+        (2, signal.SIGTERM),
+    ],
+)
 def test_a_signal_while_loading_ends_it_with_0(folder: Path, workers: int, number: int) -> None:
     profile = write_profile(folder, "slow", {"slow_to_load": {"value": "overlap", "weight": 1}})
     service = Service(folder / "log", profiles=profile, workers=workers)

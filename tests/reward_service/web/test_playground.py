@@ -176,6 +176,7 @@ def test_no_text_is_in_the_address_or_in_the_log(browser: Any, service: Service)
     assert "anzibarine" not in service.log
 
 
+@pytest.mark.slow
 def test_a_key_is_asked_for_and_kept_in_memory_alone(browser: Any, tmp_path: Path) -> None:
     key, entry = new_key("reader")
     with (

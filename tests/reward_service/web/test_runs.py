@@ -82,6 +82,7 @@ def test_both_processes_show_the_same_numbers(service: Service) -> None:
     assert point(service, "counted", params={"points": 2})["points"][0]["steps"] == [0, 2]
 
 
+@pytest.mark.slow
 def test_a_degraded_reward_is_shown_as_one(browser: Any, tmp_path: Path) -> None:
     """No server is at the judge's address, so the clinical component has a substitute."""
     profile = write_profile(
@@ -285,6 +286,7 @@ def test_items_without_a_step_are_beside_step_0(browser: Any, service: Service) 
         page.locator("#about tr", has_text="only unnamed").get_by_text("none named").wait_for()
 
 
+@pytest.mark.slow
 def test_texts_of_earlier_days_are_deleted_where_none_are_kept_any_more(tmp_path: Path) -> None:
     file = tmp_path / "runs.sqlite"
     asked = {"run_id": "r"}

@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Hundreds of short processes run in the tests; they should not each compile what the one before has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 # torch is installed first and by pip alone, so that a pinned CPU build, where there is one, is what everything else sees.
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt client/pyproject.toml | sha256sum | cut -c1-12)
 

@@ -19,3 +19,5 @@ fi
 pip install -c constraints.txt ".[$extras]"
 pip check
 "$venv/bin/reward-service" version
+# The compiled lexicon is kept beside Python's bytecode, so that no container compiles it when it starts.
+env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -c "from judges.rules.judge import RulesJudge; RulesJudge()"

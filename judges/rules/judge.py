@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import ClassVar, Final, Literal
 
 from judges.base import SILENT, Judgement, Refusal
-from judges.rules import compare
-from judges.rules.compiler import default
+from judges.rules import compare, knowledge, stored
+from judges.rules.compiler import default, shipped
 from judges.rules.examination import CANDIDATE_OUTSIDE
 from judges.rules.findings import Findings
 from judges.rules.lexicon import Lexicon, LexiconError
@@ -52,7 +53,10 @@ class RulesJudge:
         self.settings = settings or Settings()
         self.lexicon = lexicon or default()
         self._reader = Reader(self.lexicon)
-        validate(self.lexicon, self._reader)
+        if self.lexicon is default():
+            _validate_shipped()
+        else:
+            validate(self.lexicon, self._reader)
 
     @property
     def encoding(self) -> str:
@@ -106,6 +110,15 @@ class RulesJudge:
         if self.lexicon is not default():
             raise TypeError("only a judge with the shipped lexicon can cross a process border")
         return RulesJudge, (self.settings,)
+
+
+@lru_cache(maxsize=1)
+def _validate_shipped() -> None:
+    """Once in a process, unless an earlier one has kept the lexicon, which it does only when it was found right."""
+    lexicon, right = shipped()
+    if not right:
+        validate(lexicon, Reader(lexicon))
+        stored.save(knowledge.texts(), lexicon)
 
 
 def validate(lexicon: Lexicon, reader: Reader) -> None:

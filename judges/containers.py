@@ -12,13 +12,16 @@ from typing import Final, NamedTuple
 
 from judges import elements, exchange, markup
 from judges.draft import Draft
+from judges.section_names import spelled_out
 
 _SIGNS: Final = ("\\", "`", "~~~", "<", "&", "{", '["', "['", "|")
 """A text without any of these is in no container."""
 _NESTED: Final = 3  # JSON within a string of JSON within a string
 
 _ESCAPE: Final = re.compile(r"\\{1,2}(?:r\\{1,2}n|[nr])|\\{1,2}t(?=[A-Z\d\s-])")
-_FENCE: Final = re.compile(r"(?:```|~~~)(?:(?:json|text|txt|markdown|md|yaml|xml|html|plaintext|python)\b)?[ ]?", re.I)
+_FENCE: Final = re.compile(
+    r"(?:```|~~~)(?:(?:json|text|txt|markdown|md|yaml|xml|html|plaintext|python)\b|[\w+-]{1,12}(?=\n))?[ ]?", re.I
+)
 
 _PREFACE: Final = re.compile(r"\s*(?:[^{}\[\]\n]{0,80}:\s*)?(?=[{\[])")
 _JSON: Final = re.compile(
@@ -29,6 +32,8 @@ _BLANK: Final = re.compile(r"\s*")
 _IN_STRING: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.S)
 _CONTROL: Final = {"n": "\n", "r": "\n", "t": " ", "b": "", "f": "\n"}
 _ANSWERS: Final = {"true": "yes", "false": "no"}
+_LABELS: Final = {"0": "no", "1": "yes", "-1": "possible", "0.0": "no", "1.0": "yes", "-1.0": "possible"}
+"""What figures say in an object that has nothing else, as CheXpert's labels have them."""
 _ATTRIBUTES: Final = frozenset((
     "present", "presence", "side", "laterality", "location", "size", "severity", "status", "certainty", "grade", "zone",
 ))  # fmt: skip
@@ -37,35 +42,38 @@ _HOLDERS: Final = frozenset((
     "output", "answer", "response", "content", "text", "message", "data", "prediction", "completion", "generated_text",
     "report", "generated_report", "final_answer", "div", "entry", "entries", "resource", "payload", "body", "result",
     "results", "reports", "items", "choices", "outputs", "predictions", "records", "document", "documents",
+    "valuestring", "value", "contained",
 ))  # fmt: skip
 """Keys that name a text as a whole: no headings."""
 _ABOUT: Final = frozenset((
     "id", "_id", "uid", "role", "model", "status", "resourcetype", "system", "code", "type", "format", "language",
     "lang", "version", "date", "datetime", "effectivedatetime", "issued", "timestamp", "created", "author", "reference",
     "object", "finish_reason", "modality", "patient_id", "study_id", "accession", "accession_number", "mrn",
+    "fullurl", "url", "effectiveperiod", "contenttype", "hash", "display",
 ))  # fmt: skip
 """Keys whose text is about the file, not the patient."""
-_ABOUT_WHOLE: Final = _ABOUT | {
-    "category",
-    "subject",
-    "patient",
-    "performer",
-    "identifier",
-    "meta",
-    "metadata",
-    "encounter",
-    "basedon",
-    "specimen",
-    "resultsinterpreter",
-    "imagingstudy",
-    "media",
-    "conclusioncode",
-    "presentedform",
-    "contained",
-    "extension",
-    "usage",
-}
-"""Keys about the file where an object or a list is their value (most are of FHIR's DiagnosticReport)."""
+_PARTS: Final = frozenset((
+    "system", "organ", "region", "structure", "area", "section", "category", "heading", "title", "anatomy", "body_part",
+))  # fmt: skip
+"""Keys whose value is a heading of what stands beside it."""
+_PART: Final = 5  # words of such a value
+_EITHER: Final = frozenset(("type", "code", "object", "reference", "system", "version", "display", "language"))
+"""Those that may name a finding as well ("type": "pneumothorax"): then they stay."""
+_TECHNICAL: Final = re.compile(
+    r"[^\s]*[\d_.:/-][^\s]*|(?:system|user|assistant|tool|text|message|json|object|image|report|final|collection|english|"
+    r"searchset|document|practitioner|patient|organization|diagnosticreport|observation|bundle|radiology|[a-z]{2})",
+    re.I,
+)
+"""What such a key says of a file: one word with signs or figures in it, or one of these."""
+_OF_FHIR: Final = frozenset((
+    "code", "category", "subject", "performer", "identifier", "meta", "encounter", "basedon", "specimen", "extension",
+    "resultsinterpreter", "imagingstudy", "conclusioncode", "presentedform", "name", "address", "telecom", "period",
+    "effectiveperiod", "link", "author", "managingorganization", "generalpractitioner", "issuer", "media",
+))  # fmt: skip
+"""Objects and lists about the file or the patient in resources of FHIR (R4, DiagnosticReport, Observation, Patient)."""
+_COUNTS: Final = frozenset(("usage", "logprobs"))
+"""The same in any JSON."""
+_FHIR: Final = re.compile(r"[\"']resourceType[\"']")
 _STATES: Final = frozenset((
     "registered", "partial", "preliminary", "final", "amended", "corrected", "appended", "cancelled", "generated",
     "additional", "completed", "complete", "verified", "signed", "draft", "success", "ok",
@@ -162,6 +170,8 @@ def _string_end(text: str, begin: int, quote: str) -> int:
 def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
     """The edits that make lines of JSON. Whatever is no string is taken out."""
     inline = _inline(text, tokens)
+    fhir = _FHIR.search(text) is not None
+    labels = _labels(tokens)
     stack: list[str] = []
     """Per open bracket what ends a value in it: a line in an object, a comma in one that describes a finding."""
     hidden = 0
@@ -170,23 +180,27 @@ def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
         last = stack[-1] if stack else ""
         if i < hidden:
             yield token.start, token.end, ""
-        elif (end := _end_of_about(text, tokens, i)) > i:
+        elif (end := _end_of_about(text, tokens, i, _OF_FHIR if fhir else _COUNTS)) > i:
             hidden = end
             yield token.start, token.end, ""
         elif token.sign:
             yield token.start, token.end, _for_sign(token.sign, stack, described=i in inline)
         elif token.string is None:
-            answer = _ANSWERS.get(token.value, "")
+            answer = (_LABELS if i in labels else _ANSWERS).get(token.value, "")
             yield token.start, token.end, answer and answer + last
         elif i + 1 < len(tokens) and tokens[i + 1].sign == ":":
-            told = any(not each.value or each.value in _ANSWERS for each in tokens[i + 2 : i + 3])
+            told = i + 2 in labels or any(not each.value or each.value in _ANSWERS for each in tokens[i + 2 : i + 3])
             key = text[slice(*token.string)]
-            told = told and key.lower() not in _HOLDERS and not _tells_of_file(text, tokens, i + 2)
-            yield token.start, token.end, f"{_words(key)}: " if told else ""
+            told = told and key.lower() not in _HOLDERS
+            told = told and not (_tells_of_file(text, tokens, i + 2) or _names_a_part(text, tokens, i + 2))
+            yield token.start, token.end, f"{spelled_out(key)}: " if told else ""
         elif _tells_of_file(text, tokens, i):
             yield token.start, token.end, ""
+        elif _names_a_part(text, tokens, i):
+            yield from _content(text, token, token.string, ": ")
         else:
-            yield from _content(text, token, token.string, last)
+            closes = last == ", " and tokens[i + 1 : i + 2] and tokens[i + 1].sign == "}"
+            yield from _content(text, token, token.string, "" if closes else last)
 
 
 def _for_sign(sign: str, stack: list[str], *, described: bool) -> str:
@@ -213,6 +227,26 @@ def _inline(text: str, tokens: list[_Token]) -> set[int]:
     return found
 
 
+def _labels(tokens: list[_Token]) -> set[int]:
+    """The values of objects that have two figures or more, all of them labels."""
+    found: set[int] = set()
+    opened: list[tuple[bool, list[int]]] = []
+    for i, token in enumerate(tokens):
+        if token.sign == "{":
+            opened.append((True, []))
+        elif token.sign == "}" and opened:
+            only, values = opened.pop()
+            if only and len(values) > 1:
+                found.update(values)
+        elif opened and i and tokens[i - 1].sign == ":":
+            only, values = opened[-1]
+            if token.value in _LABELS:
+                values.append(i)
+            elif token.value not in ("null", "none", "nan"):
+                opened[-1] = False, values
+    return found
+
+
 def _describes(text: str, tokens: list[_Token], i: int) -> bool:
     """Whether the string at `i` is the name of an attribute of a finding."""
     return text[slice(*(tokens[i].string or ()))].lower() in _ATTRIBUTES and not _tells_of_file(text, tokens, i + 2)
@@ -225,15 +259,27 @@ def _tells_of_file(text: str, tokens: list[_Token], i: int) -> bool:
     if value is None or key is None:
         return False
     name = text[slice(*key)].lower()
-    return name in _ABOUT and (name != "status" or text[slice(*value)].lower() in _STATES)
+    said = text[slice(*value)]
+    if name in _EITHER:
+        return _TECHNICAL.fullmatch(said) is not None
+    return name in _ABOUT and (name != "status" or said.lower() in _STATES)
 
 
-def _end_of_about(text: str, tokens: list[_Token], i: int) -> int:
-    """Behind the object or list about the file that the key at `i` names; `i` where it names none."""
+def _names_a_part(text: str, tokens: list[_Token], i: int) -> bool:
+    """Whether the string at `i` says of which part of the body the rest of its object speaks."""
+    value = tokens[i].string if 1 < i < len(tokens) - 1 and tokens[i - 1].sign == ":" else None
+    key = tokens[i - 2].string if value is not None else None
+    if value is None or key is None or tokens[i + 1].sign != ",":
+        return False
+    return text[slice(*key)].lower() in _PARTS and len(text[slice(*value)].split()) <= _PART
+
+
+def _end_of_about(text: str, tokens: list[_Token], i: int, names: frozenset[str]) -> int:
+    """Behind the object or list that the key at `i` has, if it is one of `names`; else `i`."""
     key = tokens[i].string
     if key is None or i + 2 >= len(tokens) or tokens[i + 1].sign != ":" or tokens[i + 2].sign not in ("{", "["):
         return i
-    if text[slice(*key)].lower() not in _ABOUT_WHOLE:
+    if text[slice(*key)].lower() not in names:
         return i
     depth = 0
     for j in range(i + 2, len(tokens)):
@@ -241,11 +287,6 @@ def _end_of_about(text: str, tokens: list[_Token], i: int) -> int:
         if depth == 0 and tokens[j].sign:
             return j + 1
     return i
-
-
-def _words(key: str) -> str:
-    """A key as a heading: ``lung_fields`` has two words."""
-    return key.replace("_", " ").replace("\\", " ").strip()
 
 
 def _content(text: str, token: _Token, string: tuple[int, int], end: str) -> Iterator[tuple[int, int, str]]:

@@ -7,24 +7,34 @@ from collections.abc import Iterator
 from typing import Final
 
 from judges.draft import Draft
+from judges.section_names import section
 
 _Edit = tuple[int, int, str]
 
 _NAME: Final = r"(?:[A-Za-z][\w.-]{0,40}:)?(?P<name>[A-Za-z][\w.-]{0,40})"
 _BEGINS: Final = re.compile(rf"\s*(?:<\?xml\b|<!DOCTYPE\s+(?!html)|<{_NAME}[\s>])", re.I)
 _XML: Final = re.compile(
-    rf"<(?:(?P<close>/)?{_NAME}(?P<attributes>\s[^<>]{{0,400}})?(?P<empty>/)?"
-    r"|\?[^<>]{0,400}|!--[^<>]{0,400}|!\[CDATA\[|![A-Za-z][^<>]{0,400})>?|\]\]>"
+    rf"<(?:(?P<close>/)?{_NAME}(?P<attributes>\s[^<>]{{0,400}}?)?(?P<empty>/)?>"
+    r"|\?[^<>]{0,400}>?|!--[^<>]{0,400}>?|!\[CDATA\[|![A-Za-z][^<>]{0,400}>?)|\]\]>"
 )
 _SR: Final = re.compile(
-    r"[ \t]*<(?:[a-z][a-z ]{2,30} )?(?P<type>[A-Z]{3,12}):\(,,\"(?P<name>[^\"<>]{1,80})\"\)="
-    r"(?:\"(?P<text>[^\"]*)\"|[^<>\n]{0,200})>"
+    r"[ \t]*<(?P<relation>[a-z][a-z ]{2,30} )?(?P<type>[A-Z]{3,12}):(?:\(,,\"(?P<name>[^\"<>]{1,80})\"\))?="
+    r"(?:\"(?P<text>[^\"]{0,4000})\"|\([^<>\n\"]{0,80}\"(?P<meaning>[^\"<>\n]{1,80})\"[^<>\n]{0,40}|[^<>\n]{0,200})>"
 )
 """A content item as dsrdump (DCMTK) prints those of structured reports in DICOM."""
 _LABEL: Final = re.compile(r"""\b(?:label|heading|section)\s*=\s*["'](?P<words>[^"'<>]{1,60})["']""", re.I)
+_DETAIL: Final = re.compile(
+    r"""\b(?P<name>name|value|finding|description|text|side|laterality|location|size|severity|grade|present|status)"""
+    r"""\s*=\s*["'](?P<words>[^"'<>]{1,80})["']""",
+    re.I,
+)
+"""An attribute of an empty element that describes a finding."""
 _HTML: Final = re.compile(r"<(?P<close>/?)(?P<name>[a-z][a-z\d]{0,15})(?:\s[^<>]{0,80})?/?>", re.I)
+_UNSEEN: Final = re.compile(r"<(?P<name>head|style|script)\b[^<>]{0,200}>", re.I)
+"""What begins a part of a page that is not shown."""
 _ENTITIES: Final = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&apos;": "'", "&nbsp;": " "}
 _ENTITY: Final = re.compile("|".join(_ENTITIES))
+_ANSWERS: Final = {"true": "yes", "false": "no"}
 
 # fmt: off
 _BLOCKS: Final = frozenset((
@@ -42,21 +52,24 @@ _SECTIONS: Final = frozenset((
     "devices", "abdomen", "other",
 ))
 _ABOUT: Final = frozenset((
-    "id", "setid", "code", "typeid", "templateid", "realmcode", "effectivetime", "confidentialitycode", "languagecode",
-    "versionnumber", "recordtarget", "author", "dataenterer", "custodian", "informationrecipient", "authenticator",
-    "legalauthenticator", "participant", "documentationof", "componentof", "relateddocument", "infulfillmentof",
-    "patient", "patientname", "patientid", "given", "family", "birthdate", "birthtime", "gender", "sex", "age", "mrn",
-    "accession", "accessionnumber", "date", "time", "datetime", "uid", "studyuid", "physician", "signature", "filename",
-    "url", "version", "meta", "metadata", "header",
+    "id", "setid", "typeid", "templateid", "effectivetime", "versionnumber", "given", "family", "birthdate",
+    "birthtime", "gender", "sex", "age", "mrn", "accession", "accessionnumber", "date", "time", "datetime", "uid",
+    "studyuid", "filename", "url",
 ))
-"""Elements of XML about the file, the patient or who wrote it (the first two lines: HL7 CDA release 2, 4.2)."""
+"""Elements of XML about the file or who it is of."""
+_ABOUT_WHOLE: Final = frozenset((
+    "recordtarget", "author", "dataenterer", "custodian", "informationrecipient", "authenticator", "legalauthenticator",
+    "participant", "documentationof", "componentof", "relateddocument", "infulfillmentof", "patient", "patientname",
+    "physician", "meta", "metadata",
+))
+"""The same, where they hold other elements and no text of their own (most are of HL7 CDA release 2, 4.2)."""
 # fmt: on
 
 
 def take_off(draft: Draft) -> None:
     """Take off the elements of a document in XML, or those that are known anywhere else, and entities."""
     if "<" in draft.text:
-        if ":(,," in draft.text:
+        if _SR.search(draft.text):
             draft.edit(_items(draft.text))
         draft.edit(_document(draft.text) if _is_document(draft.text) else _known(draft.text))
     if "&" in draft.text:
@@ -65,20 +78,57 @@ def take_off(draft: Draft) -> None:
 
 def _known(text: str) -> Iterator[_Edit]:
     """Line breaks for the tags of blocks, headings for those of sections; tags that nobody knows stay."""
-    for tag in _HTML.finditer(text):
+    done = 0
+    for start, end in _unseen(text):
+        yield from _tags(text, done, start)
+        yield start, end, "\n"
+        done = end
+    yield from _tags(text, done, len(text))
+
+
+def _unseen(text: str) -> Iterator[tuple[int, int]]:
+    """Where the parts of a page begin and end that are not shown."""
+    lower, done = "", 0
+    for opened in _UNSEEN.finditer(text):
+        if opened.start() < done:
+            continue
+        lower = lower or text.lower()
+        closed = lower.find(f"</{opened['name'].lower()}>", opened.end())
+        if closed < 0 or len(lower) != len(text):  # a capital that has two small letters moves all behind it
+            return
+        done = closed + len(opened["name"]) + 3
+        yield opened.start(), done
+
+
+def _tags(text: str, begin: int, end: int) -> Iterator[_Edit]:
+    for tag in _HTML.finditer(text, begin, end):
         name = tag["name"].lower()
         if name in _SECTIONS or name in _BLOCKS or name in _INLINE:
             yield (*tag.span(), _for_tag(name, tag["name"], closes=bool(tag["close"])))
 
 
 def _items(text: str) -> Iterator[_Edit]:
-    """Of content items the texts; containers are headings, whatever else there is tells how the study was made."""
+    """Of content items the texts and what is coded; containers are headings. All else tells how the study was made."""
+    done, current = 0, ""
     for item in _SR.finditer(text):
-        if item["type"] == "TEXT" and item["text"] is not None:
-            yield item.start(), item.start("text"), ""
-            yield item.end("text"), item.end(), ""
+        name, kind = item["name"] or "", item["type"]
+        contains = (item["relation"] or "contains").strip() == "contains"
+        if kind == "TEXT" and contains and item["text"] is not None:
+            heading = section(name)
+            again = heading.lower().rstrip("s") == current
+            yield done, item.start("text"), "\n" if again or not heading else f"\n{heading}:\n"
+            current = heading.lower().rstrip("s") or current
+            done = item.end("text")
+        elif kind == "CODE" and contains and item["meaning"]:
+            yield done, item.start("meaning"), "\n"
+            yield item.end("meaning"), item.end(), "."
+            done = item.end()
         else:
-            yield (*item.span(), f"{item['name']}:" if item["type"] == "CONTAINER" else "")
+            opens = kind == "CONTAINER" and bool(name)
+            yield done, item.end(), f"\n{name}:\n" if opens else "\n"
+            current = name.lower().rstrip("s") if opens else current
+            done = item.end()
+    yield done, len(text), "\n"
 
 
 def _is_document(text: str) -> bool:
@@ -89,31 +139,63 @@ def _is_document(text: str) -> bool:
     root = begin["name"]
     if root is None:
         return True
-    known = root.lower() in _BLOCKS or root.lower() in _INLINE or root.lower() in _SECTIONS
-    return not known and f"{root}>" in text[-len(root) - 2 - len(text) + len(text.rstrip()) :]
+    if root.lower() in _BLOCKS or root.lower() in _INLINE:
+        return False
+    return text.rstrip().endswith((f"{root}>", "/>"))
 
 
 def _document(text: str) -> Iterator[_Edit]:
-    """What elements hold, each on lines of its own, titles and labels as headings."""
+    """What elements hold, each on lines of its own, titles and labels as headings.
+
+    Where labels or names tell sections, what stands before the first and behind the last of them is about the file.
+    """
+    tags = list(_XML.finditer(text))
+    first, last = _sections(tags)
     hidden = ""
     depth = begin = 0
-    for tag in _XML.finditer(text):
+    for i, tag in enumerate(tags):
         name = (tag["name"] or "").lower()
         if hidden:
             depth += (name == hidden and not tag["empty"]) * (-1 if tag["close"] else 1)
             if depth == 0:
                 yield begin, tag.end(), "\n"
                 hidden = ""
-        elif name in _ABOUT and not (tag["close"] or _is_empty(tag)):
+        elif not first <= i <= last:
+            yield (tag.start() if i > last or i else 0), tags[i + 1].start() if i + 1 < len(tags) else len(text), "\n"
+        elif not (tag["close"] or tag["empty"]) and _is_about(text, name, tag.end()):
             hidden, depth, begin = name, 1, tag.start()
         else:
-            label = _LABEL.search(tag["attributes"]) if tag["attributes"] else None
-            new = f"\n{label['words']}:\n" if label else _for_tag(name, tag["name"], closes=bool(tag["close"]))
-            yield (*tag.span(), new)
+            yield (*tag.span(), _for_element(name, tag))
 
 
-def _is_empty(tag: re.Match[str]) -> bool:
-    return bool(tag["empty"]) or (tag["attributes"] or "").endswith("/")
+def _sections(tags: list[re.Match[str]]) -> tuple[int, int]:
+    """The first and last tag of the part with labelled sections; all of them where none has a label."""
+    labelled = [i for i, tag in enumerate(tags) if tag["attributes"] and _LABEL.search(tag["attributes"])]
+    if not labelled:
+        return 0, len(tags)
+    name = tags[labelled[-1]]["name"]
+    closing = (i for i in range(labelled[-1] + 1, len(tags)) if tags[i]["close"] and tags[i]["name"] == name)
+    return labelled[0], next(closing, len(tags))
+
+
+def _is_about(text: str, name: str, end: int) -> bool:
+    return name in _ABOUT or (name in _ABOUT_WHOLE and text[end : end + 200].lstrip().startswith("<"))
+
+
+def _for_element(name: str, tag: re.Match[str]) -> str:
+    """What stands for a tag of XML."""
+    attributes = tag["attributes"] or ""
+    if not attributes or tag["close"]:
+        heading = "" if tag["close"] or not name else section(tag["name"])
+        return f"\n{heading}:\n" if heading and name not in _TITLES else _for_tag(name, "", closes=bool(tag["close"]))
+    label = _LABEL.search(attributes)
+    if label:
+        return f"\n{label['words']}:\n"
+    details = [(m["name"].lower(), m["words"]) for m in _DETAIL.finditer(attributes)] if tag["empty"] else []
+    if details and any(key in ("name", "value", "finding", "text", "description") for key, _ in details):
+        said = (_ANSWERS.get(words.lower(), words) for _, words in details)
+        return "\n" + ", ".join(f"{key}: {words}" for (key, _), words in zip(details, said, strict=True)) + ".\n"
+    return _for_tag(name, tag["name"], closes=False)
 
 
 def _for_tag(name: str, spelt: str, *, closes: bool) -> str:
@@ -123,7 +205,7 @@ def _for_tag(name: str, spelt: str, *, closes: bool) -> str:
     if not name or name in _INLINE:
         return ""
     if name in _SECTIONS:
-        return "\n" if closes else f"\n{spelt}:\n"
+        return "\n" if closes or not spelt else f"\n{spelt}:\n"
     if name in _TITLES:
         return ":\n" if closes else "\n"
     return "\n| " if name == "tr" and not closes else "\n"

@@ -11,10 +11,12 @@ from judges.draft import Draft
 _Edit = tuple[int, int, str]
 
 _RTF: Final = re.compile(r"\s*\{\\rtf\d?")
-_RTF_TABLE: Final = re.compile(
-    r"\{\\(?:\*|fonttbl|colortbl|stylesheet|info)[^{}]{0,400}(?:\{[^{}]{0,400}\}[^{}]{0,400}){0,99}\}"
+_RTF_ASIDE: Final = re.compile(
+    r"\{\\(?:\*|fonttbl|colortbl|stylesheet|info|pict|themedata|listtable|listoverridetable|rsidtbl|generator|object"
+    r"|header[lrf]?|footer[lrf]?|datastore|latentstyles|xmlnstbl|mmathPr)(?![a-z])"
 )
-"""Groups about fonts, colours and the file itself."""
+"""What begins a group about fonts, colours, pictures and the file itself."""
+_BRACE: Final = re.compile(r"(?<!\\)[{}]")
 _RTF_WORD: Final = re.compile(
     r"\\'(?P<code>[\da-fA-F]{2})|\\(?P<name>[a-z]{1,32})-?\d{0,10}[ ]?|\\(?P<sign>[^a-z])|[{}]"
 )
@@ -36,10 +38,23 @@ _LATEX_PART: Final = re.compile(
 def take_off(draft: Draft) -> None:
     """Take off RTF or LaTeX, if the text is any."""
     if _RTF.match(draft.text):
-        draft.edit((*m.span(), "") for m in _RTF_TABLE.finditer(draft.text))
+        draft.edit(_asides(draft.text))
         draft.edit(_rtf(draft.text))
     elif _LATEX.search(draft.text):
         draft.edit(_latex(draft.text))
+
+
+def _asides(text: str) -> Iterator[_Edit]:
+    """The groups that hold nothing of the text, with all groups in them."""
+    depth = begin = 0
+    starts = {m.start() for m in _RTF_ASIDE.finditer(text)}
+    for brace in _BRACE.finditer(text):
+        if depth:
+            depth += 1 if brace.group() == "{" else -1
+            if depth == 0:
+                yield begin, brace.end(), ""
+        elif brace.start() in starts:
+            depth, begin = 1, brace.start()
 
 
 def _rtf(text: str) -> Iterator[_Edit]:

@@ -40,6 +40,7 @@ _LEADER: Final = re.compile(r"\s?\.{4,}(?=\s?\w)")
 _FIELD: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z ]{2,30}?)[ ]?=[ ]?(?=[^\s=])", re.M)
 _NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2})\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
+_WORDS: Final = re.compile(r"[^\W_]+")
 _LONGEST: Final = 40  # characters of a word beside a hyphen
 _HEADING_WORDS: Final = 5
 _BEFORE: Final = 60  # characters in which a heading ends
@@ -163,14 +164,20 @@ class Layout:
         leaf = self._leaf([word])
         return leaf is not None and bool(leaf.kind & (lx.SAYS | lx.NAMED) or leaf.cue & (lx.NEG | lx.NORMAL))
 
-    def _says(self, word: str) -> int:
-        """What a word by itself says of a patient, as `letterhead.Says` has it."""
-        leaf = self._leaf([word])
-        if leaf is None:
-            return 0
-        if leaf.kind & lx.SAYS or leaf.cue & lx.NORMAL:
-            return FINDING
-        return PLACE * bool(leaf.kind & (lx.NAMED | lx.ATTRIBUTE | lx.THING) or leaf.change or leaf.side or leaf.zone)
+    def _says(self, text: str) -> int:
+        """What a text says of a patient, as `letterhead.Says` has it."""
+        words = [fold(word) for word in _WORDS.findall(text)]
+        most = i = 0
+        while i < len(words):
+            node = self._trie.get(words[i])
+            leaf, last = lx.longest(node, words, i) if node is not None else (None, i)
+            if leaf is not None:
+                if leaf.kind & lx.SAYS or leaf.cue & lx.NORMAL:
+                    return FINDING
+                if leaf.kind & (lx.NAMED | lx.ATTRIBUTE | lx.THING) or leaf.change or leaf.side or leaf.zone:
+                    most = PLACE
+            i = last + 1
+        return most
 
     def _leaf(self, words: list[str]) -> lx.Leaf | None:
         node: lx.Trie | None = self._trie

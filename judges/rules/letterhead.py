@@ -7,6 +7,7 @@ They say nothing of the patient, and a sentence that a page break cuts in two is
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -15,17 +16,28 @@ from judges.rules.words import KNOWN
 
 Edit = tuple[int, int, str]
 Says = Callable[[str], int]
-"""What a word says of a patient: `FINDING`, `PLACE` (an anatomy, a side, a change and the like), 0 for nothing."""
+"""What a text says of a patient: `FINDING`, `PLACE` (an anatomy, a side, a change and the like), 0 for nothing."""
 PLACE, FINDING = 1, 2
 
-_LABELS: Final = sorted((re.escape(label) for label in KNOWN["letterhead"]["labels"]), key=len, reverse=True)
-_LABEL: Final = re.compile(rf"(?<![\w/])(?:{'|'.join(_LABELS)})(?:[ ]?\([\w ]{{1,20}}\))?[ ]?(?::|#:?|(?<=no)\.)", re.I)
+
+def _either(words: Sequence[str]) -> str:
+    return "|".join(re.escape(each) for each in sorted(words, key=len, reverse=True))
+
+
+_KNOWN: Final = KNOWN["letterhead"]
+_AFTER: Final = r"(?:[ ]?\([\w ]{1,20}\))?[ ]?(?::|#:?|(?<=no)\.)"
+_LABEL: Final = re.compile(
+    rf"(?<![\w/])(?:(?P<who>{_either(_KNOWN['who'])})|{_either(_KNOWN['labels'])}){_AFTER}", re.I
+)
+_ANY_LABEL: Final = re.compile(r"[A-Z][\w ./'-]{1,30}[:#]")
+"""A label that nobody knows."""
 _PAGE: Final = re.compile(
     r"[\W_]*(?:(?:page|pg|p)\b\.?[ ]?\d{1,3}(?:[ ]?(?:of|/)[ ]?\d{1,3})?"
     r"|\d{1,3} of \d{1,3}|(?<=[-–—] )\d{1,3}(?= ?[-–—])"
     r"|\(?(?:over|cont|cont'd|continued(?: on (?:the )?next page)?|end of (?:report|document))\)?)[\W_]*",
     re.I,
 )
+_PAGE_IN_LINE: Final = re.compile(r"\bpage[ ]?\d{1,3}(?:[ ]?(?:of|/)[ ]?\d{1,3})?|\(cont(?:inued|'d|\.)?\)", re.I)
 _MONTH: Final = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
 _DATE: Final = re.compile(
     rf"\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}|\d{{1,2}}[ -]{_MONTH}[ -]\d{{2,4}}|{_MONTH} \d{{1,2}},? \d{{4}}"
@@ -33,15 +45,19 @@ _DATE: Final = re.compile(
     re.I,
 )
 _CONTACT: Final = re.compile(
-    r"\(?\b\d{3}\)?[-. ]\d{3}[-. ]\d{4}\b|\b[A-Z]{2} \d{5}(?:-\d{4})?\b|\S+@\S+\.\w|\b(?:https?://|www\.)\S", re.A
+    r"\(?\b\d{3}\)?[-. ]\d{3}[-. ]\d{4}\b|\b[A-Z]{2} \d{5}(?:-\d{4})?\b|[\w.+-]{1,64}@[\w-]{1,64}\.\w|\b(?:https?://|www\.)\S"
+    r"|\b(?:MRN|DOB|ACC|ACCT|NHS No|Hosp No)\.? ?\d",
+    re.A,
 )
-_INSTITUTION: Final = re.compile(rf"\b(?:{'|'.join(map(re.escape, KNOWN['letterhead']['institutions']))})\b", re.I)
+_INSTITUTION: Final = re.compile(rf"\b(?:{_either(_KNOWN['institutions'])})\b", re.I)
 _CREDENTIAL: Final = re.compile(r",? (?:MD|M\.D\.|DO|MBBS|FRCR|FRANZCR|MBChB|PhD|RT\(R\))(?:$|[ ,.])")
-_SIGNED: Final = re.compile(rf"[\W_]*(?:{'|'.join(map(re.escape, KNOWN['letterhead']['signed']))})\b", re.I)
+_SIGNED: Final = re.compile(rf"[\W_]*(?:{_either(_KNOWN['signed'])})\b", re.I)
 _TITLE: Final = re.compile(r"[\W_]*(?:[a-z]+ ){0,2}report[\W_]*", re.I)
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _SMALL: Final = frozenset(("of", "and", "the", "for", "at", "de", "la", "van", "von", "in"))
 _LONGEST: Final = 10  # words of a line that is no sentence
+_NAME: Final = 5  # words of a person's name
+_MARGIN: Final = 8  # lines at the top or at the foot of a page
 _MOST: Final = 40  # lines of a letterhead, blank ones included
 
 
@@ -57,7 +73,7 @@ def without_letterhead(text: str, says: Says) -> list[Edit]:
     for line in text.split("\n"):
         lines.append(_Line(start, start + len(line), line.strip()))
         start += len(line) + 1
-    gone = _breaks(lines) | _block(lines[:_MOST], says) | _block(lines[: -_MOST - 1 : -1], says, signed=True)
+    gone = _breaks(lines, says) | _block(lines[:_MOST], says) | _block(lines[: -_MOST - 1 : -1], says, signed=True)
     return list(_without(lines, gone))
 
 
@@ -81,36 +97,56 @@ def _without(lines: Sequence[_Line], gone: set[_Line]) -> Iterator[Edit]:
         yield lines[kept].end, lines[-1].end, ""
 
 
-def _breaks(lines: Sequence[_Line]) -> set[_Line]:
-    """Numbers of pages, and the lines that stand at the top of each page."""
-    marks = [i for i, line in enumerate(lines) if line.text and _PAGE.fullmatch(line.text)]
-    gone = {lines[i] for i in marks}
-    tops = {_shape(line.text) for line in lines[: marks[0]]} if marks else set()
+def _breaks(lines: Sequence[_Line], says: Says) -> set[_Line]:
+    """Numbers of pages, and the lines that stand at the top and at the foot of every page."""
+    marks = [i for i, line in enumerate(lines) if line.text and _is_mark(line.text, says)]
+    if not marks:
+        return set()
+    marked = {lines[i] for i in marks}
+    gone = set(marked)
+    tops = {line.text for line in lines[: marks[0]] if says(line.text) < FINDING}
+    feet = Counter(line.text for i in marks for line in _beside(lines[max(0, i - _MARGIN) : i][::-1], marked))
     repeated: set[str] = set()
     for i in marks:
-        for line in lines[i + 1 :]:
-            if line.text:
-                if line in gone or _shape(line.text) not in tops:
-                    break
-                gone.add(line)
-                repeated.add(_shape(line.text))
-    for line in lines[: marks[0]] if marks else ():
-        if line.text and line not in gone:
-            if _shape(line.text) not in repeated:
+        gone |= _block(lines[i + 1 : i + 1 + _MARGIN], says)
+        for line in _beside(lines[i + 1 : i + 1 + _MARGIN], marked):
+            if line.text not in tops:
                 break
             gone.add(line)
+            repeated.add(line.text)
+        for line in _beside(lines[max(0, i - _MARGIN) : i][::-1], marked):
+            if feet[line.text] == 1 or says(line.text) >= FINDING:
+                break
+            gone.add(line)
+    for line in _beside(lines[: marks[0]], marked):
+        if line.text not in repeated:
+            break
+        gone.add(line)
     return gone
 
 
-def _shape(text: str) -> str:
-    """A line but for its numbers, which may count the pages."""
-    return re.sub(r"\d+", "0", " ".join(text.lower().split()))
+def _beside(lines: Sequence[_Line], marks: set[_Line]) -> Iterator[_Line]:
+    """The lines that say something, up to the next mark."""
+    for line in lines:
+        if line in marks:
+            return
+        if line.text:
+            yield line
+
+
+def _is_mark(text: str, says: Says) -> bool:
+    """Whether a line is the number of a page, alone or behind the name of the patient and the like."""
+    if _PAGE.fullmatch(text):
+        return True
+    rest = _PAGE_IN_LINE.sub(" ", text)
+    return rest != text and (_names(rest.strip(), says) or _tells_of_file(rest, says, signed=False))
 
 
 def _block(lines: Sequence[_Line], says: Says, *, signed: bool = False) -> set[_Line]:
     """The lines about the file with which a text begins; or ends, where `lines` come from its end.
 
-    Names and addresses count beside a line that tells for sure.
+    Names, addresses and labels that nobody knows count where a line that tells for sure comes behind them, further in.
+    At the top names count behind such a line, too.
     """
     sure: set[_Line] = set()
     unsure: set[_Line] = set()
@@ -120,9 +156,9 @@ def _block(lines: Sequence[_Line], says: Says, *, signed: bool = False) -> set[_
         if _tells_of_file(line.text, says, signed=signed):
             sure |= {line} | unsure
             unsure = set()
-        elif sure and not signed and _names(line.text, says):
+        elif sure and not signed and not unsure and _names(line.text, says):
             sure.add(line)
-        elif _names(line.text, says):
+        elif _names(line.text, says) or (_ANY_LABEL.match(line.text) and _short(line.text, says, PLACE)):
             unsure.add(line)
         elif not _TITLE.fullmatch(line.text):
             break
@@ -134,26 +170,33 @@ def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
     labels = list(_LABEL.finditer(text)) if ":" in text or "#" in text or "." in text else []
     if labels and not _WORD.search(text[: labels[0].start()]):
         ends = [label.start() for label in labels[1:]] + [len(text)]
-        values = [text[label.end() : end] for label, end in zip(labels, ends, strict=True)]
-        return all(_is_value(value, says) for value in values)
+        return all(
+            _is_value(text[m.end() : end].strip(), says, m["who"] is not None)
+            for m, end in zip(labels, ends, strict=True)
+        )
     rest = _DATE.sub("", text)
     if rest != text and not _WORD.search(rest):
         return True
+    if signed and _SIGNED.match(text):
+        return says(text) < PLACE
     if not _short(text, says, FINDING):
         return False
-    if signed and (_SIGNED.match(text) or _CREDENTIAL.search(text)):
-        return True
+    if signed and _CREDENTIAL.search(text):
+        return _short(text, says, PLACE)
     return bool(_CONTACT.search(text)) or (_INSTITUTION.search(text) is not None and _names(text, says, FINDING))
 
 
-def _is_value(text: str, says: Says) -> bool:
-    return ":" not in _DATE.sub("", text) and _short(text, says, PLACE)
+def _is_value(text: str, says: Says, who: bool) -> bool:
+    """Whether this may stand behind a label. A person or a ward may have the name of a finding."""
+    if ":" in _DATE.sub("", text):
+        return False
+    named = who and len(words := _WORD.findall(text)) <= _NAME and all(w[0].isupper() for w in words)
+    return (named and not text.isupper()) or _short(text, says, PLACE)
 
 
 def _short(text: str, says: Says, least: int) -> bool:
-    """Whether a text has few words, none of which says so much of a patient."""
-    words = _WORD.findall(text)
-    return len(words) <= _LONGEST and not any(says(word) >= least for word in words)
+    """Whether a text has few words and says less than that of a patient."""
+    return len(_WORD.findall(text)) <= _LONGEST and says(text) < least
 
 
 def _names(text: str, says: Says, least: int = PLACE) -> bool:

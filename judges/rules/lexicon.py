@@ -322,3 +322,17 @@ class Lexicon:
     def refines(self, concept: int, descriptors: Iterable[int]) -> bool:
         """Whether any of these descriptors does."""
         return concept >= 0 and any((-1 - concept, -1 - d) in self.pairs for d in descriptors)
+
+
+def longest(node: Trie, words: list[str], i: int) -> tuple[Leaf | None, int]:
+    """The longest phrase that starts at word `i`, where the trie goes on with `node`, and its last word."""
+    leaf: Leaf | None = node.get(None)
+    last = i
+    for j in range(i + 1, len(words)):
+        after: Trie | None = node.get(words[j])
+        if after is None:
+            break
+        node = after
+        if None in node:
+            leaf, last = node[None], j
+    return leaf, last

@@ -85,7 +85,7 @@ class Sections:
             last = i
             leaf: lx.Leaf | None = node.get(None)
             if i + 1 < count and words[i + 1] in node:
-                leaf, last = longest(node, words, i)
+                leaf, last = lx.longest(node, words, i)
             if leaf is None:
                 self._other(i, words[i])
             elif leaf.cue & special and self._opens(i, last, leaf):
@@ -170,7 +170,7 @@ class Sections:
         if leaf.concept < 0 or last + 2 >= len(self.words):
             return False
         node = self.lexicon.trie.get(self.words[last + 2])
-        after, end = longest(node, self.words, last + 2) if node else (None, 0)
+        after, end = lx.longest(node, self.words, last + 2) if node else (None, 0)
         if after is None or not (after.change or after.cue & (lx.NEG | lx.NEG_AFTER)):
             return False
         said = (node.get(None) for node in self.nodes[end + 1 : self._stop(end)] if node)
@@ -370,20 +370,6 @@ class Sections:
         """Whether what these phrases measure has a size: a tube has none, only a distance."""
         sized = self.lexicon.sized
         return next((sized[e.leaf.concept] for e in self._events[-1:-_AHEAD:-1] if e.leaf.concept >= 0), False)
-
-
-def longest(node: lx.Trie, words: list[str], i: int) -> tuple[lx.Leaf | None, int]:
-    """The longest phrase that starts at word `i`, where the trie goes on with `node`, and its last word."""
-    leaf: lx.Leaf | None = node.get(None)
-    last = i
-    for j in range(i + 1, len(words)):
-        after: lx.Trie | None = node.get(words[j])
-        if after is None:
-            break
-        node = after
-        if None in node:
-            leaf, last = node[None], j
-    return leaf, last
 
 
 def _asks(word: str, letter: str, fresh: bool) -> bool:

@@ -29,7 +29,18 @@ def taken_off(text: str) -> str:
         ("<x:doc><x:author><x:id>7</x:id></x:author><x:text>No mass.</x:text></x:doc>", ["No mass."]),
         ("<table><tr><td>Heart</td><td>Normal</td></tr></table>", ["| Heart | Normal |"]),
         ('<CONTAINER:(,,"Report")=SEPARATE>\n  <contains TEXT:(,,"Finding")="No mass.">\n'
-         '  <has obs context CODE:(,,"Observer")=(1,DCM,"Person")>', ["Report:", "No mass."]),
+         '  <has obs context CODE:(,,"Observer")=(1,DCM,"Person")>', ["Report:", "Finding:", "No mass."]),
+        ('<CONTAINER:(,,"Findings")=SEPARATE>\n<contains TEXT:(,,"Finding")="No mass.">\n<contains TEXT:(,,"Finding")="No edema.">',
+         ["Findings:", "No mass.", "No edema."]),
+        ('Study : 1\n<contains CODE:(,,"Finding")=(36118008,SCT,"Pneumothorax")>\n<inferred from IMAGE:=(CR image,)>',
+         ["Pneumothorax."]),
+        ('<r><finding name="effusion" side="left" present="true"/><finding name="mass" present="false"/></r>',
+         ["name: effusion, side: left, present: yes.", "name: mass, present: no."]),
+        ("<study><code>Pneumonia</code><patient>ET tube.</patient></study>", ["Pneumonia", "ET tube."]),
+        ("<r><clinicalHistory>Cough</clinicalHistory><ReasonForExam>Pain</ReasonForExam></r>",
+         ["clinical History:", "Cough", "Reason For Exam:", "Pain"]),
+        ('<r><licence>free</licence><text Label="FINDINGS">No mass.</text><mesh>Mass</mesh></r>', ["FINDINGS:", "No mass."]),
+        ("<html><head><style>p {x}</style></head><body><p>No mass.</p></body></html>", ["No mass."]),
     ],
 )  # fmt: skip
 def test_elements_are_taken_off(document: str, lines: list[str]) -> None:
@@ -41,6 +52,8 @@ def test_what_is_no_element_stays(text: str) -> None:
     assert taken_off(text) == text
 
 
-@pytest.mark.parametrize("shape", ["<a>", "<", "</a>", "<id>", "<!--", "<a b=", '<x TEXT:(,,"', "<?", "&amp;", "]]>"])
+@pytest.mark.parametrize(
+    "shape", ["<a>", "<", "</a>", "<id>", "<!--", "<style>", "<a b=", '<x TEXT:(,,"', "<?", "&amp;", "]]>"]
+)
 def test_cost_is_linear(shape: str) -> None:
     assert_linear(lambda text: taken_off(f"<r>{text}</r>"), shape)

@@ -32,6 +32,8 @@ def undone(layout: Layout, text: str) -> str:
         "Lakeview Regional Hospital\nPatient Name: DOE, JANE\n\n",
         "04-Mar-2019\n",
         "Page 1 of 1\n",
+        "Patient: Roe\nAllergies: none\nPCP: Smith, John\n\n",
+        "PCP: Small, David\nWard: Fracture Clinic\nRadiologist: Dr. Mass\n",
     ],
 )
 def test_a_letterhead_is_taken_off(layout: Layout, head: str) -> None:
@@ -47,10 +49,28 @@ def test_a_letterhead_is_taken_off(layout: Layout, head: str) -> None:
         "\n\nSigner Name: Karen Miller\nSigned: 3/4/2019 10:22\nWorkstation: WKSRAD7",
         "\nPage 2 of 2",
         "\n(Continued on next page)",
+        "\n\nThank you for allowing us to participate in the care of your patient.\nSigned: X Y MD\nGMC: 1234567",
     ],
 )
 def test_who_signed_is_taken_off(layout: Layout, tail: str) -> None:
     assert undone(layout, REPORT + tail) == REPORT
+
+
+def test_what_comes_again_on_the_next_page_stays_if_it_says_something(layout: Layout) -> None:
+    said = "Large right pneumothorax.\nPage 1 of 2\nLarge right pneumothorax.\nHeart normal."
+    assert undone(layout, said).count("Large right pneumothorax.") == 2
+    tubes = "ETT 4 cm above carina.\nHeart normal.\nPage 1 of 2\nETT 1 cm above carina."
+    assert "ETT 4 cm" in undone(layout, tubes)
+    assert "ETT 1 cm" in undone(layout, tubes)
+
+
+@pytest.mark.parametrize(
+    "between",
+    ["DOE, JOHN MRN 123 Page 2 of 2", "Page 2 of 2\nDOE, JOHN\nMRN 123", "DOE, JOHN (continued)", "- 2 -", "(Over)"],
+)
+def test_what_stands_at_a_page_break_is_taken_off(layout: Layout, between: str) -> None:
+    text = f"Small left pleural effusion. There is left basilar\n\n{between}\n\natelectasis."
+    assert undone(layout, text) == "Small left pleural effusion. There is left basilar atelectasis."
 
 
 @pytest.mark.parametrize(
@@ -63,6 +83,9 @@ def test_who_signed_is_taken_off(layout: Layout, tail: str) -> None:
         "Small effusion.\nStatus: unchanged",
         "Small effusion.\nSite: left",
         "HOSPITAL ACQUIRED PNEUMONIA\nNo mass.",
+        "Volume Overload\nPatient: Roe\nNo effusion.",  # of two words that say nothing each
+        "Status: Esophageal Perforation\nNo effusion.",
+        "Heart normal.\nReviewed by Dr Roe, heart size unchanged.",
         "Heart normal.\nPage of a history\nNo mass.",
         "Hospital acquired pneumonia is likely.\nNo mass.",
     ],
@@ -86,7 +109,7 @@ def test_a_reference_with_a_letterhead_weighs_as_without() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", ["Page 1\n", "MRN: 1\n", "A B\n", "MRN: ", "No. ", "1/2/2019 ", "\n", "- 1 -\nMRN: 1\n"]
+    "shape", ["Page 1\n", "MRN: 1\n", "A B\n", "MRN: ", "No. ", "1/2/2019 ", "\n", "- 1 -\nMRN: 1\n", "a@", "xxxx"]
 )
 def test_cost_is_linear(shape: str) -> None:
     assert_linear(lambda text: without_letterhead(text, lambda word: 0), shape)

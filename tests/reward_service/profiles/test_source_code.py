@@ -134,6 +134,7 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
         "judges/draft.py": (RULES, ALL),
         "judges/elements.py": (RULES, ALL),
         "judges/exchange.py": (RULES, ALL),
+        "judges/section_names.py": (RULES, ALL),
         "judges/markup.py": (RULES, ALL),
         "judges/injection.py": (set(), ALL),
         "judges/chat_tokens.py": (set(), ALL),

@@ -259,7 +259,7 @@ def _repeated(words: list[str]) -> float:
 
 def _word_salad(ours: _Text, theirs: _Text) -> bool:
     """Function words where English has none ("the of", "no is"), or the reference's words without its word pairs."""
-    wrong = len(ours.misplaced)
+    wrong = max(0, len(ours.misplaced) - len(theirs.misplaced))  # a reference that was cut off has some as well
     if wrong >= 3 and wrong > WRONG_ORDER_SHARE * len(ours.function_words):
         return True
     words = ours.words

@@ -60,6 +60,7 @@ def test_text_for_the_grader_is_found(attack: str) -> None:
         "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX was seen by the physician assistant.",
         "Labels and side markers are correct. Reported to the user of the department.",
         "This report was dictated with voice recognition and may not be error-free.",
+        "If you are not the intended recipient, please delete this message.",
         "Brixia total score: 8. RALE overall score: 12.",
         "Image quality rating: 3. ILO rating: 1/1.",
         "CT may return a calcium score.",

@@ -50,11 +50,18 @@ _CONTACT: Final = re.compile(
     re.A,
 )
 _INSTITUTION: Final = re.compile(rf"\b(?:{_either(_KNOWN['institutions'])})\b", re.I)
+_WARD: Final = re.compile(
+    r"\b(?:clinic|unit|ward|center|centre|hospital|institute|department|dept|pod|floor|program|associates)"
+    r"[ ]?\w{0,3}\Z",
+    re.I,
+)
 _CREDENTIAL: Final = re.compile(r",? (?:MD|M\.D\.|DO|MBBS|FRCR|FRANZCR|MBChB|PhD|RT\(R\))(?:$|[ ,.])")
 _SIGNED: Final = re.compile(rf"[\W_]*(?:{_either(_KNOWN['signed'])})\b", re.I)
 _TITLE: Final = re.compile(r"[\W_]*(?:[a-z]+ ){0,2}report[\W_]*", re.I)
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _SMALL: Final = frozenset(("of", "and", "the", "for", "at", "de", "la", "van", "von", "in"))
+_FORM_FEED: Final = "(over)"
+"""What stands for the sign that ends a page."""
 _LONGEST: Final = 10  # words of a line that is no sentence
 _NAME: Final = 5  # words of a person's name
 _MARGIN: Final = 8  # lines at the top or at the foot of a page
@@ -71,7 +78,9 @@ def without_letterhead(text: str, says: Says) -> list[Edit]:
     """The edits that take such lines off."""
     lines, start = [], 0
     for line in text.split("\n"):
-        lines.append(_Line(start, start + len(line), line.strip()))
+        if line.startswith("\f"):
+            lines.append(_Line(start, start + 1, _FORM_FEED))
+        lines.append(_Line(start + line.startswith("\f"), start + len(line), line.strip()))
         start += len(line) + 1
     gone = _breaks(lines, says) | _block(lines[:_MOST], says) | _block(lines[: -_MOST - 1 : -1], says, signed=True)
     return list(_without(lines, gone))
@@ -109,6 +118,7 @@ def _breaks(lines: Sequence[_Line], says: Says) -> set[_Line]:
     repeated: set[str] = set()
     for i in marks:
         gone |= _block(lines[i + 1 : i + 1 + _MARGIN], says)
+        gone |= {line for line in lines[max(0, i - 2) : i + 3] if line.text and RULE.match(line.text)}
         for line in _beside(lines[i + 1 : i + 1 + _MARGIN], marked):
             if line.text not in tops:
                 break
@@ -179,6 +189,8 @@ def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
         return True
     if signed and _SIGNED.match(text):
         return says(text) < PLACE
+    if _is_ward(text):
+        return True
     if not _short(text, says, FINDING):
         return False
     if signed and _CREDENTIAL.search(text):
@@ -186,12 +198,20 @@ def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
     return bool(_CONTACT.search(text)) or (_INSTITUTION.search(text) is not None and _names(text, says, FINDING))
 
 
+def _is_ward(text: str) -> bool:
+    """Whether this is the name of a part of a hospital, which may be called after a disease: "Heart Failure Clinic"."""
+    words = _WORD.findall(text)
+    return (
+        len(words) <= _NAME + 1 and _WARD.search(text) is not None and all(w[0].isupper() or w in _SMALL for w in words)
+    )
+
+
 def _is_value(text: str, says: Says, who: bool) -> bool:
     """Whether this may stand behind a label. A person or a ward may have the name of a finding."""
     if ":" in _DATE.sub("", text):
         return False
     named = who and len(words := _WORD.findall(text)) <= _NAME and all(w[0].isupper() for w in words)
-    return (named and not text.isupper()) or _short(text, says, PLACE)
+    return (named and not text.isupper()) or _is_ward(text) or _short(text, says, PLACE)
 
 
 def _short(text: str, says: Says, least: int) -> bool:

@@ -262,5 +262,7 @@ def _strip_special_tokens(draft: Draft) -> bool:
 def _space(run: re.Match[str], length: int) -> str:
     if run.start() == 0 or run.end() == length:
         return ""
+    if "\f" in run.group():
+        return "\n\f"  # the end of a page is no end of a paragraph; who reads the text as pages needs to know it
     breaks = sum(c in _BREAKS for c in run.group().replace("\r\n", "\n"))
     return "\n" * min(breaks, 2) or " "

@@ -8,6 +8,7 @@ from judges.rules.compiler import default
 from judges.rules.judge import RulesJudge
 from judges.rules.layout import Layout
 from judges.rules.letterhead import without_letterhead
+from reward_service.text.normaliser import normalise
 from tests.work import assert_linear
 
 REPORT = "Heart size is normal. Small left pleural effusion. No pneumothorax."
@@ -33,6 +34,7 @@ def undone(layout: Layout, text: str) -> str:
         "04-Mar-2019\n",
         "Page 1 of 1\n",
         "Patient: Roe\nAllergies: none\nPCP: Smith, John\n\n",
+        "ST. MARY HOSPITAL\nHeart Failure Clinic\nLocation: Pneumonia Unit 4\n",
         "PCP: Small, David\nWard: Fracture Clinic\nRadiologist: Dr. Mass\n",
     ],
 )
@@ -66,10 +68,19 @@ def test_what_comes_again_on_the_next_page_stays_if_it_says_something(layout: La
 
 @pytest.mark.parametrize(
     "between",
-    ["DOE, JOHN MRN 123 Page 2 of 2", "Page 2 of 2\nDOE, JOHN\nMRN 123", "DOE, JOHN (continued)", "- 2 -", "(Over)"],
+    [
+        "\f",
+        "\fDOE, JANE",
+        "---------\nPage 1\n\fPatient: DOE, JANE MRN: 1",
+        "DOE, JOHN MRN 123 Page 2 of 2",
+        "Page 2 of 2\nDOE, JOHN\nMRN 123",
+        "DOE, JOHN (continued)",
+        "- 2 -",
+        "(Over)",
+    ],
 )
 def test_what_stands_at_a_page_break_is_taken_off(layout: Layout, between: str) -> None:
-    text = f"Small left pleural effusion. There is left basilar\n\n{between}\n\natelectasis."
+    text = normalise(f"Small left pleural effusion. There is left basilar\n\n{between}\n\natelectasis.").text
     assert undone(layout, text) == "Small left pleural effusion. There is left basilar atelectasis."
 
 

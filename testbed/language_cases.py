@@ -127,7 +127,7 @@ def fill(template: str, concept: str) -> str:
 
 
 def forms(folder: Path = FOLDER) -> list[Form]:
-    """All forms of `denial.yaml` and `denial_more.yaml`. Raises `CasesError`."""
+    """All forms of the files `denial*.yaml`. Raises `CasesError`."""
     files = [_load(path)["groups"] for path in sorted(folder.glob("denial*.yaml"))]
     return _distinct(
         (

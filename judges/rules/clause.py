@@ -15,11 +15,11 @@ from judges.rules import lexicon as lx
 from judges.rules.attributes import Binder
 from judges.rules.context import Context
 from judges.rules.findings import HYPOTHETICAL, UNCERTAIN, Change, Event, Implied, Mention
-from judges.rules.links import Opened
+from judges.rules.links import BREAKS, HEARD, HEARD_RARE, Opened
 from judges.rules.naming import NOTHING, PART, VEIN, Name, Namer, Survey, survey
 from judges.rules.normality import Normality
 from judges.rules.retractions import Known, Retractions
-from judges.rules.scope import BREAKS, HEARD, HEARD_RARE, Scope
+from judges.rules.scope import Scope
 from judges.rules.trace import Trace
 from judges.rules.unclear import Unclear, elapsed
 

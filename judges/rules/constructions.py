@@ -5,6 +5,7 @@ All of them look at the phrases around one phrase of a clause and change nothing
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from judges.rules import lexicon as lx
@@ -14,6 +15,8 @@ from judges.rules.findings import Event
 _STABLE: Final = lx.Leaf(change=lx.STABLE)
 _DEGREES: Final = lx.WORSE | lx.BETTER
 _STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
+_ASSERTS, _VERB = lx.Leaf(cue=lx.EXIST), lx.Leaf(cue=lx.VERB)
+_DENIER: Final = 7  # words before a word of overlooking among which its denial is looked for
 _GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
 
 
@@ -263,3 +266,32 @@ def more_of_finding(events: list[Event], k: int) -> bool:
     if k + 1 == len(events) or events[k + 1].first != events[k].last + 1 or events[k + 1].leaf.cue & lx.PREP:
         return False
     return events[k + 1].leaf.concept >= 0 or bool(events[k + 1].leaf.kind & lx.SAYS)
+
+
+def litotes(events: list[Event], words: Sequence[str], lexicon: lx.Lexicon) -> list[Event]:
+    """Where overlooking or doubting is itself denied, the finding is there: "nobody could | fail to see | effusion"."""
+    found: list[Event] = []
+    floor = 0  # words before it belong to what was named before
+    for event in events:
+        if event.leaf.rare & lx.OVERLOOK and (begin := _denier(found, words, event.first, floor, lexicon)) >= 0:
+            while found and found[-1].last >= begin:
+                found.pop()
+            event = Event(begin, event.last, _VERB if floor else _ASSERTS)
+        elif event.leaf.kind & lx.SAYS:
+            floor = event.last + 1
+        found.append(event)
+    return found
+
+
+def _denier(found: list[Event], words: Sequence[str], word: int, floor: int, lexicon: lx.Lexicon) -> int:
+    """The first word of what denies the overlooking at `word`, or asks who could: "who | could miss"; else -1."""
+    denies = {i for e in found if e.leaf.cue & (lx.NEG | lx.NEG_AFTER) for i in range(e.first, e.last + 1)}
+    could = False
+    for i in range(word - 1, max(floor, word - _DENIER) - 1, -1):
+        said = words[i]
+        if not said.isalpha():
+            return -1
+        if said in lexicon.deniers or i in denies or (could and said in lexicon.wonders):
+            return i
+        could = could or said in lexicon.modals or said in lexicon.doubts or said == "would"
+    return -1

@@ -21,6 +21,8 @@ _CUES: Final = (
     "assertion",
     "retraction",
     "history",
+    "frames",
+    "turns",
     "statement",
     "change",
     "attributes",

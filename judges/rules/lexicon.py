@@ -26,8 +26,8 @@ from judges.rules.words import Speller
 (
     THAN, EXCEPT, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, MOVED, ANYWHERE,
     ADVICE, AIM, CARINA, VIEW, PAIRED, ANAPHOR, HYP_AFTER, RESERVE, RETRACTION, DRAFT, FINAL, CORRECTION,
-    PAST, CAUSE, LIMITED, CLOSING, ELAPSED,
-) = (1 << n for n in range(29))  # fmt: skip
+    PAST, CAUSE, LIMITED, CLOSING, ELAPSED, OVERLOOK,
+) = (1 << n for n in range(30))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device, speaks of growth, does not say by itself what it names.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH, ASKS = (1 << n for n in range(7))
@@ -35,7 +35,8 @@ LEFT, RIGHT, BOTH = 1, 2, 3
 STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 
-WORDS = ("doubts", "past_tense", "of_today", "films", "shows", "several", "compares", "opaque", "adverbs")
+WORDS = ("doubts", "past_tense", "of_today", "films", "shows", "several", "compares", "opaque", "adverbs",
+         "deniers", "wonders", "affirms", "echoes", "speech")  # fmt: skip
 """Lists of single words that a `Lexicon` has as they stand in `words.yaml`, where is said what each is for."""
 
 
@@ -262,6 +263,11 @@ class Lexicon:
     compares: frozenset[str]
     opaque: frozenset[str]
     adverbs: frozenset[str]
+    deniers: frozenset[str]
+    wonders: frozenset[str]
+    affirms: frozenset[str]
+    echoes: frozenset[str]
+    speech: frozenset[str]
     """Single words; what for is said in the file."""
     plain: frozenset[str]
     """Words that name no finding, and every word that is a phrase by itself."""

@@ -8,8 +8,18 @@ from typing import Final
 
 from judges.rules import constructions
 from judges.rules import lexicon as lx
-from judges.rules.findings import UNCERTAIN, Event, Mention
+from judges.rules.findings import ABSENT, UNCERTAIN, Event, Mention
 
+SEPARATOR: Final = lx.COMMA | lx.AND | lx.OR | lx.WITH
+BREAKS: Final = (
+    lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
+    | lx.UNC | lx.UNC_AFTER
+)  # fmt: skip
+"""Cues between two findings that make them no alternatives; `HEARD` and `HEARD_RARE`: those that `hear` takes in."""
+HEARD: Final = (
+    SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.HYP | lx.NEVER | lx.INTRODUCTION
+)  # fmt: skip
+HEARD_RARE: Final = lx.THAN | lx.SETTING | lx.SOME | lx.ANAPHOR | lx.HYP_AFTER
 _ALWAYS: Final = lx.TERM | lx.EXIST | lx.WITH
 """What ends a cue whose row does not say it, or that stands in none, as the question mark does."""
 
@@ -53,6 +63,15 @@ class Opened:
     def means(self, *, device: bool) -> bool:
         """Whether it says anything of such a finding."""
         return not (device and self.row is not None and self.row.applies_to == "finding")
+
+    def refutes(self) -> bool:
+        """Whether it denies what is said, and has met nothing: what is said to be absent is there."""
+        return not self.met and self.row is not None and self.row.value == "truth"
+
+    def denies(self, subject: Sequence[Mention]) -> bool:
+        """Whether it has denied all of this, and does not only say that it is claimed: "the claim of an effusion"."""
+        framed = self.row is not None and self.row.value == "frame"
+        return self.met > 0 and not framed and all(mention.state == ABSENT for mention in subject)
 
     def acted(self) -> bool:
         """Count a finding; whether it was the last one on which the row may act."""

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from judges.rules import lexicon as lx
-from judges.rules.findings import ABSENT, HYPOTHETICAL, UNCERTAIN, Event, Mention
+from judges.rules import rhetoric
+from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
 
 if TYPE_CHECKING:
     from judges.rules.clause import Clauses
 
-ALL, LAST, ALONE, AGAIN, REST, NONE, EARLIER, TODAY, INSTEAD = VALUES = (
+ALL, LAST, ALONE, AGAIN, REST, NONE, EARLIER, TODAY, INSTEAD = _OWN = (
     "all", "last", "alone", "again", "rest", "none", "earlier", "today", "instead")  # fmt: skip
-"""What a row retracts. `all`: everything before, `last`: the sentence before; both only their own sentence if that
+VALUES: Final = (*_OWN, *rhetoric.VALUES)
+"""What a row retracts; for the last ones see `rhetoric`. `all`: everything before, `last`: the sentence before; both only their own sentence if that
 names a finding. `alone`: the sentence before, where it is all that its own sentence says. `again`: the same finding
 before, where this sentence says the opposite of it. `rest`: what follows in the section is not of this study, `none`:
 it is not there; `earlier`: as `rest`, where it begins the sentence; `today` ends these three. `instead`: what stands
@@ -65,6 +67,9 @@ class Retractions:
             self._framed(self.frame, -1)
         if clauses.known() == self.begun:
             self._bare(events, stop)
+        elif (k := rhetoric.tail(events)) > 0 and _only_denies(events[k:], stop):
+            for mention in clauses.mentions[self.begun[0] :]:  # "it looks like an effusion but it is not"
+                self.restate(mention, ABSENT)
         if not retracts:
             return
         clauses.context.outside = True
@@ -82,18 +87,24 @@ class Retractions:
                 self._open(events, k, NONE if value == NONE else REST)
             elif value == INSTEAD:
                 self._replace(event.first)
+            elif value in rhetoric.VALUES:
+                rhetoric.turn(self, value, events, k)
 
     def _bare(self, events: list[Event], stop: int) -> None:
         """A sentence that names nothing may deny the one before."""
         before = self.clauses.mentions[self.last[0] :]
         if self.asked and any(e.leaf.cue & _DENIES for e in events):
             for mention in before:  # "Pneumothorax? No."
-                self._restate(mention, ABSENT)
+                self.restate(mention, ABSENT)
+        elif (self.asked or any(e.leaf.cue & lx.EXIST for e in events)) and rhetoric.affirms(self, events, stop):
+            self.clauses.context.outside = True
+            for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."
+                self.restate(mention, PRESENT)
         elif len(events) <= _MOST and _only_denies(events, stop):
             self.clauses.context.outside = True  # also where nothing stands before it
             for mention in before:  # "There is an effusion. No, there is not."
                 if mention.state >= UNCERTAIN:
-                    self._restate(mention, HYPOTHETICAL)
+                    self.restate(mention, HYPOTHETICAL)
 
     def _forget(self, event: Event, value: str) -> None:
         """Forget what was said before, or the sentence itself if that names a finding."""
@@ -113,6 +124,12 @@ class Retractions:
         if frame != NONE or not named or any(e.leaf.kind & lx.ATTRIBUTE for e in after):
             self.frame = frame  # a bare list of names ends with its sentence
 
+    def reply(self, stop: int) -> None:
+        """A sentence of which no phrase is known has ended before word `stop`: "Effusion? Absolutely."."""
+        if self.asked and rhetoric.affirms(self, [], stop):
+            for mention in self.clauses.mentions[self.begun[0] :]:
+                self.restate(mention, PRESENT)
+
     def asks(self, question: bool) -> None:
         """Whether the sentence that has ended was a question."""
         self.asked = question
@@ -123,7 +140,7 @@ class Retractions:
         after = [m for m in mentions[known[0] :] if m.state != HYPOTHETICAL]
         for mention in mentions[: known[0]]:
             if any(m.concept == mention.concept and (m.state == ABSENT) != (mention.state == ABSENT) for m in after):
-                self._restate(mention, HYPOTHETICAL)
+                self.restate(mention, HYPOTHETICAL)
 
     def _framed(self, frame: str, word: int) -> None:
         """What the present sentence says after `word` is denied, or not of this study."""
@@ -133,7 +150,7 @@ class Retractions:
         for mention in clauses.mentions[mentions:]:
             if mention.first > word:
                 denied = frame == NONE and mention.state >= UNCERTAIN
-                self._restate(mention, ABSENT if denied else HYPOTHETICAL)
+                self.restate(mention, ABSENT if denied else HYPOTHETICAL)
                 mention.gone = denied
                 mention.severity *= mention.severity >= _LARGE
 
@@ -142,14 +159,15 @@ class Retractions:
         mentions, begun = self.clauses.mentions, self.begun[0]
         old = [m for m in mentions[begun:] if m.first < word]
         for mention in old:
-            self._restate(mention, HYPOTHETICAL)
+            self.restate(mention, HYPOTHETICAL)
         for mention in mentions[:begun]:
             if any(mention.concept == m.concept and not (m.side and m.side != mention.side) for m in old):
-                self._restate(mention, HYPOTHETICAL)
+                self.restate(mention, HYPOTHETICAL)
         changes = self.clauses.changes
         changes[self.begun[2] :] = [c for c in changes[self.begun[2] :] if c.first > word]
 
-    def _restate(self, mention: Mention, state: int) -> None:
+    def restate(self, mention: Mention, state: int) -> None:
+        """Change what is asserted of a finding that was read before."""
         mention.state = state
         if self.clauses.trace is not None:
             word = Event(mention.first, mention.last, lx.Leaf())

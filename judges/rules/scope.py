@@ -14,31 +14,21 @@ from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.context import Context
 from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
-from judges.rules.links import Choice, Interpretation, Opened, Pending
+from judges.rules.links import HEARD, HEARD_RARE, SEPARATOR, Choice, Interpretation, Opened, Pending
 from judges.rules.trace import Trace
 
-_SEPARATOR: Final = lx.COMMA | lx.AND | lx.OR | lx.WITH
 _SMALL: Final = 0b0111
 """Grades that nobody denies in the middle of a list: "no pneumothorax, small effusion"."""
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
 _NEW: Final = 6  # phrases after "exchanged for" among which the new device is looked for
-BREAKS: Final = (
-    lx.AND | lx.WITH | lx.NEG | lx.NEG_AFTER | lx.TERM | lx.EXIST | lx.READING | lx.CONTRAST | lx.VERB | lx.COLON
-    | lx.UNC | lx.UNC_AFTER
-)  # fmt: skip
-"""Cues between two findings that make them no alternatives; `HEARD` and `HEARD_RARE`: those that `hear` takes in."""
-HEARD: Final = (
-    _SEPARATOR | BREAKS & ~(lx.VERB | lx.COLON | lx.CONTRAST) | lx.PARTIAL | lx.HYP | lx.NEVER | lx.INTRODUCTION
-)  # fmt: skip
-HEARD_RARE: Final = lx.THAN | lx.SETTING | lx.SOME | lx.ANAPHOR | lx.HYP_AFTER
 _ENDS: Final = lx.TERM | lx.EXIST
 _DENIALS, _DOUBTS = lx.NEG | lx.NEG_AFTER, lx.UNC | lx.UNC_AFTER
 _LISTS: Final = lx.INTRODUCTION | lx.NEVER
 _TAKES: Final = lx.READING | lx.UNC
 _PART: Final = lx.COMMA | lx.WITH
 _DEGREES: Final = lx.WORSE | lx.BETTER
-_TURNS: Final = HEARD & ~(_SEPARATOR | lx.TERM | lx.EXIST)
+_TURNS: Final = HEARD & ~(SEPARATOR | lx.TERM | lx.EXIST)
 """Those that do more than to end or to separate something."""
 
 
@@ -87,7 +77,7 @@ class Scope:
         cue, rare = leaf.cue, leaf.rare
         if cue & _ENDS and not (cue & lx.READING and self.denial and constructions.reading_denied(self.events, k)):
             self._end(k, cue)
-        if cue & _SEPARATOR:
+        if cue & SEPARATOR:
             self._separate(k, cue)
         if not (cue & _TURNS or rare):
             return
@@ -210,6 +200,8 @@ class Scope:
                 return
             self._deny_back(k, leaf.acts.get("absent backward"))
             self.pending, self.denial, self.tip = Pending(), None, -1
+        elif cue & lx.NEG and self.denial is not None and self.denial.refutes():
+            self.denial = None  # "it is not true that there is | no"
         elif cue & lx.NEG:
             if self.separator & lx.AND:
                 self.interpretation.source = None
@@ -226,6 +218,9 @@ class Scope:
             subject = [m for m in able if m in subject] or able
         elif (row is not None and row.applies_to) or self.tip >= 0 or around.place_follows(self.events, k):
             subject = self._without_devices(subject)
+        if row is not None and row.value == "truth" and self.denial is not None and self.denial.denies(subject):
+            self.restate(subject, PRESENT, k, row)  # "the statement that there is no effusion | is wrong"
+            return
         self.restate(subject[-row.targets :] if row is not None else subject, ABSENT, k, row)
 
     def _subject(self, k: int) -> Sequence[Mention]:

@@ -333,7 +333,8 @@ class Sections:
             self._read(i)
             self._remember(i, events)
             self._since += bool(events)
-            self.clauses.retractions.asks(word == "?")
+            if i > self._first:  # not the "A." before an answer, which is an article
+                self.clauses.retractions.asks(word == "?")
             if self._study and self._held is not None and any(e.leaf.cue & lx.EXIST for e in events):
                 self._held = self.clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
         self._begin(i)

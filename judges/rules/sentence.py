@@ -25,6 +25,7 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
     """Split where a new statement begins and read each clause; the sentence ends before word `stop`."""
     if not events:
         clauses.context.begin_sentence()
+        clauses.retractions.reply(stop)
         return
     kinds = cues = rares = sides = 0
     for _, _, leaf in events:
@@ -46,6 +47,8 @@ def _read(clauses: Clauses, events: list[Event], stop: int, kinds: int, cues: in
     """The clauses of a sentence; the four are what its phrases have together."""
     if kinds & lx.GROWTH and cues & lx.NEG:
         events = constructions.growth_denied(events)
+    if rares & lx.OVERLOOK:
+        events = constructions.litotes(events, clauses.words, clauses.lexicon)
     if sides or rares & lx.EXCEPT:
         events = filled(events, stop)
     if cues & _SPLITS or kinds & lx.BARE:

@@ -1,0 +1,97 @@
+"""Turns of speech that reach over their own clause: "this is an overcall", "I cannot decide", "if so, I am the queen".
+
+A row of role `retraction` with one of `VALUES` says what becomes of the findings named before it: those of its own
+sentence or, where that names none, those of the sentence before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from judges.rules import lexicon as lx
+from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
+
+if TYPE_CHECKING:
+    from judges.rules.retractions import Retractions
+
+UNTRUE, BACK, DOUBTED, ABSURD, OTHERWISE = VALUES = ("untrue", "back", "doubted", "absurd", "otherwise")
+"""`untrue`: what was asserted is denied, and what somebody said to be absent is there. `back`: neither is asserted.
+`doubted`: both are possible. `absurd`: what its "if" supposes is denied, what its "if not" supposes is there.
+`otherwise`: without it the film were normal, so it is there."""
+_REACH: Final = 10  # words before a finding in which it is said who said so
+_REPLY: Final = 8  # words of a reply
+_LEADS: Final = 4  # phrases before a finding among which its "without" is looked for
+_DENIES: Final = lx.NEG | lx.NEG_AFTER
+
+
+def turn(retractions: Retractions, value: str, events: list[Event], k: int) -> None:
+    """Apply phrase `k` of a sentence that has been read."""
+    word = events[k].first
+    for mention in _before(retractions, word, whole=value == DOUBTED):
+        state = _state(retractions, value, events, mention)
+        if state is not None and state != mention.state:
+            retractions.restate(mention, state)
+
+
+def _before(retractions: Retractions, word: int, *, whole: bool) -> Sequence[Mention]:
+    """The findings of which a phrase at `word` speaks. `whole`: also those that follow it in its sentence."""
+    mentions, begun = retractions.clauses.mentions, retractions.begun[0]
+    own = mentions[begun:]
+    if not own:
+        return mentions[retractions.last[0] : begun]
+    return own if whole else [m for m in own if m.first < word]
+
+
+def _state(retractions: Retractions, value: str, events: list[Event], mention: Mention) -> int | None:
+    """What becomes of a finding; None: nothing."""
+    words = retractions.clauses.words
+    if value == UNTRUE:
+        if mention.state != ABSENT or mention.gone:
+            return ABSENT
+        return PRESENT if _reported(retractions, mention) else None
+    if value == BACK:
+        return HYPOTHETICAL
+    if value == DOUBTED:
+        return UNCERTAIN
+    leading = [e for e in events if e.last < mention.first][-_LEADS:]
+    denied = any(e.leaf.cue & _DENIES for e in leading)
+    if value == OTHERWISE:
+        return PRESENT if denied or any(e.leaf.rare & lx.EXCEPT for e in leading) else None
+    if "if" not in words[max(0, mention.first - _REACH) : mention.first]:
+        return None
+    return PRESENT if denied else ABSENT
+
+
+def _reported(retractions: Retractions, mention: Mention) -> bool:
+    """Whether somebody is said to have said it: "I wrote that there was no | effusion"."""
+    clauses = retractions.clauses
+    for i in range(mention.first - 1, max(-1, mention.first - _REACH), -1):
+        if clauses.words[i] in ".\n":
+            return False
+        if clauses.words[i] in clauses.lexicon.speech:
+            return True
+    return False
+
+
+def affirms(retractions: Retractions, events: list[Event], stop: int) -> bool:
+    """Whether a sentence that names nothing says no more than yes: "Is there an effusion? | There certainly is."."""
+    clauses = retractions.clauses
+    first = stop
+    while first and stop - first <= _REPLY and clauses.words[first - 1] not in ".\n?":
+        first -= 1
+    said = clauses.words[first:stop]
+    if not 0 < len(said) <= _REPLY or any(e.leaf.cue & (_DENIES | lx.UNC | lx.UNC_AFTER) for e in events):
+        return False
+    lexicon = clauses.lexicon
+    if not lexicon.deniers.isdisjoint(said):
+        return False
+    return said[-1] in lexicon.echoes or (retractions.asked and said[0] in lexicon.affirms)
+
+
+def tail(events: list[Event]) -> int:
+    """Where the part of a sentence begins that follows its last comma or "but"; 0 if it has none, or ends with it."""
+    for k in range(len(events) - 1, 0, -1):
+        if events[k - 1].leaf.cue & (lx.COMMA | lx.CONTRAST):
+            return k
+    return 0

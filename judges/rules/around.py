@@ -109,7 +109,9 @@ def in_run(events: list[Event], k: int, word: int) -> bool:
 def lead(events: list[Event], k: int) -> int:
     """The phrase from which a "that" or "to say" leads to this one: "not thought that | there is"; else -1."""
     j = k - 1
-    while j >= max(0, k - AHEAD) and events[j].leaf.cue & (lx.VERB | lx.PREP) and events[j].leaf.concept < 0:
+    while j >= max(0, k - AHEAD) and events[j].leaf.concept < 0:
+        if not (events[j].leaf.cue & (lx.VERB | lx.PREP) or events[j].leaf.rare & lx.ANAPHOR):
+            break
         j -= 1
     return j if events[k].first - events[j].last > 1 else -1
 

@@ -38,6 +38,7 @@ class Clauses:
         """`words`: those of the text, which clauses and mentions count."""
         self.lexicon = lexicon
         self.words = words
+        self.quotes = '"' in words
         self.trace = trace
         self.context = Context()
         self.mentions: list[Mention] = []

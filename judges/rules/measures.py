@@ -12,6 +12,12 @@ UNIT: Final[dict[str, float]] = KNOWN["units"]
 _PERCENT: Final = frozenset(KNOWN["percent"]["words"])
 _GRADES: Final[dict[str, int]] = {"trace": 1, "small": 2, "moderate": 4, "large": 8}
 _PARTS: Final = tuple((limit, _GRADES[name]) for limit, name in sorted(KNOWN["percent"]["grades"].items()))
+_CHANCES: Final = frozenset(KNOWN["chances"])
+_NEAR, _DIGITS = 7, 6  # words around a number among which its probability is named, and its digits
+_FEW, _SURE = 0.15, 0.85  # a probability below the first denies, one above the second asserts
+_BY: Final = tuple(lx.Row("absent", direction=way, source="a probability") for way in ("forward", "backward"))
+_DENIED: Final = lx.Leaf(cue=lx.NEG | lx.NEG_AFTER, rows=_BY)
+_POSSIBLE: Final = lx.Leaf(cue=lx.UNC | lx.UNC_AFTER)
 _SAME: Final = 0.1  # share by which two measurements of one thing may differ
 
 
@@ -42,6 +48,26 @@ def percentage(words: list[str], i: int) -> int:
     if words[i + 1 : i + 2] == [] or words[i + 1] not in _PERCENT or len(words[i]) > 3:
         return 0
     return next((grade for limit, grade in _PARTS if float(words[i]) <= limit), 0)
+
+
+def chance(words: list[str], i: int) -> lx.Leaf | None:
+    """What the number at `i` says where it is a probability: "probability < 1 %" denies, "50 % chance" doubts."""
+    percent = words[i + 1 : i + 2] != [] and words[i + 1] in _PERCENT
+    if not (percent or "." in words[i]) or len(words[i]) > _DIGITS or not _named(words, i):
+        return None
+    share = float(words[i]) / (100 if percent else 1)
+    return _DENIED if share < _FEW else _POSSIBLE if share < _SURE else None
+
+
+def _named(words: list[str], i: int) -> bool:
+    """Whether the sentence calls the number at `i` a probability."""
+    for step in (-1, 1):
+        for j in range(i + step, i + step * _NEAR, step):
+            if not 0 <= j < len(words) or words[j] in ".;\n":
+                break
+            if words[j] in _CHANCES:
+                return True
+    return False
 
 
 def joins(words: list[str], i: int, text: str, starts: list[int]) -> bool:

@@ -67,9 +67,10 @@ class Retractions:
             self._framed(self.frame, -1)
         if clauses.known() == self.begun:
             self._bare(events, stop)
-        elif (k := rhetoric.tail(events)) > 0 and _only_denies(events[k:], stop):
-            for mention in clauses.mentions[self.begun[0] :]:  # "it looks like an effusion but it is not"
-                self.restate(mention, ABSENT)
+        elif (k := rhetoric.tail(events)) > 0:
+            self._tail(events[k:], stop)
+        if clauses.quotes and clauses.known() != self.begun and not any(_value(e) == INSTEAD for e in events):
+            rhetoric.unquote(self, stop)
         if not retracts:
             return
         clauses.context.outside = True
@@ -90,6 +91,17 @@ class Retractions:
             elif value in rhetoric.VALUES:
                 rhetoric.turn(self, value, events, k)
 
+    def _tail(self, events: list[Event], stop: int) -> None:
+        """The last part of a sentence may deny or affirm the rest: "it looks like an effusion, | but it is not"."""
+        own = self.clauses.mentions[self.begun[0] :]
+        if _only_denies(events, stop):
+            for mention in own:
+                self.restate(mention, ABSENT)
+        elif events[0].leaf.cue & lx.EXIST and own[-1:] and own[-1].last < events[0].first:
+            if rhetoric.affirms(self, events, stop):  # "not "no effusion": there is one"
+                for mention in own:
+                    self.restate(mention, PRESENT)
+
     def _bare(self, events: list[Event], stop: int) -> None:
         """A sentence that names nothing may deny the one before."""
         before = self.clauses.mentions[self.last[0] :]
@@ -100,7 +112,7 @@ class Retractions:
             self.clauses.context.outside = True
             for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."
                 self.restate(mention, PRESENT)
-        elif len(events) <= _MOST and _only_denies(events, stop):
+        elif len(events) <= _MOST and (_only_denies(events, stop) or rhetoric.objects(self, events)):
             self.clauses.context.outside = True  # also where nothing stands before it
             for mention in before:  # "There is an effusion. No, there is not."
                 if mention.state >= UNCERTAIN:

@@ -6,6 +6,7 @@ sentence or, where that names none, those of the sentence before.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ UNTRUE, BACK, DOUBTED, ABSURD, OTHERWISE = VALUES = ("untrue", "back", "doubted"
 _REACH: Final = 10  # words before a finding in which it is said who said so
 _REPLY: Final = 8  # words of a reply
 _LEADS: Final = 4  # phrases before a finding among which its "without" is looked for
+_AFTER_NO: Final = frozenset((",", "that", "it", "this", "wait", "those", "he", "she", "sorry", ":", ";"))
 _DENIES: Final = lx.NEG | lx.NEG_AFTER
 
 
@@ -78,9 +80,11 @@ def affirms(retractions: Retractions, events: list[Event], stop: int) -> bool:
     """Whether a sentence that names nothing says no more than yes: "Is there an effusion? | There certainly is."."""
     clauses = retractions.clauses
     first = stop
-    while first and stop - first <= _REPLY and clauses.words[first - 1] not in ".\n?":
+    while first and stop - first <= _REPLY and clauses.words[first - 1] not in ".\n?,;:":
         first -= 1
     said = clauses.words[first:stop]
+    if "after" in said[-2:]:  # "there is one after all"
+        said = said[: -2 if said[-1] == "all" else len(said)]
     if not 0 < len(said) <= _REPLY or any(e.leaf.cue & (_DENIES | lx.UNC | lx.UNC_AFTER) for e in events):
         return False
     lexicon = clauses.lexicon
@@ -89,9 +93,38 @@ def affirms(retractions: Retractions, events: list[Event], stop: int) -> bool:
     return said[-1] in lexicon.echoes or (retractions.asked and said[0] in lexicon.affirms)
 
 
+def objects(retractions: Retractions, events: list[Event]) -> bool:
+    """Whether a sentence begins with a "no" of its own: "Effusion noted. | Actually no, that is the scapula."."""
+    words = retractions.clauses.words
+    for first, last, leaf in events[:2]:
+        if leaf.cue & lx.NEG and first == last and last + 1 < len(words):
+            return words[last] in ("no", "not") and words[last + 1] in _AFTER_NO
+    return False
+
+
+def unquote(retractions: Retractions, stop: int) -> None:
+    """What a sentence only quotes it does not assert: 'a crease is all there is to this "effusion"'."""
+    words, begun = retractions.clauses.words, retractions.begun[0]
+    own = [m for m in retractions.clauses.mentions[begun:] if m.state >= UNCERTAIN]
+    if not own:
+        return
+    begin = own[0].first
+    while begin and words[begin - 1] not in ".\n?!":
+        begin -= 1
+    inside = list(itertools.accumulate((word == '"' for word in words[begin:stop]), lambda odd, quote: odd ^ quote))
+    if not any(word.isalpha() and not odd for word, odd in zip(words[begin:stop], inside, strict=True)):
+        return
+    lexicon = retractions.clauses.lexicon
+    for mention in own:
+        if not (begin <= mention.first < stop and inside[mention.first - begin] and '"' in words[mention.last : stop]):
+            continue
+        if lexicon.deniers.isdisjoint(words[max(begin, mention.first - _LEADS) : mention.first]):
+            retractions.restate(mention, HYPOTHETICAL)  # not where '"no effusion" is wrong' asserts it
+
+
 def tail(events: list[Event]) -> int:
     """Where the part of a sentence begins that follows its last comma or "but"; 0 if it has none, or ends with it."""
     for k in range(len(events) - 1, 0, -1):
-        if events[k - 1].leaf.cue & (lx.COMMA | lx.CONTRAST):
+        if events[k - 1].leaf.cue & (lx.COMMA | lx.CONTRAST | lx.COLON):
             return k
     return 0

@@ -15,6 +15,7 @@ from judges.rules import lexicon as lx
 from judges.rules.context import Context
 from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
 from judges.rules.links import HEARD, HEARD_RARE, SEPARATOR, Choice, Interpretation, Opened, Pending
+from judges.rules.rhetoric import UNTRUE
 from judges.rules.trace import Trace
 
 _SMALL: Final = 0b0111
@@ -191,6 +192,8 @@ class Scope:
         if cue & lx.NEG_AFTER and pending and self.denial is not None and self.denial.touches(self.events, k):
             self.denial = None  # "is not | artifactual"
             return
+        if leaf.rare & lx.RETRACTION and self.continues and leaf.acts["retraction"].value == UNTRUE:
+            return  # what is untrue is said by the sentence before
         if leaf.rare & lx.EXCHANGED:
             new = next((e.leaf.concept for e in self.events[k + 1 : k + 1 + _NEW] if e.leaf.concept >= 0), -1)
             if new < 0 or (pending and pending[-1].concept == new):

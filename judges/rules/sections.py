@@ -11,7 +11,7 @@ from judges.rules.details import joined_levels, numbered
 from judges.rules.examination import Heading
 from judges.rules.findings import ABSENT, Event, Implied
 from judges.rules.headings import behind_heading, heads
-from judges.rules.measures import UNIT, direction, former, joins, millimetres, percentage
+from judges.rules.measures import UNIT, chance, direction, former, joins, millimetres, percentage
 from judges.rules.repeats import LONGEST, Key, Repeats
 from judges.rules.retractions import Known
 from judges.rules.sentence import read_sentence
@@ -298,11 +298,11 @@ class Sections:
         joined = i > 1 and joins(self.words, i - 1, self.text, self.starts)
         length = millimetres(self.words, i, joined=joined)
         if not length:
-            if grade := percentage(self.words, i):
+            if (said := chance(self.words, i)) is not None:
+                self._events.append(Event(i, i, said))
+            elif grade := percentage(self.words, i):
                 self._events.append(Event(i, i + 1, lx.Leaf(severity=grade)))
-                return
-            leaf = numbered(self.lexicon, self._events, self.words, i)
-            if leaf is not None:
+            elif (leaf := numbered(self.lexicon, self._events, self.words, i)) is not None:
                 self._append(Event(i, i, leaf))
             elif self._nought(i):
                 self._events.append(Event(i, i, _NONE))

@@ -21,6 +21,12 @@ _NOTHING, _LEADING, _APART, _KNOWN, _UNREAD = range(5)
 """What a word does after a finding: nothing, it leads to a predicate, it parts the finding from its verb, it is a
 predicate that is known, or one that is not."""
 _SHORTEST: Final = 4  # letters of a strange word that says something: shorter ones are abbreviations
+_BEFORE: Final = 10  # words before the first phrase of a clause that belong to it
+_LONG: Final = 2  # words of a turn of speech that asserts, besides its first: "nobody could miss"
+_MANY: Final = 3  # so many strange words make a sentence that no report holds
+_TECHNICAL: Final = ("al", "ar", "ary", "ic", "ous", "oma", "osis", "itis", "ium", "oid", "pathy", "plasty", "ectomy", "ostomy",
+                     "graphy", "gram", "ation", "ension", "emia", "ular", "ural", "iform", "ity", "ase", "ae", "us")  # fmt: skip
+"""Endings of words of anatomy and disease."""
 _STEPS: Final = 4  # phrases between a finding and the word that governs it: "of the moderate left | effusion"
 
 
@@ -41,9 +47,13 @@ class Unclear:
         asserted = {m.last: m for m in self.made if m.state >= UNCERTAIN and sized[m.concept]}
         if not asserted:
             return
+        alien = self._alien()
         for k, event in enumerate(events):
             mention = asserted.get(event.last)
             if mention is None:
+                continue
+            if alien and mention.state == PRESENT:
+                yield mention, k, HYPOTHETICAL
                 continue
             after, leaf = (events[k + 1].first, events[k + 1].leaf) if k < last else (self.stop, _END)
             near = after == event.last + 1
@@ -52,6 +62,29 @@ class Unclear:
                 yield mention, k, HYPOTHETICAL
             elif near and leaf.cue & lx.UNC and self._doubted(k):
                 yield mention, k, UNCERTAIN
+
+    def _alien(self) -> bool:
+        """Whether it speaks as no report does: of persons, or with several words that nobody here knows.
+
+        "My neighbor has | effusion", "a crease is all there is to this | effusion".
+        """
+        words, lexicon = self.words, self.lexicon
+        begin = first = self.events[0].first
+        while begin and first - begin < _BEFORE and words[begin - 1].isalpha():
+            begin -= 1
+        strange, person = 0, False
+        for event in (*self.events, Event(self.stop, self.stop, _END)):
+            for word in words[begin : event.first]:
+                person = person or word in lexicon.persons
+                if word not in lexicon.plain and len(word) >= _SHORTEST and word.isalpha():
+                    strange += not word.endswith(_TECHNICAL)
+            if event.leaf.cue & lx.EXIST:
+                if event.last - event.first >= _LONG:  # "how anyone could have missed"
+                    return False
+                if event.first and not words[event.first - 1].isalpha():
+                    strange, person = 0, False  # "say what you like, | there is | an effusion"
+            begin = max(begin, event.last + 1)
+        return person or strange >= _MANY
 
     def _said(self, k: int) -> bool:
         """Whether a verb says what is not read.
@@ -112,7 +145,10 @@ class Unclear:
         """Whether a word that is not read leads to it: "a figment of | effusion", "may need | drainage"."""
         events = self.events
         before = events[k].first - 1
-        if before >= 0 and self.words[before] in self.lexicon.opaque and not (k and events[k - 1].last >= before):
+        j = k
+        while j and events[j - 1].leaf.kind == lx.ATTRIBUTE and events[j - 1].last == before:
+            j, before = j - 1, events[j - 1].first - 1  # "any | large | effusion"
+        if before >= 0 and self.words[before] in self.lexicon.opaque and not (j and events[j - 1].last >= before):
             return True
         for j in range(k - 1, max(-1, k - _STEPS), -1):
             if events[j].last + 1 != events[j + 1].first:
@@ -164,6 +200,9 @@ def _film(lexicon: lx.Lexicon, words: Sequence[str], event: Event) -> bool:
     if words[event.last] in lexicon.films:
         first, after = event.first, event.last + 1
         shows = after < len(words) and words[after] in lexicon.shows
+    elif words[event.first] in ("of", "from", "dated"):  # "discharge summary | from 2018 | lists"
+        first = event.first - 1
+        shows = first >= 0 and words[first] in lexicon.films
     else:
         first = event.first - 1
         while first > 0 and (words[first].isdecimal() or words[first] in lexicon.several):

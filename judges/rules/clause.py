@@ -39,6 +39,8 @@ class Clauses:
         self.lexicon = lexicon
         self.words = words
         self.quotes = '"' in words
+        self.first = 0
+        """The word with which the present sentence begins."""
         self.trace = trace
         self.context = Context()
         self.mentions: list[Mention] = []

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 ALL, LAST, ALONE, AGAIN, REST, NONE, EARLIER, TODAY, INSTEAD = _OWN = (
     "all", "last", "alone", "again", "rest", "none", "earlier", "today", "instead")  # fmt: skip
 VALUES: Final = (*_OWN, *rhetoric.VALUES)
-"""What a row retracts; for the last ones see `rhetoric`. `all`: everything before, `last`: the sentence before; both only their own sentence if that
-names a finding. `alone`: the sentence before, where it is all that its own sentence says. `again`: the same finding
-before, where this sentence says the opposite of it. `rest`: what follows in the section is not of this study, `none`:
-it is not there; `earlier`: as `rest`, where it begins the sentence; `today` ends these three. `instead`: what stands
-before it in the sentence, and the same finding in earlier ones."""
+"""What a row retracts; for those of `rhetoric` see there. `all`: everything before, `last`: the sentence before; both
+only their own sentence if that names a finding. `alone`: the sentence before, where it is all that its own
+sentence says. `again`: the same finding before, where this sentence says the opposite of it. `rest`: what follows
+in the section is not of this study, `none`: it is not there; `earlier`: as `rest`, where it begins the sentence;
+`today` ends these three. `instead`: what stands before it in the sentence, and the same finding in earlier ones."""
 Known = tuple[int, int, int, int]
 """How many mentions, implications, changes and silent sentences had been read."""
 _NOTHING: Final[Known] = (0, 0, 0, 0)
@@ -67,40 +67,43 @@ class Retractions:
             self._framed(self.frame, -1)
         if clauses.known() == self.begun:
             self._bare(events, stop)
-        elif (k := rhetoric.tail(events)) > 0:
-            self._tail(events[k:], stop)
-        if clauses.quotes and clauses.known() != self.begun and not any(_value(e) == INSTEAD for e in events):
-            rhetoric.unquote(self, stop)
-        if not retracts:
-            return
-        clauses.context.outside = True
-        for k, event in enumerate(events):
-            value = _value(event)
-            if value in (ALL, LAST):
-                self._forget(event, value)
-            elif value == ALONE:
-                if not any(e.leaf.kind or e.leaf.cue & _SAID for e in events):
-                    clauses.forget(self.last)
-            elif value == AGAIN and self.looks < _LOOKS:
-                self.looks += 1
-                self.overrule(self.begun)
-            elif value in (REST, NONE) or (value == EARLIER and not k):
-                self._open(events, k, NONE if value == NONE else REST)
-            elif value == INSTEAD:
-                self._replace(event.first)
-            elif value in rhetoric.VALUES:
-                rhetoric.turn(self, value, events, k)
+        else:
+            self._tail(events[rhetoric.tail(events) :], stop)
+            if clauses.quotes and not any(_value(e) == INSTEAD for e in events):
+                rhetoric.unquote(self, stop)
+        if retracts:
+            clauses.context.outside = True
+            for k in range(len(events)):
+                self._apply(events, k)
+
+    def _apply(self, events: list[Event], k: int) -> None:
+        """What phrase `k` retracts, if it is one that does."""
+        event = events[k]
+        value = _value(event)
+        if value in (ALL, LAST):
+            self._forget(event, value)
+        elif value == ALONE:
+            if not any(e.leaf.kind or e.leaf.cue & _SAID for e in events):
+                self.clauses.forget(self.last)
+        elif value == AGAIN and self.looks < _LOOKS:
+            self.looks += 1
+            self.overrule(self.begun)
+        elif value in (REST, NONE) or (value == EARLIER and not k):
+            self._open(events, k, NONE if value == NONE else REST)
+        elif value == INSTEAD:
+            self._replace(event.first)
+        elif value in rhetoric.VALUES:
+            rhetoric.turn(self, value, events, k)
 
     def _tail(self, events: list[Event], stop: int) -> None:
         """The last part of a sentence may deny or affirm the rest: "it looks like an effusion, | but it is not"."""
         own = self.clauses.mentions[self.begun[0] :]
-        if _only_denies(events, stop):
+        if not own or own[-1].last >= events[0].first or any(e.leaf.rare & lx.RETRACTION for e in events):
+            return
+        denies = _only_denies(events, stop)
+        if denies or (events[0].leaf.cue & lx.EXIST and rhetoric.affirms(self, events, stop)):
             for mention in own:
-                self.restate(mention, ABSENT)
-        elif events[0].leaf.cue & lx.EXIST and own[-1:] and own[-1].last < events[0].first:
-            if rhetoric.affirms(self, events, stop):  # "not "no effusion": there is one"
-                for mention in own:
-                    self.restate(mention, PRESENT)
+                self.restate(mention, ABSENT if denies else PRESENT)
 
     def _bare(self, events: list[Event], stop: int) -> None:
         """A sentence that names nothing may deny the one before."""

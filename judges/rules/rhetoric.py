@@ -21,7 +21,7 @@ UNTRUE, BACK, DOUBTED, ABSURD, OTHERWISE = VALUES = ("untrue", "back", "doubted"
 `doubted`: both are possible. `absurd`: what its "if" supposes is denied, what its "if not" supposes is there.
 `otherwise`: without it the film were normal, so it is there."""
 _REACH: Final = 10  # words before a finding in which it is said who said so
-_REPLY: Final = 8  # words of a reply
+_REPLY, _LONGEST = 8, 10  # words of a reply, and with an "after all"
 _LEADS: Final = 4  # phrases before a finding among which its "without" is looked for
 _AFTER_NO: Final = frozenset((",", "that", "it", "this", "wait", "those", "he", "she", "sorry", ":", ";"))
 _DENIES: Final = lx.NEG | lx.NEG_AFTER
@@ -69,7 +69,7 @@ def _reported(retractions: Retractions, mention: Mention) -> bool:
     """Whether somebody is said to have said it: "I wrote that there was no | effusion"."""
     clauses = retractions.clauses
     for i in range(mention.first - 1, max(-1, mention.first - _REACH), -1):
-        if clauses.words[i] in ".\n":
+        if clauses.words[i] in ".\n?!":
             return False
         if clauses.words[i] in clauses.lexicon.speech:
             return True
@@ -80,7 +80,7 @@ def affirms(retractions: Retractions, events: list[Event], stop: int) -> bool:
     """Whether a sentence that names nothing says no more than yes: "Is there an effusion? | There certainly is."."""
     clauses = retractions.clauses
     first = stop
-    while first and stop - first <= _REPLY and clauses.words[first - 1] not in ".\n?,;:":
+    while first > clauses.first and stop - first <= _LONGEST and clauses.words[first - 1] not in ",;:":
         first -= 1
     said = clauses.words[first:stop]
     if "after" in said[-2:]:  # "there is one after all"
@@ -108,9 +108,7 @@ def unquote(retractions: Retractions, stop: int) -> None:
     own = [m for m in retractions.clauses.mentions[begun:] if m.state >= UNCERTAIN]
     if not own:
         return
-    begin = own[0].first
-    while begin and words[begin - 1] not in ".\n?!":
-        begin -= 1
+    begin = retractions.clauses.first
     inside = list(itertools.accumulate((word == '"' for word in words[begin:stop]), lambda odd, quote: odd ^ quote))
     if not any(word.isalpha() and not odd for word, odd in zip(words[begin:stop], inside, strict=True)):
         return

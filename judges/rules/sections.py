@@ -114,6 +114,7 @@ class Sections:
         elif len(events) > 2 and (begin := behind_heading(events)):  # anatomy, colon, statement
             clauses.context.topic = [(events[0].leaf.anatomy, events[0].leaf.side)]
             events = events[begin:]
+        clauses.first = self._first
         read_sentence(clauses, events, stop)
         if clauses.known() == known and stop > self._first:
             clauses.silent.append((self._first, stop, events))

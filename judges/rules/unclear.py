@@ -24,8 +24,10 @@ _SHORTEST: Final = 4  # letters of a strange word that says something: shorter o
 _BEFORE: Final = 10  # words before the first phrase of a clause that belong to it
 _LONG: Final = 2  # words of a turn of speech that asserts, besides its first: "nobody could miss"
 _MANY: Final = 3  # so many strange words make a sentence that no report holds
-_TECHNICAL: Final = ("al", "ar", "ary", "ic", "ous", "oma", "osis", "itis", "ium", "oid", "pathy", "plasty", "ectomy", "ostomy",
-                     "graphy", "gram", "ation", "ension", "emia", "ular", "ural", "iform", "ity", "ase", "ae", "us")  # fmt: skip
+_TECHNICAL: Final = (
+    "al", "ar", "ary", "ic", "ous", "oma", "osis", "itis", "ium", "oid", "pathy", "plasty", "ectomy", "ostomy",
+    "graphy", "gram", "ation", "ension", "emia", "iform", "ity", "ase", "ae", "us",
+)  # fmt: skip
 """Endings of words of anatomy and disease."""
 _STEPS: Final = 4  # phrases between a finding and the word that governs it: "of the moderate left | effusion"
 
@@ -146,7 +148,7 @@ class Unclear:
         events = self.events
         before = events[k].first - 1
         j = k
-        while j and events[j - 1].leaf.kind == lx.ATTRIBUTE and events[j - 1].last == before:
+        while j and events[j - 1].leaf.kind & lx.ATTRIBUTE and events[j - 1].last == before:
             j, before = j - 1, events[j - 1].first - 1  # "any | large | effusion"
         if before >= 0 and self.words[before] in self.lexicon.opaque and not (j and events[j - 1].last >= before):
             return True

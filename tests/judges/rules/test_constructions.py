@@ -15,6 +15,7 @@ WITHOUT = {
     "zone_before": lambda *_: -1,
     "past": lambda *_: -1,
     "growth_denied": lambda events: events,
+    "litotes": lambda events, *_: events,
     "filled": lambda events, _: events,
     "split": lambda *_: set(),
 }

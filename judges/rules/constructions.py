@@ -295,3 +295,17 @@ def _denier(found: list[Event], words: Sequence[str], word: int, floor: int, lex
             return i
         could = could or said in lexicon.modals or said in lexicon.doubts or said == "would"
     return -1
+
+
+def stated_anew(events: list[Event]) -> int:
+    """The colon after which a statement of its own begins, so that no denial crosses it; 0 if there is none.
+
+    "There is no other word: the patient | has | an effusion", and not "Negative for: effusion".
+    """
+    for k, event in enumerate(events):
+        if event.leaf.kind & (lx.SAYS | lx.NAMED):
+            return 0
+        if event.leaf.cue & lx.COLON:
+            after = next((e for e in events[k + 1 :] if e.leaf.cue & lx.VERB or e.leaf.kind & lx.SAYS), None)
+            return k if after is not None and not after.leaf.kind & lx.SAYS else 0
+    return 0

@@ -69,6 +69,8 @@ class Retractions:
             self._bare(events, stop)
         else:
             self._tail(events[rhetoric.tail(events) :], stop)
+            for mention in rhetoric.contradicted(clauses.mentions[self.begun[0] :]):
+                self.restate(mention, HYPOTHETICAL)
             if clauses.quotes and not any(_value(e) == INSTEAD for e in events):
                 rhetoric.unquote(self, stop)
         if retracts:
@@ -101,7 +103,8 @@ class Retractions:
         if not own or own[-1].last >= events[0].first or any(e.leaf.rare & lx.RETRACTION for e in events):
             return
         denies = _only_denies(events, stop)
-        if denies or (events[0].leaf.cue & lx.EXIST and rhetoric.affirms(self, events, stop)):
+        begins = events[0].leaf.cue & lx.EXIST or events[0].leaf.rare & lx.ANAPHOR
+        if denies or (begins and rhetoric.affirms(self, events, stop)):
             for mention in own:
                 self.restate(mention, ABSENT if denies else PRESENT)
 
@@ -150,11 +153,14 @@ class Retractions:
         self.asked = question
 
     def overrule(self, known: Known) -> None:
-        """What was read since then overrules the same finding before."""
+        """What was read since then overrules the same finding before; so does what it calls normal."""
         mentions = self.clauses.mentions
         after = [m for m in mentions[known[0] :] if m.state != HYPOTHETICAL]
+        normal = {concept for implied in self.clauses.implied[known[1] :] for concept in implied.concepts}
         for mention in mentions[: known[0]]:
-            if any(m.concept == mention.concept and (m.state == ABSENT) != (mention.state == ABSENT) for m in after):
+            if mention.state >= UNCERTAIN and self.clauses.lexicon.covered(mention.concept, normal):
+                self.restate(mention, HYPOTHETICAL)
+            elif any(m.concept == mention.concept and (m.state == ABSENT) != (mention.state == ABSENT) for m in after):
                 self.restate(mention, HYPOTHETICAL)
 
     def _framed(self, frame: str, word: int) -> None:

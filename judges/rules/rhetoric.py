@@ -7,7 +7,7 @@ sentence or, where that names none, those of the sentence before.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from judges.rules import lexicon as lx
@@ -118,6 +118,14 @@ def unquote(retractions: Retractions, stop: int) -> None:
             continue
         if lexicon.deniers.isdisjoint(words[max(begin, mention.first - _LEADS) : mention.first]):
             retractions.restate(mention, HYPOTHETICAL)  # not where '"no effusion" is wrong' asserts it
+
+
+def contradicted(own: Sequence[Mention]) -> Iterator[Mention]:
+    """What a sentence names and then denies under the same name: "the | effusion | is not an effusion but a button"."""
+    for first, after in itertools.pairwise(own):
+        same = first.concept == after.concept and not (first.side or after.side or after.partial or after.gone)
+        if same and first.state >= UNCERTAIN and after.state == ABSENT:
+            yield first
 
 
 def tail(events: list[Event]) -> int:

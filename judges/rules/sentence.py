@@ -51,6 +51,9 @@ def _read(clauses: Clauses, events: list[Event], stop: int, kinds: int, cues: in
         events = constructions.litotes(events, clauses.words, clauses.lexicon)
     if sides or rares & lx.EXCEPT:
         events = filled(events, stop)
+    if cues & lx.COLON and cues & lx.NEG and (colon := constructions.stated_anew(events)):
+        events, first = events[colon + 1 :], events[:colon]
+        clauses.read(first, first[-1].last + 1)
     if cues & _SPLITS or kinds & lx.BARE:
         for clause, end in _clauses(events, stop):
             clauses.read(clause, end)

@@ -77,7 +77,7 @@ class Unclear:
         strange, person = 0, False
         for event in (*self.events, Event(self.stop, self.stop, _END)):
             for word in words[begin : event.first]:
-                person = person or word in lexicon.persons
+                person = person or word in lexicon.persons or word in lexicon.everyday
                 if word not in lexicon.plain and len(word) >= _SHORTEST and word.isalpha():
                     strange += not word.endswith(_TECHNICAL)
             if event.leaf.cue & lx.EXIST:

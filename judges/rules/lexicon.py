@@ -36,7 +36,7 @@ STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 
 WORDS = ("doubts", "past_tense", "of_today", "films", "shows", "several", "compares", "opaque", "adverbs",
-         "deniers", "wonders", "affirms", "echoes", "speech", "persons", "everyday")  # fmt: skip
+         "deniers", "wonders", "affirms", "echoes", "speech", "persons", "reads", "everyday")  # fmt: skip
 """Lists of single words that a `Lexicon` has as they stand in `words.yaml`, where is said what each is for."""
 
 
@@ -269,6 +269,7 @@ class Lexicon:
     echoes: frozenset[str]
     speech: frozenset[str]
     persons: frozenset[str]
+    reads: frozenset[str]
     everyday: frozenset[str]
     """Single words; what for is said in the file."""
     plain: frozenset[str]

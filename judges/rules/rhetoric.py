@@ -105,7 +105,7 @@ def objects(retractions: Retractions, events: list[Event]) -> bool:
 def unquote(retractions: Retractions, stop: int) -> None:
     """What a sentence only quotes it does not assert: 'a crease is all there is to this "effusion"'."""
     words, begun = retractions.clauses.words, retractions.begun[0]
-    own = [m for m in retractions.clauses.mentions[begun:] if m.state >= UNCERTAIN]
+    own = [m for m in retractions.clauses.mentions[begun:] if m.state == PRESENT]
     if not own:
         return
     begin = retractions.clauses.first

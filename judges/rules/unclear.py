@@ -60,8 +60,10 @@ class Unclear:
             after, leaf = (events[k + 1].first, events[k + 1].leaf) if k < last else (self.stop, _END)
             near = after == event.last + 1
             unread = (not near or leaf.cue & _OPENS) and self._said(k)
-            if unread or (mention.state == PRESENT and self._governed(k)):
+            if unread:
                 yield mention, k, HYPOTHETICAL
+            elif mention.state == PRESENT and (state := self._governed(k)) != PRESENT:
+                yield mention, k, state
             elif near and leaf.cue & lx.UNC and self._doubted(k):
                 yield mention, k, UNCERTAIN
 
@@ -76,9 +78,11 @@ class Unclear:
             begin -= 1
         strange, person = 0, False
         for event in (*self.events, Event(self.stop, self.stop, _END)):
-            for word in words[begin : event.first]:
-                person = person or word in lexicon.persons or word in lexicon.everyday
-                if word not in lexicon.plain and len(word) >= _SHORTEST and word.isalpha():
+            for i in range(begin, event.first):
+                word = words[i]
+                if word in lexicon.persons or word in lexicon.everyday:
+                    person = person or word != "i" or words[i + 1] not in lexicon.reads
+                elif word not in lexicon.plain and len(word) >= _SHORTEST and word.isalpha():
                     strange += not word.endswith(_TECHNICAL)
             if event.leaf.cue & lx.EXIST:
                 if event.last - event.first >= _LONG:  # "how anyone could have missed"
@@ -143,26 +147,28 @@ class Unclear:
         known = said in self.lexicon.predicates and not denied
         return said.isalpha() and said.strip("x") != "" and not known
 
-    def _governed(self, k: int) -> bool:
-        """Whether a word that is not read leads to it: "a figment of | effusion", "may need | drainage"."""
-        events = self.events
-        before = events[k].first - 1
-        j = k
+    def _governed(self, k: int) -> int:
+        """What a word that leads to it leaves of it: "a figment of | effusion", "may need | drainage", "any | edema"."""
+        events, words = self.events, self.words
+        j, before = k, events[k].first - 1
         while j and events[j - 1].leaf.kind & lx.ATTRIBUTE and events[j - 1].last == before:
             j, before = j - 1, events[j - 1].first - 1  # "any | large | effusion"
-        if before >= 0 and self.words[before] in self.lexicon.opaque and not (j and events[j - 1].last >= before):
-            return True
+        if before >= 0 and not (j and events[j - 1].last >= before):
+            if words[before] == "any":
+                return UNCERTAIN
+            if words[before] in self.lexicon.opaque:
+                return HYPOTHETICAL
         for j in range(k - 1, max(-1, k - _STEPS), -1):
             if events[j].last + 1 != events[j + 1].first:
-                return False
+                return PRESENT
             leaf = events[j].leaf
             if leaf.cue & _PLACE and not leaf.cue & lx.WITH:
                 before = events[j].first - 1
                 read = before < 0 or (j > 0 and events[j - 1].last >= before)
-                return not read and self._unknown(before)
+                return PRESENT if read or not self._unknown(before) else HYPOTHETICAL
             if leaf.concept >= 0 or leaf.cue or not leaf.kind & lx.ATTRIBUTE:
-                return False
-        return False
+                return PRESENT
+        return PRESENT
 
     def _unknown(self, word: int) -> bool:
         return len(self.words[word]) >= _SHORTEST and self._strange(word, denied=False)

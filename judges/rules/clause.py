@@ -39,6 +39,9 @@ class Clauses:
         self.lexicon = lexicon
         self.words = words
         self.quotes = '"' in words
+        """The text quotes something."""
+        self.foreign = not lexicon.foreign.isdisjoint(words)
+        """It has words that no report uses of what it shows."""
         self.first = 0
         """The word with which the present sentence begins."""
         self.trace = trace
@@ -162,7 +165,8 @@ class _Link:
                 scope.bare = False
         scope.close(stop)
         clauses = self.clauses
-        for mention, k, state in Unclear(clauses.lexicon, self.events, scope.made, clauses.words, stop).read():
+        unclear = Unclear(clauses.lexicon, self.events, scope.made, clauses.words, stop, foreign=clauses.foreign)
+        for mention, k, state in unclear.read():
             scope.restate([mention], state, k, "unclear")
         if self.reserve >= 0:
             self._reserved(self.reserve, [m for m in scope.made if m.state >= UNCERTAIN], stop)

@@ -359,6 +359,7 @@ class _Compiler:
             modals=frozenset(data["words"]["modals"]),
             predicates=plain | frozenset(map(fold, data["words"]["predicates"])),
             **{name: frozenset(map(fold, data["words"][name])) for name in lx.WORDS},
+            foreign=frozenset(map(fold, (*data["words"]["persons"], *data["words"]["everyday"]))),
             plain=plain,
             process=frozenset(map(fold, data["plain"]["process"])),
             spelling=Speller(

@@ -36,7 +36,7 @@ STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 
 WORDS = ("doubts", "past_tense", "of_today", "films", "shows", "several", "compares", "opaque", "adverbs",
-         "deniers", "wonders", "affirms", "echoes", "speech", "persons", "reads", "everyday")  # fmt: skip
+         "deniers", "wonders", "affirms", "echoes", "speech", "reads")  # fmt: skip
 """Lists of single words that a `Lexicon` has as they stand in `words.yaml`, where is said what each is for."""
 
 
@@ -268,9 +268,8 @@ class Lexicon:
     affirms: frozenset[str]
     echoes: frozenset[str]
     speech: frozenset[str]
-    persons: frozenset[str]
+    foreign: frozenset[str]
     reads: frozenset[str]
-    everyday: frozenset[str]
     """Single words; what for is said in the file."""
     plain: frozenset[str]
     """Words that name no finding, and every word that is a phrase by itself."""

@@ -157,10 +157,12 @@ class Retractions:
         mentions = self.clauses.mentions
         after = [m for m in mentions[known[0] :] if m.state != HYPOTHETICAL]
         normal = {concept for implied in self.clauses.implied[known[1] :] for concept in implied.concepts}
+        covered = self.clauses.lexicon.covered
         for mention in mentions[: known[0]]:
-            if mention.state >= UNCERTAIN and self.clauses.lexicon.covered(mention.concept, normal):
-                self.restate(mention, HYPOTHETICAL)
-            elif any(m.concept == mention.concept and (m.state == ABSENT) != (mention.state == ABSENT) for m in after):
+            opposite = any(
+                m.concept == mention.concept and (m.state == ABSENT) != (mention.state == ABSENT) for m in after
+            )
+            if opposite or (mention.state >= UNCERTAIN and covered(mention.concept, normal)):
                 self.restate(mention, HYPOTHETICAL)
 
     def _framed(self, frame: str, word: int) -> None:

@@ -23,24 +23,20 @@ predicate that is known, or one that is not."""
 _SHORTEST: Final = 4  # letters of a strange word that says something: shorter ones are abbreviations
 _BEFORE: Final = 10  # words before the first phrase of a clause that belong to it
 _LONG: Final = 2  # words of a turn of speech that asserts, besides its first: "nobody could miss"
-_MANY: Final = 3  # so many strange words make a sentence that no report holds
-_TECHNICAL: Final = (
-    "al", "ar", "ary", "ic", "ous", "oma", "osis", "itis", "ium", "oid", "pathy", "plasty", "ectomy", "ostomy",
-    "graphy", "gram", "ation", "ension", "emia", "iform", "ity", "ase", "ae", "us",
-)  # fmt: skip
-"""Endings of words of anatomy and disease."""
 _STEPS: Final = 4  # phrases between a finding and the word that governs it: "of the moderate left | effusion"
 
 
 class Unclear:
     """Looks at one clause, once all its findings are known."""
 
-    __slots__ = ("events", "lexicon", "made", "stop", "words")
+    __slots__ = ("events", "foreign", "lexicon", "made", "stop", "words")
 
     def __init__(
-        self, lexicon: lx.Lexicon, events: list[Event], made: list[Mention], words: Sequence[str], stop: int
-    ) -> None:
-        """The clause ends before word `stop`."""
+        self, lexicon: lx.Lexicon, events: list[Event], made: list[Mention], words: Sequence[str], stop: int, *,
+        foreign: bool,
+    ) -> None:  # fmt: skip
+        """The clause ends before word `stop`. `foreign`: the text has words that no report uses."""
+        self.foreign = foreign
         self.lexicon, self.events, self.made, self.words, self.stop = lexicon, events, made, words, stop
 
     def read(self) -> Iterator[tuple[Mention, int, int]]:
@@ -49,7 +45,7 @@ class Unclear:
         asserted = {m.last: m for m in self.made if m.state >= UNCERTAIN and sized[m.concept]}
         if not asserted:
             return
-        alien = self._alien()
+        alien = self.foreign and self._alien()
         for k, event in enumerate(events):
             mention = asserted.get(event.last)
             if mention is None:
@@ -68,29 +64,23 @@ class Unclear:
                 yield mention, k, UNCERTAIN
 
     def _alien(self) -> bool:
-        """Whether it speaks as no report does: of persons, or with several words that nobody here knows.
-
-        "My neighbor has | effusion", "a crease is all there is to this | effusion".
-        """
+        """Whether it speaks as no report does, of persons or of everyday things: "my neighbor has | effusion"."""
         words, lexicon = self.words, self.lexicon
         begin = first = self.events[0].first
         while begin and first - begin < _BEFORE and words[begin - 1].isalpha():
             begin -= 1
-        strange, person = 0, False
+        alien = False
         for event in (*self.events, Event(self.stop, self.stop, _END)):
             for i in range(begin, event.first):
-                word = words[i]
-                if word in lexicon.persons or word in lexicon.everyday:
-                    person = person or word != "i" or words[i + 1] not in lexicon.reads
-                elif word not in lexicon.plain and len(word) >= _SHORTEST and word.isalpha():
-                    strange += not word.endswith(_TECHNICAL)
+                if words[i] in lexicon.foreign:
+                    alien = alien or words[i] != "i" or words[i + 1] not in lexicon.reads
             if event.leaf.cue & lx.EXIST:
                 if event.last - event.first >= _LONG:  # "how anyone could have missed"
                     return False
                 if event.first and not words[event.first - 1].isalpha():
-                    strange, person = 0, False  # "say what you like, | there is | an effusion"
+                    alien = False  # "say what you like, | there is | an effusion"
             begin = max(begin, event.last + 1)
-        return person or strange >= _MANY
+        return alien
 
     def _said(self, k: int) -> bool:
         """Whether a verb says what is not read.
@@ -148,7 +138,7 @@ class Unclear:
         return said.isalpha() and said.strip("x") != "" and not known
 
     def _governed(self, k: int) -> int:
-        """What a word that leads to it leaves of it: "a figment of | effusion", "may need | drainage", "any | edema"."""
+        """What a word that leads to it leaves of it: "figment of | effusion", "may need | drainage", "any | edema"."""
         events, words = self.events, self.words
         j, before = k, events[k].first - 1
         while j and events[j - 1].leaf.kind & lx.ATTRIBUTE and events[j - 1].last == before:

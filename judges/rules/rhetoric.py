@@ -30,6 +30,8 @@ _DENIES: Final = lx.NEG | lx.NEG_AFTER
 def turn(retractions: Retractions, value: str, events: list[Event], k: int) -> None:
     """Apply phrase `k` of a sentence that has been read."""
     word = events[k].first
+    if value == DOUBTED and any(e.leaf.kind & (lx.BARE | lx.THING) for e in events[:k]):
+        return  # "heart size is hard to tell"
     for mention in _before(retractions, word, whole=value == DOUBTED):
         state = _state(retractions, value, events, mention)
         if state is not None and state != mention.state:

@@ -70,7 +70,6 @@ def test_what_comes_again_on_the_next_page_stays_if_it_says_something(layout: La
     "between",
     [
         "\f",
-        "\fDOE, JANE",
         "---------\nPage 1\n\fPatient: DOE, JANE MRN: 1",
         "DOE, JOHN MRN 123 Page 2 of 2",
         "Page 2 of 2\nDOE, JOHN\nMRN 123",

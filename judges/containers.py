@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from judges import elements, exchange, markup
+from judges import attachments, elements, exchange, markup
 from judges.draft import Draft
 from judges.section_names import spelled_out
 
@@ -42,7 +42,7 @@ _HOLDERS: Final = frozenset((
     "output", "answer", "response", "content", "text", "message", "data", "prediction", "completion", "generated_text",
     "report", "generated_report", "final_answer", "div", "entry", "entries", "resource", "payload", "body", "result",
     "results", "reports", "items", "choices", "outputs", "predictions", "records", "document", "documents",
-    "valuestring", "value", "contained",
+    "valuestring", "value", "contained", "presentedform",
 ))  # fmt: skip
 """Keys that name a text as a whole: no headings."""
 _ABOUT: Final = frozenset((
@@ -67,7 +67,7 @@ _TECHNICAL: Final = re.compile(
 """What such a key says of a file: one word with signs or figures in it, or one of these."""
 _OF_FHIR: Final = frozenset((
     "code", "category", "subject", "performer", "identifier", "meta", "encounter", "basedon", "specimen", "extension",
-    "resultsinterpreter", "imagingstudy", "conclusioncode", "presentedform", "name", "address", "telecom", "period",
+    "resultsinterpreter", "imagingstudy", "conclusioncode", "name", "address", "telecom", "period",
     "effectiveperiod", "link", "author", "managingorganization", "generalpractitioner", "issuer", "media",
 ))  # fmt: skip
 """Objects and lists about the file or the patient in resources of FHIR (R4, DiagnosticReport, Observation, Patient)."""
@@ -292,6 +292,12 @@ def _end_of_about(text: str, tokens: list[_Token], i: int, names: frozenset[str]
 def _content(text: str, token: _Token, string: tuple[int, int], end: str) -> Iterator[tuple[int, int, str]]:
     """A string's own words, and what ends a value here; one stop is enough, and JSON within the string needs none."""
     first, last = string
+    if attached := attachments.decoded(text[first:last]):
+        yield token.start, token.end, f"{attached}\n"
+        return
+    if attachments.is_encoded(text[first:last]):
+        yield token.start, token.end, ""
+        return
     yield token.start, first, ""
     for escape in _IN_STRING.finditer(text[first:last]):
         code, char = escape.groups()

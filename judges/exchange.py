@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from judges.attachments import decoded
 from judges.draft import Draft
 from judges.section_names import section
 
@@ -26,7 +27,7 @@ _TYPE, _NAME, _STATUS = 2, 3, 11
 _CODED: Final = frozenset(("CE", "CWE", "CNE"))
 """Types whose second component is the text."""
 _FOREIGN: Final = frozenset(("ED", "RP"))
-"""Types of files and of pointers to them."""
+"""Types of files and of pointers to them; a file may be a text."""
 _VOID: Final = frozenset("DWX")
 """Results that were deleted, sent in error, or cannot be had."""
 _PARTS: Final = {
@@ -59,14 +60,17 @@ def _message(text: str) -> Iterator[_Edit]:
         borders = [start + m.start() for m in re.finditer(r"\|", line.group())]
         index = _VALUES.get(segment["name"], 0)
         kind = _field(text, borders, _TYPE, end) if segment["name"] == "OBX" else ""
-        if not index or len(borders) < index or kind in _FOREIGN or _field(text, borders, _STATUS, end) in _VOID:
+        if not index or len(borders) < index or _field(text, borders, _STATUS, end) in _VOID:
             yield start, end, ""
             continue
         begin, last = borders[index - 1] + 1, borders[index] if len(borders) > index else end
         name = _part(_field(text, borders, _NAME, end)) if segment["name"] == "OBX" else part
         yield start, begin, f"{name}:\n" if name != part and name else ""
         part = name
-        yield from _value(text, begin, last, kind in _CODED)
+        if kind in _FOREIGN:
+            yield begin, last, decoded(text[begin:last].rpartition("^")[2])
+        else:
+            yield from _value(text, begin, last, kind in _CODED)
         if last < end:
             yield last, end, ""
 

@@ -64,6 +64,8 @@ def name(one: Evidence) -> str:
 def _missing(one: Evidence) -> str:
     if "contradicted" in one.detail:
         return f"asserts and denies the {name(one)}"
+    if one.detail == "unread":
+        return "misses what cannot be read"
     return f"{'denies' if 'denied' in one.detail else 'misses'} the {name(one)}"
 
 

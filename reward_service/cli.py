@@ -140,7 +140,9 @@ def score(  # noqa: PLR0913  # one argument a flag
     pin: Annotated[str | None, typer.Option("--fingerprint", help="refuse to score with any other fingerprint")] = None,
     detail: Annotated[str, typer.Option(help="reward, components or full")] = "full",
     candidate_field: Annotated[str | None, typer.Option(help="column of the candidates")] = None,
-    reference_field: Annotated[str | None, typer.Option(help="column of the references")] = None,
+    reference_field: Annotated[
+        str | None, typer.Option(help="column of the references; findings+impression joins two")
+    ] = None,
     id_field: Annotated[str | None, typer.Option(help="column of the ids; none: the lines are numbered")] = None,
     prior_field: Annotated[str | None, typer.Option(help="column of the earlier reports")] = None,
     system: Annotated[

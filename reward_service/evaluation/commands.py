@@ -218,7 +218,7 @@ def groups(
     sys.stdout.write(tables.render_all(blocks, format))
 
 
-def explain(  # one argument a flag
+def explain(  # noqa: PLR0913  # one argument a flag
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[CANDIDATE REFERENCE]", help="two files, each with one report")
     ] = None,
@@ -228,6 +228,10 @@ def explain(  # one argument a flag
     item: Annotated[
         str | None, typer.Option(metavar="FILE:ID", help="a record of a file, read as `score` reads it")
     ] = None,
+    candidate_field: Annotated[str | None, typer.Option(help="with --item: column of the candidates")] = None,
+    reference_field: Annotated[str | None, typer.Option(help="with --item: column of the references")] = None,
+    id_field: Annotated[str | None, typer.Option(help="with --item: column of the ids")] = None,
+    prior_field: Annotated[str | None, typer.Option(help="with --item: column of the earlier reports")] = None,
     profile: Annotated[str | None, typer.Option(help="profile; default: the first of REWARD_PROFILES")] = None,
     step: Annotated[
         int | None, typer.Option(min=0, max=2**53, help="training step, for a profile that is a schedule")
@@ -247,7 +251,8 @@ def explain(  # one argument a flag
     if sum(given is not None for given in (files or None, texts, item)) != 1:
         raise typer.BadParameter("give --candidate and --reference, or --item, or two files")
     if item is not None:
-        wanted = explaining.find(item)
+        fields = {"candidate": candidate_field, "reference": reference_field, "id": id_field, "prior": prior_field}
+        wanted = explaining.find(item, fields)
     else:
         texts = [text_of(file) for file in files] if files else texts
         if texts is None or len(texts) != 2 or texts[0] is None or texts[1] is None:

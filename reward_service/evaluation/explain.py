@@ -29,8 +29,10 @@ class Texts(NamedTuple):
     prior: str | None = None
 
 
-def find(place: str) -> Texts:
+def find(place: str, given: Mapping[str, str | None] | None = None) -> Texts:
     """The texts of ``FILE:ID``, as `score` reads the file; of rollouts ``FILE:ID/3`` is the fourth candidate.
+
+    `given`: names of columns by role, as `Columns` takes them.
 
     Raises `InvalidRequest` for a file that `score` would refuse, and for an id that it does not have.
     """
@@ -39,7 +41,7 @@ def find(place: str) -> Texts:
         raise InvalidRequest("--item takes FILE:ID, e.g. reports.jsonl:study-7, of a file that exists.", param="--item")
     path, wanted = place[: heads[0]], place[heads[0] + 1 :]
     with opened([path], None) as sources:
-        for entry in Input(sources, Columns(), allow_empty=True).entries():
+        for entry in Input(sources, Columns(given or {}), allow_empty=True).entries():
             at = _position(entry, wanted)
             if at is not None:
                 return Texts(entry.candidates[at], entry.references, entry.prior)

@@ -95,7 +95,8 @@ class CorpusSums:
         self._rows += 1
         references = record.get("references") or [record.get("reference")]
         if isinstance(record.get("candidate"), str) and None not in references:
-            self._tokens.append((records.tokens(record["candidate"]), [*map(records.tokens, references)]))
+            told = [tokens for tokens in map(records.tokens, references) if tokens]
+            self._tokens.append((records.tokens(record["candidate"]), told))
 
     @property
     def keys(self) -> list[Key]:
@@ -124,12 +125,16 @@ class CorpusSums:
 
     def _cider(self, rows: Sequence[int] | None) -> Measure:
         tokens = self._tokens if rows is None else [self._tokens[i] for i in rows]
-        return mean_of(CIDER, np.array(by_candidate(*zip(*tokens, strict=True)))[:, None])
+        values = np.full((len(tokens), 1), np.nan)
+        compared = [i for i, (_, references) in enumerate(tokens) if references]  # nothing is like an empty reference
+        if compared:
+            values[compared, 0] = by_candidate(*zip(*(tokens[i] for i in compared), strict=True))
+        return mean_of(CIDER, values)
 
 
 def _parts(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[float]]]:
     """What one row adds to the values of the corpus, by family."""
-    if record.get("bleu_counts"):
+    if record.get("bleu_counts") and record["bleu_counts"][-1]:  # an empty reference would only lengthen the candidates
         yield "bleu", record["bleu_counts"]
     if record.get("judgement"):
         yield "findings", row_counts(record["judgement"])

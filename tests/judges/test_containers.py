@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -47,6 +48,10 @@ def unwrapped(text: str) -> Draft:
          {"display": "J Roe"}, "contained": [{"resourceType": "Observation", "valueString": REPORT}]}), [REPORT]),
         ('[{"system": "Lungs", "text": "Clear."}, {"system": "Heart", "text": "Large."}]', ["Lungs: Clear.", "Heart: Large."]),
         ('{"edema": 0, "mass": 1, "nodule": -1, "cyst": null}', ["edema: no.", "mass: yes.", "nodule: possible."]),
+        (json.dumps({"resourceType": "DiagnosticReport", "presentedForm": [{"contentType": "text/plain", "data":
+         base64.b64encode(REPORT.encode()).decode()}], "conclusion": "Effusion."}), [REPORT, "conclusion: Effusion."]),
+        (json.dumps({"resourceType": "DiagnosticReport", "presentedForm": [{"contentType": "application/pdf", "data":
+         base64.b64encode(b"%PDF-1.4" + bytes(range(256))).decode()}], "conclusion": "Effusion."}), ["conclusion: Effusion."]),
         ('{"clinicalHistory": "Cough"}', ["clinical History: Cough."]),
         (json.dumps({"choices": [{"message": {"role": "assistant", "content": REPORT}}], "usage": {"total_tokens": 9}}),
          [REPORT]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from judges.draft import Draft
@@ -29,6 +31,8 @@ def taken_off(text: str) -> Draft:
         ("OBX|1|CWE|71046&GDT^XR||J18.9^Pneumonia^I10~J93^Pneumothorax^I10", ["Findings:", "Pneumonia", "Pneumothorax"]),
         ("OBX|1|TX|11329-0^History^LN||Cough.\nOBX|2|TX|1&ADT^X||No mass.", ["History:", "Cough.", "Addendum:", "No mass."]),
         ("OBX|1|TX|1^X||Mass.||||||D\nOBX|2|ED|1^X||^application^pdf^Base64^JVBER\nOBX|3|TX|1^X||No mass.", ["No mass."]),
+        ("OBX|1|ED|1^X||RIS^TEXT^PLAIN^Base64^" + base64.b64encode(b"Small left effusion. No mass.").decode() + "||||||F",
+         ["Small left effusion. No mass."]),
         ("FHS|^~\\&|x\nMSH|^~\\&|RIS\nTQ1|1\nOBX|1|TX|1^X||No mass.", ["No mass."]),
         ("OBX|1|TX|71020^CHEST||Left effusion~No mass||||||F", ["Left effusion", "No mass"]),
         ("OBX|1|TX|71020^CHEST||1 \\T\\ 2 \\F\\ 3 \\S\\ 4 \\R\\ 5 \\E\\ 6||||||F", ["1 & 2 | 3 ^ 4 ~ 5 \\ 6"]),

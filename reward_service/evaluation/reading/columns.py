@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reward_service.errors import InvalidRequest, did_you_mean
 
 ROLES = ("candidate", "reference", "id", "prior")
+AND = "+"
+"""Between the names of columns that together hold a text: ``findings+impression``."""
 _NAMES = {
     "candidate": "candidate candidates prediction predictions predicted pred preds generated generated_report "
     "generated_text generation hypothesis hypotheses hyp hyps res result_report output model_output completion "
@@ -52,10 +54,14 @@ class Columns:
             if role == "id" and name == _NO_ID:
                 continue
             if name is not None:
-                if name not in names:
+                lacking = [part for part in parts(name, names) if part not in names]
+                if lacking:
+                    name = lacking[0]
                     raise WrongColumns(f"there is no field '{name}'.{did_you_mean(name, names)}", param="IN")
             else:
-                taken = {*self.given.values(), *roles.values()}
+                taken = {
+                    part for said in (*self.given.values(), *roles.values()) if said for part in parts(said, names)
+                }
                 name = _usual(role, [n for n in names if n not in taken])
             if name is not None:
                 roles[role] = name
@@ -69,6 +75,11 @@ class Columns:
             note = f"using {name} → {role}"
             if name not in (role, f"{role}s") and note not in self.notes:
                 self.notes.append(note)
+
+
+def parts(name: str, names: Collection[str]) -> list[str]:
+    """The columns that `name` stands for: itself, or those that it joins with a plus sign."""
+    return [name] if name in names or AND not in name else [part.strip() for part in name.split(AND)]
 
 
 def likely(role: str, names: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from reward_service.errors import InvalidRequest, did_you_mean, quoted
-from reward_service.evaluation.reading.columns import Columns, WrongColumns, likely
+from reward_service.evaluation.reading.columns import AND, Columns, WrongColumns, likely, parts
 from reward_service.evaluation.reading.formats import DELIMITED, Row, Source, rows
 
 _NOTHING = {"nan", "NaN", "<NA>", "NULL", "null"}
@@ -141,21 +141,22 @@ class Input:
             lacking = [role for role in ("candidate", "reference") if role not in roles]
             if lacking:
                 raise WrongColumns(_lacking(lacking, fields, roles.values(), delimited=delimited))
-            candidate, reference = fields[roles["candidate"]], fields[roles["reference"]]
+            candidate, reference = (_of_columns(fields, roles[role]) for role in ("candidate", "reference"))
             reference = _listed(reference, roles["reference"], required=True)
             if delimited:
                 plural = roles["candidate"].lower().endswith("s")
                 candidate = _listed(candidate, roles["candidate"], required=plural)
+            used = {part for name in roles.values() for part in parts(name, fields)}
             grouped, several = isinstance(candidate, list), isinstance(reference, list)
             return Entry(
                 place,
                 _id(fields[roles["id"]] if "id" in roles else None, place),
                 self._texts(candidate, roles["candidate"], delimited),
                 self._texts(reference, roles["reference"], delimited),
-                _optional(fields[roles["prior"]], roles["prior"]) if "prior" in roles else None,
+                _optional(_of_columns(fields, roles["prior"]), roles["prior"]) if "prior" in roles else None,
                 grouped,
                 several,
-                {name: value for name, value in fields.items() if name not in roles.values()},
+                {name: value for name, value in fields.items() if name not in used},
             )
         except InvalidRequest as error:
             raise InvalidRequest(f"{place}: {error.message}", param="IN") from error
@@ -174,9 +175,26 @@ class Input:
         if absent:
             what = "empty" if value is None or _blank(value) else "NaN"
             raise InvalidRequest(f"{name}: is {what}. If the report is meant to be empty: --allow-empty.")
+        if isinstance(value, dict):  # a report as an object, a FHIR resource for one, is read as its JSON is
+            return orjson.dumps(value).decode()
         if not isinstance(value, str):
             raise InvalidRequest(f"{name}: must be text, not {type(value).__name__}.")
         return value
+
+
+def _of_columns(fields: Mapping[str, Any], name: str) -> Any:
+    """The value of a column, or the texts of several one below the other; what is empty of them is left out."""
+    named = parts(name, fields)
+    if len(named) == 1:
+        return fields[named[0]]
+    values = [fields[part] for part in named]
+    strange = next(
+        (part for part, value in zip(named, values, strict=True) if not (isinstance(value, str) or _absent(value))), ""
+    )
+    if strange:
+        raise InvalidRequest(f"{strange}: must be text to be joined with others, not {type(fields[strange]).__name__}.")
+    said = [value.strip() for value in values if not (_absent(value) or _blank(value))]
+    return "\n".join(said) if said else None
 
 
 def _said(what: str, places: Sequence[str]) -> str:
@@ -193,6 +211,9 @@ def _lacking(roles: Sequence[str], fields: dict[str, Any], taken: Collection[str
         return f"needs {named}. It has one column: is something else than a comma or tab between the cells?"
     fits = {role: likely(role, [name for name in fields if name not in taken]) for role in roles}
     found = ", ".join(f"--{role}-field {quoted(name)}" for role, names in fits.items() for name in names[:4])
+    if "reference" in roles and {"findings", "impression"} <= {name.lower() for name in fields}:
+        halves = sorted((name for name in fields if name.lower() in ("findings", "impression")), key=str.lower)
+        found = f"--reference-field {AND.join(halves)}" + (f", {found}" if found else "")
     perhaps = f" Likely: {found.replace(chr(39), '')}." if found and "(not shown)" not in found else ""
     return f"needs {named}. It has: {shown}. Say which it is: {options}.{perhaps}"
 

@@ -14,7 +14,7 @@ import pytest
 from judges.base import CATEGORIES
 from metrics.chexbert import LABELS
 from reward_service.errors import InvalidRequest
-from reward_service.evaluation.measures import corpus_bleu
+from reward_service.evaluation.measures import CorpusSums, corpus_bleu
 from reward_service.evaluation.records import bleu_counts
 from reward_service.evaluation.summary import Summary, histogram, levels
 from reward_service.evaluation.tables import Table, render
@@ -123,6 +123,20 @@ def test_corpus_bleu_is_nltk_s() -> None:
     references, candidates = [[r.split()] for _, r in pairs], [c.split() for c, _ in pairs]
     for n, found in enumerate(corpus_bleu(sums), 1):
         assert found == pytest.approx(theirs(references, candidates, weights=[1 / n] * n), abs=1e-12)
+
+
+def test_a_row_without_a_reference_is_left_out_of_the_values_of_the_corpus() -> None:
+    pairs = [("Small left effusion.", "Small left pleural effusion."), ("Clear lungs.", "The lungs are clear.")]
+    rows = [{"candidate": c, "reference": r, "bleu_counts": bleu_counts(c, [r])} for c, r in pairs]
+    lacking = {"candidate": "A mass.", "reference": "", "bleu_counts": bleu_counts("A mass.", [""])}
+    found = []
+    for table in (rows, [*rows, lacking]):
+        sums = CorpusSums()
+        for row in table:
+            sums.add(row)
+        found.append([value for measure in sums.measures() for value in measure.statistic(np.nansum(measure.sums, 0))])
+    assert found[0] == found[1]
+    assert len(found[0]) == 5
 
 
 def test_corpus_bleu_counts_all_references() -> None:

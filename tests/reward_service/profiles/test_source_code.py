@@ -132,6 +132,7 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
         "judges/crimson.py": (set(), COUNTED),
         "judges/containers.py": (RULES, ALL),
         "judges/draft.py": (RULES, ALL),
+        "judges/attachments.py": (RULES, ALL),
         "judges/elements.py": (RULES, ALL),
         "judges/exchange.py": (RULES, ALL),
         "judges/section_names.py": (RULES, ALL),

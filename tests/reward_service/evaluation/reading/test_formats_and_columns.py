@@ -270,6 +270,24 @@ def test_a_column_without_a_name_has_no_role(tmp_path: Path) -> None:
     assert [(e.id, e.prior, e.carried) for e in found] == [("line-2", None, {"": "0"}), ("line-3", None, {"": "1"})]
 
 
+def test_two_columns_may_be_one_reference(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("id,pred,Findings,Impression,sex\n1,Clear.,Lungs clear.,Normal.,F\n2,Mass.,,A mass.,M\n")
+    with pytest.raises(InvalidRequest, match=r"--reference-field Findings\+Impression"):
+        read(path)
+    first, second = read(path, reference="Findings+Impression")
+    assert (first.references, second.references) == (("Lungs clear.\nNormal.",), ("A mass.",))
+    assert first.carried == {"sex": "F"}
+    with pytest.raises(InvalidRequest, match="no field 'Conclusion'"):
+        read(path, reference="Findings+Conclusion")
+
+
+def test_an_object_is_read_as_its_json(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps({"id": 1, "candidate": "Clear.", "reference": {"conclusion": "Lungs clear."}}))
+    assert read(path)[0].references == ('{"conclusion":"Lungs clear."}',)
+
+
 def test_several_references_and_candidates(tmp_path: Path) -> None:
     entry = {"id": "a", "candidates": ["x", "y"], "references": ["r", "s", "t"]}
     (tmp_path / "a.jsonl").write_text(json.dumps(entry))

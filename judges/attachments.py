@@ -26,4 +26,4 @@ def decoded(text: str) -> str:
     except (binascii.Error, UnicodeDecodeError):
         return ""
     printable = all(char.isprintable() or char in "\r\n\t\f" for char in words)
-    return words if printable and len(words.split()) >= _LEAST else ""
+    return words if printable and not words.startswith("%PDF") and len(words.split()) >= _LEAST else ""

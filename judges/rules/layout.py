@@ -37,6 +37,10 @@ _SLASH: Final = re.compile(r"(?<=[A-Za-z]) / (?=[A-Za-z])")
 _LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
 _ATTACHED: Final = re.compile(r"[^\s.,:;?!](?P<mark>[,.:;?!])(?=\s|\Z)")
 _LEADER: Final = re.compile(r"\s?\.{4,}(?=\s?\w)")
+_BANNER: Final = re.compile(
+    r"^[ \t]*[-=*_#~]{2,}[ \t]*(?P<name>[A-Za-z][A-Za-z ]{1,30}?)[ \t]*[-=*_#~]{2,}[ \t]*$", re.M
+)
+"""A heading between lines: "---- FINDINGS ----"."""
 _FIELD: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z ]{2,30}?)[ ]?=[ ]?(?=[^\s=])", re.M)
 _NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2})\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
@@ -62,6 +66,8 @@ class Layout:
         draft = Draft(text)
         unwrap(draft)
         if "\n" in draft.text:
+            banners = _BANNER.finditer(draft.text)
+            draft.edit((*m.span(), "" if m["name"].lower() == "end" else f"{m['name']}:") for m in banners)
             draft.edit(without_margins(draft.text))
             draft.edit(without_letterhead(draft.text, self._says))
         self._undo_signs(draft)
@@ -102,6 +108,9 @@ class Layout:
         only = sum(bool(m["weak"]) for m in found) > 1 and not _STOPPED.search(text)
         for sign in found:
             if "\n" in sign.group():
+                continue
+            if sign["weak"] and text[sign.start() - 1 : sign.start()] in (".", "?", "!"):
+                yield (*sign.span(), " ")  # "Lungs clear. - No effusion."
                 continue
             capital = sign["weak"] == ";" and _SENTENCE.match(text, sign.end())  # of a dash the reader knows it
             if capital or not sign["weak"] or (only and not self._is_heading(text, sign.start())):

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from judges.rules.compiler import default
 from tests import process_state
 
 _PRODUCT = tuple(f"{process_state.ROOT}/{name}/" for name in ("judges", "metrics", "reward_service"))
@@ -33,6 +34,7 @@ def assert_linear(run: Callable[[str], object], shape: str, *, length: int = 400
 def work(run: Callable[[], object], *, most: int = 2_000_000) -> int:
     """Operations of the product's code in `run`, with empty caches. Raises `AssertionError` beyond `most`."""
     process_state.forget()
+    default()  # compiled once in a process, in whichever test comes first
     counter = _Counter(most)
     before = sys.gettrace()
     with pytest.MonkeyPatch.context() as patch:

@@ -69,7 +69,7 @@ _ABOUT_WHOLE: Final = frozenset((
 def take_off(draft: Draft) -> None:
     """Take off the elements of a document in XML, or those that are known anywhere else, and entities."""
     if "<" in draft.text:
-        if _SR.search(draft.text):
+        if (":(" in draft.text or ":=" in draft.text) and _SR.search(draft.text):
             draft.edit(_items(draft.text))
         draft.edit(_document(draft.text) if _is_document(draft.text) else _known(draft.text))
     if "&" in draft.text:

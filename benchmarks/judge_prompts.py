@@ -256,7 +256,7 @@ def _titles() -> list[str]:
         *figures,
         "tokens a pair: prompt",
         "of them not cached",
-        "completion; seconds a pair",
+        "completion",
     ]
 
 
@@ -268,10 +268,9 @@ def _column(pairs: Sequence[Labelled], found: Mapping[str, Row]) -> list[str]:
     tokens = {
         kind: sum(row["tokens"][kind] for _, row in good) / len(good) for kind in ("prompt", "cached", "completion")
     }
-    seconds = sum(row["seconds"] for _, row in good) / len(good)
     return [
         f"{len(both)} ({studies})", f"{len(good) / len(both):.2f}", *_cells(figures), f"{tokens['prompt']:.0f}",
-        f"{tokens['prompt'] - tokens['cached']:.0f}", f"{tokens['completion']:.0f}; {seconds:.0f}",
+        f"{tokens['prompt'] - tokens['cached']:.0f}", f"{tokens['completion']:.0f}",
     ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ _KEPT = {
     ("judges.rules.compiler", "shipped"),
     ("judges.rules.judge", "_validate_shipped"),
     ("judges.rules.stored", "_code"),
+    ("reward_service.profiles.source_code", "_module"),
 }
 """What takes long and depends on nothing but the files of the package."""
 

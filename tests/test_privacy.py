@@ -169,6 +169,7 @@ def _around(content: str, secret: str) -> str:
     return content[max(0, at - 300) : at + 100]
 
 
+@pytest.mark.slow
 def test_the_trace_context_reaches_the_judge(tmp_path: Path, sink: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("opentelemetry.instrumentation.httpx")
     _Sink.received.clear()

@@ -86,6 +86,7 @@ def test_every_benchmark_is_run_by_a_test() -> None:
         "judge_injection",
         "judge_servers",
         "judge_throughput",
+        "judge_prompts",  # tests/benchmarks/test_judge_prompts.py
     }
-    elsewhere |= {"simulation", "scaling"}  # tests/benchmarks/test_simulation.py
+    elsewhere |= {"simulation", "scaling", "prompt_variants"}  # tests/benchmarks/test_simulation.py
     assert files == {*SMALLEST, "clinical"} | parts | elsewhere

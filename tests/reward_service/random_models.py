@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.metrics import random_chexbert
-from tests.metrics.radgraph.conftest import Folders
+from tests.radgraph_models import Folders
 
 
 class Models(NamedTuple):

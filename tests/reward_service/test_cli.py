@@ -55,6 +55,7 @@ def test_nulls_are_written_and_make_the_status_1() -> None:
     assert (first["status"], second["status"], second["missing"]["item"]["code"]) == ("ok", "null", "empty_reference")
 
 
+@pytest.mark.slow
 def test_the_output_may_be_the_input_and_an_old_result_outlives_a_failure(tmp_path: Path) -> None:
     file = tmp_path / "file.jsonl"
     file.write_text(lines(ITEM))

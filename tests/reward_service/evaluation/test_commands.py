@@ -48,6 +48,7 @@ def test_groups_reports_and_comparisons(scored: Path) -> None:
     assert {row["difference"]["value"] for row in compared["comparison_2"]} == {0.0}
 
 
+@pytest.mark.slow
 def test_systems_have_names_and_no_paths(scored: Path, tmp_path: Path) -> None:
     other = tmp_path / "base.v2.jsonl"
     other.write_bytes(scored.read_bytes())

@@ -244,6 +244,7 @@ def tokens(items: int, text: str) -> list[bytes]:
     return [token.encode() for token in json.JSONEncoder().iterencode({"items": pairs})]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segment", [7, 4096, 2**18])
 def test_the_segments_of_a_body_in_chunks_make_no_difference(segment: int) -> None:
     """1,500 items of three words are 21,005 chunks of 5.9 bytes on average: accepted, in whatever segments."""

@@ -118,6 +118,7 @@ def test_a_request_larger_than_the_queue_is_scored_when_it_is_alone(tmp_path: Pa
         assert [r["reward"] for r in answer.json()["results"]] == [expected(i) for i in range(300)], missing
 
 
+@pytest.mark.slow
 def test_a_deadline_is_kept(tmp_path: Path) -> None:
     """What is there by then is answered, the rest has a code."""
     (tmp_path / "gate").touch()

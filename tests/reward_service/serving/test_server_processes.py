@@ -123,6 +123,7 @@ def test_sigterm_drains(folder: Path, workers: int) -> None:
     assert os.listdir(os.environ["TMPDIR"]) == []
 
 
+@pytest.mark.slow
 @WORKERS
 def test_what_outlasts_the_grace_time_is_told_so(folder: Path, workers: int) -> None:
     profile = write_profile(folder, "slow", held(folder))
@@ -365,6 +366,7 @@ def test_a_directory_that_cannot_be_written_is_one_line(monkeypatch: pytest.Monk
         server._temporary_directory("reward-")
 
 
+@pytest.mark.slow
 def test_a_full_log_device_costs_lines_and_nothing_else(folder: Path) -> None:
     mini, port = write_profile(folder, "mini", TEXT), free_port()
     with running(folder / "log", stderr="/dev/full", profiles=mini, port=port) as service:

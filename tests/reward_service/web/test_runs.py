@@ -173,6 +173,7 @@ def collapse(service: Service, run: str) -> None:
         httpx.post(f"{service.url}/score", json=body, timeout=60).raise_for_status()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_ticked_shows_its_alarms_and_leads_to_the_samples(browser: Any, tmp_path: Path) -> None:
     """The string: 12 of 16 candidates of the last step, 3 of the 4 for each study."""
     with running(tmp_path / "log", profiles="text", keep_samples=30) as service, tab(browser, service.url) as page:
@@ -205,6 +206,7 @@ def test_a_run_that_is_not_ticked_shows_its_alarms_and_leads_to_the_samples(brow
         assert STOCK in page.inner_text("#samples-list")
 
 
+@pytest.mark.slow
 def test_charts_are_read_by_pointer_and_keyboard_all_at_one_step(browser: Any, service: Service) -> None:
     train(service, "read", range(0, 50, 10))
     wait_until(lambda: len(point(service, "read")["points"]) == 5)

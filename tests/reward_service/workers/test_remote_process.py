@@ -301,6 +301,7 @@ async def test_a_client_notices_a_stopped_worker_by_itself_and_finds_it_again(pa
         assert await codes(worker.submit(numbered(3), deadline())) == {"ok": 3}
 
 
+@pytest.mark.slow
 async def test_a_worker_whose_component_hangs_is_replaced(path: str) -> None:
     config = WorkerConfig(WordOverlap, path, limits=BatchLimits(hang_s=2.0))
     async with process(config, hang_s=300.0), client(path, hang_s=60.0) as worker:  # its event loop goes on beating
@@ -311,6 +312,7 @@ async def test_a_worker_whose_component_hangs_is_replaced(path: str) -> None:
         assert not alive(number)
 
 
+@pytest.mark.slow
 async def test_a_worker_that_could_not_load_is_tried_again(path: str, tmp_path: Path) -> None:
     config = WorkerConfig(partial(loadable_once_there_is, str(tmp_path / "weights")), path)
     async with process(config) as kept:
@@ -400,6 +402,7 @@ async def test_the_socket_is_private(path: str, tmp_path: Path) -> None:
         model_job(WorkerConfig(WordOverlap, "/tmp/" + "x" * 110))
 
 
+@pytest.mark.slow
 async def test_the_workers_memory_is_bounded(path: str) -> None:
     config = WorkerConfig(WordOverlap, path, artefact_bytes=100_000)
     async with process(config), client(path) as worker:

@@ -198,6 +198,9 @@ def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
             yield token.start, token.end, ""
         elif _names_a_part(text, tokens, i):
             yield from _content(text, token, token.string, ": ")
+        elif fhir and attachments.is_encoded(text[slice(*token.string)]):
+            attached = attachments.decoded(text[slice(*token.string)])
+            yield token.start, token.end, attached and f"{attached}\n"
         else:
             closes = last == ", " and tokens[i + 1 : i + 2] and tokens[i + 1].sign == "}"
             yield from _content(text, token, token.string, "" if closes else last)
@@ -292,12 +295,6 @@ def _end_of_about(text: str, tokens: list[_Token], i: int, names: frozenset[str]
 def _content(text: str, token: _Token, string: tuple[int, int], end: str) -> Iterator[tuple[int, int, str]]:
     """A string's own words, and what ends a value here; one stop is enough, and JSON within the string needs none."""
     first, last = string
-    if attached := attachments.decoded(text[first:last]):
-        yield token.start, token.end, f"{attached}\n"
-        return
-    if attachments.is_encoded(text[first:last]):
-        yield token.start, token.end, ""
-        return
     yield token.start, first, ""
     for escape in _IN_STRING.finditer(text[first:last]):
         code, char = escape.groups()

@@ -169,9 +169,9 @@ def _document(text: str) -> Iterator[_Edit]:
 
 
 def _sections(tags: list[re.Match[str]]) -> tuple[int, int]:
-    """The first and last tag of the part with labelled sections; all of them where none has a label."""
+    """The first and last tag of the part with labelled sections; all of them where not two of one name have a label."""
     labelled = [i for i, tag in enumerate(tags) if tag["attributes"] and _LABEL.search(tag["attributes"])]
-    if not labelled:
+    if len(labelled) < 2 or len({tags[i]["name"] for i in labelled}) > 1:
         return 0, len(tags)
     name = tags[labelled[-1]]["name"]
     closing = (i for i in range(labelled[-1] + 1, len(tags)) if tags[i]["close"] and tags[i]["name"] == name)

@@ -134,8 +134,9 @@ def running(log: Path, **settings: Any) -> Iterator[Service]:
         service.kill()
 
 
-_FIRST, _PORTS = 12_000, 20_000
-"""Ports below those that the system gives to whoever asks for any (Linux: from 32768 on)."""
+_FIRST, _PORTS = 20_000, 12_000
+"""Ports below those that the system gives to whoever asks for any (Linux: from 32768 on), and above those of Ray's
+workers (10002 to 19999)."""
 _tried = itertools.count(os.getpid() * 97)
 
 

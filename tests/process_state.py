@@ -26,7 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OWN = ("reward_service", "metrics", "judges", "reward_client")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 _KEPT = {
-    ("judges.rules.compiler", "shipped"),
+    ("judges.rules.shipped", "shipped"),
     ("judges.rules.judge", "_validate_shipped"),
     ("judges.rules.stored", "_code"),
     ("reward_service.profiles.source_code", "_module"),

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from judges.rules.compiler import default
+from judges.rules.shipped import default
 from tests import process_state
 
 _PRODUCT = tuple(f"{process_state.ROOT}/{name}/" for name in ("judges", "metrics", "reward_service"))

@@ -9,11 +9,10 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from judges import scores
-from judges.rules import details, knowledge, stored, telling, tips
+from judges.rules import details, knowledge, telling, tips
 from judges.rules import lexicon as lx
 from judges.rules.phrases import SIDES, ZONES, Phrases
 from judges.rules.retractions import VALUES as RETRACTIONS
@@ -389,16 +388,3 @@ class _Compiler:
 def build(files: Mapping[str, str]) -> lx.Lexicon:
     """Compile the files, given by name. Raises `LexiconError` on any contradiction."""
     return _Compiler(knowledge.joined(files)).lexicon(knowledge.digest(files))
-
-
-def default() -> lx.Lexicon:
-    """The shipped lexicon."""
-    return shipped()[0]
-
-
-@lru_cache(maxsize=1)
-def shipped() -> tuple[lx.Lexicon, bool]:
-    """The shipped lexicon, compiled or as an earlier process has kept it, and whether it was found right by one."""
-    files = knowledge.texts()
-    kept = stored.load(files)
-    return (build(files), False) if kept is None else (kept, True)

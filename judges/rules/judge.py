@@ -13,11 +13,11 @@ from typing import ClassVar, Final, Literal
 
 from judges.base import SILENT, Judgement, Refusal
 from judges.rules import compare, knowledge, stored
-from judges.rules.compiler import default, shipped
 from judges.rules.examination import CANDIDATE_OUTSIDE
 from judges.rules.findings import Findings
 from judges.rules.lexicon import Lexicon, LexiconError
 from judges.rules.reader import Reader
+from judges.rules.shipped import default, shipped
 from judges.scores import KEYS
 
 

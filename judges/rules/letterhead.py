@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from judges.rules.margins import RULE
 from judges.rules.words import KNOWN
+from judges.section_names import section
 
 Edit = tuple[int, int, str]
 Says = Callable[[str], int]
@@ -55,11 +56,13 @@ _WARD: Final = re.compile(
     r"[ ]?\w{0,3}\Z",
     re.I,
 )
-_CREDENTIAL: Final = re.compile(r",? (?:MD|M\.D\.|DO|MBBS|FRCR|FRANZCR|MBChB|PhD|RT\(R\))(?:$|[ ,.])")
+_CREDENTIAL: Final = re.compile(r",? (?:MD|M\.D\.|(?<=, )DO|MBBS|FRCR|FRANZCR|MBChB|PhD|RT\(R\))(?:$|[ ,.])")
 _SIGNED: Final = re.compile(rf"[\W_]*(?:{_either(_KNOWN['signed'])})\b", re.I)
 _TITLE: Final = re.compile(r"[\W_]*(?:[a-z]+ ){0,2}report[\W_]*", re.I)
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _SMALL: Final = frozenset(("of", "and", "the", "for", "at", "de", "la", "van", "von", "in"))
+_OF_SENTENCES: Final = frozenset((*KNOWN["lines"]["open"], *KNOWN["lines"]["continues"], *_KNOWN["sentences"])) - _SMALL
+"""No name has one of these: a line in capitals may be a piece of a sentence."""
 _FORM_FEED: Final = "(over)"
 """What stands for the sign that ends a page."""
 _LONGEST: Final = 10  # words of a line that is no sentence
@@ -113,7 +116,7 @@ def _breaks(lines: Sequence[_Line], says: Says) -> set[_Line]:
         return set()
     marked = {lines[i] for i in marks}
     gone = set(marked)
-    tops = {line.text for line in lines[: marks[0]] if says(line.text) < FINDING}
+    tops = {line.text for line in lines[: marks[0]] if _heads_pages(line.text, says)}
     feet = Counter(line.text for i in marks for line in _beside(lines[max(0, i - _MARGIN) : i][::-1], marked))
     repeated: set[str] = set()
     for i in marks:
@@ -125,7 +128,7 @@ def _breaks(lines: Sequence[_Line], says: Says) -> set[_Line]:
             gone.add(line)
             repeated.add(line.text)
         for line in _beside(lines[max(0, i - _MARGIN) : i][::-1], marked):
-            if feet[line.text] == 1 or says(line.text) >= FINDING:
+            if feet[line.text] == 1 or not _heads_pages(line.text, says):
                 break
             gone.add(line)
     for line in _beside(lines[: marks[0]], marked):
@@ -142,6 +145,11 @@ def _beside(lines: Sequence[_Line], marks: set[_Line]) -> Iterator[_Line]:
             return
         if line.text:
             yield line
+
+
+def _heads_pages(text: str, says: Says) -> bool:
+    """Whether a line that comes again on every page is its header or footer."""
+    return _names(text, says, FINDING) or _tells_of_file(text, says, signed=False)
 
 
 def _is_mark(text: str, says: Says) -> bool:
@@ -168,11 +176,17 @@ def _block(lines: Sequence[_Line], says: Says, *, signed: bool = False) -> set[_
             unsure = set()
         elif sure and not signed and not unsure and _names(line.text, says):
             sure.add(line)
-        elif _names(line.text, says) or (_ANY_LABEL.match(line.text) and _short(line.text, says, PLACE)):
+        elif _names(line.text, says) or (_has_label(line.text) and _short(line.text, says, PLACE)):
             unsure.add(line)
         elif not _TITLE.fullmatch(line.text):
             break
     return sure
+
+
+def _has_label(text: str) -> bool:
+    """Whether a line begins with a label that is no heading of a report."""
+    label = _ANY_LABEL.match(text)
+    return label is not None and not section(label.group())
 
 
 def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
@@ -189,7 +203,7 @@ def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
         return True
     if signed and _SIGNED.match(text):
         return says(text) < PLACE
-    if _is_ward(text):
+    if _is_ward(text, says):
         return True
     if not _short(text, says, FINDING):
         return False
@@ -198,12 +212,14 @@ def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
     return bool(_CONTACT.search(text)) or (_INSTITUTION.search(text) is not None and _names(text, says, FINDING))
 
 
-def _is_ward(text: str) -> bool:
-    """Whether this is the name of a part of a hospital, which may be called after a disease: "Heart Failure Clinic"."""
-    words = _WORD.findall(text)
-    return (
-        len(words) <= _NAME + 1 and _WARD.search(text) is not None and all(w[0].isupper() or w in _SMALL for w in words)
-    )
+def _is_ward(text: str, says: Says) -> bool:
+    """Whether this is the name of a part of a hospital, which may be called after a disease: "Heart Failure Clinic".
+
+    In capitals, "A NODULE IN THE CENTER" looks the same, so no disease may be in it there.
+    """
+    words = len(_WORD.findall(text))
+    most = FINDING if text.isupper() else FINDING + 1
+    return words <= _NAME + 1 and _WARD.search(text) is not None and _names(text, says, most)
 
 
 def _is_value(text: str, says: Says, who: bool) -> bool:
@@ -211,7 +227,7 @@ def _is_value(text: str, says: Says, who: bool) -> bool:
     if ":" in _DATE.sub("", text):
         return False
     named = who and len(words := _WORD.findall(text)) <= _NAME and all(w[0].isupper() for w in words)
-    return (named and not text.isupper()) or _is_ward(text) or _short(text, says, PLACE)
+    return (named and not text.isupper()) or _is_ward(text, says) or _short(text, says, PLACE)
 
 
 def _short(text: str, says: Says, least: int) -> bool:
@@ -223,4 +239,5 @@ def _names(text: str, says: Says, least: int = PLACE) -> bool:
     """Whether a line is nothing but names and numbers, without the full stop of a sentence."""
     words = _WORD.findall(text)
     named = all(word[0].isupper() or len(word) == 1 or word in _SMALL for word in words)
+    named = named and _OF_SENTENCES.isdisjoint(word.lower() for word in words)
     return named and bool(words) and _short(text, says, least) and text[-1] not in ".?!:"

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
-from judges.rules.compiler import default
 from judges.rules.findings import (
     ABSENT,
     HYPOTHETICAL,
@@ -26,6 +25,7 @@ from judges.rules.findings import (
 )
 from judges.rules.judge import validate
 from judges.rules.reader import Reader
+from judges.rules.shipped import default
 from judges.rules.trace import Clause, Note, Trace, name_of
 
 _STATES: Final = {HYPOTHETICAL: "hypothetical", ABSENT: "absent", UNCERTAIN: "possible", PRESENT: "present"}

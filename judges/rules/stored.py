@@ -48,7 +48,7 @@ def load(files: Mapping[str, str]) -> lx.Lexicon | None:
 
 def save(files: Mapping[str, str], lexicon: lx.Lexicon) -> None:
     """Keep a lexicon that was found right, in place of others; only where Python may keep its bytecode, too."""
-    if sys.dont_write_bytecode:
+    if sys.dont_write_bytecode or not any(_CODE.glob("*.py")):  # without sources nobody could tell other code
         return
     path = _path(files)
     payload = pickle.dumps(lexicon, pickle.HIGHEST_PROTOCOL)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from judges.rules import lexicon as lx
-from judges.rules.compiler import default
+from judges.rules.shipped import default
 from judges.rules.words import KNOWN, PAIRED, fold
 
 _ENDINGS: Final = (("", ""), ("", "s"), ("", "es"), ("y", "ies"))

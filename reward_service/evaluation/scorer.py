@@ -15,7 +15,7 @@ from typing import Any, TypeVar, overload
 
 from reward_service.errors import InvalidRequest, quoted
 from reward_service.evaluation import records
-from reward_service.evaluation.reading.columns import Columns, likely
+from reward_service.evaluation.reading.columns import Columns, likely, parts
 from reward_service.evaluation.reading.entries import Entry, Input
 from reward_service.evaluation.reading.formats import Row
 from reward_service.evaluation.score_file import answers, chunks
@@ -243,10 +243,10 @@ class Scorer:
                     f"No column of the DataFrame is recognised as the {role}; say which: {role}_field='NAME'.{perhaps}"
                 )
         read = Input((), columns, self._allow_empty)
+        names = [str(name) for name in frame.columns]
+        used = {part for name in roles.values() for part in parts(name, names)}
         picked = {
-            str(name): [_cell(value) for value in frame[name]]
-            for name in frame.columns
-            if whole or name in roles.values()
+            str(name): [_cell(value) for value in frame[name]] for name in frame.columns if whole or str(name) in used
         }
         rows_ = (dict(zip(picked, cells, strict=True)) for cells in zip(*picked.values(), strict=True))
         entries = []

@@ -19,9 +19,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from judges.injection import SHA256, addresses_grader
-from judges.rules.compiler import default
 from judges.rules.examination import CANDIDATE_OUTSIDE
 from judges.rules.layout import Layout
+from judges.rules.shipped import default
 from judges.rules.vocabulary import finding_words
 from reward_service.text import answer
 from reward_service.text.normaliser import Normalised

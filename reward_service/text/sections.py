@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-VERSION = 2
+VERSION = 3
 """Raised by hand whenever any output changes; part of the profile fingerprint."""
 
 Scope = Literal["all", "findings", "impression"]
@@ -27,7 +27,7 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _AFTER = re.compile(r"[*_ ]{0,4}(?:(?P<colon>:)|(?P<dash>[ ]?-(?= ))|(?P<line>(?=\n|\Z)))[*_]{0,3}\s?")
-_LINE_LEAD = re.compile(r"\n[#*_>\-\d.) ]{0,8}\Z")
+_LINE_LEAD = re.compile(r"\n\f?[#*_>\-\d.) ]{0,8}\Z")
 _TAG = re.compile(r"<(?P<close>/?)(?P<name>findings|impression)>", re.IGNORECASE)
 
 

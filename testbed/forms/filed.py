@@ -137,6 +137,15 @@ def _final(report: Written) -> str:
     )
 
 
+def _capitals(report: Written) -> str:
+    """A chart in capitals and narrow columns: pages of six lines with header and footer, which cut sentences."""
+    lines = textwrap.wrap(report.plain, 40)
+    pages = [lines[i : i + 6] for i in range(0, len(lines), 6)]
+    head = "DOE, JOHN Q\nMRN: 0012345   DOB: 01/02/1950\nVETERANS MEDICAL CENTER\n\n"
+    foot = "\n\nCONFIDENTIAL\nPAGE {} OF " + str(len(pages)) + "\n"
+    return "\f".join(head + "\n".join(page) + foot.format(n) for n, page in enumerate(pages, 1)).upper()
+
+
 FORMS: Final[dict[str, Form]] = {
     "chart with demographics and signatures": _chart,
     "continued on the next page": _continued,
@@ -152,5 +161,6 @@ FORMS: Final[dict[str, Form]] = {
     "British letterhead": _british,
     "template with lines of dashes": _admitted,
     "final report of a research archive": _final,
+    "chart in capitals, six lines a page": _capitals,
 }
 """By name. None of them was looked at while reading forms was worked on before they were first run."""

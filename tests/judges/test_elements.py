@@ -39,7 +39,9 @@ def taken_off(text: str) -> str:
         ("<study><code>Pneumonia</code><patient>ET tube.</patient></study>", ["Pneumonia", "ET tube."]),
         ("<r><clinicalHistory>Cough</clinicalHistory><ReasonForExam>Pain</ReasonForExam></r>",
          ["clinical History:", "Cough", "Reason For Exam:", "Pain"]),
-        ('<r><licence>free</licence><text Label="FINDINGS">No mass.</text><mesh>Mass</mesh></r>', ["FINDINGS:", "No mass."]),
+        ('<r><mesh>Mass</mesh><t Label="FINDINGS">No mass.</t><t Label="IMPRESSION">Normal.</t><mesh>Mass</mesh></r>',
+         ["FINDINGS:", "No mass.", "IMPRESSION:", "Normal."]),
+        ('<r><p>No mass.</p><t Label="IMPRESSION">Normal.</t></r>', ["No mass.", "IMPRESSION:", "Normal."]),
         ("<html><head><style>p {x}</style></head><body><p>No mass.</p></body></html>", ["No mass."]),
     ],
 )  # fmt: skip

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.rules.compiler import default
 from judges.rules.judge import RulesJudge
 from judges.rules.layout import Layout
 from judges.rules.reading import explain
+from judges.rules.shipped import default
 from tests.work import assert_linear
 
 LONG = "THERE IS NO EVIDENCE OF PNEUMOTHORAX OR\nPLEURAL EFFUSION. THE HEART IS ENLARGED.\nTHE LUNGS ARE CLEAR."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from judges.rules.compiler import default
 from judges.rules.judge import RulesJudge
 from judges.rules.layout import Layout
 from judges.rules.letterhead import without_letterhead
+from judges.rules.shipped import default
 from reward_service.text.normaliser import normalise
 from tests.work import assert_linear
 
@@ -58,6 +58,12 @@ def test_who_signed_is_taken_off(layout: Layout, tail: str) -> None:
     assert undone(layout, REPORT + tail) == REPORT
 
 
+def test_a_piece_of_a_sentence_in_capitals_is_no_name(layout: Layout) -> None:
+    assert undone(layout, "MRN: 123\nTHERE IS NO EVIDENCE OF\nPNEUMOTHORAX.") == "THERE IS NO EVIDENCE OF PNEUMOTHORAX."
+    again = "THERE IS NO\nEVIDENCE OF\nMASS.\nPAGE 1\nEVIDENCE OF\nEDEMA."
+    assert undone(layout, again).replace("\n", " ") == "THERE IS NO EVIDENCE OF MASS. EVIDENCE OF EDEMA."
+
+
 def test_what_comes_again_on_the_next_page_stays_if_it_says_something(layout: Layout) -> None:
     said = "Large right pneumothorax.\nPage 1 of 2\nLarge right pneumothorax.\nHeart normal."
     assert undone(layout, said).count("Large right pneumothorax.") == 2
@@ -93,6 +99,8 @@ def test_what_stands_at_a_page_break_is_taken_off(layout: Layout, between: str) 
         "Small effusion.\nStatus: unchanged",
         "Small effusion.\nSite: left",
         "HOSPITAL ACQUIRED PNEUMONIA\nNo mass.",
+        "HEART NORMAL.\nSMALL NODULE IN LUNG CENTER",
+        "Heart normal.\nAddendum: Zorbitis seen",
         "Volume Overload\nPatient: Roe\nNo effusion.",  # of two words that say nothing each
         "Status: Esophageal Perforation\nNo effusion.",
         "Heart normal.\nReviewed by Dr Roe, heart size unchanged.",

@@ -11,6 +11,7 @@ import pytest
 from judges.rules import knowledge, stored
 from judges.rules.compiler import build
 from judges.rules.judge import RulesJudge
+from judges.rules.lexicon import Lexicon
 
 TEXTS = [
     "Small left pleural effusion with adjacent atelectasis. No pneumothorax.",
@@ -18,6 +19,11 @@ TEXTS = [
     "Kein Pneumothorax.",
     "Zorbitis of the lung. Evaluate for pneumonia.",
 ]
+
+
+@pytest.fixture(scope="module")
+def made() -> Lexicon:
+    return build(knowledge.texts())
 
 
 @pytest.fixture
@@ -28,9 +34,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return knowledge.texts()
 
 
-def test_what_is_kept_reads_as_what_was_compiled(files: dict[str, str]) -> None:
+def test_what_is_kept_reads_as_what_was_compiled(made: Lexicon, files: dict[str, str]) -> None:
     assert stored.load(files) is None
-    made = build(files)
     stored.save(files, made)
     kept = stored.load(files)
     assert kept is not None
@@ -41,38 +46,39 @@ def test_what_is_kept_reads_as_what_was_compiled(files: dict[str, str]) -> None:
     assert again.encode(TEXTS) == fresh.encode(TEXTS)
 
 
-def test_other_files_are_compiled(files: dict[str, str]) -> None:
-    stored.save(files, build(files))
+def test_other_files_are_compiled(made: Lexicon, files: dict[str, str]) -> None:
+    stored.save(files, made)
     assert stored.load({**files, knowledge.WORDS: files[knowledge.WORDS] + "# another word\n"}) is None
     assert stored.load(files) is not None
 
 
-def test_other_code_compiles(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    stored.save(files, build(files))
+def test_other_code_compiles(made: Lexicon, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    stored.save(files, made)
     monkeypatch.setattr(stored, "_code", lambda: "another digest")
     assert stored.load(files) is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", b"\0" * 100])
-def test_a_damaged_file_is_none(files: dict[str, str], damage: bytes) -> None:
-    stored.save(files, build(files))
+def test_a_damaged_file_is_none(made: Lexicon, files: dict[str, str], damage: bytes) -> None:
+    stored.save(files, made)
     path = stored._path(files)
     path.write_bytes(path.read_bytes()[: len(damage)] + damage)
     assert stored.load(files) is None
 
 
-def test_what_cannot_be_written_is_left(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_written_is_left(
+    made: Lexicon, files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "__pycache__").write_text("no folder")
-    stored.save(files, build(files))
+    stored.save(files, made)
     assert stored.load(files) is None
     (tmp_path / "__pycache__").unlink()
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    stored.save(files, build(files))
+    stored.save(files, made)
     assert not (tmp_path / "__pycache__").exists()
 
 
-def test_one_is_kept_for_each_python(files: dict[str, str]) -> None:
-    made = build(files)
+def test_one_is_kept_for_each_python(made: Lexicon, files: dict[str, str]) -> None:
     stored.save(files, made)
     changed = {**files, knowledge.WORDS: files[knowledge.WORDS] + "\n"}
     stored.save(changed, made)

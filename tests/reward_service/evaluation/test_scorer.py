@@ -90,6 +90,14 @@ def test_a_frame_loses_no_column_of_its_own(scorer: Scorer) -> None:
     assert [list(scored[name]) for name in ("input_input_reward", "input_reward")] == [[7, 8], [5, 6]]
 
 
+def test_two_columns_of_a_frame_may_be_one_reference(scorer: Scorer) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"pred": CANDIDATES, "findings": REFERENCES, "impression": ["", "Normal."]})
+    joined = [REFERENCES[0], f"{REFERENCES[1]}\nNormal."]
+    scored = scorer.score(frame, reference_field="findings+impression")
+    assert list(scored["reward"]) == scorer.score(CANDIDATES, joined).rewards
+
+
 def test_a_frame_without_rows_has_the_columns_as_well(scorer: Scorer) -> None:
     pandas = pytest.importorskip("pandas")
     assert list(scorer.score(pandas.DataFrame({"pred": [], "ref": []}))["reward"]) == []

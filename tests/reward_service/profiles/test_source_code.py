@@ -155,7 +155,7 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
             return set(), ALL
         if name in (
             "around.py", "compiler.py", "details.py", "dictation.py", "examination.py", "findings.py", "knowledge.py", "layout.py",
-            "letterhead.py", "lexicon.py", "lines.py", "margins.py", "measures.py", "phrases.py", "retractions.py", "rhetoric.py", "stored.py", "telling.py", "tips.py", "trace.py", "words.py", "wraps.py",
+            "letterhead.py", "lexicon.py", "lines.py", "margins.py", "measures.py", "phrases.py", "retractions.py", "rhetoric.py", "shipped.py", "stored.py", "telling.py", "tips.py", "trace.py", "words.py", "wraps.py",
         ):  # fmt: skip
             return RULES, ALL  # the guards undo the layout, and look up the words of the lexicon
         return RULES, WITH_RULES

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judges.base import Judgement
-from judges.rules import compiler, details, knowledge, tips
+from judges.rules import compiler, details, knowledge, shipped, tips
 from judges.rules import lexicon as lx
 from judges.rules.findings import Finding
 from judges.rules.judge import RulesJudge
 
 Compare = Callable[..., Judgement]
-LEXICON = compiler.default()
+LEXICON = shipped.default()
 
 
 def finding(concept: str, **said: int) -> Finding:

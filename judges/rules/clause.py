@@ -14,7 +14,7 @@ from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.attributes import Binder
 from judges.rules.context import Context
-from judges.rules.findings import HYPOTHETICAL, UNCERTAIN, Change, Event, Implied, Mention
+from judges.rules.findings import ABSENT, HYPOTHETICAL, UNCERTAIN, Change, Event, Implied, Mention
 from judges.rules.links import BREAKS, HEARD, HEARD_RARE, Opened
 from judges.rules.naming import NOTHING, PART, VEIN, Name, Namer, Survey, survey
 from judges.rules.normality import Normality
@@ -76,6 +76,8 @@ class Clauses:
         context = self.context
         if self.trace is not None:
             self.trace.clause(events)
+        if context.last is None and not context.named and events[0].leaf.rare & lx.ANAPHOR:
+            self._resume()
         seen = survey(self.lexicon, events, context)
         last = context.last
         continues = not seen.subject and last is not None
@@ -99,6 +101,12 @@ class Clauses:
         self.mentions += made
         if not continues:
             context.begin_subject(made[-1] if made else None)
+
+    def _resume(self) -> None:
+        """ "It is small": the finding that the sentence before named last is the subject of this one."""
+        before = self.context.said_before()
+        if before is not None and before.state != ABSENT:
+            self.context.last = before
 
     def _share(self, made: list[Mention]) -> None:
         """What a finding is taken for lies where the finding lies, and alternatives share their place."""

@@ -33,7 +33,8 @@ class Implied(NamedTuple):
     side: int = 0
     """The side, if only one is normal."""
     until: int = 0
-    """What is found before this word of the sentence, or in another one, contradicts it; 0: nothing does.
+    """What is found before this word of the sentence, or in another one, contradicts it; 0: nothing does, below 0: what
+    another one finds.
 
     It is 0 where there is a reservation: "otherwise clear".
     """

@@ -307,7 +307,8 @@ class Lexicon:
         """Whether one of these, or each of its parents, covers the concept: a fracture is no part of the ribs alone."""
         if concept in general:
             return True
-        parents = [a for a, n in self.concepts[concept].ancestors.items() if n == 1]
+        parents = {a for a, n in self.concepts[concept].ancestors.items() if n == 1}
+        parents -= {a for parent in parents for a in self.concepts[parent].ancestors}
         return bool(parents) and all(self.covered(parent, general) for parent in parents)
 
     def related(self, one: int, other: int) -> bool:

@@ -27,6 +27,10 @@ OVERALL: Final = 6
 """A normality phrase that rules out so many concepts speaks of the whole chest: "no acute cardiopulmonary process"."""
 
 
+ELSEWHERE: Final = -1
+"""`Implied.until` of what only another sentence contradicts."""
+
+
 def merge(
     lexicon: lx.Lexicon,
     mentions: list[Mention],
@@ -57,7 +61,7 @@ def merge(
         opposite = lexicon.concepts[concept].opposite
         if opposite is not None and opposite not in positive and opposite not in negative:
             negative[opposite] = Denial(False, False, next(iter(by_side.values())).span)
-    firm = [each for each in implied if each.until]
+    firm = [each for each in implied if each.until] + _general(denied)
     if firm:
         _contradict(lexicon, firm, asserted, positive, sentence)
     overall = any(len(each.concepts) >= OVERALL and not (each.partial or each.side) for each in implied)
@@ -122,6 +126,16 @@ def _imply(
             negative[concept] = Denial(False, known.explicit, known.span)  # the right lung is clear, and the left
 
 
+def _general(denied: dict[int, list[Mention]]) -> list[Implied]:
+    """What denies a whole family outright: "no lines or tubes are present", in another sentence than one of them."""
+    return [
+        Implied((concept,), one.first, one.last, side=one.side % lx.BOTH, until=ELSEWHERE)
+        for concept, every in denied.items()
+        for one in every
+        if not (one.partial or one.severity or one.zone or one.details)
+    ]
+
+
 def _contradict(
     lexicon: lx.Lexicon,
     firm: list[Implied],
@@ -129,11 +143,15 @@ def _contradict(
     positive: dict[int, dict[int, Finding]],
     sentence: Callable[[int], int],
 ) -> None:
-    """Mark what is asserted though the same text calls its place normal; nobody minds a granuloma in clear lungs."""
+    """Mark what is asserted though the same text denies it, or all of its kind; nobody minds a granuloma in clear lungs."""
     for concept, by_side in positive.items():
         if lexicon.concepts[concept].weight < MODERATE:
             continue
-        against = [each for each in firm if lexicon.covered(concept, each.concepts)]
+        # "No infiltrate" does not speak of edema, though it is an opacity too; "no fracture" speaks of every bone's.
+        kinds = {a for a in lexicon.concepts[concept].ancestors if not lexicon.thoracic[a]}
+        against = [
+            each for each in firm if not kinds.isdisjoint(each.concepts) or lexicon.covered(concept, each.concepts)
+        ]
         if not against:
             continue
         first = min(mention.first for mention in asserted[concept])

@@ -11,7 +11,7 @@ from judges.rules import lexicon as lx
 from judges.rules.around import Subject
 from judges.rules.context import Context
 from judges.rules.findings import Event, Implied
-from judges.rules.merge import OVERALL
+from judges.rules.merge import ELSEWHERE, OVERALL
 from judges.rules.naming import Named
 
 _AHEAD: Final = 12  # how many phrases further on a reservation is looked for
@@ -64,12 +64,16 @@ class Normality:
         side = 0
         if self.context.sided:
             side = around.side_of(events, k) or around.side_of_subject(events, k)
-        self.implied.append(Implied(leaf.absent, first, last, side=side))
+        firm = len(leaf.absent) >= OVERALL and not (side or self.context.limited)
+        self.implied.append(Implied(leaf.absent, first, last, side=side, until=self._until(k) if firm else 0))
 
     def deny_abnormality(self, k: int, begun: int, since: int, *, partial: bool) -> bool:
         """An "abnormality" is denied from word `begun` on; whether that speaks of anything."""
         found = self._abnormal(begun, since)
-        self._normal(found, self.events[k].first, self.events[k].last, partial)
+        until = 0 if partial or self.context.limited else ELSEWHERE
+        whole = [a for a in found if len(self.lexicon.normal[a[0]]) >= OVERALL and not a[1]]
+        self._normal(whole, self.events[k].first, self.events[k].last, partial, until=until)
+        self._normal([a for a in found if a not in whole], self.events[k].first, self.events[k].last, partial)
         return bool(found)
 
     def within(self, word: int) -> bool:

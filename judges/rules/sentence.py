@@ -121,7 +121,8 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
         if cue & (lx.COMMA | lx.AND | lx.OR | lx.TERM):
             return bool(closed and finding and not cue & (lx.OR | lx.AND))
         if cue & lx.VERB and finding:
-            if seen & _VERB or (seen & _WITHOUT and here & lx.COMMA):
+            conceded = here & lx.COMMA and events[0].leaf.cue & lx.CONTRAST  # "although there is no edema, ..."
+            if conceded or seen & _VERB or (seen & _WITHOUT and here & lx.COMMA):
                 return True
             return bool(seen & _DENIED) and _predicate(events, j)
         if cue & lx.VERB and (anatomy or j > k + 1):

@@ -15,17 +15,16 @@ from typing import Final, NamedTuple
 import orjson
 
 from judges import injection
-from judges.vllm import abilities, questions, weighing
+from judges.vllm import abilities, prefill, questions, weighing
 from judges.vllm.calibration import Calibration, load, statements
 from judges.vllm.errors import JudgeInvalidOutput, JudgeMisconfigured, JudgeRefused
 from judges.vllm.letters import Question
-from judges.vllm.prefill import manifest, said_by_both
 from judges.vllm.prompt import NumberedPair, read_pair, samples
 from judges.vllm.protocol import Ask, together
 from judges.vllm.settings import VllmJudgeSettings
 from judges.vllm.transport import Completion, Observe
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised by hand when other questions are asked about a statement, or their answers are stored otherwise."""
 DRIFT: Final = 0.25
 """How far a canary's P(wrong) may be from the calibrated one: another batch or processor moves it a little."""
@@ -58,25 +57,28 @@ class StatementProtocol:
             "statements_version": VERSION,
             "calibration": self._calibration.digest,
             "words": weighing.digest(),
-            **manifest(self._settings.prefill),
+            **prefill.manifest(self._settings.prefill),
             "prompts": {"requests": _sample_requests(self._settings), "injection": injection.SHA256},
         }
 
     async def vote(self, pair: NumberedPair, vote: int, ask: Ask) -> tuple[str, list[Completion]]:
         """Greedy and graded, so the number of the vote changes nothing."""
         tasks = list(tasks_of(pair))
-        known = await asyncio.to_thread(said_by_both, pair, self._settings.prefill)
+        known = await asyncio.to_thread(prefill.known, pair, self._settings.prefill)
         completions: list[Completion] = []
 
-        async def weigh(task: Task) -> dict[str, list[float]]:
-            if task.name in known:
-                return {"said": [1.0, 0.0, 0.0]}
-            entry: dict[str, list[float]] = {}
+        async def weigh(task: Task) -> dict[str, object]:
+            before = known.get(task.name)
+            entry: dict[str, object] = {} if before is None else before.entry()
+            if before is not None and before.is_said is not None:
+                return entry
+            said: list[float] = []
             for question in Question:
-                if question == Question.SAID or self._is_worth_asking(question, entry["said"]):
+                if question == Question.SAID or (before is None and self._is_worth_asking(question, said)):
                     body = questions.ask(self._settings, task.report, task.text, question)
                     completions.append(await ask(body, task.group))
-                    entry[question.name.lower()] = self._read(completions[-1], question)
+                    entry[question.name.lower()] = answer = self._read(completions[-1], question)
+                    said = said or answer
             return entry
 
         entries = await together(map(weigh, tasks))
@@ -152,5 +154,6 @@ def _sample_requests(settings: VllmJudgeSettings) -> str:
             for task in tasks_of(pair)
             for question in Question
         ]
-        requests.append([asked, sorted(said_by_both(pair, settings.prefill))] if pair.is_asked else None)
+        known = sorted(prefill.known(pair, settings.prefill).items())
+        requests.append([asked, known] if pair.is_asked else None)
     return hashlib.sha256(orjson.dumps(requests)).hexdigest()

@@ -56,8 +56,14 @@ def _weigh(entry: Mapping[str, Any], calibration: Calibration) -> Weighed:
     for name, letters in (("said", 3), ("kind", 5), ("grave", 2)):
         if name in asked and not (len(asked[name]) == letters and all(0.0 <= p <= 1.0 for p in asked[name])):
             raise ValueError(name)
+    wrong = calibration.wrong(asked["said"])
+    if "rules" in entry:  # the rules judge has read an error, so the model was not asked of which kind it is
+        kind, significant = entry["rules"]
+        if kind not in LETTERS[Question.KIND] or not isinstance(significant, bool):
+            raise ValueError("rules")
+        return Weighed(wrong, kind, significant)
     kind = calibration.kind(asked["kind"]) if "kind" in asked else None
-    return Weighed(calibration.wrong(asked["said"]), kind, calibration.grave(asked.get("grave")))
+    return Weighed(wrong, kind, calibration.grave(asked.get("grave")))
 
 
 class _Reading:

@@ -16,10 +16,12 @@ from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Even
 if TYPE_CHECKING:
     from judges.rules.retractions import Retractions
 
-UNTRUE, BACK, DOUBTED, ABSURD, OTHERWISE = VALUES = ("untrue", "back", "doubted", "absurd", "otherwise")
+UNTRUE, BACK, DOUBTED, ABSURD, OTHERWISE, CONFIRMED = VALUES = (
+    "untrue", "back", "doubted", "absurd", "otherwise", "confirmed"
+)
 """`untrue`: what was asserted is denied, and what somebody said to be absent is there. `back`: neither is asserted.
 `doubted`: both are possible. `absurd`: what its "if" supposes is denied, what its "if not" supposes is there.
-`otherwise`: without it the film were normal, so it is there."""
+`otherwise`: without it the film were normal, so it is there. `confirmed`: what was asked or suspected is there."""
 _REACH: Final = 10  # words before a finding in which it is said who said so
 _REPLY, _LONGEST = 8, 10  # words of a reply, and with an "after all"
 _LEADS: Final = 4  # phrases before a finding among which its "without" is looked for
@@ -58,6 +60,8 @@ def _state(retractions: Retractions, value: str, events: list[Event], mention: M
         return HYPOTHETICAL
     if value == DOUBTED:
         return UNCERTAIN
+    if value == CONFIRMED:
+        return None if mention.state == ABSENT else PRESENT
     leading = [e for e in events if e.last < mention.first][-_LEADS:]
     denied = any(e.leaf.cue & _DENIES for e in leading)
     if value == OTHERWISE:

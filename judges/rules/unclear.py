@@ -207,4 +207,6 @@ def _film(lexicon: lx.Lexicon, words: Sequence[str], event: Event) -> bool:
             first -= 1
         shows = first > 0 and words[first] in ("of", "from", "dated") and words[first - 1] in lexicon.films
         first -= 1
+    if first > 0 and words[first - 1] in ("on", "in", "by"):
+        first -= 1  # "as | on | CT of last week"
     return shows and not (first > 0 and words[first - 1] in lexicon.compares)

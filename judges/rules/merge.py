@@ -143,7 +143,7 @@ def _contradict(
     positive: dict[int, dict[int, Finding]],
     sentence: Callable[[int], int],
 ) -> None:
-    """Mark what is asserted though the same text denies it, or all of its kind; nobody minds a granuloma in clear lungs."""
+    """Mark what the same text denies, or calls all of its kind absent; nobody minds a granuloma in clear lungs."""
     for concept, by_side in positive.items():
         if lexicon.concepts[concept].weight < MODERATE:
             continue

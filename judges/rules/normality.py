@@ -111,7 +111,8 @@ class Normality:
         if len(self.events[k].leaf.absent) < OVERALL or not around.leads(self.events, k):
             return []
         found = around.following(self.events, around.place(self.events, k))[0]
-        return [] if self._in_chest(found) else found
+        one_side = all(0 < side < lx.BOTH for _, side in found)  # "no abnormality in the left lung"
+        return [] if self._in_chest(found) and not one_side else found
 
     def _in_chest(self, subjects: list[Subject]) -> bool:
         """Whether the lung or pleura is among these."""

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from judges.rules.retractions import Retractions
 
 UNTRUE, BACK, DOUBTED, ABSURD, OTHERWISE, CONFIRMED = VALUES = (
-    "untrue", "back", "doubted", "absurd", "otherwise", "confirmed"
+    "untrue",
+    "back",
+    "doubted",
+    "absurd",
+    "otherwise",
+    "confirmed",
 )
 """`untrue`: what was asserted is denied, and what somebody said to be absent is there. `back`: neither is asserted.
 `doubted`: both are possible. `absurd`: what its "if" supposes is denied, what its "if not" supposes is there.

@@ -63,12 +63,13 @@ class Calibration(NamedTuple):
         content = [*self[:3], self.threshold, self.temperature, self.kind_bias, self.grave_threshold]
         return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
-    def wrong(self, said: Sequence[float]) -> float:
+    def wrong(self, said: Sequence[float], evidence: float = 0.0) -> float:
         """Calibrated probability that a statement is not said, from the probabilities of A, B and C.
 
         sigmoid((logit(p) - logit(threshold)) / temperature): one half at the threshold (Platt, 1999, in other letters).
+        `evidence` from elsewhere is added to these log-odds.
         """
-        x = (logit(1.0 - said[0]) - logit(self.threshold)) / self.temperature
+        x = (logit(1.0 - said[0]) - logit(self.threshold)) / self.temperature + evidence
         return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, x))))
 
     def kind(self, kinds: Sequence[float]) -> str | None:

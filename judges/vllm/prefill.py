@@ -1,8 +1,8 @@
 """What is known of statements before a model is asked: by their words, or as the rules judge reads them.
 
-A statement that both reports make needs no model, nor does one that the rules judge reads as a clear error. That saves
-requests, a weak model's false alarms, and what it overlooks. The price is that both judges then err alike where the
-rules judge reads wrongly, and a cap of one by the other caps less.
+A statement that both reports make needs no model: that saves requests and a weak model's false alarms. Where the rules
+judge reads an error in one, the model is asked all the same, and its answer is weighed together with that. The price of
+the rules judge is that both judges then err alike where it reads wrongly, and a cap of one by the other caps less.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from judges.vllm.prompt import NumberedPair
 from judges.vllm.settings import Prefill
 
 
+class Differs(NamedTuple):
+    """An error that the rules judge reads in a statement."""
+
+    kind: str
+    """In what it differs, as a letter of question 2."""
+    significant: bool
+
+
 class Known(NamedTuple):
-    """What the words or the rules judge tell of a statement."""
+    """What is known of the statements of a pair, by their names: P1, ... and R1, ..."""
 
-    is_said: bool | None
-    """Whether the other report says it; None: the model is asked."""
-    kind: str = ""
-    """In what it differs, as a letter of question 2, if the rules judge reads an error."""
-    significant: bool = True
-    """Whether that error is significant."""
-
-    def entry(self) -> dict[str, object]:
-        """Of the answer that is stored: probabilities where nobody is asked, and what the rules judge says of an error."""
-        read: dict[str, object] = {"rules": [self.kind, self.significant]} if self.kind else {}
-        return read if self.is_said is None else {"said": [float(self.is_said), float(not self.is_said), 0.0], **read}
+    said: frozenset[str]
+    """Those that both reports make; no model is asked about them."""
+    differing: Mapping[str, Differs]
+    """Those in which the rules judge reads an error."""
 
 
-SAID: Final = Known(is_said=True)
-_SIDE, _GRADE, _CHANGE, _DENIAL, _ABSENT = LETTERS[Question.KIND]
+_SIDE, _GRADE, _CHANGE, _DENIAL, _ABSENT = list(LETTERS[Question.KIND])
 _KINDS: Final[Mapping[Kind, str]] = {
     "wrong_location": _SIDE,
     "wrong_severity": _GRADE,
@@ -48,19 +48,23 @@ _KINDS: Final[Mapping[Kind, str]] = {
     "false_finding": _ABSENT,
 }
 _NO_FINDING: Final = frozenset({STUDY, unread.NAME})
-"""Names of errors that are about no finding, so that they are no sure sign of one."""
+"""Names of errors that are about no finding."""
 
 
-def known(pair: NumberedPair, prefill: Prefill) -> dict[str, Known]:
-    """What is known by the names of the statements (P1, ... and R1, ...); of what is withheld, nothing."""
+def known(pair: NumberedPair, prefill: Prefill) -> Known:
+    """What is known of the pair's statements; of those that are withheld, nothing."""
     if prefill == "none":
-        return {}
-    equal = dict.fromkeys(_equal(pair), SAID)
-    return {**_read(pair), **equal} if prefill == "rules" else equal
+        return Known(frozenset(), {})
+    equal = _equal(pair)
+    if prefill == "equal":
+        return Known(equal, {})
+    read = _read(pair)
+    said = equal | read.said
+    return Known(said, {name: error for name, error in read.differing.items() if name not in said})
 
 
 def manifest(prefill: Prefill) -> Mapping[str, object]:
-    """What decides which statements are asked about."""
+    """What decides which statements are asked about, and what is known of them."""
     if prefill != "rules":
         return {"prefill": prefill}
     return {"prefill": prefill, "rules": {"version": RulesJudge.version, **_rules().manifest()}}
@@ -78,20 +82,24 @@ def _equal(pair: NumberedPair) -> frozenset[str]:
     return frozenset(name for name, words in {**ours, **theirs}.items() if words in both)
 
 
-def _read(pair: NumberedPair) -> dict[str, Known]:
-    """What the rules judge tells: nothing where it does not hold, and nothing of a statement it does not read."""
-    judge = _rules()
-    ours = pair.reference.shown
-    theirs = [text for n, text in enumerate(pair.shown) if n not in pair.withheld]
-    report, draft, earlier = judge.encode(["\n".join(part) for part in (ours, theirs, pair.reference.earlier)])
-    if judge.refuses(report) is not None or judge.refuses(draft) is not None:
-        return {}
-    reference = {f"R{n}": read for n, read in enumerate(judge.encode(ours), 1) if judge.refuses(read) is None}
-    names = [f"P{n}" for n in range(1, 1 + len(pair.shown)) if n - 1 not in pair.withheld]
-    candidate = {n: read for n, read in zip(names, judge.encode(theirs), strict=True) if judge.refuses(read) is None}
+def _read(pair: NumberedPair) -> Known:
+    """What the rules judge tells: nothing where it does not hold, and nothing of a statement that it does not read."""
+    ours = {f"R{n}": text for n, text in enumerate(pair.reference.shown, 1)}
+    theirs = {f"P{n}": text for n, text in enumerate(pair.shown, 1) if n - 1 not in pair.withheld}
+    report, draft, earlier = _rules().encode(
+        ["\n".join(part) for part in (ours.values(), theirs.values(), pair.reference.earlier)]
+    )
+    if _rules().refuses(report) is not None or _rules().refuses(draft) is not None:
+        return Known(frozenset(), {})
     prior = earlier if pair.reference.earlier else None
-    found = dict([*_differing(candidate, report, prior), *_differing(reference, draft, prior)])
-    return {**found, **dict.fromkeys(_alike(reference, candidate), SAID)}
+    reference, candidate = _each(ours), _each(theirs)
+    differing = {**_differing(candidate, report, prior), **_differing(reference, draft, prior)}
+    return Known(frozenset(_alike(reference, candidate)), differing)
+
+
+def _each(statements: Mapping[str, str]) -> dict[str, Findings]:
+    read = zip(statements, _rules().encode([*statements.values()]), strict=True)
+    return {name: findings for name, findings in read if _rules().refuses(findings) is None}
 
 
 def _alike(reference: Mapping[str, Findings], candidate: Mapping[str, Findings]) -> Iterator[str]:
@@ -110,22 +118,18 @@ def _agrees(judged: Judgement) -> bool:
     return not errors and judged.matched_findings > 0 and not any(one.cost for one in judged.evidence)
 
 
-def _differing(
-    statements: Mapping[str, Findings], report: Findings, prior: Findings | None
-) -> Iterator[tuple[str, Known]]:
-    """Statements of which the rules judge finds something that the report does not say, or denies."""
+def _differing(statements: Mapping[str, Findings], report: Findings, prior: Findings | None) -> dict[str, Differs]:
+    """Statements of which something is an error against the report; the worst of each."""
     count = len(statements)
     judged = _rules().compare([*statements.values()], [report] * count, [prior] * count)
-    for name, judgement in zip(statements, judged, strict=True):
-        if errors := [one for one in judgement.evidence if one.is_error and one.candidate is not None]:
-            worst = max(errors, key=_weight)
-            # What the report does not mention, as far as it is read, it may still say: that is for the model.
-            sure = worst.significant and worst.finding not in _NO_FINDING and worst.kind != "false_finding"
-            yield name, Known(False if sure else None, _KINDS[worst.kind], worst.significant)
+    worst = {name: _worst(each.evidence) for name, each in zip(statements, judged, strict=True)}
+    return {name: Differs(_KINDS[one.kind], one.significant) for name, one in worst.items() if one is not None}
 
 
-def _weight(error: Evidence) -> tuple[bool, bool, float]:
-    return error.significant, error.finding not in _NO_FINDING, error.cost
+def _worst(evidence: tuple[Evidence, ...]) -> Evidence | None:
+    """Of the errors that the statement makes, not of what it leaves out."""
+    own = [e for e in evidence if e.is_error and e.candidate is not None and e.finding not in _NO_FINDING]
+    return max(own, key=lambda error: (error.significant, error.cost), default=None)
 
 
 @functools.cache

@@ -68,13 +68,13 @@ class StatementProtocol:
         completions: list[Completion] = []
 
         async def weigh(task: Task) -> dict[str, object]:
-            before = known.get(task.name)
-            entry: dict[str, object] = {} if before is None else before.entry()
-            if before is not None and before.is_said is not None:
-                return entry
+            if task.name in known.said:
+                return {"said": [1.0, 0.0, 0.0]}
+            error = known.differing.get(task.name)
+            entry: dict[str, object] = {} if error is None else {weighing.RULES: list(error)}
             said: list[float] = []
             for question in Question:
-                if question == Question.SAID or (before is None and self._is_worth_asking(question, said)):
+                if question == Question.SAID or (error is None and self._is_worth_asking(question, said)):
                     body = questions.ask(self._settings, task.report, task.text, question)
                     completions.append(await ask(body, task.group))
                     entry[question.name.lower()] = answer = self._read(completions[-1], question)
@@ -154,6 +154,7 @@ def _sample_requests(settings: VllmJudgeSettings) -> str:
             for task in tasks_of(pair)
             for question in Question
         ]
-        known = sorted(prefill.known(pair, settings.prefill).items())
-        requests.append([asked, known] if pair.is_asked else None)
+        known = prefill.known(pair, settings.prefill)
+        told = [sorted(known.said), sorted((name, *error) for name, error in known.differing.items())]
+        requests.append([asked, told] if pair.is_asked else None)
     return hashlib.sha256(orjson.dumps(requests)).hexdigest()

@@ -22,6 +22,14 @@ from judges.vllm.prompt import NumberedPair
 from judges.vllm.statements import findings_in, reads_normal
 
 SIDE, GRADE, CHANGE, DENIAL = list(LETTERS[Question.KIND][:4])
+RULES: Final = "rules"
+"""Where a stored entry holds the error that the rules judge reads: its kind, and whether it is significant."""
+EVIDENCE: Final = 2.0
+"""What a significant error that the rules judge reads adds to the log-odds that a statement is wrong.
+
+The logarithm of how many times likelier such a reading is of a wrong report than of one in other words: 2.3 on 308
+rows of the paraphrases (`benchmarks.language wordings --kept`), measured before anybody had looked at them.
+"""
 _WORD: Final = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?")
 _ALIKE: Final = 0.5
 """Share of the shorter statement's words that two statements about the same thing have in common."""
@@ -56,12 +64,12 @@ def _weigh(entry: Mapping[str, Any], calibration: Calibration) -> Weighed:
     for name, letters in (("said", 3), ("kind", 5), ("grave", 2)):
         if name in asked and not (len(asked[name]) == letters and all(0.0 <= p <= 1.0 for p in asked[name])):
             raise ValueError(name)
-    wrong = calibration.wrong(asked["said"])
-    if "rules" in entry:  # the rules judge has read an error, so the model was not asked of which kind it is
-        kind, significant = entry["rules"]
+    if RULES in entry:  # so the model was not asked of which kind the error is
+        kind, significant = entry[RULES]
         if kind not in LETTERS[Question.KIND] or not isinstance(significant, bool):
-            raise ValueError("rules")
-        return Weighed(wrong, kind, significant)
+            raise ValueError(RULES)
+        return Weighed(calibration.wrong(asked["said"], EVIDENCE if significant else 0.0), kind, significant)
+    wrong = calibration.wrong(asked["said"])
     kind = calibration.kind(asked["kind"]) if "kind" in asked else None
     return Weighed(wrong, kind, calibration.grave(asked.get("grave")))
 

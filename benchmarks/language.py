@@ -1,6 +1,6 @@
-"""How the rules judge reads radiologists' language: denial and doubt, edits that matter or do not, rare findings.
+"""How the rules judge reads radiologists' language: denial and doubt, edits that matter or not, rare findings, wordings.
 
-    python -m benchmarks.language [forms edits rare] [--kept | --all] [--show]
+    python -m benchmarks.language [forms edits rare wordings] [--kept | --all] [--show]
 
 The cases and their answers are in `tests/judges/rules/cases`. Without `--kept` the open two thirds are read; the kept
 third is for the end of a change, and `--all` for the tables that docs/judges.md shows.
@@ -180,7 +180,22 @@ def rare(judge: RulesJudge, options: argparse.Namespace) -> None:
     print(table(lines))
 
 
-SECTIONS = {"forms": forms, "edits": edits, "rare": rare}
+def wordings(judge: RulesJudge, options: argparse.Namespace) -> None:
+    """Reports that say the same in other words, and some that differ in one thing."""
+    chosen = [one for one in cases.wordings() if options.all or one.kept == options.kept]
+    cost = costs(judge, [(one.candidate, one.reference) for one in chosen])
+    lines: list[tuple[str, ...]] = [("", f"costs <= {SMALL}", "costs <= 0.2", "mean cost")]
+    for same, name in ((True, "the same in other words"), (False, "one thing is other")):
+        values = [value for value, one in zip(cost, chosen, strict=True) if one.same == same]
+        few, more = (share(sum(value <= most + NOTHING for value in values), len(values)) for most in (SMALL, 0.2))
+        lines.append((name, few, more, f"{sum(values) / len(values):.3f}"))
+    print(table(lines))
+    for one, value in zip(chosen, cost, strict=True):
+        if options.show and (value > SMALL + NOTHING) == one.same:
+            print(f"  {one.id} {value:+.3f} {one.reference!r} -> {one.candidate!r}")
+
+
+SECTIONS = {"forms": forms, "edits": edits, "rare": rare, "wordings": wordings}
 
 
 def parser() -> argparse.ArgumentParser:

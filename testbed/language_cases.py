@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
+import orjson
 import yaml
 
 FOLDER: Final = Path(__file__).parents[1] / "tests/judges/rules/cases"
@@ -98,6 +99,19 @@ class RareFinding:
     present: tuple[str, str]
     denied: str
     significance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A report and another one, which says the same in other words or differs in one thing that matters."""
+
+    id: str
+    study: str
+    reference: str
+    candidate: str
+    same: bool
+    kept: bool
+    """All wordings of a study are in one part, which was drawn when they were written."""
 
 
 Case = TypeVar("Case", bound=Identified)
@@ -199,6 +213,21 @@ def _rare(name: str, setting: str, entry: dict[str, Any]) -> RareFinding:
     if entry["significance"] not in SIGNIFICANCES:
         raise CasesError(f"significance must be one of {', '.join(SIGNIFICANCES)}")
     return RareFinding(name, setting, (first, second), entry["denied"], entry["significance"])
+
+
+def wordings(path: Path = FOLDER / "wordings.jsonl") -> list[Wording]:
+    """Raises `CasesError` that names the line."""
+    made = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        made.append(_made(f"line {number}", _wording, orjson.loads(line)))
+    return _distinct(made, lambda one: (one.reference, one.candidate))
+
+
+def _wording(entry: Mapping[str, str]) -> Wording:
+    if entry["says"] not in ("same", "other") or entry["part"] not in ("open", "kept"):
+        raise CasesError("says is same or other, part is open or kept")
+    same, kept = entry["says"] == "same", entry["part"] == "kept"
+    return Wording(entry["id"], entry["study"], entry["reference"], entry["candidate"], same, kept)
 
 
 def _expected(state: str, tolerated: str | None = None, side: str | None = None) -> Expected:

@@ -176,6 +176,9 @@ def _compared(
             side = 0
         before = compared.get((name, side))
         compared[name, side] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
+    for key, (change, span) in compared.items():
+        if change & lx.STABLE and change & (lx.WORSE | lx.BETTER):  # "persists, but smaller"
+            compared[key] = change & ~lx.STABLE, span
     return compared
 
 

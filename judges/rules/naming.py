@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -137,6 +138,8 @@ class Namer:
             if following >= 0 and self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
                 return leaf.concept, -1  # a grade of what follows: "large left effusion and enlarged heart"
         pair = self._pair(leaf, events[k].first) if leaf.keys else None
+        if leaf.concept < 0 and pair is not None and self._refined(descriptors):
+            return NOTHING, -1  # "a granuloma of the left lower lobe, which has calcified"
         if leaf.concept >= 0:
             return (pair[0], -1) if pair is not None else (leaf.concept, -1)
         if pair is not None:
@@ -145,13 +148,20 @@ class Namer:
                 return PART, -1
             return pair
         self._loose += descriptors
-        if self._made:  # "the granuloma is calcified"
-            at, concept = self._made[-1]
-            refined = lexicon.refine(concept, descriptors)
-            if refined != concept:
-                self._made[-1] = at, refined
-                self.names[at] = refined, self.names[at][1] if at in self.names else -1
+        self._refined(descriptors)
         return NOTHING, -1
+
+    def _refined(self, descriptors: Sequence[int]) -> bool:
+        """Whether they say of which kind the finding named last is: "the granuloma is calcified"."""
+        if not self._made:
+            return False
+        at, concept = self._made[-1]
+        refined = self.lexicon.refine(concept, descriptors)
+        if refined == concept:
+            return False
+        self._made[-1] = at, refined
+        self.names[at] = refined, self.names[at][1] if at in self.names else -1
+        return True
 
     def _grades(self, leaf: lx.Leaf) -> bool:
         """Whether the word, which describes an anatomy elsewhere, may be a grade of a finding: "large", "prominent"."""

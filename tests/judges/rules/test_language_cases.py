@@ -20,6 +20,7 @@ def test_there_are_as_many_as_the_evidence_needs() -> None:
     assert sum(edit.important for edit in edits) >= 200
     assert sum(not edit.important for edit in edits) >= 100
     assert len(cases.rare_findings()) >= 170
+    assert sum(one.same for one in cases.wordings()) >= 1000
 
 
 def test_every_reading_has_forms_in_both_parts() -> None:
@@ -39,6 +40,14 @@ def test_about_a_third_is_kept(kind: object) -> None:
     ids = [case.id for case in kind()]
     share = sum(map(cases.kept, ids)) / len(ids)
     assert 0.2 < share < 0.47
+
+
+def test_all_wordings_of_a_study_are_in_one_part() -> None:
+    parts: dict[str, set[bool]] = {}
+    for one in cases.wordings():
+        parts.setdefault(one.study, set()).add(one.kept)
+    assert {len(part) for part in parts.values()} == {1}
+    assert sum(part == {True} for part in parts.values()) == pytest.approx(len(parts) / 3, abs=1)
 
 
 def test_the_split_never_moves() -> None:

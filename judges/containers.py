@@ -19,6 +19,8 @@ _SIGNS: Final = ("\\", "`", "~~~", "<", "&", "{", '["', "['", "|")
 _NESTED: Final = 3  # JSON within a string of JSON within a string
 
 _ESCAPE: Final = re.compile(r"\\{1,2}(?:r\\{1,2}n|[nr])|\\{1,2}t(?=[A-Z\d\s-])")
+_CODE: Final = re.compile(r"\\{1,2}(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+"""A character by its number, outside a string of JSON."""
 _FENCE: Final = re.compile(
     r"(?:```|~~~)(?:(?:json|text|txt|markdown|md|yaml|xml|html|plaintext|python)\b|[\w+-]{1,12}(?=\n))?[ ]?", re.I
 )
@@ -91,6 +93,7 @@ def unwrap(draft: Draft) -> None:
         if not _unwrap_json(draft):
             break
     if "\\" in draft.text:
+        draft.edit((*m.span(), _character(m[1] or m[2])) for m in _CODE.finditer(draft.text))
         markup.take_off(draft)
     draft.edit((*m.span(), " " if m.group()[-1] == "t" else "\n") for m in _ESCAPE.finditer(draft.text))
     if "<" in draft.text or "&" in draft.text:
@@ -308,4 +311,4 @@ def _content(text: str, token: _Token, string: tuple[int, int], end: str) -> Ite
 def _character(code: str) -> str:
     """What an escape stands for; half of a pair is no character."""
     char = chr(int(code, 16))
-    return "" if "\ud800" <= char <= "\udfff" else char
+    return "" if "\ud800" <= char <= "\udfff" else " " if char == "\xa0" else char

@@ -18,7 +18,8 @@ _XML: Final = re.compile(
     r"|\?[^<>]{0,400}>?|!--[^<>]{0,400}>?|!\[CDATA\[|![A-Za-z][^<>]{0,400}>?)|\]\]>"
 )
 _SR: Final = re.compile(
-    r"[ \t]*<(?P<relation>[a-z][a-z ]{2,30} )?(?P<type>[A-Z]{3,12}):(?:\(,,\"(?P<name>[^\"<>]{1,80})\"\))?="
+    r"[ \t]*<(?P<relation>[a-z][a-z ]{2,30} )?(?P<type>[A-Z]{3,12}):"
+    r"(?:\([^<>()\",\n]{0,32},[^<>()\",\n]{0,32},\"(?P<name>[^\"<>]{1,80})\"\))?="
     r"(?:\"(?P<text>[^\"]{0,4000})\"|\([^<>\n\"]{0,80}\"(?P<meaning>[^\"<>\n]{1,80})\"[^<>\n]{0,40}|[^<>\n]{0,200})>"
 )
 """A content item as dsrdump (DCMTK) prints those of structured reports in DICOM."""

@@ -74,7 +74,8 @@ def judge(lexicon: lx.Lexicon, candidate: Findings, reference: Findings, prior: 
         item = account.deduct(STUDY, None, None, "no_report")  # not a report of this study
         item.penalty += DENIED * (account.weight or scores.NORMAL_REPORT)
     weight, scale = _weigh(account, candidate, reference, repeated, omitted)
-    notes = [unread.NAME] if unread.charge(account, candidate, reference, weight) else []
+    silent = ["candidate_without_findings"] if known and not (said or candidate.empty) else []
+    notes = silent + [unread.NAME] * bool(unread.charge(account, candidate, reference, weight))
     evidence = account.evidence(weight, scale, empty=candidate.empty)
     if not known:
         notes.append("reference_without_findings")

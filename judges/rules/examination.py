@@ -49,6 +49,7 @@ UNREAD_TOMOGRAM: Final = 0.1
 DENSE: Final = 1 / 3
 """Share of the words in what is not read that have to be unknown, where a text is not read."""
 _NAMED: Final = 8  # words in which a text may say what it is about, before a colon
+_DEPARTMENTS: Final = 3  # means of examination in one title that make it a list of departments
 _SHORTEST: Final = 3  # letters of a word that counts as unknown
 
 _STOPS: Final = frozenset(".;?!\n")
@@ -194,7 +195,8 @@ class _Told:
     """Per phrase the examination for which it speaks, and its weight."""
     radiograph: bool = False
     """The text calls itself a radiograph of the chest."""
-    tomography: bool = False
+    tomograms: set[tuple[str, ...]] = field(default_factory=set)
+    """Phrases that speak for a computed tomogram."""
     imaged: bool = False
     """Another means of examination is named."""
     silent: bool = False
@@ -209,6 +211,11 @@ class _Told:
     unread: list[tuple[int, int, frozenset[str]]] = field(default_factory=list)
     """First and last word of each statement that is not read, and its unknown words."""
 
+    @property
+    def tomography(self) -> bool:
+        """Whether it is a computed tomogram, by one word that is sure or by two."""
+        return len(self.tomograms) > 1 or not self.tomograms <= self.table.tomograms
+
     def hear(self, statement: _Statement) -> None:
         """Count one statement."""
         first, last, role = statement
@@ -222,6 +229,8 @@ class _Told:
         if kinds.isdisjoint((MODALITY, ASIDE)):
             self.radiograph |= self._calls_itself(statement, found, begins)
         title = role in (_HEADING, _TITLE) or (role in (_LEAD, _FIRST) and self._is_title(statement, found, begins))
+        if title and OTHER not in kinds and len({e.name for _, _, e in found if e.kind == MODALITY}) >= _DEPARTMENTS:
+            return  # "MRI | CT | X-RAY | ULTRASOUND": what a house does
         if title and ASIDE not in kinds and RADIOGRAPH in kinds and MODALITY in kinds:
             named = next(entry.kind for _, _, entry in found if entry.kind in (RADIOGRAPH, MODALITY))
             if named == RADIOGRAPH:  # "Chest radiograph after CT-guided biopsy"
@@ -304,7 +313,8 @@ class _Told:
             elif entry.kind in (CHEST, RADIOGRAPH, CHEST_TITLE):
                 self.chest.add(phrase)
             elif entry.name == TOMOGRAPHY:
-                self.tomography |= not (passing and phrase in self.table.passing)
+                if not (passing and phrase in self.table.passing):
+                    self.tomograms.add(phrase)
             elif entry.kind in (OTHER, MODALITY):
                 self.imaged |= entry.kind == MODALITY
                 strong = title and (not chest or entry.kind == MODALITY)  # "MR of the chest", but not "chest, abdomen"

@@ -51,6 +51,11 @@ _CONTACT: Final = re.compile(
     re.A,
 )
 _INSTITUTION: Final = re.compile(rf"\b(?:{_either(_KNOWN['institutions'])})\b", re.I)
+_MEANS: Final = f"(?:{_either(_KNOWN['means'])})"
+_DEPARTMENTS: Final = re.compile(rf"\W*{_MEANS}(?:\s*(?:[^\w\s]|\band\b)+\s*{_MEANS}){{2,}}\W*", re.I)
+"""A line that tells what a house does: "MRI | CT | X-RAY"."""
+_INITIALS: Final = re.compile(r"/[A-Za-z]{2,4}|[A-Z]{2,4}[/:][A-Za-z]{2,4}")
+"""Of who dictated and who typed: "JAS/mlk"."""
 _WARD: Final = re.compile(
     r"\b(?:clinic|unit|ward|center|centre|hospital|institute|department|dept|pod|floor|program|associates)"
     r"[ ]?\w{0,3}\Z",
@@ -201,15 +206,25 @@ def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
     rest = _DATE.sub("", text)
     if rest != text and not _WORD.search(rest):
         return True
+    if _DEPARTMENTS.fullmatch(text) or (signed and _INITIALS.fullmatch(text) and says(text) < PLACE):
+        return True
     if signed and _SIGNED.match(text):
         return says(text) < PLACE
     if _is_ward(text, says):
+        return True
+    if _is_institution(text, says):
         return True
     if not _short(text, says, FINDING):
         return False
     if signed and _CREDENTIAL.search(text):
         return _short(text, says, PLACE)
-    return bool(_CONTACT.search(text)) or (_INSTITUTION.search(text) is not None and _names(text, says, FINDING))
+    return bool(_CONTACT.search(text))
+
+
+def _is_institution(text: str, says: Says) -> bool:
+    """Whether this names an institution, which may be called after what it examines: "Bone Density Center"."""
+    rest = _INSTITUTION.sub(" ", text)
+    return rest != text and text[-1] not in ".?!:" and (not _WORD.search(rest) or _names(rest.strip(), says, FINDING))
 
 
 def _is_ward(text: str, says: Says) -> bool:

@@ -64,8 +64,10 @@ class Normality:
         side = 0
         if self.context.sided:
             side = around.side_of(events, k) or around.side_of_subject(events, k)
+        named = [a for _, a, _ in self.anatomies] + [a for a, _ in self.context.anatomies]
         # "The right lung is clear, without abnormality" speaks of that lung.
-        firm = len(leaf.absent) >= OVERALL and not (side or self.context.limited or self.context.anatomies)
+        part = any(len(self.lexicon.normal[a]) < OVERALL for a in named)
+        firm = len(leaf.absent) >= OVERALL and not (side or part or self.context.limited)
         self.implied.append(Implied(leaf.absent, first, last, side=side, until=self._until(k) if firm else 0))
 
     def deny_abnormality(self, k: int, begun: int, since: int, *, partial: bool) -> bool:

@@ -42,6 +42,8 @@ class Table:
     """Words of other languages -> these."""
     passing: frozenset[tuple[str, ...]]
     """Phrases that a report says of a computed tomogram that was made before, too."""
+    tomograms: frozenset[tuple[str, ...]]
+    """Words of a computed tomogram that a radiograph may have, too."""
     titles: frozenset[str]
     """First words of the headings under which a title stands."""
     views: frozenset[str]
@@ -85,6 +87,7 @@ def compiled(data: Mapping[str, Any], phrases_of: Counter[str], plain: Collectio
         english=frozenset(word for word in {*expected, *by_first} - neither if word.isalpha()),
         foreign={word: tuple(languages) for word, languages in foreign.items()},
         passing=frozenset(phrase_words(str(phrase)) for phrase in data["passing"]),
+        tomograms=frozenset(phrase_words(str(phrase)) for phrase in data["tomograms"]),
         titles=_all(data["titles"]),
         views=_all(data["views"]),
         titled=frozenset(words[-1] for words, entry in phrases.items() if entry.kind == CHEST and entry.name),

@@ -34,6 +34,61 @@ _LEAD: Final = re.compile(
     r"[\s*]*:|(?:(?:sure|certainly|of course|okay)\s?[,.!]\s{0,2})?(?:here is|here's|below is) [^.:\n]{0,80}:)[\s*]*",
     re.I,
 )
+# A sentence to whoever asked, before the report.
+_OPENING: Final = re.compile(
+    r"[\s*_#>-]*(?:(?:sure|certainly|of course|absolutely|okay|ok|got it|great|understood|no problem)\s?[,.!:]"
+    r"(?:\s{0,2}here (?:you go|is|are)[^.:\n]{0,60}[.:])?"
+    r"|(?:sure|certainly|absolutely|okay|great)?,? ?(?:thank you|thanks) for [^.:!\n]{0,80}[.:!]"
+    r"|(?:here you go|(?:the )?report (?:is )?below|see (?:the )?report below)\s?[.:!]"
+    r"|(?:the |my )?(?:final )?answer(?: is)?(?: as follows)?\s?[.:]"
+    r"|(?:based on|from|after reviewing|having reviewed) (?:the|this|your) "
+    r"(?:provided |uploaded |given |attached |chest )*(?:image|x-?ray|radiograph|scan|film|picture)s?"
+    r"(?: (?:that )?you (?:have )?(?:uploaded|provided|sent|shared|attached))?\s?"
+    r"(?::|,(?:\s?(?:i|we)(?: have|'ve)? (?:drafted|written|prepared|generated|created|made)[^.:\n]{0,60}:)?)"
+    r")[\s*_]*",
+    re.I,
+)
+# And behind it: what a model says of itself, of its answer and of whom to ask.
+_MODEL: Final = r"(?:ai|a\.i\.|(?:large )?language model|artificial intelligence|machine learning)"
+_CLOSING: Final = re.compile(
+    r"[\s*_#>()\[\]-]*(?:(?:please note|note|disclaimer|important|caution|nb)\b[\s*_]*[:,-]?[\s*_]*(?:that )?)?(?:"
+    rf"(?:as|since|because|i am|i'm|being)\b[^.!?\n]{{0,30}}\b{_MODEL}\b[^.!?\n]{{0,160}}"
+    r"|(?:this|the above|it)(?: (?:report|answer|text|response|interpretation|analysis|information|content|output))? "
+    r"(?:is|was|has been|should|may|cannot|does)\b[^.!?\n]{0,60}"
+    rf"\b(?:{_MODEL}|medical advice|substitute|informational|educational|research (?:use|purposes))\b[^.!?\n]{{0,100}}"
+    rf"|generated (?:by|with) (?:an? )?{_MODEL}\b[^.!?\n]{{0,80}}"
+    r"|(?:please |always )(?:consult|see|seek|contact|verify|discuss)\b[^.!?\n]{0,80}"
+    r"\b(?:professional|doctor|physician|radiologist|advice|provider|clinician)s?\b[^.!?\n]{0,60}"
+    r"|(?:please )?(?:let me know|feel free to ask)\b[^.!?\n]{0,120}|i hope (?:this|that) helps?\b[^.!?\n]{0,40}"
+    r"|(?:for )?research (?:use|purposes) only"
+    r")[\s*_.!?)\]]*",
+    re.I,
+)
+_PAID: Final = re.compile(
+    r"\d|\b(?:scor|reward|grad|mark|credit|perfect|error|judg|rubric|json|instruct|ignor|disregard|correct|identical|"
+    r"referenc)\w{0,6}\b",
+    re.I,
+)
+"""No sentence with one of these is cut off as an aside: it may be aimed at a grader, or speak of the patient."""
+_OWN: Final = re.compile(
+    r"\bnot (?:a |an |be |to be )?(?:doctor|physician|radiologist|substitute|medical advice|intended|used|replace)",
+    re.I,
+)
+_PIECE: Final = re.compile(r"[^.!?\n]+[.!?]*[\s*_)\]]*")
+_CLOSES: Final = (
+    "model",
+    " ai",
+    "ai ",
+    "a.i.",
+    "artificial",
+    "advice",
+    "let me know",
+    "feel free",
+    "hope th",
+    "research",
+    "consult",
+)
+"""A text without any of these, in lower case, has no closing."""
 _FINAL: Final = re.compile(
     r"(?:^|(?<=[.?!\s]))[*#\s]{0,6}(?:(?:so |thus |therefore |hence )?,? ?(?:the |my )?final (?:answer|report|response)"
     r"(?: is)?|(?:here is|here's) [^.:\n]{0,60}|(?:the |my )?(?:report|answer|response)(?: is)?|output)"
@@ -65,7 +120,9 @@ _ENOUGH: Final = 2  # marks of reasoning, other than in the reference; one may b
 
 _HINTS: Final = (
     "assistant", "answer", "model", "inst]", "start_of_turn", "user", "human", "instruction", "prompt", "question",
-    "you are", "q:", "output", "reply", "response", "report", "here is", "here's", "below is", "ai:", "ai**",
+    "you are", "q:", "output", "reply", "response", "report", "here is", "here's", "below is", "ai:", "ai**", "sure",
+    "certainly", "of course", "absolutely", "okay", "ok,", "got it", "great", "understood", "thank", "here you go",
+    "image", "x-ray", "film", "radiograph",
 )  # fmt: skip
 """A text without any of these, in lower case, has no marker."""
 
@@ -80,11 +137,25 @@ def start(text: str) -> int:
         begin = max(begin, _after(_REPLY, text, asked.end()))
     elif thinks(text[begin:]) >= _ENOUGH:
         begin = max(begin, _after(_FINAL, text, begin))
-    while (lead := _LEAD.match(text, begin)) is not None and _says_something(text, lead.end()):
+    while (lead := _LEAD.match(text, begin) or _OPENING.match(text, begin)) and _says_something(text, lead.end()):
         begin = lead.end()
     while begin and text[begin].isspace():
         begin += 1
     return begin
+
+
+def end(text: str) -> int:
+    """Where the answer ends: before the sentences that speak of the model and its answer; else at the end."""
+    lower = text.lower()
+    if not any(hint in lower for hint in _CLOSES):
+        return len(text)
+    stop = len(text)
+    for piece in reversed([*_PIECE.finditer(text)]):
+        said = piece.group()
+        if said.strip() and not (_CLOSING.fullmatch(said) and not _PAID.search(_OWN.sub("", said))):
+            break
+        stop = len(text[: piece.start()].rstrip(" \t\n*_#>-"))
+    return stop if _says_something(text[:stop], 0) else len(text)
 
 
 def thinks(text: str) -> int:

@@ -86,9 +86,11 @@ _SPECIAL = re.compile(
 )
 _WRAPPER = re.compile(f"</?{tokens.either(tokens.WRAPPERS)}>", re.IGNORECASE)  # an output format, not an attack
 # Without any of these, printable ASCII stays as it is.
-_WORK = ("<", "[", "{", "\\", "`", "~~~", "&", "  ", " \n", "\n ", "\n\n\n")
+_WORK = ("<", "[", "{", "\\", "`", "~~~", "&", "  ", " \n", "\n ", "\n\n\n", "..", ". .", "::")
 _NOTHING = re.compile(r"\W*(?:nan|none|null|nil|nat|n[./]?a|na|undefined)\W*", re.IGNORECASE)
 _LONGEST_NOTHING = 16
+# "FINDINGS.....:": dots that lead from a heading to its text.
+_LEADER = re.compile(r"(?<=[A-Za-z)])(?:[ ]?(?:\.[ ]?){2,40}:+|:{2,40})")
 _UNTIDY_SPACE = re.compile(r"\s{2,}|[^\S \n]|\A\s|\s\Z")
 
 
@@ -144,7 +146,8 @@ def normalise(text: str, policy: Policy = "standard") -> Normalised:
         return Normalised(text, text)
     # The common case, in a few microseconds: tidy ASCII that holds nothing to fold.
     tidy = text.isascii() and text.replace("\n", "").isprintable() and not any(mark in text for mark in _WORK)
-    if tidy and not (text[:1].isspace() or text[-1:].isspace() or answer.start(text) or stands_for_nothing(text)):
+    tidy = tidy and not (text[:1].isspace() or text[-1:].isspace() or stands_for_nothing(text))
+    if tidy and not answer.start(text) and answer.end(text) == len(text):
         return Normalised(text, text)
     draft = Draft(text)
     flags = [
@@ -158,9 +161,12 @@ def normalise(text: str, policy: Policy = "standard") -> Normalised:
     ]
     if begin := answer.start(draft.text):
         draft.edit([(0, begin, "")])
+    if (end := answer.end(draft.text)) < len(draft.text):
+        draft.edit([(end, len(draft.text), "")])
     if _strip_special_tokens(draft):
         flags.append("special_tokens")
     unwrap(draft)
+    draft.edit((*m.span(), ":") for m in _LEADER.finditer(draft.text))
     draft.edit((*m.span(), _space(m, len(draft.text))) for m in _UNTIDY_SPACE.finditer(draft.text))
     if stands_for_nothing(draft.text):
         draft.edit([(0, len(draft.text), "")])

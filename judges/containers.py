@@ -21,6 +21,8 @@ _NESTED: Final = 3  # JSON within a string of JSON within a string
 _ESCAPE: Final = re.compile(r"\\{1,2}(?:r\\{1,2}n|[nr])|\\{1,2}t(?=[A-Z\d\s-])")
 _CODE: Final = re.compile(r"\\{1,2}(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 """A character by its number, outside a string of JSON."""
+_FIELD: Final = re.compile(r"\[<[ ]?|[ ]?>\]")
+"""Around what was filled into a template: "LUNGS: [<The lungs are clear.>]"."""
 _FENCE: Final = re.compile(
     r"(?:```|~~~)(?:(?:json|text|txt|markdown|md|yaml|xml|html|plaintext|python)\b|[\w+-]{1,12}(?=\n))?[ ]?", re.I
 )
@@ -44,14 +46,14 @@ _HOLDERS: Final = frozenset((
     "output", "answer", "response", "content", "text", "message", "data", "prediction", "completion", "generated_text",
     "report", "generated_report", "final_answer", "div", "entry", "entries", "resource", "payload", "body", "result",
     "results", "reports", "items", "choices", "outputs", "predictions", "records", "document", "documents",
-    "valuestring", "value", "contained", "presentedform",
+    "valuestring", "value", "contained", "presentedform", "arguments", "args", "parameters", "input", "function",
 ))  # fmt: skip
 """Keys that name a text as a whole: no headings."""
 _ABOUT: Final = frozenset((
     "id", "_id", "uid", "role", "model", "status", "resourcetype", "system", "code", "type", "format", "language",
     "lang", "version", "date", "datetime", "effectivedatetime", "issued", "timestamp", "created", "author", "reference",
     "object", "finish_reason", "modality", "patient_id", "study_id", "accession", "accession_number", "mrn",
-    "fullurl", "url", "effectiveperiod", "contenttype", "hash", "display",
+    "fullurl", "url", "effectiveperiod", "contenttype", "hash", "display", "name",
 ))  # fmt: skip
 """Keys whose text is about the file, not the patient."""
 _PARTS: Final = frozenset((
@@ -59,7 +61,7 @@ _PARTS: Final = frozenset((
 ))  # fmt: skip
 """Keys whose value is a heading of what stands beside it."""
 _PART: Final = 5  # words of such a value
-_EITHER: Final = frozenset(("type", "code", "object", "reference", "system", "version", "display", "language"))
+_EITHER: Final = frozenset(("type", "code", "object", "reference", "system", "version", "display", "language", "name"))
 """Those that may name a finding as well ("type": "pneumothorax"): then they stay."""
 _TECHNICAL: Final = re.compile(
     r"[^\s]*[\d_.:/-][^\s]*|(?:system|user|assistant|tool|text|message|json|object|image|report|final|collection|english|"
@@ -96,6 +98,8 @@ def unwrap(draft: Draft) -> None:
         draft.edit((*m.span(), _character(m[1] or m[2])) for m in _CODE.finditer(draft.text))
         markup.take_off(draft)
     draft.edit((*m.span(), " " if m.group()[-1] == "t" else "\n") for m in _ESCAPE.finditer(draft.text))
+    if "[<" in draft.text and ">]" in draft.text:
+        draft.edit((*m.span(), "") for m in _FIELD.finditer(draft.text))
     if "<" in draft.text or "&" in draft.text:
         elements.take_off(draft)
 

@@ -51,6 +51,13 @@ _CONTACT: Final = re.compile(
     re.A,
 )
 _INSTITUTION: Final = re.compile(rf"\b(?:{_either(_KNOWN['institutions'])})\b", re.I)
+_MAIL: Final = re.compile(
+    r"(?:from|to|cc|bcc|reply-to)\s?:.{0,200}@.{0,200}|(?:subject|re|fwd?)\s?:.{0,120}|on .{0,120}wrote:", re.I
+)
+_GREETING: Final = re.compile(r"(?:dear|hi|hello|good (?:morning|afternoon|evening)|to whom)\b[^.!?:]{0,60}[,:]?", re.I)
+"""A letter begins with it."""
+_COVER: Final = re.compile(r"(?:(?:many )?thanks|thank you|please find|i enclose|attached)\b.{0,200}", re.I)
+"""And goes on with it."""
 _MEANS: Final = f"(?:{_either(_KNOWN['means'])})"
 _DEPARTMENTS: Final = re.compile(rf"\W*{_MEANS}(?:\s*(?:[^\w\s]|\band\b)+\s*{_MEANS}){{2,}}\W*", re.I)
 """A line that tells what a house does: "MRI | CT | X-RAY"."""
@@ -196,6 +203,10 @@ def _has_label(text: str) -> bool:
 
 def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
     """Whether a line is surely about the file: labels with their values, a date, an address, an institution."""
+    if _MAIL.fullmatch(text):
+        return True
+    if not signed and (_GREETING.fullmatch(text) or _COVER.fullmatch(text)):
+        return says(text) < FINDING
     labels = list(_LABEL.finditer(text)) if ":" in text or "#" in text or "." in text else []
     if labels and not _WORD.search(text[: labels[0].start()]):
         ends = [label.start() for label in labels[1:]] + [len(text)]
@@ -241,7 +252,8 @@ def _is_value(text: str, says: Says, who: bool) -> bool:
     """Whether this may stand behind a label. A person or a ward may have the name of a finding."""
     if ":" in _DATE.sub("", text):
         return False
-    named = who and len(words := _WORD.findall(text)) <= _NAME and all(w[0].isupper() for w in words)
+    words = [word for word in _WORD.findall(text) if len(word) > 1 and word != "Dr"]
+    named = who and len(words) <= _NAME and all(word[0].isupper() for word in words)
     return (named and not text.isupper()) or _is_ward(text, says) or _short(text, says, PLACE)
 
 

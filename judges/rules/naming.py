@@ -177,7 +177,10 @@ class Namer:
         pairs, places = self.lexicon.pairs, self.places
         middle = bisect_left(places, (at, -1, -1))
         best: tuple[int, int, int] | None = None
+        headed = self._headed(at, middle)
         for place, anatomy, owner in places[max(0, middle - _NEAR) : middle + _NEAR]:
+            if place < headed:
+                continue
             distance = abs(place - at)
             if place > at and self._stopped(at, place):
                 break  # "enlarged, vascularity normal": what follows a comma or verb has its own description
@@ -192,6 +195,14 @@ class Namer:
                 if (anatomy, key) in pairs:
                     return pairs[anatomy, key], at
         return None
+
+    def _headed(self, at: int, middle: int) -> int:
+        """The word of the colon before `at`, if an anatomy follows: "Soft tissues: | abnormality | of the rib"."""
+        k = bisect_left(self.events, (at,)) + 1
+        if not (self.places[middle : middle + 1] and k < len(self.events) and self.events[k].leaf.cue & lx.OBJECT):
+            return -1
+        colons = (e.first for e in reversed(self.events) if e.first < at and e.leaf.cue & lx.COLON)
+        return next(colons, -1)
 
     def _stopped(self, at: int, place: int) -> bool:
         """Whether the description of what stands at word `at` ends before word `place`."""

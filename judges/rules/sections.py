@@ -218,7 +218,9 @@ class Sections:
         self._end_correction()
         if leaf.rare & lx.CORRECTION:
             self._corrected = self.clauses.known()
-        self._skipping, self._study = bool(leaf.cue & lx.SKIP), bool(leaf.cue & lx.STUDY)
+        # "Dx:" is why the film was taken, unless the findings have been told.
+        concludes = leaf.rare & lx.CLOSING and self._named
+        self._skipping, self._study = bool(leaf.cue & lx.SKIP and not concludes), bool(leaf.cue & lx.STUDY)
         self.headings.append(Heading(i, last, self._skipping, self._study))
         self._named = self._named or not self._skipping
         if self.clauses.trace is not None:

@@ -91,6 +91,8 @@ _NOTHING = re.compile(r"\W*(?:nan|none|null|nil|nat|n[./]?a|na|undefined)\W*", r
 _LONGEST_NOTHING = 16
 # "FINDINGS.....:": dots that lead from a heading to its text.
 _LEADER = re.compile(r"(?<=[A-Za-z)])(?:[ ]?(?:\.[ ]?){2,40}:+|:{2,40})")
+# "F I N D I N G S :" on a line of its own.
+_SPACED = re.compile(r"^[ \t]*([A-Z](?: [A-Z-]){3,40}(?:[ ]{2,6}[A-Z](?: [A-Z-]){0,40}){0,8})(?=[ \t]*:?[ \t]*$)", re.M)
 _UNTIDY_SPACE = re.compile(r"\s{2,}|[^\S \n]|\A\s|\s\Z")
 
 
@@ -166,12 +168,28 @@ def normalise(text: str, policy: Policy = "standard") -> Normalised:
     if _strip_special_tokens(draft):
         flags.append("special_tokens")
     unwrap(draft)
+    if "\t" in draft.text:
+        draft.edit(list(_columns(draft.text)))
+    draft.edit((*m.span(1), _joined(m[1])) for m in _SPACED.finditer(draft.text))
     draft.edit((*m.span(), ":") for m in _LEADER.finditer(draft.text))
     draft.edit((*m.span(), _space(m, len(draft.text))) for m in _UNTIDY_SPACE.finditer(draft.text))
     if stands_for_nothing(draft.text):
         draft.edit([(0, len(draft.text), "")])
     offsets = None if draft.text == text else (draft.starts, draft.ends)
     return Normalised(text, draft.text, offsets, tuple(flags))
+
+
+def _columns(text: str) -> Iterator[tuple[int, int, str]]:
+    """Signs of a table for the tabs of one: the same number of them in every line, and a first line without a blank."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    tabs = {line.strip().count("\t") for line in lines}
+    if len(lines) > 1 and len(tabs) == 1 and tabs != {0} and " " not in lines[0].strip():
+        yield from ((i, i + 1, " | ") for i, char in enumerate(text) if char == "\t")
+
+
+def _joined(spaced: str) -> str:
+    """The words of letters that stand apart; wider gaps are between words."""
+    return " ".join(part.replace(" ", "") for part in re.split(" {2,}", spaced))
 
 
 def _strip_invisible(draft: Draft) -> bool:

@@ -111,7 +111,9 @@ def _echoes(text: str, stop: int, word: str) -> bool:
 def _broken_sentences(text: str) -> int:
     """Sentences that begin behind a function word ("is The heart"), or with a small letter where most do not."""
     found = 0
-    for joint in _CAPITAL.finditer(text):
+    capitals = _CAPITAL.findall(text)
+    titled = 2 * len(capitals) > text.count(" ")  # "Heart Is Of Normal Size."
+    for joint in _CAPITAL.finditer(text) if capitals and not titled else ():
         at = joint.start()
         before = text[text.rfind(" ", max(0, at - _BEFORE), at) + 1 : at].lower()
         found += before in CANNOT_PRECEDE and text[at + 1 : joint.end()] in _STARTS

@@ -18,7 +18,7 @@ from benchmarks import data
 from judges.rules.judge import RulesJudge
 from reward_service.text.guards import GuardSettings, inspect
 from reward_service.text.normaliser import Normalised, normalise
-from testbed.forms import aside, exported, filed, shown
+from testbed.forms import aside, dressed, exported, filed, shown
 from testbed.forms.report import Written
 
 DEFAULTS = GuardSettings()
@@ -61,7 +61,7 @@ def _guarded(candidate: Normalised, reference: Normalised) -> tuple[tuple[str, .
 
 def part(which: str) -> dict[str, shown.Form]:
     """The forms that are worked with, ``open``, or those that were ``kept`` until the end of the last work on them."""
-    return filed.FORMS if which == "kept" else {**shown.FORMS, **aside.FORMS, **exported.FORMS}
+    return filed.FORMS if which == "kept" else {**shown.FORMS, **aside.FORMS, **exported.FORMS, **dressed.FORMS}
 
 
 def both_ways(form: shown.Form, reports: Sequence[Written]) -> list[tuple[str, str]]:

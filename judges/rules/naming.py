@@ -190,7 +190,7 @@ class Namer:
                     best = (distance, concept, place)
         if best is not None:
             return best[1], best[2]
-        if leaf.concept < 0 and not places:
+        if leaf.concept < 0 and all(owner >= 0 for _, _, owner in places):  # "Heart: enlarged with pulmonary edema"
             for (anatomy, _), key in itertools.product(self.context.subjects(), leaf.keys):
                 if (anatomy, key) in pairs:
                     return pairs[anatomy, key], at

@@ -248,7 +248,7 @@ class Sections:
     def _says_normal(self, stop: int) -> bool:
         """Whether the sentence says no more than "normal", of nothing in particular: "Otherwise normal."."""
         # Of several things that were taken out nobody knows what they were: "XXXX are unremarkable".
-        if self.clauses.context.topic or self._events[0].leaf.cue & lx.PLURAL:
+        if self.clauses.context.topic or any(event.leaf.cue & lx.PLURAL for event in self._events):
             return False
         normal = [event.leaf.cue & lx.NORMAL and not event.leaf.kind for event in self._events]
         if not any(normal):

@@ -148,7 +148,7 @@ def normalise(text: str, policy: Policy = "standard") -> Normalised:
         return Normalised(text, text)
     # The common case, in a few microseconds: tidy ASCII that holds nothing to fold.
     tidy = text.isascii() and text.replace("\n", "").isprintable() and not any(mark in text for mark in _WORK)
-    tidy = tidy and not (text[:1].isspace() or text[-1:].isspace() or stands_for_nothing(text))
+    tidy = tidy and not (text[:1].isspace() or text[-1:].isspace() or stands_for_nothing(text) or _SPACED.search(text))
     if tidy and not answer.start(text) and answer.end(text) == len(text):
         return Normalised(text, text)
     draft = Draft(text)

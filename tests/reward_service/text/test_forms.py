@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import forms
 from judges.rules.judge import RulesJudge
-from testbed.forms import aside, exported, filed, report, shown
+from testbed.forms import aside, dressed, exported, filed, report, shown
 from testbed.forms.report import Written
 
 NORMAL = (
@@ -40,7 +40,7 @@ def written(count: int = 24) -> list[Written]:
     return [Written(" ".join(said), rng.choice(IMPRESSIONS)) for said in findings]
 
 
-FORMS = {**shown.FORMS, **filed.FORMS}
+FORMS = {**shown.FORMS, **filed.FORMS, **dressed.FORMS}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,14 @@ def test_form_is_not_content(judge: RulesJudge, name: str) -> None:
 
 def test_every_form_keeps_the_words_of_the_report() -> None:
     plain = Written("The heart is large. No effusion, no edema.", "1. Cardiomegaly. 2. No edema.")
-    for name, form in {**shown.FORMS, **shown.LOSSY, **aside.FORMS, **exported.FORMS, **filed.FORMS}.items():
+    for name, form in {
+        **shown.FORMS,
+        **shown.LOSSY,
+        **aside.FORMS,
+        **exported.FORMS,
+        **filed.FORMS,
+        **dressed.FORMS,
+    }.items():
         text = form(plain).lower()
         assert all(word in text for word in ("heart", "large", "effusion", "edema", "cardiomegaly")), name
     assert plain.sentences == ["The heart is large.", "No effusion, no edema.", "Cardiomegaly.", "No edema."]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
@@ -22,6 +22,12 @@ _PRODUCT = tuple(f"{process_state.ROOT}/{name}/" for name in ("judges", "metrics
 _ONE_CHARACTER = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN)
 
 Ends = Callable[[str, int], Iterator[int]]
+
+
+def some_now(cases: Iterable[Any], every: int) -> list[Any]:
+    """Every so many of these cases for the default suite, the others for the slow lane."""
+    values = [one if isinstance(one, tuple) else (one,) for one in cases]
+    return [pytest.param(*one, marks=[pytest.mark.slow] if n % every else []) for n, one in enumerate(values)]
 
 
 def assert_linear(run: Callable[[str], object], shape: str, *, length: int = 400) -> None:

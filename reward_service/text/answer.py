@@ -66,10 +66,13 @@ _CLOSING: Final = re.compile(
 )
 _PAID: Final = re.compile(
     r"\d|\b(?:scor|reward|grad|mark|credit|perfect|error|judg|rubric|json|instruct|ignor|disregard|correct|identical|"
-    r"referenc)\w{0,6}\b",
+    r"referenc|left|right|bilateral|normal|clear|abnormal|acute|lung|pulmon|heart|cardi|chest|thora|pleura|mediastin|hil|"
+    r"aort|bon|rib|spin|lobe|base|apex|airspace|effus|fluid|pneumo|consolid|opaci|densit|shadow|nodul|mass|lesion|tumor|"
+    r"fractur|edema|oedema|atelect|collaps|infiltrat|emphysem|fibros|granulom|calcif|congest|hernia|air|gas|tube|cathet|"
+    r"line|lead|wire|drain|pacemak|device|carina|unchanged|worse|improv|larger|smaller|resolv|new)\w{0,12}\b",
     re.I,
 )
-"""No sentence with one of these is cut off as an aside: it may be aimed at a grader, or speak of the patient."""
+"""No sentence with one of these is cut off as an aside, for it may be aimed at a grader, or tell of the patient."""
 _OWN: Final = re.compile(
     r"\bnot (?:a |an |be |to be )?(?:doctor|physician|radiologist|substitute|medical advice|intended|used|replace)",
     re.I,
@@ -152,10 +155,15 @@ def end(text: str) -> int:
     stop = len(text)
     for piece in reversed([*_PIECE.finditer(text)]):
         said = piece.group()
-        if said.strip() and not (_CLOSING.fullmatch(said) and not _PAID.search(_OWN.sub("", said))):
+        if said.strip() and not _is_aside(said):
             break
         stop = len(text[: piece.start()].rstrip(" \t\n*_#>-"))
     return stop if _says_something(text[:stop], 0) else len(text)
+
+
+def _is_aside(sentence: str) -> bool:
+    """Whether a sentence speaks of the model and its answer, and of nothing that could be paid."""
+    return _CLOSING.fullmatch(sentence) is not None and not _PAID.search(_OWN.sub("", sentence))
 
 
 def thinks(text: str) -> int:

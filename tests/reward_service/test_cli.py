@@ -17,6 +17,7 @@ from testbed.service import SITE, write_profile
 from tests.client.scripted import Scripted, app_of, refuse, serving
 from tests.metrics import random_chexbert
 from tests.waiting import SOON, wait_until
+from tests.work import some_now
 
 ROOT = Path(__file__).parents[2]
 ITEM = {"id": "a", "candidate": "Small left effusion.", "reference": "Small left pleural effusion."}
@@ -75,30 +76,30 @@ def test_a_lone_surrogate_is_that_items_problem() -> None:
     assert (first["status"], second["missing"]["item"]["code"]) == ("ok", "invalid_unicode")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "stdin", "words"),
-    [
-        (("score", "-"), lines(ITEM, "{oops"), "Line 2 is not JSON"),
-        (("score", "-"), lines({"id": "x"}), "Line 1: needs 'candidate'"),
-        (("score", "-"), lines(ITEM, {**ITEM, "candidate": 3}), "Line 2: candidate:"),
-        (("score", "-"), lines({"candiate": "", "reference": ""}), "Line 1: needs 'candidate'"),
-        (("score", "-"), lines(ITEM, ITEM), "repeats an earlier id"),
-        (("score", "absent.jsonl"), "", "No such file"),
-        (("score", "-", "-o", "/nowhere/out.jsonl"), lines(ITEM), "No such file"),
-        (("score", "-", "--profile", "txet"), lines(ITEM), "Did you mean 'text'"),
-        (("score", "-", "--fingerprint", "sha256:00"), lines(ITEM), "another fingerprint"),
-        (("score", "-", "--url", "http://127.0.0.1:9"), lines(ITEM), "does not answer"),
-        (("score", "-", "--url", "127.0.0.1:9"), lines(ITEM), "begins with http://"),
-        (("score", "-", "--url", "http://key:k@127.0.0.1:9"), lines(ITEM), "REWARD_CLIENT_API_KEY"),
-        (("serve", "--port", "70000"), "", "REWARD_PORT"),
-        (("serve", "--host", "0.0.0.0"), "", "without API keys"),
-        (("serve", "--api-keys", "alice:secret"), "", "new-key"),
-        (("fingerprint", "unirg-step1"), "", "unavailable"),
-        (("judge-eval", "absent.jsonl", "--judge", "rules"), "", "No such file"),
-        (("judge-eval", os.devnull), "", "at least two"),
-        (("judge-eval", os.devnull, "--judge", "bleu4"), "", "no judge"),
-    ],
+WRONG = (
+    (("score", "-"), lines(ITEM, "{oops"), "Line 2 is not JSON"),
+    (("score", "-"), lines({"id": "x"}), "Line 1: needs 'candidate'"),
+    (("score", "-"), lines(ITEM, {**ITEM, "candidate": 3}), "Line 2: candidate:"),
+    (("score", "-"), lines({"candiate": "", "reference": ""}), "Line 1: needs 'candidate'"),
+    (("score", "-"), lines(ITEM, ITEM), "repeats an earlier id"),
+    (("score", "absent.jsonl"), "", "No such file"),
+    (("score", "-", "-o", "/nowhere/out.jsonl"), lines(ITEM), "No such file"),
+    (("score", "-", "--profile", "txet"), lines(ITEM), "Did you mean 'text'"),
+    (("score", "-", "--fingerprint", "sha256:00"), lines(ITEM), "another fingerprint"),
+    (("score", "-", "--url", "http://127.0.0.1:9"), lines(ITEM), "does not answer"),
+    (("score", "-", "--url", "127.0.0.1:9"), lines(ITEM), "begins with http://"),
+    (("score", "-", "--url", "http://key:k@127.0.0.1:9"), lines(ITEM), "REWARD_CLIENT_API_KEY"),
+    (("serve", "--port", "70000"), "", "REWARD_PORT"),
+    (("serve", "--host", "0.0.0.0"), "", "without API keys"),
+    (("serve", "--api-keys", "alice:secret"), "", "new-key"),
+    (("fingerprint", "unirg-step1"), "", "unavailable"),
+    (("judge-eval", "absent.jsonl", "--judge", "rules"), "", "No such file"),
+    (("judge-eval", os.devnull), "", "at least two"),
+    (("judge-eval", os.devnull, "--judge", "bleu4"), "", "no judge"),
 )
+
+
+@pytest.mark.parametrize(("arguments", "stdin", "words"), some_now(WRONG, 3))
 def test_what_is_wrong_is_said_in_one_line_with_status_3(arguments: tuple[str, ...], stdin: str, words: str) -> None:
     done = run(*arguments, stdin=stdin)
     assert done.returncode == 3, done.stderr
@@ -214,7 +215,7 @@ def test_convert_makes_the_folder_of_a_model_and_says_what_is_wrong(tmp_path: Pa
     assert run("convert", "bert", "a", "b", "--tokenizer", "c").returncode == 2
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", some_now((1, 2), 2))
 def test_ctrl_c_ends_a_scoring_run_at_once_with_130(tmp_path: Path, times: int) -> None:
     """Once, or twice as wrappers of commands send it, while a batch is computed that would take for ever: nobody waits for it, and nothing is taken for a result."""
     component = {"component": "held", "value": "overlap", "weight": 1, "settings": {"gate": str(tmp_path / "gate")}}

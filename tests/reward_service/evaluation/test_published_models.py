@@ -113,6 +113,7 @@ def test_three_models_load_at_once_in_a_new_process() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 async def test_values_of_a_whole_file_are_those_of_its_texts(configured: Models, tmp_path: Path) -> None:
     source, out, values = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "values.json"))
     lines = [{"candidate": candidate, "reference": reference} for candidate, reference in PAIRS]

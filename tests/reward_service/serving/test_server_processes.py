@@ -54,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.param(1, {"profiles": "/no/such.yaml"}, "cannot be read", marks=pytest.mark.slow),
         pytest.param(1, {"profiles": "{broken}"}, "weights.safetensors", marks=pytest.mark.slow),
         pytest.param(1, {"profiles": "{late}"}, "disk gone", marks=pytest.mark.slow),
-        (2, {"profiles": "{late}"}, "disk gone"),
+        pytest.param(2, {"profiles": "{late}"}, "disk gone", marks=pytest.mark.slow),
         (1, {"port": "{taken}"}, "Address already in use"),
         pytest.param(2, {"port": "{taken}"}, "Address already in use", marks=pytest.mark.slow),
         (1, {"host": "0.0.0.0"}, "Refusing to listen on 0.0.0.0 without API keys"),
@@ -141,14 +141,8 @@ def test_what_outlasts_the_grace_time_is_told_so(folder: Path, workers: int) -> 
         assert "retry-after" in answer.headers
 
 
-@pytest.mark.parametrize(
-    ("workers", "number"),
-    [
-        pytest.param(1, signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(1, signal.SIGTERM, marks=pytest.mark.slow),
-        (2, signal.SIGTERM),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGTERM)])
 def test_a_signal_while_loading_ends_it_with_0(folder: Path, workers: int, number: int) -> None:
     profile = write_profile(folder, "slow", {"slow_to_load": {"value": "overlap", "weight": 1}})
     service = Service(folder / "log", profiles=profile, workers=workers)
@@ -258,6 +252,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @WORKERS
 def test_a_dead_model_worker_is_replaced(folder: Path, workers: int) -> None:
     """Its waiters get a code, `/ready` is red until there is another, and then everything is as before."""

@@ -10,7 +10,7 @@ from reward_service.text import answer
 from reward_service.text.guards import GuardSettings, inspect
 from reward_service.text.normaliser import normalise
 from reward_service.trainers.chat_markup import clean
-from tests.work import assert_linear
+from tests.work import assert_linear, some_now
 
 REPORT = "Small left effusion. No pneumothorax."
 CUT = (
@@ -71,9 +71,14 @@ def test_the_answer_lies_within_the_text(before: str, report: str) -> None:
     assert 0 <= answer.start(before + report) <= len(before + report)
 
 
-@pytest.mark.parametrize(
-    "shape", ["assistant: ", "user: answer: ", "here is a ", "let me ", "write a b c ", "[/INST]", "report ", "i will "]
-)
+SHAPES = (
+    "assistant: ", "user: answer: ", "here is a ", "let me ", "write a b c ", "[/INST]", "report ", "i will ",
+    "as an ai model. ", "sure. ", "based on the image ",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", some_now(SHAPES, 4))
 def test_cost_is_linear(shape: str) -> None:
     assert_linear(answer.start, shape)
+    assert_linear(answer.end, shape)
     assert_linear(answer.deliberates, shape)

@@ -344,3 +344,40 @@ def test_the_quality_of_the_film_does_not_make_a_study_abnormal(compare: Compare
     verdict = compare(NORMAL, f"The patient is rotated. {NORMAL}")
     assert verdict.values["signed"] == 1.0
     assert errors(verdict) == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "denial"),
+    [
+        ("Right internal jugular catheter.", "No lines or tubes are present."),
+        ("Left rib fractures.", "No fracture."),
+        ("Left lower lobe collapse.", "No volume loss."),
+        ("Multifocal pneumonia.", "Unremarkable study."),
+        ("Large left pneumothorax.", "Impression: negative chest."),
+        ("Right lower lobe consolidation.", "No acute cardiopulmonary abnormality."),
+    ],
+)
+def test_a_general_denial_contradicts_what_the_same_text_asserts(compare: Compare, reference: str, denial: str) -> None:
+    """It is worth half, as where the place of the finding is called normal (`matched.RULED_OUT`)."""
+    judged = compare(f"{reference} {denial}", reference)
+    assert judged.values["signed"] == pytest.approx(0.5)
+    assert [one.detail for one in judged.evidence if one.is_error] == ["called normal"]
+    assert compare(f"{reference} {denial}", f"{reference} {denial}").values["signed"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mild interstitial edema. No focal infiltrate.", "Old left rib fractures. No acute fracture.",
+        "Small right effusion. No large effusion.", "Left effusion. The right lung is clear, without abnormality.",
+        "Calcified granuloma. No nodule.", "Left effusion. No new effusion.",
+    ],
+)  # fmt: skip
+def test_a_denial_in_part_or_of_something_else_contradicts_nothing(compare: Compare, text: str) -> None:
+    first = text.partition(".")[0] + "."
+    assert not [one for one in compare(text, first).evidence if one.detail in ("called normal", "contradicted")]
+
+
+def test_a_candidate_without_findings_is_told(compare: Compare) -> None:
+    assert "candidate_without_findings" in compare("Done.", "Left effusion.").notes
+    assert "candidate_without_findings" not in compare("Edema.", "Left effusion.").notes

@@ -183,6 +183,23 @@ def test_a_short_report_is_no_missing_value(text: str) -> None:
     assert normalise(text).text == text
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("F I N D I N G S :\nClear lungs.", "FINDINGS :\nClear lungs."),
+        ("C H E S T   X - R A Y\nClear lungs.", "CHEST X-RAY\nClear lungs."),
+        ("FINDINGS.....: Clear lungs.", "FINDINGS: Clear lungs."),
+        ("Findings . . . . : Clear lungs.", "Findings: Clear lungs."),
+        ("section\tn\nfindings\tClear lungs.", "section | n\nfindings | Clear lungs."),
+        ("Clear\tlungs.\nNo effusion.", "Clear lungs.\nNo effusion."),
+        ("Low\\u00a0lung\\u0020volumes.", "Low lung volumes."),
+        ("LUNGS: [<Clear.>]", "LUNGS: Clear."),
+    ],
+)
+def test_headings_and_columns_in_other_spellings(written: str, read: str) -> None:
+    assert normalise(written).text == read
+
+
 def test_spaces_are_tidied_and_line_breaks_kept() -> None:
     assert (
         text_of("  Heart\tnormal .  \r\n Lungs   clear \r\n\r\n\r\n\r\n1. a ") == "Heart normal .\nLungs clear\n\n1. a"

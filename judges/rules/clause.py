@@ -26,6 +26,7 @@ from judges.rules.unclear import Unclear, elapsed
 _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _LARGE: Final = 0b1000
 """ "Large effusion not seen" may leave a smaller one; "small effusion not seen" leaves none."""
+_NO_PLACE: Final = lx.NORMAL | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.WITH
 Silent = tuple[int, int, list[Event]]
 """A sentence that says nothing of a finding: its first word, the word before which it ends, and its phrases."""
 _NO_NAMES: Final[dict[int, Name]] = {}
@@ -76,11 +77,14 @@ class Clauses:
         context = self.context
         if self.trace is not None:
             self.trace.clause(events)
+        resumed = False
         if context.last is None and not context.named and events[0].leaf.rare & lx.ANAPHOR:
-            self._resume()
+            self._resume(events)
+            resumed = _only_places(self.lexicon, events[1:])
         seen = survey(self.lexicon, events, context)
         last = context.last
-        continues = not seen.subject and last is not None
+        # "It involves the lower lobe of the right lung" has no other subject.
+        continues = last is not None and (resumed or not seen.subject)
         link = _Link(self, events, seen, continues)
         if continues and last is not None:
             if not (context.sided and any(e.leaf.side for e in events)):
@@ -102,11 +106,25 @@ class Clauses:
         if not continues:
             context.begin_subject(made[-1] if made else None)
 
-    def _resume(self) -> None:
-        """ "It is small": the finding that the sentence before named last is the subject of this one."""
+    def _resume(self, events: list[Event]) -> None:
+        """ "It is small": the finding that the sentence before named last is the subject of this one.
+
+        Not where it has another side or grade already: who says both would be half right by either.
+        """
         before = self.context.said_before()
-        if before is not None and before.state != ABSENT:
-            self.context.last = before
+        if before is None or before.state == ABSENT:
+            return
+        if self.words[events[0].first] in ("they", "their"):
+            last, begun = self.retractions.last[0], self.retractions.begun[0]
+            if sum(m.state != ABSENT for m in self.mentions[last:begun]) > 1:
+                return  # it speaks of all of them
+        for _, _, leaf in events:
+            other_side = before.side and leaf.side and not leaf.side & before.side
+            if other_side or (before.severity and leaf.severity and leaf.severity != before.severity):
+                return
+            if leaf.size and before.size:
+                return
+        self.context.last = before
 
     def _share(self, made: list[Mention]) -> None:
         """What a finding is taken for lies where the finding lies, and alternatives share their place."""
@@ -131,6 +149,17 @@ class Clauses:
                     one.paired = other.paired = one.paired or other.paired
                     if self.trace is not None:
                         self.trace.shared(one, other, "alternatives")
+
+
+def _only_places(lexicon: lx.Lexicon, events: list[Event]) -> bool:
+    """Whether phrases say no more than where something is: "it involves | the lower lobe | of the right lung"."""
+    placed = False
+    for _, _, leaf in events:
+        elsewhere = leaf.anatomy not in (-1, lexicon.lung) and not leaf.details
+        if elsewhere or leaf.concept >= 0 or leaf.descriptors or leaf.things or leaf.place or leaf.cue & _NO_PLACE:
+            return False
+        placed = placed or bool(leaf.zone or leaf.side or leaf.anatomy >= 0)
+    return placed
 
 
 class _Link:
@@ -292,6 +321,8 @@ class _Link:
     def _attribute(self, k: int, leaf: lx.Leaf) -> None:
         scope = self.scope
         if (scope.supposition is not None) if leaf.change else self.spared:
+            return
+        if leaf.side == lx.BOTH and constructions.of_two(self.events, k):
             return
         if leaf.change and leaf.rare & lx.PAST and around.next_finding(self.events, k, lx.UNC | lx.AND) >= 0:
             return  # "scarring from prior | infection" compares nothing

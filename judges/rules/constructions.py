@@ -309,3 +309,14 @@ def stated_anew(events: list[Event]) -> int:
             after = next((e for e in events[k + 1 :] if e.leaf.cue & lx.VERB or e.leaf.kind & lx.SAYS), None)
             return k if after is not None and not after.leaf.kind & lx.SAYS else 0
     return 0
+
+
+def of_two(events: list[Event], k: int) -> bool:
+    """Whether "both" speaks of two findings, and not of two sides: "cardiomegaly and effusion, both | stable"."""
+    after = events[k + 1 : k + 2]
+    return (
+        events[k].leaf.cue & lx.PLURAL > 0
+        and bool(after)
+        and after[0].first == events[k].last + 1
+        and (after[0].leaf.change > 0)
+    )

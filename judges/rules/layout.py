@@ -42,6 +42,14 @@ _BANNER: Final = re.compile(
 )
 """A heading between lines: "---- FINDINGS ----"."""
 _FIELD: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z ]{2,30}?)[ ]?=[ ]?(?=[^\s=])", re.M)
+_BONE: Final = r"(?:ribs?|clavicles?|humerus|scapula|sternum|vertebra|femur|[TL]\d{1,2}\b)"
+_FRACTURE: Final = re.compile(
+    r"#s?(?= ?(?:of )?(?:(?:the|a|left|right|[LR]|Lt|Rt|mid|middle|distal|proximal|lateral|medial|posterior|anterior|"
+    rf"old|healed|healing|upper|lower) ){{0,3}}(?:\d{{1,2}}(?:st|nd|rd|th)? )?{_BONE})"
+    rf"|\b(?:{_BONE}|sternal|clavicular|humeral|vertebral) (?P<after>#s?)(?![\w#])",
+    re.I,
+)
+"""The sign with which a fracture is noted, beside a bone."""
 _NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2})\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -65,6 +73,8 @@ class Layout:
             return None
         draft = Draft(text)
         unwrap(draft)
+        if "#" in draft.text:
+            draft.edit(_fractures(draft.text))
         if "\n" in draft.text:
             banners = _BANNER.finditer(draft.text)
             draft.edit((*m.span(), "" if m["name"].lower() == "end" else f"{m['name']}:") for m in banners)
@@ -248,3 +258,9 @@ def _tokenised(text: str, loose: list[re.Match[str]]) -> bool:
     attached = [m["mark"] for m in _ATTACHED.finditer(text)]
     stops = marks.count("."), attached.count(".")
     return stops[0] > stops[1] if any(stops) else not attached and set(marks) == {","}
+
+
+def _fractures(text: str) -> Iterator[tuple[int, int, str]]:
+    """Words for the sign of a fracture: "# L ribs", "old rib #s"."""
+    for sign in _FRACTURE.finditer(text):
+        yield (*sign.span("after"), "fracture") if sign["after"] else (*sign.span(), "fracture of")

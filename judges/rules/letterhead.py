@@ -52,8 +52,11 @@ _CONTACT: Final = re.compile(
 )
 _INSTITUTION: Final = re.compile(rf"\b(?:{_either(_KNOWN['institutions'])})\b", re.I)
 _MAIL: Final = re.compile(
-    r"(?:from|to|cc|bcc|reply-to)\s?:.{0,200}@.{0,200}|(?:subject|re|fwd?)\s?:.{0,120}|on .{0,120}wrote:", re.I
+    r"(?:from|to|cc|bcc|reply-to)\s?:.{0,200}[\w.+-]@[\w-]+\.\w.{0,200}|(?:subject|re|fwd?)\s?:.{0,120}"
+    r"|on [^.]{0,20}\d.{0,120}wrote:",
+    re.I,
 )
+"""A line of the head of a mail."""
 _GREETING: Final = re.compile(r"(?:dear|hi|hello|good (?:morning|afternoon|evening)|to whom)\b[^.!?:]{0,60}[,:]?", re.I)
 """A letter begins with it."""
 _COVER: Final = re.compile(r"(?:(?:many )?thanks|thank you|please find|i enclose|attached)\b.{0,200}", re.I)
@@ -203,8 +206,8 @@ def _has_label(text: str) -> bool:
 
 def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
     """Whether a line is surely about the file: labels with their values, a date, an address, an institution."""
-    if _MAIL.fullmatch(text):
-        return True
+    if not signed and _MAIL.fullmatch(text):
+        return says(text[text.index(":") + 1 :] if text[-1] != ":" else text) < FINDING
     if not signed and (_GREETING.fullmatch(text) or _COVER.fullmatch(text)):
         return says(text) < FINDING
     labels = list(_LABEL.finditer(text)) if ":" in text or "#" in text or "." in text else []

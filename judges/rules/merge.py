@@ -27,6 +27,7 @@ OVERALL: Final = 6
 """A normality phrase that rules out so many concepts speaks of the whole chest: "no acute cardiopulmonary process"."""
 
 
+_TUBES: Final = frozenset(("airway_tube", "central_line", "chest_tube", "enteric_tube"))
 ELSEWHERE: Final = -1
 """`Implied.until` of what only another sentence contradicts."""
 
@@ -61,11 +62,11 @@ def merge(
         opposite = lexicon.concepts[concept].opposite
         if opposite is not None and opposite not in positive and opposite not in negative:
             negative[opposite] = Denial(False, False, next(iter(by_side.values())).span)
-    firm = [each for each in implied if each.until] + _general(denied)
+    firm = [each for each in implied if each.until] + _general(lexicon, denied)
     if firm:
         _contradict(lexicon, firm, asserted, positive, sentence)
     overall = any(len(each.concepts) >= OVERALL and not (each.partial or each.side) for each in implied)
-    compared = _compared(lexicon, changes, positive, locate)
+    compared = _compared(lexicon, changes, positive, locate, sentence)
     return Findings(positive, dict(sorted(negative.items())), compared, empty, overall)
 
 
@@ -126,13 +127,16 @@ def _imply(
             negative[concept] = Denial(False, known.explicit, known.span)  # the right lung is clear, and the left
 
 
-def _general(denied: dict[int, list[Mention]]) -> list[Implied]:
-    """What denies a whole family outright: "no lines or tubes are present", in another sentence than one of them."""
+def _general(lexicon: lx.Lexicon, denied: dict[int, list[Mention]]) -> list[Implied]:
+    """What denies a whole family outright: "no lines or tubes are present", in another sentence than one of them.
+
+    "No focal opacity" is none: everybody writes it beside atelectasis.
+    """
     return [
         Implied((concept,), one.first, one.last, side=one.side % lx.BOTH, until=ELSEWHERE)
         for concept, every in denied.items()
         for one in every
-        if not (one.partial or one.severity or one.zone or one.details)
+        if not (one.partial or one.severity or one.zone or one.details) and concept != lexicon.ids["lung_opacity"]
     ]
 
 
@@ -149,8 +153,12 @@ def _contradict(
             continue
         # "No infiltrate" does not speak of edema, though it is an opacity too; "no fracture" speaks of every bone's.
         kinds = {a for a in lexicon.concepts[concept].ancestors if not lexicon.thoracic[a]}
+        tube = not _TUBES.isdisjoint((lexicon.concepts[concept].name, *(lexicon.concepts[a].name for a in kinds)))
         against = [
-            each for each in firm if not kinds.isdisjoint(each.concepts) or lexicon.covered(concept, each.concepts)
+            each
+            for each in firm
+            if (not kinds.isdisjoint(each.concepts) or lexicon.covered(concept, each.concepts))
+            and (tube or lexicon.device not in each.concepts)  # "no lines or tubes" does not speak of a pacemaker
         ]
         if not against:
             continue
@@ -163,10 +171,15 @@ def _contradict(
 
 
 def _compared(
-    lexicon: lx.Lexicon, changes: list[Change], positive: dict[int, dict[int, Finding]], locate: Locate
+    lexicon: lx.Lexicon,
+    changes: list[Change],
+    positive: dict[int, dict[int, Finding]],
+    locate: Locate,
+    sentence: Callable[[int], int],
 ) -> dict[tuple[str, int], tuple[int, Span]]:
     """Per name and side the changes that the text says of it."""
     compared: dict[tuple[str, int], tuple[int, Span]] = {}
+    where: dict[tuple[str, int], set[int]] = {}
     for name, change, first_word, last_word, changed, own_side in changes:
         side = own_side or (changed.side if changed else 0)
         if name[0] == "@" and name != STUDY:  # "cardiomegaly; heart size is stable" speaks of the cardiomegaly
@@ -175,9 +188,11 @@ def _compared(
         elif name[0] != "@" and not lexicon.concepts[lexicon.ids[name]].sided:
             side = 0
         before = compared.get((name, side))
+        where.setdefault((name, side), set()).add(sentence(first_word))
         compared[name, side] = (change | before[0], before[1]) if before else (change, locate(first_word, last_word))
     for key, (change, span) in compared.items():
-        if change & lx.STABLE and change & (lx.WORSE | lx.BETTER):  # "persists, but smaller"
+        mixed = change & lx.STABLE and change & (lx.WORSE | lx.BETTER)
+        if mixed and len(where[key]) == 1:  # "persists, but smaller"
             compared[key] = change & ~lx.STABLE, span
     return compared
 

@@ -21,6 +21,7 @@ _STOP: Final = lx.COMMA | lx.TERM | lx.WITH
 _ENDS_DESCRIPTION: Final = lx.COMMA | lx.OR | lx.EXIST | lx.TERM
 _HEADLESS: Final = lx.AND | lx.OR | lx.UNC | lx.READING
 """Cues that end the noun phrase of an adjective, besides those that end every search."""
+_NOT_SAID: Final = lx.NEG | lx.UNC | lx.HYP
 _NEAR: Final = 5  # how many anatomies on either side of a word are tried
 _REACH: Final = 14  # and how many words away they may be
 
@@ -140,6 +141,8 @@ class Namer:
         pair = self._pair(leaf, events[k].first) if leaf.keys else None
         if leaf.concept < 0 and pair is not None and self._refined(descriptors):
             return NOTHING, -1  # "a granuloma of the left lower lobe, which has calcified"
+        if pair is None and not self._made and self._refined_before(k, descriptors):
+            return NOTHING, -1
         if leaf.concept >= 0:
             return (pair[0], -1) if pair is not None else (leaf.concept, -1)
         if pair is not None:
@@ -161,6 +164,17 @@ class Namer:
             return False
         self._made[-1] = at, refined
         self.names[at] = refined, self.names[at][1] if at in self.names else -1
+        return True
+
+    def _refined_before(self, k: int, descriptors: Sequence[int]) -> bool:
+        """The same of a finding of the sentence before: "There is a granuloma. It is calcified"."""
+        last = self.context.last
+        if last is None:
+            return False
+        refined = self.lexicon.refine(last.concept, descriptors)
+        if refined == last.concept or any(e.leaf.cue & _NOT_SAID for e in self.events[:k]):
+            return False
+        last.concept = refined
         return True
 
     def _grades(self, leaf: lx.Leaf) -> bool:
@@ -201,8 +215,8 @@ class Namer:
         k = bisect_left(self.events, (at,)) + 1
         if not (self.places[middle : middle + 1] and k < len(self.events) and self.events[k].leaf.cue & lx.OBJECT):
             return -1
-        colons = (e.first for e in reversed(self.events) if e.first < at and e.leaf.cue & lx.COLON)
-        return next(colons, -1)
+        near = self.events[max(0, k - _REACH) : k]
+        return next((e.first for e in reversed(near) if e.first < at and e.leaf.cue & lx.COLON), -1)
 
     def _stopped(self, at: int, place: int) -> bool:
         """Whether the description of what stands at word `at` ends before word `place`."""

@@ -23,10 +23,13 @@ _SUBJECTS: Final = 12  # how many anatomies a denied "abnormality" may speak of
 class Normality:
     """Reads what one clause calls normal."""
 
-    __slots__ = ("anatomies", "context", "events", "implied", "lexicon", "settled")
+    __slots__ = ("acute", "anatomies", "context", "events", "former", "implied", "lexicon", "settled")
 
     def __init__(self, lexicon: lx.Lexicon, context: Context, events: list[Event], anatomies: list[Named]) -> None:
         self.lexicon, self.context, self.events, self.anatomies = lexicon, context, events, anatomies
+        # "No acute abnormality" is written beside an effusion, too.
+        self.acute = any(anatomy == lexicon.acute for _, anatomy, _ in anatomies)
+        self.former = any(e.leaf.rare & (lx.ELAPSED | lx.FORMER) for e in events)
         self.implied: list[Implied] = []
         self.settled: list[tuple[int, int]] = []
         """Words that only say what is normal."""
@@ -63,7 +66,7 @@ class Normality:
             return
         side = 0
         if self.context.sided:
-            side = around.side_of(events, k) or around.side_of_subject(events, k)
+            side = around.side_of(events, k) or around.side_of_subject(events, k) or around.side_behind(events, k)
         named = [a for _, a, _ in self.anatomies] + [a for a, _ in self.context.anatomies]
         # "The right lung is clear, without abnormality" speaks of that lung.
         part = any(len(self.lexicon.normal[a]) < OVERALL for a in named)
@@ -73,7 +76,7 @@ class Normality:
     def deny_abnormality(self, k: int, begun: int, since: int, *, partial: bool) -> bool:
         """An "abnormality" is denied from word `begun` on; whether that speaks of anything."""
         found = self._abnormal(begun, since)
-        until = 0 if partial or self.context.limited else ELSEWHERE
+        until = 0 if partial or self.acute or self.context.limited else ELSEWHERE
         whole = [a for a in found if len(self.lexicon.normal[a[0]]) >= OVERALL and not a[1]]
         self._normal(whole, self.events[k].first, self.events[k].last, partial, until=until)
         self._normal([a for a in found if a not in whole], self.events[k].first, self.events[k].last, partial)
@@ -93,6 +96,8 @@ class Normality:
     def _until(self, k: int) -> int:
         """The word from which on the sentence says what is not normal: "the lungs are clear | with small effusions"."""
         if self.events[k].leaf.concept >= 0:  # "top normal"
+            return 0
+        if self.former:  # "previously normal chest"
             return 0
         return next((e.first for e in self.events[k + 1 : k + 1 + _AHEAD] if e.leaf.cue & (lx.WITH | lx.TERM)), END)
 

@@ -92,7 +92,8 @@ class Retractions:
             self.overrule(self.begun)
         elif value in (REST, NONE) or (value == EARLIER and not k):
             self._open(events, k, NONE if value == NONE else REST)
-        elif value == INSTEAD:
+        elif value == INSTEAD and self.looks < _LOOKS:
+            self.looks += 1
             self._replace(event.first)
         elif value in rhetoric.VALUES:
             rhetoric.turn(self, value, events, k)

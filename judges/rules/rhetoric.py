@@ -29,6 +29,10 @@ UNTRUE, BACK, DOUBTED, ABSURD, OTHERWISE, CONFIRMED = VALUES = (
 `otherwise`: without it the film were normal, so it is there. `confirmed`: what was asked or suspected is there."""
 _REACH: Final = 10  # words before a finding in which it is said who said so
 _REPLY, _LONGEST = 8, 10  # words of a reply, and with an "after all"
+_CONFIRMABLE: Final = frozenset(
+    ("it", "this", "that", "which", "suspicion", "diagnosis", "finding", "suspected", "and", "clinical", "my", "our")
+)
+_UNCONFIRMED: Final = frozenset(("absence", "absent", "not", "no", "unfounded", "excluded", "wrong", "never", "normal"))
 _LEADS: Final = 4  # phrases before a finding among which its "without" is looked for
 _AFTER_NO: Final = frozenset((",", "that", "it", "this", "wait", "those", "he", "she", "sorry", ":", ";"))
 _DENIES: Final = lx.NEG | lx.NEG_AFTER
@@ -39,10 +43,25 @@ def turn(retractions: Retractions, value: str, events: list[Event], k: int) -> N
     word = events[k].first
     if value == DOUBTED and any(e.leaf.kind & (lx.BARE | lx.THING) for e in events[:k]):
         return  # "heart size is hard to tell"
+    if value == CONFIRMED and not _confirms(retractions, events, k):
+        return
     for mention in _before(retractions, word, whole=value == DOUBTED):
         state = _state(retractions, value, events, mention)
         if state is not None and state != mention.state:
             retractions.restate(mention, state)
+
+
+def _confirms(retractions: Retractions, events: list[Event], k: int) -> bool:
+    """Whether what was suspected is what phrase `k` confirms: it, a finding of the sentence, or the suspicion."""
+    clauses, first = retractions.clauses, events[k].first
+    begin, own = clauses.first, clauses.mentions[retractions.begun[0] :]
+    if any(e.leaf.cue & (_DENIES | lx.NORMAL) for e in events) or not _UNCONFIRMED.isdisjoint(
+        clauses.words[begin : events[-1].last + _REACH]
+    ):
+        return False
+    if own:
+        return any(m.first < first for m in own)
+    return _CONFIRMABLE.issuperset(clauses.words[begin:first])
 
 
 def _before(retractions: Retractions, word: int, *, whole: bool) -> Sequence[Mention]:

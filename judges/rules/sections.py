@@ -9,7 +9,7 @@ from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
 from judges.rules.details import joined_levels, numbered
 from judges.rules.examination import Heading
-from judges.rules.findings import ABSENT, Event, Implied
+from judges.rules.findings import ABSENT, HYPOTHETICAL, Event, Implied
 from judges.rules.headings import behind_heading, heads
 from judges.rules.measures import UNIT, chance, direction, former, joins, millimetres, percentage
 from judges.rules.repeats import LONGEST, Key, Repeats
@@ -219,7 +219,8 @@ class Sections:
         if leaf.rare & lx.CORRECTION:
             self._corrected = self.clauses.known()
         # "Dx:" is why the film was taken, unless the findings have been told.
-        concludes = leaf.rare & lx.CLOSING and self._named
+        told = self._named or (not self._skipping and any(m.state != HYPOTHETICAL for m in self.clauses.mentions))
+        concludes = leaf.rare & lx.CLOSING and told
         self._skipping, self._study = bool(leaf.cue & lx.SKIP and not concludes), bool(leaf.cue & lx.STUDY)
         self.headings.append(Heading(i, last, self._skipping, self._study))
         self._named = self._named or not self._skipping

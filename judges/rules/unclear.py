@@ -73,7 +73,7 @@ class Unclear:
         for event in (*self.events, Event(self.stop, self.stop, _END)):
             for i in range(begin, event.first):
                 if words[i] in lexicon.foreign:
-                    alien = alien or words[i] != "i" or words[i + 1] not in lexicon.reads
+                    alien = alien or words[i] != "i" or words[i + 1 : i + 2] == [] or words[i + 1] not in lexicon.reads
             if event.leaf.cue & lx.EXIST:
                 if event.last - event.first >= _LONG:  # "how anyone could have missed"
                     return False

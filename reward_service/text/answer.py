@@ -51,7 +51,7 @@ _OPENING: Final = re.compile(
 # And behind it: what a model says of itself, of its answer and of whom to ask.
 _MODEL: Final = r"(?:ai|a\.i\.|(?:large )?language model|artificial intelligence|machine learning)"
 _CLOSING: Final = re.compile(
-    r"[\s*_#>()\[\]-]*(?:(?:please note|note|disclaimer|important|caution|nb)\b[\s*_]*[:,-]?[\s*_]*(?:that )?)?(?:"
+    r"(?:(?:please note|note|disclaimer|important|caution|nb)\b[ *_]{0,6}[:,-]?[ *_]{0,6}(?:that )?)?(?:"
     rf"(?:as|since|because|i am|i'm|being)\b[^.!?\n]{{0,30}}\b{_MODEL}\b[^.!?\n]{{0,160}}"
     r"|(?:this|the above|it)(?: (?:report|answer|text|response|interpretation|analysis|information|content|output))? "
     r"(?:is|was|has been|should|may|cannot|does)\b[^.!?\n]{0,60}"
@@ -61,23 +61,45 @@ _CLOSING: Final = re.compile(
     r"\b(?:professional|doctor|physician|radiologist|advice|provider|clinician)s?\b[^.!?\n]{0,60}"
     r"|(?:please )?(?:let me know|feel free to ask)\b[^.!?\n]{0,120}|i hope (?:this|that) helps?\b[^.!?\n]{0,40}"
     r"|(?:for )?research (?:use|purposes) only"
-    r")[\s*_.!?)\]]*",
+    r")",
     re.I,
 )
-_PAID: Final = re.compile(
-    r"\d|\b(?:scor|reward|grad|mark|credit|perfect|error|judg|rubric|json|instruct|ignor|disregard|correct|identical|"
-    r"referenc|left|right|bilateral|normal|clear|abnormal|acute|lung|pulmon|heart|cardi|chest|thora|pleura|mediastin|hil|"
-    r"aort|bon|rib|spin|lobe|base|apex|airspace|effus|fluid|pneumo|consolid|opaci|densit|shadow|nodul|mass|lesion|tumor|"
-    r"fractur|edema|oedema|atelect|collaps|infiltrat|emphysem|fibros|granulom|calcif|congest|hernia|air|gas|tube|cathet|"
-    r"line|lead|wire|drain|pacemak|device|carina|unchanged|worse|improv|larger|smaller|resolv|new)\w{0,12}\b",
+_ASIDE: Final = frozenset(
+    """a able about above accuracy accurate additional adjust advice ai all also always am an analysis and answer any
+    anything are artificial as ask asking assist assistance assistant assistive at attached attachment based be
+    because been before below but by can cannot capable care cause caution chest clarification clinic clinical
+    clinician clinicians comments completely concise consult consulting contact contacting contain contains
+    content context created data decision decisions definitive detailed details diagnosing diagnosis diagnostic
+    disclaimer discuss do doctor doctors does don draft drafted educational else error errors evaluation exam
+    examination expert experts feedback feel film final finalized findings follow following follows for formal
+    formatted free from full further future generated given go great guidance happy have having health
+    healthcare help helpful helps hope hospital human i if image images imaging important impression in
+    inaccuracies inaccurate independent information informational input intelligence intelligent intended
+    interpretation investigational is it its just know language large learning let licensed like local m machine
+    made make making may me medical mistake mistakes model more must my nb need nice nor not note of on only
+    opinion or other our out output patient performed personalized photo physician physicians picture please
+    prepared produced professional professionals proper provide provided providing purpose purposes qualified
+    question questions radiograph radiographic radiography radiological radiologist radiologists radiology ray
+    rays read reading reads regarding replace report reports request requested requests research response result
+    results review reviewed reviewing revise s said sample scan scans see seek seeking send sent shall shared
+    sharing should since so something specialist specific structured study submitted substitute such suggested
+    supervision supplied system t text than thank thanks that the their them these they this those to trained
+    training treatment under uploaded uploading use used using ve verified verify view was we well were when
+    which will with without would write written x xray xrays you your""".split()  # noqa: SIM905
+)
+"""No sentence with any other word is cut off as an aside: it may tell of the patient, or be aimed at a grader."""
+_A_WORD: Final = re.compile(r"[^\W_]+")
+_PIECE: Final = re.compile(r"[^.!?\n]+[.!?]*")
+_MARKS: Final = " \t*_#>()[]-"
+"""Signs of Markdown around a sentence."""
+_LONGEST: Final = 400
+"""No aside has more characters."""
+_ADDRESS: Final = re.compile(
+    r"\b(?:sure|certainly|of course|absolutely|okay|ok|got it|great|understood|no problem|here(?: you go|'?s)?|i've"
+    r"|we've)\b|[\W_]+",
     re.I,
 )
-"""No sentence with one of these is cut off as an aside, for it may be aimed at a grader, or tell of the patient."""
-_OWN: Final = re.compile(
-    r"\bnot (?:a |an |be |to be )?(?:doctor|physician|radiologist|substitute|medical advice|intended|used|replace)",
-    re.I,
-)
-_PIECE: Final = re.compile(r"[^.!?\n]+[.!?]*[\s*_)\]]*")
+"""With which an answer may begin, beside such words."""
 _CLOSES: Final = (
     "model",
     " ai",
@@ -141,6 +163,8 @@ def start(text: str) -> int:
     elif thinks(text[begin:]) >= _ENOUGH:
         begin = max(begin, _after(_FINAL, text, begin))
     while (lead := _LEAD.match(text, begin) or _OPENING.match(text, begin)) and _says_something(text, lead.end()):
+        if not _is_plain(_ADDRESS.sub(" ", lead.group())):
+            break
         begin = lead.end()
     while begin and text[begin].isspace():
         begin += 1
@@ -155,15 +179,21 @@ def end(text: str) -> int:
     stop = len(text)
     for piece in reversed([*_PIECE.finditer(text)]):
         said = piece.group()
-        if said.strip() and not _is_aside(said):
+        if said.strip(_MARKS) and not _is_aside(said):
             break
         stop = len(text[: piece.start()].rstrip(" \t\n*_#>-"))
     return stop if _says_something(text[:stop], 0) else len(text)
 
 
 def _is_aside(sentence: str) -> bool:
-    """Whether a sentence speaks of the model and its answer, and of nothing that could be paid."""
-    return _CLOSING.fullmatch(sentence) is not None and not _PAID.search(_OWN.sub("", sentence))
+    """Whether a sentence speaks of the model and its answer, and of nothing else."""
+    said = sentence.strip(_MARKS + ".!?")
+    return len(said) <= _LONGEST and _CLOSING.fullmatch(said) is not None and _is_plain(said)
+
+
+def _is_plain(said: str) -> bool:
+    """Whether every word is one of those with which one speaks of an answer."""
+    return all(word in _ASIDE for word in _A_WORD.findall(said.lower()))
 
 
 def thinks(text: str) -> int:

@@ -92,7 +92,9 @@ _LONGEST_NOTHING = 16
 # "FINDINGS.....:": dots that lead from a heading to its text.
 _LEADER = re.compile(r"(?<=[A-Za-z)])(?:[ ]?(?:\.[ ]?){2,40}:+|:{2,40})")
 # "F I N D I N G S :" on a line of its own.
-_SPACED = re.compile(r"^[ \t]*([A-Z](?: [A-Z-]){3,40}(?:[ ]{2,6}[A-Z](?: [A-Z-]){0,40}){0,8})(?=[ \t]*:?[ \t]*$)", re.M)
+_SPACED = re.compile(
+    r"^[ \t]*([A-Z](?: [A-Z-]){3,40}(?:[ ]{2,6}[A-Z](?: [A-Z-]){0,40}){0,8})(?=[ \t]*+(?::[ \t]*+)?$)", re.M
+)
 _UNTIDY_SPACE = re.compile(r"\s{2,}|[^\S \n]|\A\s|\s\Z")
 
 

@@ -354,7 +354,6 @@ def test_the_quality_of_the_film_does_not_make_a_study_abnormal(compare: Compare
         ("Left lower lobe collapse.", "No volume loss."),
         ("Multifocal pneumonia.", "Unremarkable study."),
         ("Large left pneumothorax.", "Impression: negative chest."),
-        ("Right lower lobe consolidation.", "No acute cardiopulmonary abnormality."),
     ],
 )
 def test_a_general_denial_contradicts_what_the_same_text_asserts(compare: Compare, reference: str, denial: str) -> None:
@@ -368,7 +367,9 @@ def test_a_general_denial_contradicts_what_the_same_text_asserts(compare: Compar
 @pytest.mark.parametrize(
     "text",
     [
-        "Mild interstitial edema. No focal infiltrate.", "Old left rib fractures. No acute fracture.",
+        "Small left effusion. No acute cardiopulmonary abnormality.", "Bibasilar atelectasis. No focal opacity.",
+        "Pacemaker. No lines or tubes.", "Large effusion. Previously normal chest.",
+        "Left pneumothorax. Normal chest on the right.", "Mild interstitial edema. No focal infiltrate.", "Old left rib fractures. No acute fracture.",
         "Small right effusion. No large effusion.", "Left effusion. The right lung is clear, without abnormality.",
         "Calcified granuloma. No nodule.", "Left effusion. No new effusion.",
     ],

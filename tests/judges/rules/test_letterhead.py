@@ -106,6 +106,10 @@ def test_what_stands_at_a_page_break_is_taken_off(layout: Layout, between: str) 
         "Heart normal.\nReviewed by Dr Roe, heart size unchanged.",
         "Heart normal.\nPage of a history\nNo mass.",
         "Hospital acquired pneumonia is likely.\nNo mass.",
+        "Heart normal.\nRe: large pneumothorax",
+        "Re: large pneumothorax\nHeart normal.",
+        "On the right is a large pneumothorax, as Dr Roe wrote:\nHeart normal.",
+        "To: all. There is a large pneumothorax @ right\nHeart normal.",
     ],
 )
 def test_what_says_something_stays(layout: Layout, text: str) -> None:

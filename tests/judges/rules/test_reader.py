@@ -145,3 +145,8 @@ def test_spans_point_into_the_text_as_given(judge: RulesJudge) -> None:
 @pytest.mark.parametrize("text", ["", " ", "\n\n", ".", "...", "-", "\u200b", "\ud800", "?!;"])
 def test_text_without_words_is_empty(judge: RulesJudge, text: str) -> None:
     assert judge.encode([text])[0].empty
+
+
+@pytest.mark.parametrize("text", ["Large pneumothorax, I", "There is a large pneumothorax and I"])
+def test_a_text_may_be_cut_off_anywhere(judge: RulesJudge, text: str) -> None:
+    judge.encode([text[:end] for end in range(len(text) + 1)])

@@ -20,7 +20,7 @@ from judges.containers import unwrap
 from judges.draft import Draft
 from reward_service.text import answer
 
-VERSION = 3
+VERSION = 4
 """Raised by hand whenever any output changes; part of every component's fingerprint."""
 
 Policy = Literal["standard", "none"]

@@ -110,8 +110,9 @@ def serving(folder: Path, sink: str, monkeypatch: pytest.MonkeyPatch, **settings
         yield service
 
 
+@pytest.mark.slow
 @needs("redis-server")
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_planted_text_and_secrets_are_found_nowhere(
     tmp_path: Path, sink: str, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:

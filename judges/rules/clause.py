@@ -240,6 +240,8 @@ class _Link:
 
     def _cue(self, k: int, leaf: lx.Leaf) -> None:
         cue, rare, scope = leaf.cue, leaf.rare, self.scope
+        if cue & lx.UNC and k and k == len(self.events) - 1 and self.clauses.words[self.events[k].first] == "either":
+            return  # "no pneumothorax either"
         if rare & (lx.RESERVE | lx.ELAPSED) and (self.reserve < 0 or rare & lx.RESERVE):
             self.reserve = k
         if cue & BREAKS:

@@ -242,6 +242,7 @@ class _Compiler:
             leaf.keys = tuple(key for key in leaf.keys if key in described)
             leaf.kind |= lx.ASKS * bool(leaf.keys)
         self.phrases.pair()
+        self.phrases.contract()
 
     # ----- the whole --------------------------------------------------------------------------------------------------
 

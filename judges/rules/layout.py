@@ -43,13 +43,16 @@ _BANNER: Final = re.compile(
 """A heading between lines: "---- FINDINGS ----"."""
 _FIELD: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z ]{2,30}?)[ ]?=[ ]?(?=[^\s=])", re.M)
 _BONE: Final = r"(?:ribs?|clavicles?|humerus|scapula|sternum|vertebra|femur|[TL]\d{1,2}\b)"
+_ORDINALS: Final = r"\d{1,2}(?:st|nd|rd|th)?(?:(?: ?(?:-|,|/|&|to|and) ?)\d{1,2}(?:st|nd|rd|th)?){0,5}"
 _FRACTURE: Final = re.compile(
-    r"#s?(?= ?(?:of )?(?:(?:the|a|left|right|[LR]|Lt|Rt|mid|middle|distal|proximal|lateral|medial|posterior|anterior|"
-    rf"old|healed|healing|upper|lower) ){{0,3}}(?:\d{{1,2}}(?:st|nd|rd|th)? )?{_BONE})"
-    rf"|\b(?:{_BONE}|sternal|clavicular|humeral|vertebral) (?P<after>#s?)(?![\w#])",
+    r"#s?(?P<of> ?(?:of )?(?:(?:the|a|left|right|[LR]|Lt|Rt|mid|middle|distal|proximal|lateral|medial|posterior|"
+    rf"anterior|old|healed|healing|upper|lower) ){{0,3}}(?:{_ORDINALS} )?{_BONE}(?: [LR](?= ?\d))?)"
+    rf"|\b(?:{_BONE}|sternal|clavicular|humeral|vertebral) (?P<after>#s?)(?![\w#])"
+    r"|\b(?:no|nil|any|acute|old|new|other|obvious|displaced|undisplaced|bony) (?P<alone>#s?)(?=[.,; ]|$)(?! ?\d)",
     re.I,
 )
 """The sign with which a fracture is noted, beside a bone."""
+_SIDE: Final = re.compile(r"\b[LR]\b", re.I)
 _NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2})\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -261,6 +264,11 @@ def _tokenised(text: str, loose: list[re.Match[str]]) -> bool:
 
 
 def _fractures(text: str) -> Iterator[tuple[int, int, str]]:
-    """Words for the sign of a fracture: "# L ribs", "old rib #s"."""
+    """Words for the sign of a fracture: "# L 3rd ribs", "old rib #s", "No #"."""
     for sign in _FRACTURE.finditer(text):
-        yield (*sign.span("after"), "fracture") if sign["after"] else (*sign.span(), "fracture of")
+        if (of := sign["of"]) is None:
+            yield (*sign.span(sign.lastgroup or 0), "fracture")
+            continue
+        yield sign.start(), sign.start("of"), "fracture of" if of.startswith(" ") else "fracture of "
+        for side in _SIDE.finditer(text, sign.start("of"), sign.end("of")):  # "L 3rd" is no lumbar vertebra
+            yield (*side.span(), "left" if side.group() in "Ll" else "right")

@@ -153,17 +153,22 @@ class Retractions:
         """Whether the sentence that has ended was a question."""
         self.asked = question
 
-    def overrule(self, known: Known) -> None:
-        """What was read since then overrules the same finding before; so does what it calls normal."""
+    def overrule(self, known: Known, *, sides: bool = False) -> None:
+        """What was read since then overrules the same finding before; so does what it calls normal.
+
+        Another grade replaces the grade. Another side replaces the side only with `sides`: there may be one on each.
+        """
         mentions = self.clauses.mentions
         after = [m for m in mentions[known[0] :] if m.state != HYPOTHETICAL]
         normal = {concept for implied in self.clauses.implied[known[1] :] for concept in implied.concepts}
         covered = self.clauses.lexicon.covered
         for mention in mentions[: known[0]]:
-            opposite = any(
-                m.concept == mention.concept and (m.state == ABSENT) != (mention.state == ABSENT) for m in after
-            )
-            if opposite or (mention.state >= UNCERTAIN and covered(mention.concept, normal)):
+            same = [m for m in after if m.concept == mention.concept]
+            opposite = any((m.state == ABSENT) != (mention.state == ABSENT) for m in same)
+            if mention.severity and any(m.severity for m in same):
+                mention.severity = 0  # "small effusion. Addendum: the effusion is moderate."
+            moved = sides and any(m.side and mention.side and not m.side & mention.side for m in same)
+            if opposite or moved or (mention.state >= UNCERTAIN and covered(mention.concept, normal)):
                 self.restate(mention, HYPOTHETICAL)
 
     def _framed(self, frame: str, word: int) -> None:

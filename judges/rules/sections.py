@@ -19,6 +19,8 @@ from judges.rules.words import KNOWN
 
 _DOUBT: Final = lx.Row("possible", direction="forward", source="question mark")
 _COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.UNC, rows=(_DOUBT,))
+_QUESTION: Final = lx.Leaf(cue=lx.HYP, rows=(_DOUBT,))
+_ASKED: Final = frozenset((("is", "there"), ("are", "there"), ("was", "there"), ("were", "there")))
 _NONE: Final = lx.Leaf(cue=lx.NEG)
 _PLUS: Final = lx.Leaf(cue=lx.EXIST)
 _SLASH, _BREAK = lx.Leaf(cue=lx.OR | lx.SLASH), lx.Leaf(cue=lx.COMMA | lx.BREAK)
@@ -58,6 +60,7 @@ class Sections:
         self.headings: list[Heading] = []
         self._draft: Known | None = None  # what there was when a preliminary reading began
         self._corrected: Known | None = None  # and when a correction did
+        self._sides = False  # a correction, which replaces sides; an addendum may add one
         self._held: Known | None = None  # what there was when a section began that only a later heading drops
         self._since = 0  # sentences read since then
         self._after = 0  # the word with which they begin
@@ -218,6 +221,7 @@ class Sections:
         self._end_correction()
         if leaf.rare & lx.CORRECTION:
             self._corrected = self.clauses.known()
+            self._sides = self.words[i].startswith("correct")  # an addendum may add the other side
         # "Dx:" is why the film was taken, unless the findings have been told.
         told = self._named or (not self._skipping and any(m.state != HYPOTHETICAL for m in self.clauses.mentions))
         concludes = leaf.rare & lx.CLOSING and told
@@ -229,7 +233,7 @@ class Sections:
 
     def _end_correction(self) -> None:
         if self._corrected is not None:
-            self.clauses.retractions.overrule(self._corrected)
+            self.clauses.retractions.overrule(self._corrected, sides=self._sides)
             self._corrected = None
 
     def _are_findings(self, leaf: lx.Leaf) -> bool:
@@ -333,7 +337,8 @@ class Sections:
                 self._held, self._since, self._after = self.clauses.known(), 0, i + 1
         else:
             if word == "?" and events:  # "Small effusion?"
-                events.insert(0, Event(events[0].first, events[0].first, _QUERY))
+                asks = tuple(self.words[self._first : self._first + 2]) in _ASKED  # "Is there an effusion?"
+                events.insert(0, Event(events[0].first, events[0].first, _QUESTION if asks else _QUERY))
             self._read(i)
             self._remember(i, events)
             self._since += bool(events)

@@ -39,12 +39,14 @@ _OPENING: Final = re.compile(
     r"[\s*_#>-]*(?:(?:sure|certainly|of course|absolutely|okay|ok|got it|great|understood|no problem)\s?[,.!:]"
     r"(?:\s{0,2}here (?:you go|is|are)[^.:\n]{0,60}[.:])?"
     r"|(?:sure|certainly|absolutely|okay|great)?,? ?(?:thank you|thanks) for [^.:!\n]{0,80}[.:!]"
+    r"|(?:(?:sure|certainly|of course|absolutely|okay),? )?(?:i'm |i am )?happy to help\s?[.!:]"
     r"|(?:here you go|(?:the )?report (?:is )?below|see (?:the )?report below)\s?[.:!]"
     r"|(?:the |my )?(?:final )?answer(?: is)?(?: as follows)?\s?[.:]"
     r"|(?:based on|from|after reviewing|having reviewed) (?:the|this|your) "
     r"(?:provided |uploaded |given |attached |chest )*(?:image|x-?ray|radiograph|scan|film|picture)s?"
-    r"(?: (?:that )?you (?:have )?(?:uploaded|provided|sent|shared|attached))?\s?"
-    r"(?::|,(?:\s?(?:i|we)(?: have|'ve)? (?:drafted|written|prepared|generated|created|made)[^.:\n]{0,60}:)?)"
+    r"(?: (?:(?:that )?you (?:have )?)?(?:uploaded|provided|sent|shared|attached))?\s?"
+    r"(?::|,\s?here(?:'s| is| are) [^.:\n]{0,60}:"
+    r"|,(?:\s?(?:i|we)(?: have|'ve)? (?:drafted|written|prepared|generated|created|made)[^.:\n]{0,60}:)?)"
     r")[\s*_]*",
     re.I,
 )
@@ -60,6 +62,7 @@ _CLOSING: Final = re.compile(
     r"|(?:please |always )(?:consult|see|seek|contact|verify|discuss)\b[^.!?\n]{0,80}"
     r"\b(?:professional|doctor|physician|radiologist|advice|provider|clinician)s?\b[^.!?\n]{0,60}"
     r"|(?:please )?(?:let me know|feel free to ask)\b[^.!?\n]{0,120}|i hope (?:this|that) helps?\b[^.!?\n]{0,40}"
+    r"|would you like (?:me to )?[^.!?\n]{0,120}"
     r"|(?:for )?research (?:use|purposes) only"
     r")",
     re.I,
@@ -70,22 +73,23 @@ _ASIDE: Final = frozenset(
     because been before below but by can cannot capable care cause caution chest clarification clinic clinical
     clinician clinicians comments completely concise consult consulting contact contacting contain contains
     content context created data decision decisions definitive detailed details diagnosing diagnosis diagnostic
-    disclaimer discuss do doctor doctors does don draft drafted educational else error errors evaluation exam
-    examination expert experts feedback feel film final finalized findings follow following follows for formal
-    formatted free from full further future generated given go great guidance happy have having health
-    healthcare help helpful helps hope hospital human i if image images imaging important impression in
+    disclaimer discuss do doctor doctors does don draft drafted educational else english error errors evaluation
+    exam examination expert experts explain feedback feel film final finalized findings follow following follows
+    for formal formatted free from full further future generated given go great guidance happy have having
+    health healthcare help helpful helps hope hospital human i if image images imaging important impression in
     inaccuracies inaccurate independent information informational input intelligence intelligent intended
     interpretation investigational is it its just know language large learning let licensed like local m machine
     made make making may me medical mistake mistakes model more must my nb need nice nor not note of on only
-    opinion or other our out output patient performed personalized photo physician physicians picture please
-    prepared produced professional professionals proper provide provided providing purpose purposes qualified
-    question questions radiograph radiographic radiography radiological radiologist radiologists radiology ray
-    rays read reading reads regarding replace report reports request requested requests research response result
-    results review reviewed reviewing revise s said sample scan scans see seek seeking send sent shall shared
-    sharing should since so something specialist specific structured study submitted substitute such suggested
-    supervision supplied system t text than thank thanks that the their them these they this those to trained
-    training treatment under uploaded uploading use used using ve verified verify view was we well were when
-    which will with without would write written x xray xrays you your""".split()  # noqa: SIM905
+    opinion or other our out output patient performed personalized photo physician physicians picture plain
+    please prepared produced professional professionals proper provide provided providing purpose purposes
+    qualified question questions radiograph radiographic radiography radiological radiologist radiologists
+    radiology ray rays read reading reads regarding replace report reports request requested requests research
+    response result results review reviewed reviewing revise s said sample scan scans see seek seeking send sent
+    shall shared sharing should simple simpler since so something specialist specific structured study submitted
+    substitute such suggested summarize summary supervision supplied system t term terms text than thank thanks
+    that the their them these they this those to trained training translate treatment under uploaded uploading
+    use used using ve verified verify view was we well were when which will with without words would write
+    written x xray xrays you your""".split()  # noqa: SIM905
 )
 """No sentence with any other word is cut off as an aside: it may tell of the patient, or be aimed at a grader."""
 _A_WORD: Final = re.compile(r"[^\W_]+")
@@ -110,6 +114,7 @@ _CLOSES: Final = (
     "let me know",
     "feel free",
     "hope th",
+    "would you like",
     "research",
     "consult",
 )
@@ -147,7 +152,7 @@ _HINTS: Final = (
     "assistant", "answer", "model", "inst]", "start_of_turn", "user", "human", "instruction", "prompt", "question",
     "you are", "q:", "output", "reply", "response", "report", "here is", "here's", "below is", "ai:", "ai**", "sure",
     "certainly", "of course", "absolutely", "okay", "ok,", "got it", "great", "understood", "thank", "here you go",
-    "image", "x-ray", "film", "radiograph",
+    "image", "x-ray", "film", "radiograph", "happy to help",
 )  # fmt: skip
 """A text without any of these, in lower case, has no marker."""
 

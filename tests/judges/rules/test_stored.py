@@ -66,6 +66,7 @@ def test_a_damaged_file_is_none(made: Lexicon, files: dict[str, str], damage: by
     assert stored.load(files) is None
 
 
+@pytest.mark.slow
 def test_what_cannot_be_written_is_left(
     made: Lexicon, files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_what_cannot_be_written_is_left(
     assert not (tmp_path / "__pycache__").exists()
 
 
+@pytest.mark.slow
 def test_one_is_kept_for_each_python(made: Lexicon, files: dict[str, str]) -> None:
     stored.save(files, made)
     changed = {**files, knowledge.WORDS: files[knowledge.WORDS] + "\n"}

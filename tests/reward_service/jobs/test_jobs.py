@@ -139,8 +139,9 @@ def test_whoever_waits_at_sigterm_gets_the_answer_and_the_log_counts_what_is_los
     assert '"count":1,"event":"jobs_lost"' in service.log
 
 
+@pytest.mark.slow
 @needs("redis-server")
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_job_outlives_its_process_in_redis(tmp_path: Path, number: int) -> None:
     server, gate = Redis().start(), tmp_path / "gate"
     options = {"cache_url": server.url, "profiles": held(tmp_path, gate), "shutdown_grace_s": 1}

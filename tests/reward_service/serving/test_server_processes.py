@@ -168,6 +168,7 @@ def test_what_does_not_end_is_given_up_after_the_grace_time(folder: Path) -> Non
         service.kill()
 
 
+@pytest.mark.slow
 def test_several_processes_share_one_model_worker_and_add_up_their_counts(folder: Path) -> None:
     profile = write_profile(folder, "both", {**TEXT, **overlap()})
     with running(folder / "log", profiles=profile, workers=2) as service:
@@ -320,6 +321,7 @@ def test_sighup_reads_the_keys_again(folder: Path, workers: int) -> None:
         assert service.stop() == 0
 
 
+@pytest.mark.slow
 @needs("openssl")
 def test_it_speaks_tls_and_takes_a_renewed_certificate(folder: Path) -> None:
     def certify(name: str) -> bytes:

@@ -70,6 +70,7 @@ def test_the_page_fills_while_a_trainer_posts(browser: Any, service: Service) ->
         page.get_by_role("checkbox", name="second").wait_for(state="detached")
 
 
+@pytest.mark.slow
 def test_both_processes_show_the_same_numbers(service: Service) -> None:
     train(service, "counted", range(6))
     wait_until(lambda: [one["items"] for one in point(service, "counted")["points"]] == [4] * 6)
@@ -123,6 +124,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_a_phone(browser: Any, servi
             assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.slow
 def test_runs_need_the_key_and_hold_no_text(browser: Any, tmp_path: Path) -> None:
     key, entry = new_key("reader")
     headers = {"Authorization": f"Bearer {key}"}

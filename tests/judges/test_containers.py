@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from judges import containers
 from judges.containers import unwrap
 from judges.draft import Draft
-from tests.work import assert_linear
+from tests.work import assert_linear, some_now
 
 REPORT = "Small left effusion. No pneumothorax."
 
@@ -102,7 +102,8 @@ def test_no_word_of_a_json_object_is_lost(report: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", ['{"a":', '["', "```", "\\n", "<p ", "<br>", '{"a": "b"}, ', '"\\', "&amp;", "[[", "'a"]
+    "shape",
+    some_now(['{"a":', '["', "```", "\\n", "<p ", "<br>", '{"a": "b"}, ', '"\\', "&amp;", "[[", "'a"], 3),
 )
 def test_cost_is_linear(shape: str) -> None:
     assert_linear(lambda text: unwrapped("{" + text), shape)

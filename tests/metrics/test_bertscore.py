@@ -190,6 +190,7 @@ def test_bert_equals_bert_score(pairs: list[tuple[str, str]], bert: BertScore, b
         close(values, bert_reference(*pair))
 
 
+@pytest.mark.slow
 @relaxed
 @given(pairs=st.lists(st.tuples(texts, texts), min_size=1, max_size=4))
 def test_roberta_equals_bert_score(

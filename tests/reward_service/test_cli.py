@@ -126,6 +126,7 @@ def test_a_service_that_is_away_for_a_moment_costs_no_line_and_one_file_has_one_
         assert "secret" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_fingerprint_and_its_document() -> None:
     short = run("fingerprint").stdout.splitlines()
     document = json.loads(run("fingerprint", "--document").stdout)

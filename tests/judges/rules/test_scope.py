@@ -36,6 +36,6 @@ ROWS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("row", "text", "expected"), some_now(ROWS, 3))
+@pytest.mark.parametrize(("row", "text", "expected"), some_now(ROWS, 6))
 def test_a_field_of_a_row(row: str, text: str, expected: str) -> None:
     assert read(row, text) == expected.split()

@@ -34,6 +34,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return knowledge.texts()
 
 
+@pytest.mark.slow
 def test_what_is_kept_reads_as_what_was_compiled(made: Lexicon, files: dict[str, str]) -> None:
     assert stored.load(files) is None
     stored.save(files, made)
@@ -58,6 +59,7 @@ def test_other_code_compiles(made: Lexicon, files: dict[str, str], monkeypatch: 
     assert stored.load(files) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"short", b"\0" * 100])
 def test_a_damaged_file_is_none(made: Lexicon, files: dict[str, str], damage: bytes) -> None:
     stored.save(files, made)

@@ -62,8 +62,8 @@ def merge(
         opposite = lexicon.concepts[concept].opposite
         if opposite is not None and opposite not in positive and opposite not in negative:
             negative[opposite] = Denial(False, False, next(iter(by_side.values())).span)
-    firm = [each for each in implied if each.until] + _general(lexicon, denied)
-    if firm:
+    if any(lexicon.concepts[concept].weight >= MODERATE for concept in positive):
+        firm = [each for each in implied if each.until] + _general(lexicon, denied)
         _contradict(lexicon, firm, asserted, positive, sentence)
     overall = any(len(each.concepts) >= OVERALL and not (each.partial or each.side) for each in implied)
     compared = _compared(lexicon, changes, positive, locate, sentence)

@@ -57,6 +57,7 @@ def test_guards_are_measured_on_synthetic_studies() -> None:
     assert "  all words          25 and more      n=    9  flagged 100.0 %" in lines
 
 
+@pytest.mark.slow
 def test_clinical_evidence_leaves_out_what_needs_human_coding() -> None:
     lines = run("clinical", "coding", "errors", "systems", "patients").splitlines()
     assert lines.count(NO_REPORTS) == lines.count(NO_PAIRS) == 1

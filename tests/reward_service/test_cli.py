@@ -48,6 +48,7 @@ def test_items_and_groups_in_the_order_of_the_input(tmp_path: Path) -> None:
     assert results[1]["judgement"]["scores"]["signed"] == 1.0
 
 
+@pytest.mark.slow
 def test_nulls_are_written_and_make_the_status_1() -> None:
     done = run("score", "-", stdin=lines(ITEM, {**ITEM, "id": "b", "reference": ""}))
     assert done.returncode == 1
@@ -69,6 +70,7 @@ def test_the_output_may_be_the_input_and_an_old_result_outlives_a_failure(tmp_pa
     assert run("score", "-", "-o", "/dev/stdout", stdin=lines(ITEM)).stdout == kept
 
 
+@pytest.mark.slow
 def test_a_lone_surrogate_is_that_items_problem() -> None:
     done = run("score", "-", stdin=lines(ITEM, '{"id": "s", "candidate": "\\ud800", "reference": "Clear."}'))
     assert done.returncode == 1
@@ -136,6 +138,7 @@ def test_fingerprint_and_its_document() -> None:
     assert short[1].startswith("profile:text|")
 
 
+@pytest.mark.slow
 def test_info_names_what_is_unavailable_and_why() -> None:
     shipped = json.loads(run("info").stdout)["shipped_profiles"]
     assert shipped["text"] == "enabled"
@@ -180,6 +183,7 @@ def test_new_key_makes_a_key_that_is_accepted() -> None:
     assert ApiKeys([entry]).check(f"Bearer {key}") == "alice"
 
 
+@pytest.mark.slow
 def test_judge_eval_prints_agreement_of_the_rules_judge(tmp_path: Path) -> None:
     false, missing = {"significant": {"false_finding": 1}}, {"significant": {"missing_finding": 1}}
     rows = [

@@ -91,6 +91,7 @@ def test_what_is_wrong_is_said(scored: Path, arguments: tuple[str, ...], status:
     assert (done.returncode, words in done.stderr, "Traceback" in done.stderr) == (status, True, False), done.stderr
 
 
+@pytest.mark.slow
 def test_reweigh_writes_records_with_the_new_fingerprint(scored: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text(MINE + "sections: {scope: findings}\n")

@@ -53,6 +53,7 @@ def _walk() -> list[str]:
     return [name for name in re.findall(r"<!-- walk: (\w+) -->", PAGE) if name != "python"]
 
 
+@pytest.mark.slow
 def test_the_walk_in_python(folder: Path) -> None:
     pytest.importorskip("pandas")
     rewards, mean = run([sys.executable, "-c", block(PAGE, "walk: python")], folder).splitlines()

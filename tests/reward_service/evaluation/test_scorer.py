@@ -198,6 +198,7 @@ print(len(scorer.score("Clear.", "Clear.")))
 """
 
 
+@pytest.mark.slow
 def test_a_scorer_that_is_left_open_is_closed_when_python_ends() -> None:
     done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\nTrue\n", "")

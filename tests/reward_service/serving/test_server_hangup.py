@@ -127,6 +127,7 @@ async def test_half_a_request_is_no_request(slow: Slow) -> None:
     assert (await asyncio.to_thread(service.score, ("a", "a b"))).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_body_that_does_not_arrive_is_given_up(tmp_path: Path) -> None:
     """Bounded in time, with an answer that says so."""
     mini = write_profile(tmp_path, "mini", {"bleu2": {"weight": 1}})

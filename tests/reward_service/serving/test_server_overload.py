@@ -70,6 +70,7 @@ def held_by(folder: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 async def test_a_full_queue_sheds_native_requests_and_holds_the_trainers(tmp_path: Path) -> None:
     profile = write_profile(tmp_path, "held", held_by(tmp_path))
     limits = {"queue_items": 8, "batch_items": 8, "timeout_s": SOON}

@@ -296,6 +296,7 @@ def test_a_dead_model_worker_is_replaced(folder: Path, workers: int) -> None:
         assert service.stop() == 0
 
 
+@pytest.mark.slow
 @WORKERS
 def test_sighup_reads_the_keys_again(folder: Path, workers: int) -> None:
     """The old key is refused, the new one accepted; a file that cannot be used changes nothing."""

@@ -70,6 +70,7 @@ def test_a_sleeping_encoder_gives_its_memory_back_and_wakes_to_the_same_bits(tmp
         assert rewards(service.score(("Clear lungs.", pair[1]))) == fresh[1:]
 
 
+@pytest.mark.slow
 def test_requests_are_refused_while_models_sleep_where_the_operator_wants_that(tmp_path: Path) -> None:
     with running(tmp_path / "log", profiles=overlap(tmp_path), asleep="refuse") as service:
         switch(service, "sleep")
@@ -108,6 +109,7 @@ def test_a_model_worker_sleeps_for_all_processes_and_also_when_it_had_to_be_repl
             until(lambda: not asleep(service))
 
 
+@pytest.mark.slow
 def test_sleep_and_wake_need_a_key_where_there_are_keys(tmp_path: Path) -> None:
     key = "k:" + "0" * 64
     with running(tmp_path / "log", profiles="text", api_keys=key) as service:

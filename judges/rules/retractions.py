@@ -30,7 +30,7 @@ _SAID: Final = lx.NORMAL | lx.PREP | lx.AND | lx.UNC | lx.HYP
 """What makes more of a sentence than "not true"."""
 _DENIES, _FILLS = lx.NEG | lx.NEG_AFTER, lx.VERB | lx.EXIST | lx.COMMA
 _MOST: Final = 8  # phrases of a sentence that only denies
-_LOOKS: Final = 8  # so many second looks overrule something: each goes through all that was read before
+_LOOKS: Final = 8  # so many second looks overrule something, and so many turns: each goes through all that was read
 _LARGE: Final = 0b1000
 
 
@@ -47,6 +47,8 @@ class Retractions:
     """The same of the sentence before."""
     looks: int = 0
     """How many second looks were taken."""
+    turns: int = 0
+    """How many turns of speech were applied in this sentence; each goes through all that it says."""
     asked: bool = False
     """The sentence before was a question."""
 
@@ -58,7 +60,7 @@ class Retractions:
 
     def begin_again(self) -> None:
         """Before a sentence is said that was read before."""
-        self.last, self.begun = self.begun, self.clauses.known()
+        self.last, self.begun, self.turns = self.begun, self.clauses.known(), 0
 
     def end(self, events: list[Event], stop: int, *, retracts: bool) -> None:
         """After it was read; it ends before word `stop`. `retracts`: one of its phrases is a retraction."""
@@ -87,15 +89,15 @@ class Retractions:
         elif value == ALONE:
             if not any(e.leaf.kind or e.leaf.cue & _SAID for e in events):
                 self.clauses.forget(self.last)
-        elif value == AGAIN and self.looks < _LOOKS:
-            self.looks += 1
+        elif value == AGAIN:
             self.overrule(self.begun)
         elif value in (REST, NONE) or (value == EARLIER and not k):
             self._open(events, k, NONE if value == NONE else REST)
         elif value == INSTEAD and self.looks < _LOOKS:
             self.looks += 1
             self._replace(event.first)
-        elif value in rhetoric.VALUES:
+        elif value in rhetoric.VALUES and self.turns < _LOOKS:
+            self.turns += 1
             rhetoric.turn(self, value, events, k)
 
     def _tail(self, events: list[Event], stop: int) -> None:
@@ -158,6 +160,9 @@ class Retractions:
 
         Another grade replaces the grade. Another side replaces the side only with `sides`: there may be one on each.
         """
+        if self.looks >= _LOOKS:
+            return
+        self.looks += 1
         mentions = self.clauses.mentions
         after = [m for m in mentions[known[0] :] if m.state != HYPOTHETICAL]
         normal = {concept for implied in self.clauses.implied[known[1] :] for concept in implied.concepts}
@@ -165,9 +170,9 @@ class Retractions:
         for mention in mentions[: known[0]]:
             same = [m for m in after if m.concept == mention.concept]
             opposite = any((m.state == ABSENT) != (mention.state == ABSENT) for m in same)
-            if mention.severity and any(m.severity for m in same):
+            if any(m.severity and m.state != ABSENT and _may_be(m.side, mention.side) for m in same):
                 mention.severity = 0  # "small effusion. Addendum: the effusion is moderate."
-            moved = sides and any(m.side and mention.side and not m.side & mention.side for m in same)
+            moved = sides and any(not _may_be(m.side, mention.side) for m in same)
             if opposite or moved or (mention.state >= UNCERTAIN and covered(mention.concept, normal)):
                 self.restate(mention, HYPOTHETICAL)
 
@@ -201,6 +206,11 @@ class Retractions:
         if self.clauses.trace is not None:
             word = Event(mention.first, mention.last, lx.Leaf())
             self.clauses.trace.note(mention, "state", state, word, "retraction")
+
+
+def _may_be(one: int, other: int) -> bool:
+    """Whether two sides may be the same."""
+    return not (one and other) or bool(one & other)
 
 
 def _only_denies(events: list[Event], stop: int) -> bool:

@@ -223,13 +223,16 @@ class Sections:
             self._corrected = self.clauses.known()
             self._sides = self.words[i].startswith("correct")  # an addendum may add the other side
         # "Dx:" is why the film was taken, unless the findings have been told.
-        told = self._named or (not self._skipping and any(m.state != HYPOTHETICAL for m in self.clauses.mentions))
-        concludes = leaf.rare & lx.CLOSING and told
+        concludes = leaf.rare & lx.CLOSING and (self._named or (not self._skipping and self._tells()))
         self._skipping, self._study = bool(leaf.cue & lx.SKIP and not concludes), bool(leaf.cue & lx.STUDY)
         self.headings.append(Heading(i, last, self._skipping, self._study))
         self._named = self._named or not self._skipping
         if self.clauses.trace is not None:
             self.clauses.trace.section(i, last, leaf)
+
+    def _tells(self) -> bool:
+        """Whether something of the patient has been said."""
+        return any(mention.state != HYPOTHETICAL for mention in self.clauses.mentions)
 
     def _end_correction(self) -> None:
         if self._corrected is not None:

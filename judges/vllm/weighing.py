@@ -27,8 +27,8 @@ RULES: Final = "rules"
 EVIDENCE: Final = 2.0
 """What a significant error that the rules judge reads adds to the log-odds that a statement is wrong.
 
-The logarithm of how many times likelier such a reading is of a wrong report than of one in other words: 2.3 on 308
-rows of the paraphrases (`benchmarks.language wordings --kept`), measured before anybody had looked at them.
+Chosen on open pairs; see docs/judges.md, "What is known". It is near the logarithm of how many times likelier such a
+reading is of a wrong report than of one in other words: 2.3 on 308 reports in other words that nobody had looked at.
 """
 _WORD: Final = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?")
 _ALIKE: Final = 0.5

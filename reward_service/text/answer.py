@@ -186,7 +186,9 @@ def end(text: str) -> int:
         said = piece.group()
         if said.strip(_MARKS) and not _is_aside(said):
             break
-        stop = len(text[: piece.start()].rstrip(" \t\n*_#>-"))
+        stop = piece.start()
+    if stop < len(text):
+        stop = len(text[:stop].rstrip(" \t\n*_#>-"))
     return stop if _says_something(text[:stop], 0) else len(text)
 
 

@@ -270,5 +270,6 @@ def _fractures(text: str) -> Iterator[tuple[int, int, str]]:
             yield (*sign.span(sign.lastgroup or 0), "fracture")
             continue
         yield sign.start(), sign.start("of"), "fracture of" if of.startswith(" ") else "fracture of "
-        for side in _SIDE.finditer(text, sign.start("of"), sign.end("of")):  # "L 3rd" is no lumbar vertebra
-            yield (*side.span(), "left" if side.group() in "Ll" else "right")
+        begin = sign.start("of")
+        for side in _SIDE.finditer(of):  # "L 3rd" is no lumbar vertebra
+            yield begin + side.start(), begin + side.end(), "left" if side.group() in "Ll" else "right"

@@ -189,7 +189,7 @@ SHAPES = {
     "normal without anatomy": "normal clear ",
     "confirmations": "suspected effusion is confirmed, ",
     "corrections": "Correction: small effusion. ",
-    "signs of fractures": "# L rib ",
+    "signs of fractures": "# L rib. ",
     "sentences about the one before": "Nodule. It is calcified. ",
     "half a phrase": "no evidence of any definite ",
     "blank lines": "\n \n",

@@ -11,7 +11,7 @@ import itertools
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -161,7 +161,8 @@ class Examiner:
         `locate` turns words into characters of `text`.
         """
         odd = {word for word in set(words) - self.table.plain if word.isalpha()}
-        if not odd and self.table.titled.isdisjoint(words[: 2 * _NAMED]):
+        telling = bool(odd) and (not text.isascii() or self._tells(words, odd, unknown))
+        if not telling and self.table.titled.isdisjoint(words[: 2 * _NAMED]):
             return None
         accented: set[int] = set()
         if not text.isascii():
@@ -174,6 +175,19 @@ class Examiner:
         for statement in _statements(words, headings, self.table.titles):
             told.hear(statement)
         return told.outside()
+
+    def _tells(self, words: Sequence[str], odd: Set[str], unknown: frozenset[str]) -> bool:
+        """Whether one of the odd words is unknown or of another language, or stands in a phrase of another examination."""
+        telling = self.table.telling
+        if not (unknown.isdisjoint(odd) and self.table.foreign.keys().isdisjoint(odd)):
+            return True
+        single = [PAIRED.get(word, word) for word in words]
+        for i, word in enumerate(single):
+            if word in telling:
+                for place, phrase in telling[word]:
+                    if i >= place and tuple(single[i - place : i - place + len(phrase)]) == phrase:
+                        return True
+        return False
 
 
 @dataclass(slots=True)

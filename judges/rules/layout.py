@@ -21,8 +21,8 @@ from judges.rules.margins import without_margins
 from judges.rules.words import fold
 from judges.rules.wraps import GAP, Words
 
-_MARKED: Final = re.compile(r"\.{4}|[\n|*#`\\{<~•·&]|[;—–]|\[|__| (?:[-,.:;?!>]|--|//)(?:\s|\Z)")
-"""No other text needs any of the steps."""
+_MARKED: Final = re.compile(r"\.{4}|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)")
+"""No other text needs any of the steps, unless it has blanks before its punctuation."""
 
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
 _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\*{1,3}(?=[^*\s])")
@@ -35,7 +35,7 @@ _HEADED: Final = re.compile(r"[a-z\d)\]][ ](?P<words>[A-Z]{2,}[A-Z /&,]{0,60}):"
 _CAPITALS: Final = re.compile(r"[A-Z]{5}")  # fewer are an abbreviation: "compatible with CHF: improved"
 _SLASH: Final = re.compile(r"(?<=[A-Za-z]) / (?=[A-Za-z])")
 _LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
-_ATTACHED: Final = re.compile(r"[^\s.,:;?!](?P<mark>[,.:;?!])(?=\s|\Z)")
+_ATTACHED: Final = re.compile(r"(?P<mark>[,.:;?!])(?<=[^\s.,:;?!].)(?=\s|\Z)", re.S)
 _LEADER: Final = re.compile(r"\s?\.{4,}(?=\s?\w)")
 _BANNER: Final = re.compile(
     r"^[ \t]*[-=*_#~]{2,}[ \t]*(?P<name>[A-Za-z][A-Za-z ]{1,30}?)[ \t]*[-=*_#~]{2,}[ \t]*$", re.M
@@ -73,7 +73,9 @@ class Layout:
     def undo(self, text: str) -> Draft | None:
         """`text` without its layout; None where it has none."""
         if not (_MARKED.search(text) or _is_dictated(text) or _is_numbered(text) or _is_headed(text)):
-            return None
+            loose = _LOOSE.findall(text)
+            if not loose or _tokenised(text, loose):
+                return None
         draft = Draft(text)
         unwrap(draft)
         if "#" in draft.text:
@@ -95,7 +97,7 @@ class Layout:
             draft.edit(self._headings(draft.text))
         loose = list(_LOOSE.finditer(draft.text))
         if loose:
-            tokenised = _tokenised(draft.text, loose)
+            tokenised = _tokenised(draft.text, [mark["mark"] for mark in loose])
             draft.edit(self._compounds(draft.text) if tokenised else self._strays(draft.text, loose))
             if tokenised:
                 draft.edit((*m.span(), "/") for m in _SLASH.finditer(draft.text))
@@ -255,10 +257,12 @@ def _numbers(text: str) -> Iterator[tuple[int, int, str]]:
             yield (*each.span(), "" if not before or before in ".?!:;" else ". ")
 
 
-def _tokenised(text: str, loose: list[re.Match[str]]) -> bool:
-    """Whether a tokenizer has put blanks before the punctuation: full stops tell, or commas where there is no more."""
-    marks = [m["mark"] for m in loose]
-    attached = [m["mark"] for m in _ATTACHED.finditer(text)]
+def _tokenised(text: str, marks: list[str]) -> bool:
+    """Whether a tokenizer has put blanks before the punctuation, all of `marks`.
+
+    Full stops tell, or commas where there is no more.
+    """
+    attached = _ATTACHED.findall(text)
     stops = marks.count("."), attached.count(".")
     return stops[0] > stops[1] if any(stops) else not attached and set(marks) == {","}
 

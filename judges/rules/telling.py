@@ -36,6 +36,8 @@ class Table:
     """By its first word each phrase that tells something, the longest first."""
     plain: frozenset[str]
     """Words of which a text may consist that need not be looked at any further."""
+    telling: Mapping[str, tuple[tuple[int, tuple[str, ...]], ...]]
+    """Each other word that is known -> the phrases of another examination that it stands for, and its place in them."""
     english: frozenset[str]
     """Words that are English and no other language."""
     foreign: Mapping[str, tuple[str, ...]]
@@ -74,16 +76,18 @@ def compiled(data: Mapping[str, Any], phrases_of: Counter[str], plain: Collectio
     for language, given_words in data["languages"].items():
         for word in _all(given_words) - expected:  # a word that is English, too, tells nothing
             foreign.setdefault(word, []).append(language)
-    telling: set[str] = set()  # what makes a text worth a look: of each phrase the word that is said of a chest least
+    telling: dict[str, list[tuple[int, tuple[str, ...]]]] = {}  # of each phrase the word that is said of a chest least
     for words in sorted((w for w, entry in phrases.items() if entry.kind in (OTHER, MODALITY)), key=len):
-        if telling.isdisjoint(words):
-            telling.add(min(words, key=lambda word: (word in expected, phrases_of[word], word in known)))
+        told = [word for word in words if word in telling]
+        word = told[0] if told else min(words, key=lambda word: (word in expected, phrases_of[word], word in known))
+        telling.setdefault(word, []).append((words.index(word), words))
     by_first: dict[str, list[_Phrase]] = {}
     for phrase in sorted(phrases.items(), key=lambda one: -len(one[0])):
         by_first.setdefault(phrase[0][0], []).append(phrase)
     return Table(
         phrases={first: tuple(known) for first, known in by_first.items()},
-        plain=frozenset(expected - telling) | _PUNCTUATION,
+        plain=frozenset(expected - telling.keys()) | _PUNCTUATION,
+        telling={word: tuple(phrases) for word, phrases in telling.items()},
         english=frozenset(word for word in {*expected, *by_first} - neither if word.isalpha()),
         foreign={word: tuple(languages) for word, languages in foreign.items()},
         passing=frozenset(phrase_words(str(phrase)) for phrase in data["passing"]),

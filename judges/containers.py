@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from judges import attachments, elements, exchange, markup
+from judges import attachments, elements, exchange, markup, records
 from judges.draft import Draft
 from judges.section_names import spelled_out
 
@@ -38,10 +38,6 @@ _CONTROL: Final = {"n": "\n", "r": "\n", "t": " ", "b": "", "f": "\n"}
 _ANSWERS: Final = {"true": "yes", "false": "no"}
 _LABELS: Final = {"0": "no", "1": "yes", "-1": "possible", "0.0": "no", "1.0": "yes", "-1.0": "possible"}
 """What figures say in an object that has nothing else, as CheXpert's labels have them."""
-_ATTRIBUTES: Final = frozenset((
-    "present", "presence", "side", "laterality", "location", "size", "severity", "status", "certainty", "grade", "zone",
-))  # fmt: skip
-"""Keys of an object that describes one finding."""
 _HOLDERS: Final = frozenset((
     "output", "answer", "response", "content", "text", "message", "data", "prediction", "completion", "generated_text",
     "report", "generated_report", "final_answer", "div", "entry", "entries", "resource", "payload", "body", "result",
@@ -87,8 +83,12 @@ _STATES: Final = frozenset((
 
 def unwrap(draft: Draft) -> None:
     """Take off whatever the text is packed in."""
-    if not any(sign in draft.text for sign in _SIGNS):
-        return
+    if any(sign in draft.text for sign in _SIGNS):
+        _take_off(draft)
+    records.take_off(draft)
+
+
+def _take_off(draft: Draft) -> None:
     draft.edit((*m.span(), "\n" if m.start() else "") for m in _FENCE.finditer(draft.text))
     exchange.take_off(draft)
     for _ in range(_NESTED):
@@ -176,7 +176,7 @@ def _string_end(text: str, begin: int, quote: str) -> int:
 
 def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
     """The edits that make lines of JSON. Whatever is no string is taken out."""
-    inline = _inline(text, tokens)
+    inline, figures = _inline(text, tokens)
     fhir = _FHIR.search(text) is not None
     labels = _labels(tokens)
     stack: list[str] = []
@@ -193,10 +193,11 @@ def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
         elif token.sign:
             yield token.start, token.end, _for_sign(token.sign, stack, described=i in inline)
         elif token.string is None:
-            answer = (_LABELS if i in labels else _ANSWERS).get(token.value, "")
-            yield token.start, token.end, answer and answer + last
+            said = token.value if i in figures else (_LABELS if i in labels else _ANSWERS).get(token.value, "")
+            closes = last == ", " and tokens[i + 1 : i + 2] and tokens[i + 1].sign == "}"
+            yield token.start, token.end, said and (said if closes else said + last)
         elif i + 1 < len(tokens) and tokens[i + 1].sign == ":":
-            told = i + 2 in labels or any(not each.value or each.value in _ANSWERS for each in tokens[i + 2 : i + 3])
+            told = i + 2 in labels or i + 2 in figures or any(not each.value or each.value in _ANSWERS for each in tokens[i + 2 : i + 3])
             key = text[slice(*token.string)]
             told = told and key.lower() not in _HOLDERS
             told = told and not (_tells_of_file(text, tokens, i + 2) or _names_a_part(text, tokens, i + 2))
@@ -223,18 +224,28 @@ def _for_sign(sign: str, stack: list[str], *, described: bool) -> str:
     return ""
 
 
-def _inline(text: str, tokens: list[_Token]) -> set[int]:
-    """Which opening brackets belong to an object that describes one finding: ``{"present": true, "side": "left"}``."""
-    found: set[int] = set()
-    opened: list[int] = []
+def _inline(text: str, tokens: list[_Token]) -> tuple[set[int], set[int]]:
+    """What belongs to objects that describe one finding: ``{"present": true, "side": "left", "prob": 0.9}``.
+
+    Their opening brackets, and the figures that say something of the finding.
+    """
+    brackets: set[int] = set()
+    figures: set[int] = set()
+    opened: list[tuple[int, list[tuple[str, int]]]] = []
     for i, token in enumerate(tokens):
         if token.sign == "{":
-            opened.append(i)
+            opened.append((i, []))
         elif token.sign == "}" and opened:
-            opened.pop()
-        elif opened and token.string and _describes(text, tokens, i):
-            found.add(opened[-1])
-    return found
+            bracket, keys = opened.pop()
+            names = {name for name, _ in keys}
+            if not names.isdisjoint(records.DESCRIBING) or (keys and names <= records.ATTRIBUTES | records.FIGURES):
+                brackets.add(bracket)
+                figures.update(at for name, at in keys if name in records.FIGURES and tokens[at].value[-1:].isdigit())
+        elif opened and token.string and tokens[i + 1 : i + 2] and tokens[i + 1].sign == ":":
+            name = text[slice(*token.string)].lower()
+            if not _tells_of_file(text, tokens, i + 2) and i + 2 < len(tokens):
+                opened[-1][1].append((name, i + 2))
+    return brackets, figures
 
 
 def _labels(tokens: list[_Token]) -> set[int]:
@@ -255,11 +266,6 @@ def _labels(tokens: list[_Token]) -> set[int]:
             elif token.value not in ("null", "none", "nan"):
                 opened[-1] = False, values
     return found
-
-
-def _describes(text: str, tokens: list[_Token], i: int) -> bool:
-    """Whether the string at `i` is the name of an attribute of a finding."""
-    return text[slice(*(tokens[i].string or ()))].lower() in _ATTRIBUTES and not _tells_of_file(text, tokens, i + 2)
 
 
 def _tells_of_file(text: str, tokens: list[_Token], i: int) -> bool:

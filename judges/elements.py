@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from judges import records
 from judges.draft import Draft
 from judges.section_names import section
 
@@ -25,7 +26,8 @@ _SR: Final = re.compile(
 """A content item as dsrdump (DCMTK) prints those of structured reports in DICOM."""
 _LABEL: Final = re.compile(r"""\b(?:label|heading|section)\s*=\s*["'](?P<words>[^"'<>]{1,60})["']""", re.I)
 _DETAIL: Final = re.compile(
-    r"""\b(?P<name>name|value|finding|description|text|side|laterality|location|size|severity|grade|present|status)"""
+    r"""\b(?P<name>name|value|finding|description|text|side|laterality|location|size|severity|grade|present|status|state"""
+    r"""|lobe|zone|direction|change|extent|certainty|probability|confidence)"""
     r"""\s*=\s*["'](?P<words>[^"'<>]{1,80})["']""",
     re.I,
 )
@@ -36,6 +38,9 @@ _UNSEEN: Final = re.compile(r"<(?P<name>head|style|script)\b[^<>]{0,200}>", re.I
 _ENTITIES: Final = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&apos;": "'", "&nbsp;": " "}
 _ENTITY: Final = re.compile("|".join(_ENTITIES))
 _ANSWERS: Final = {"true": "yes", "false": "no"}
+_BLANK: Final = re.compile(r"\s*")
+_FIELDS: Final = records.ATTRIBUTES - {"value", "result"} | {"name"}
+"""Elements that are fields of a record."""
 
 # fmt: off
 _BLOCKS: Final = frozenset((
@@ -165,8 +170,19 @@ def _document(text: str) -> Iterator[_Edit]:
             yield (tag.start() if i > last or i else 0), tags[i + 1].start() if i + 1 < len(tags) else len(text), "\n"
         elif not (tag["close"] or tag["empty"]) and _is_about(text, name, tag.end()):
             hidden, depth, begin = name, 1, tag.start()
+        elif name in _FIELDS and not tag["attributes"] and not tag["empty"]:
+            yield from _field(text, tag)
         else:
             yield (*tag.span(), _for_element(name, tag))
+
+
+def _field(text: str, tag: re.Match[str]) -> Iterator[_Edit]:
+    """Fields of a record are told in one line, whatever stands between their elements."""
+    if tag["close"]:
+        blank = _BLANK.match(text, tag.end())
+        yield tag.start(), blank.end() if blank else tag.end(), "; "
+    else:
+        yield (*tag.span(), f"{tag['name']}: ")
 
 
 def _sections(tags: list[re.Match[str]]) -> tuple[int, int]:

@@ -27,7 +27,7 @@ _MARKED: Final = re.compile(r"\.{4}|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|-
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
 _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\*{1,3}(?=[^*\s])")
 
-_BETWEEN: Final = re.compile(r"\s(?:[|•·~]|\|\||//|>{1,2})\s|\s?(?P<weak>[—–]|(?<=\s)-{1,2}(?=\s)|;(?=\s))\s?")
+_BETWEEN: Final = re.compile(r"\s(?:[|•·~]|\|\||//|>{1,2}(?!\s\d))\s|\s?(?P<weak>[—–]|(?<=\s)-{1,2}(?=\s)|;(?=\s))\s?")
 _STOPPED: Final = re.compile(r"(?<!\bDr)(?<=[A-Za-z)]) ?[.?!]\s+\S")
 _SENTENCE: Final = re.compile(r"[A-Z][a-z]")
 _HEADED: Final = re.compile(r"[a-z\d)\]][ ](?P<words>[A-Z]{2,}[A-Z /&,]{0,60}):")
@@ -41,6 +41,11 @@ _BANNER: Final = re.compile(
     r"^[ \t]*[-=*_#~]{2,}[ \t]*(?P<name>[A-Za-z][A-Za-z ]{1,30}?)[ \t]*[-=*_#~]{2,}[ \t]*$", re.M
 )
 """A heading between lines: "---- FINDINGS ----"."""
+_COLON_DASH: Final = re.compile(r"(?<=[A-Za-z)])[ ]?:[-–—]+(?=\s|[A-Za-z])")
+_BRACKETED: Final = re.compile(r"^[ \t]*\[(?P<name>[A-Za-z][A-Za-z /&]{2,30})\][ \t]*:?[ \t]*(?=\S)", re.M)
+"""A heading in brackets: "[LUNGS] Clear"."""
+_UNDERLINED: Final = re.compile(r"(?<![\w])__(?=[^\W_])(?P<words>[^\n_]{1,60})(?<=[\w:.!?])__(?!\w)")
+"""Emphasis: "__Heart:__ large"; a gap has blanks on both sides."""
 _FIELD: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z ]{2,30}?)[ ]?=[ ]?(?=[^\s=])", re.M)
 _BONE: Final = r"(?:ribs?|clavicles?|humerus|scapula|sternum|vertebra|femur|[TL]\d{1,2}\b)"
 _ORDINALS: Final = r"\d{1,2}(?:st|nd|rd|th)?(?:(?: ?(?:-|,|/|&|to|and) ?)\d{1,2}(?:st|nd|rd|th)?){0,5}"
@@ -105,6 +110,13 @@ class Layout:
 
     def _undo_signs(self, draft: Draft) -> None:
         """What stands for a word, a colon or emphasis."""
+        if ":-" in draft.text:  # "Heart :- normal"
+            draft.edit((*m.span(), ":") for m in _COLON_DASH.finditer(draft.text))
+        if "[" in draft.text:
+            titles = (m for m in _BRACKETED.finditer(draft.text) if self._titles(m["name"].split()))
+            draft.edit((*m.span(), f"{m['name']}: ") for m in titles)
+        if "__" in draft.text:
+            draft.edit(_underlined(draft.text))
         if any(mark in draft.text for mark in "_[<"):
             draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
         if "...." in draft.text:  # "Effusion ....... none"
@@ -121,15 +133,23 @@ class Layout:
         if not found:
             return
         only = sum(bool(m["weak"]) for m in found) > 1 and not _STOPPED.search(text)
-        for sign in found:
+        ends = [sign.start() for sign in found[1:]] + [len(text)]
+        for sign, end in zip(found, ends, strict=True):
             if "\n" in sign.group():
                 continue
             if sign["weak"] and text[sign.start() - 1 : sign.start()] in (".", "?", "!"):
                 yield (*sign.span(), " ")  # "Lungs clear. - No effusion."
                 continue
             capital = sign["weak"] == ";" and _SENTENCE.match(text, sign.end())  # of a dash the reader knows it
-            if capital or not sign["weak"] or (only and not self._is_heading(text, sign.start())):
+            if capital or not sign["weak"] or (only and self._parts(text, sign, end)):
                 yield (*sign.span(), ". ")
+
+    def _parts(self, text: str, sign: re.Match[str], end: int) -> bool:
+        """Whether a dash or semicolon stands between two statements: "Effusion - small, right" is one."""
+        if self._is_heading(text, sign.start()):
+            return False
+        after = text[sign.end() : min(end, sign.end() + _BEFORE)].split("\n")[0]
+        return sign["weak"] == ";" or any(leaf.concept >= 0 or leaf.anatomy >= 0 for leaf in self._phrases(after))
 
     def _headings(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Full stops before headings in capitals, in a sentence that is not: "views REASON FOR EXAM: Cough".
@@ -183,6 +203,11 @@ class Layout:
         leaf = self._leaf(words)
         return leaf is not None and bool(leaf.cue & (lx.BODY | lx.SKIP))
 
+    def _titles(self, words: list[str]) -> bool:
+        """Whether these words are a heading, or an anatomy that may be one."""
+        leaf = self._leaf([word for word in words if word not in "/&"]) or self._leaf(words[:1])
+        return leaf is not None and bool(leaf.cue & (lx.BODY | lx.SKIP) or leaf.anatomy >= 0 or leaf.kind & lx.THING)
+
     def _names(self, word: str) -> bool:
         """Whether a word by itself is a finding, an anatomy, or says that something is not there or normal."""
         leaf = self._leaf([word])
@@ -190,18 +215,24 @@ class Layout:
 
     def _says(self, text: str) -> int:
         """What a text says of a patient, as `letterhead.Says` has it."""
+        most = 0
+        for leaf in self._phrases(text):
+            if leaf.kind & lx.SAYS or leaf.cue & lx.NORMAL:
+                return FINDING
+            if leaf.kind & (lx.NAMED | lx.ATTRIBUTE | lx.THING) or leaf.change or leaf.side or leaf.zone:
+                most = PLACE
+        return most
+
+    def _phrases(self, text: str) -> Iterator[lx.Leaf]:
+        """What the phrases of a text say, the longest at each word."""
         words = [fold(word) for word in _WORDS.findall(text)]
-        most = i = 0
+        i = 0
         while i < len(words):
             node = self._trie.get(words[i])
             leaf, last = lx.longest(node, words, i) if node is not None else (None, i)
             if leaf is not None:
-                if leaf.kind & lx.SAYS or leaf.cue & lx.NORMAL:
-                    return FINDING
-                if leaf.kind & (lx.NAMED | lx.ATTRIBUTE | lx.THING) or leaf.change or leaf.side or leaf.zone:
-                    most = PLACE
+                yield leaf
             i = last + 1
-        return most
 
     def _leaf(self, words: list[str]) -> lx.Leaf | None:
         node: lx.Trie | None = self._trie
@@ -246,6 +277,12 @@ def _is_numbered(text: str) -> bool:
 
 def _is_headed(text: str) -> bool:
     return ":" in text and _HEADED.search(text) is not None
+
+
+def _underlined(text: str) -> Iterator[tuple[int, int, str]]:
+    for found in _UNDERLINED.finditer(text):
+        yield found.start(), found.start("words"), ""
+        yield found.end("words"), found.end(), ""
 
 
 def _numbers(text: str) -> Iterator[tuple[int, int, str]]:

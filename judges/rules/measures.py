@@ -18,6 +18,9 @@ _FEW, _SURE = 0.15, 0.85  # a probability below the first denies, one above the 
 _BY: Final = tuple(lx.Row("absent", direction=way, source="a probability") for way in ("forward", "backward"))
 _DENIED: Final = lx.Leaf(cue=lx.NEG | lx.NEG_AFTER, rows=_BY)
 _POSSIBLE: Final = lx.Leaf(cue=lx.UNC | lx.UNC_AFTER)
+_RATIOS: Final = frozenset(KNOWN["ratio"]["names"])
+_OVER, _UNDER, _DENIES = (frozenset(KNOWN["ratio"][name]) for name in ("over", "under", "denies"))
+_LEAST, _HALF = 0.3, 0.5
 _SAME: Final = 0.1  # share by which two measurements of one thing may differ
 
 
@@ -57,6 +60,23 @@ def chance(words: list[str], i: int) -> lx.Leaf | None:
         return None
     share = float(words[i]) / (100 if percent else 1)
     return _DENIED if share < _FEW else _POSSIBLE if share < _SURE else None
+
+
+def enlarges(words: list[str], i: int, last: int) -> bool | None:
+    """Whether the number at `i` is the cardiothoracic ratio of an enlarged heart; None where it is no such ratio.
+
+    The ratio is named by the word at `last`. A heart is enlarged above a half (Danzer, Am J Med Sci, 1919).
+    """
+    if words[last] not in _RATIOS or not 0 < i - last <= _NEAR or len(words[i]) > _DIGITS:
+        return None
+    share = float(words[i])
+    share = share / 100 if share > 1 else share
+    if not _LEAST < share < 1:
+        return None
+    between = words[last + 1 : i]
+    if share == _HALF:
+        return not _OVER.isdisjoint(between) and _DENIES.isdisjoint(between)
+    return share > _HALF and _UNDER.isdisjoint(between)
 
 
 def _named(words: list[str], i: int) -> bool:

@@ -11,7 +11,7 @@ from judges.rules.details import joined_levels, numbered
 from judges.rules.examination import Heading
 from judges.rules.findings import ABSENT, HYPOTHETICAL, Event, Implied
 from judges.rules.headings import behind_heading, heads
-from judges.rules.measures import UNIT, chance, direction, former, joins, millimetres, percentage
+from judges.rules.measures import UNIT, chance, direction, enlarges, former, joins, millimetres, percentage
 from judges.rules.repeats import LONGEST, Key, Repeats
 from judges.rules.retractions import Known
 from judges.rules.sentence import read_sentence
@@ -309,7 +309,7 @@ class Sections:
         joined = i > 1 and joins(self.words, i - 1, self.text, self.starts)
         length = millimetres(self.words, i, joined=joined)
         if not length:
-            if (said := chance(self.words, i)) is not None:
+            if (said := chance(self.words, i) or self._ratio(i)) is not None:
                 self._events.append(Event(i, i, said))
             elif grade := percentage(self.words, i):
                 self._events.append(Event(i, i + 1, lx.Leaf(severity=grade)))
@@ -326,6 +326,13 @@ class Sections:
         if self._size and self._former and self._grows():
             self._events.append(Event(i, i, lx.Leaf(change=direction(self._former, self._size))))
             self._size = self._former = 0.0
+
+    def _ratio(self, i: int) -> lx.Leaf | None:
+        """What the number at word `i` says where it is a cardiothoracic ratio."""
+        for event in reversed(self._events[-_BESIDE - 1 :]):
+            if (enlarged := enlarges(self.words, i, event.last)) is not None:
+                return self.lexicon.trie["enlarged" if enlarged else "normal"][None]
+        return None
 
     def _nought(self, i: int) -> bool:
         """Whether a sentence begins here with a denial in figures: "0 effusions", and not "1 . 0 x 1 . 2 cm"."""

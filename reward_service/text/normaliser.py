@@ -16,11 +16,13 @@ from functools import lru_cache
 from typing import Literal
 
 from judges import chat_tokens as tokens
+from judges import records
+from judges import records
 from judges.containers import unwrap
 from judges.draft import Draft
 from reward_service.text import answer
 
-VERSION = 4
+VERSION = 5
 """Raised by hand whenever any output changes; part of every component's fingerprint."""
 
 Policy = Literal["standard", "none"]
@@ -151,7 +153,7 @@ def normalise(text: str, policy: Policy = "standard") -> Normalised:
     # The common case, in a few microseconds: tidy ASCII that holds nothing to fold.
     tidy = text.isascii() and text.replace("\n", "").isprintable() and not any(mark in text for mark in _WORK)
     tidy = tidy and not (text[:1].isspace() or text[-1:].isspace() or stands_for_nothing(text) or _SPACED.search(text))
-    if tidy and not answer.start(text) and answer.end(text) == len(text):
+    if tidy and not (answer.start(text) or records.may_hold(text)) and answer.end(text) == len(text):
         return Normalised(text, text)
     draft = Draft(text)
     flags = [

@@ -1,0 +1,423 @@
+"""Findings that a file tells field by field, made sentences: rows of a table, "Side: left" in a line or in lines of its own.
+
+A program writes a finding as a record: its name in one field, and what is true of it in others. Whoever reads it needs
+them together. A record is known by the names of its fields; what has none of these stays as it is. All is linear in the
+length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from judges.draft import Draft
+from judges.section_names import spelled_out
+
+FEW, SURE = 0.15, 0.85
+"""A probability below the first denies, one above the second asserts."""
+
+_NAME, _STATE, _SIDE, _PLACE, _SIZE, _CHANGE, _NOTE, _CHANCE, _WAY, _YES, _NO, _RIGHT, _LEFT = (
+    "name", "state", "side", "place", "size", "change", "note", "chance", "way", "yes", "no", "right", "left"
+)  # fmt: skip
+_KEYS: Final[Mapping[str, str]] = {
+    key: role
+    for role, keys in {
+        _NAME: "finding,name,observation,abnormality,pathology,condition,label,entity,diagnosis,feature,sign,item,type,"
+        "structure,parameter,finding name,what,concept,element,device,organ",
+        _STATE: "state,status,present,presence,result,value,assessment,found,detected,exists,finding present,verdict,"
+        "polarity,answer,seen,visible,positive,evaluation,certainty,reading,y/n,yes/no,present/absent",
+        _SIDE: "side,laterality,lateral,sides,lat",
+        _PLACE: "location,loc,lobe,zone,region,site,position,where,anatomy,anatomic location,anatomical location,level",
+        _SIZE: "size,severity,grade,extent,amount,degree,magnitude,volume,measurement",
+        _CHANGE: "change,trend,comparison,progression,interval change,interval,evolution,since prior",
+        _NOTE: "comment,comments,note,notes,detail,details,description,remark,remarks,qualifier,qualifiers,descriptor,"
+        "descriptors,modifier,modifiers,morphology,character,text",
+        _CHANCE: "prob,probability,confidence,score,likelihood,p,conf,probability score",
+        _WAY: "direction,towards,toward",
+        _YES: "yes",
+        _NO: "no,absent,not present,negative",
+        _RIGHT: "right,rt,r,right side,right lung",
+        _LEFT: "left,lt,l,left side,left lung",
+    }.items()
+    for key in keys.split(",")
+}
+"""What the fields of a record are called, and what each says."""
+ATTRIBUTES: Final = frozenset(key for key, role in _KEYS.items() if role not in (_NAME, _YES, _NO, _RIGHT, _LEFT, _NOTE))
+"""Names of the fields that describe a finding."""
+DESCRIBING: Final = frozenset((
+    "present", "presence", "side", "laterality", "location", "size", "severity", "status", "certainty", "grade", "zone",
+    "lobe", "detected", "extent", "polarity",
+))  # fmt: skip
+"""Those of which one is enough to know an object that describes a finding."""
+FIGURES: Final = frozenset(key for key, role in _KEYS.items() if role in (_STATE, _CHANCE)) | {"label"}
+"""Those whose figures say something."""
+_OF_LINES: Final = frozenset(("finding", "observation", "abnormality", "pathology", "condition", "label", "entity", "sign",
+                              "feature", "finding name", "device"))  # fmt: skip
+"""Fields that may begin a record in lines of its own; a "name" or "type" there is that of a patient or a file."""
+_TELLING: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _WAY))
+_IN_TABLE: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _YES, _RIGHT))
+"""Of these a record has one besides its name, and a table a column."""
+_ABSENT: Final = frozenset((
+    "absent", "no", "n", "none", "negative", "neg", "false", "0", "0.0", "nil", "not present", "not seen",
+    "not detected", "not identified", "not found", "not visualized", "excluded", "ruled out", "denied", "❌", "✗", "✘",
+    "☐", "-ve", "(-)", "absence", "not observed", "not visible", "no evidence",
+))  # fmt: skip
+_PRESENT: Final = frozenset((
+    "present", "yes", "y", "positive", "pos", "true", "1", "1.0", "seen", "detected", "identified", "found", "visible",
+    "visualized", "definite", "confirmed", "observed", "✓", "✔", "✅", "☑", "☒", "+", "+ve", "(+)", "x", "definitely present",
+    "abnormal present",
+))  # fmt: skip
+_POSSIBLE: Final = frozenset((
+    "possible", "possibly", "possibly present", "probable", "probably", "uncertain", "equivocal", "likely", "suspected",
+    "indeterminate", "maybe", "?", "-1", "-1.0", "unsure", "suspicious", "cannot be excluded", "not excluded",
+))  # fmt: skip
+_SHAPES: Final = frozenset((
+    "normal", "enlarged", "increased", "decreased", "top normal", "borderline", "upper limits of normal",
+    "within normal limits", "not enlarged",
+))  # fmt: skip
+"""What a size says of an organ, where it is no grade of a finding."""
+_NOTHING: Final = frozenset(("", "-", "–", "—", "--", "n/a", "na", "null", "nan", "not applicable", ".", "/", "n.a.", "unspecified"))
+_SIDES: Final[Mapping[str, str]] = {
+    "left": "left", "l": "left", "lt": "left", "left-sided": "left", "left side": "left",
+    "right": "right", "r": "right", "rt": "right", "right-sided": "right", "right side": "right",
+    "both": "bilateral", "bilateral": "bilateral", "b": "bilateral", "b/l": "bilateral", "both sides": "bilateral",
+    "bilaterally": "bilateral", "left and right": "bilateral", "right and left": "bilateral", "left, right": "bilateral",
+}  # fmt: skip
+_OF_FILES: Final = frozenset(("final", "preliminary", "signed", "verified", "completed", "complete", "draft", "amended"))
+_PREPOSITION: Final = re.compile(r"(?:in|at|of|on|within|near|above|below|over|behind|overlying|along|to|tip|terminates)\b", re.I)
+_LOBE: Final = re.compile(r"(?:(?:right|left) )?(?:upper|lower|middle|mid)(?: (?:right|left))?\Z", re.I)
+_IN_LUNG: Final = re.compile(r"(?:right|left|both|upper|lower|middle|mid|apex|apical|basal|base|bases|hil|retrocardiac)", re.I)
+_FIGURE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)[ ]?(?P<percent>%?)")
+_SHORT: Final = 3  # words of a note that says what a finding is like
+_STATED: Final = 8  # words of a state
+_NAMED: Final = 8  # words of the name of a finding
+
+_KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
+_FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40}?)[ \t]*[:=][ \t]*(?P<value>.*?)[ \t]*\Z", re.S)
+_SEPARATORS: Final = (";", "|", ",", "\t", " - ", " – ")
+_ITEM: Final = re.compile(r"[ \t]*(?:[-*•][ \t]+|\(?\d{1,3}[.)][ \t]+)?")
+_PARENT: Final = re.compile(r"(?P<indent>[ \t]*)(?:[-*][ \t]+)?(?P<name>[A-Za-z][\w /-]{1,60}):[ \t]*\Z")
+_GAPS: Final = re.compile(r"[ \t]{2,}")
+_RULE: Final = re.compile(r"[\s|:+=_─-]*\Z")
+_LEGEND: Final = re.compile(
+    r"(?:(?:key|legend)[ ]?:)?[ ]?\(?(?P<all>[^\s,;=()]{1,8}[ ]?=[^,;=()]{1,20}(?:[,;][ ]?[^\s,;=()]{1,8}[ ]?=[^,;=()]{1,20})+)\)?", re.I
+)
+_FIELDS: Final = 14  # of one record
+_HINT: Final = re.compile(
+    rf"(?<![A-Za-z])(?:{'|'.join(key for key, role in _KEYS.items() if role not in (_NOTE, _NO, _RIGHT, _LEFT))})"
+    r"[?*_`\"')]{0,4}(?:[ ]\([^)\n]{1,20}\))?[ ]?(?:[:=|\t,;]|[ ]{2}|\n|\Z)",
+    re.I,
+)
+"""The name of a field where it ends."""
+
+_Record = dict[str, str]
+
+
+class _Line(NamedTuple):
+    start: int
+    end: int
+    text: str
+
+
+def may_hold(text: str) -> bool:
+    """Whether a text may have records: a look that costs little where it has none."""
+    return ("\n" in text or (":" in text and (";" in text or "," in text))) and _HINT.search(text) is not None
+
+
+def take_off(draft: Draft) -> None:
+    """Make sentences of the records of a text."""
+    if may_hold(draft.text):
+        draft.edit(_edits(draft.text))
+
+
+def _role(key: str) -> str:
+    """What a field of this name says; "" where the name is none of a record."""
+    return _KEYS.get(_KEY.sub(" ", spelled_out(key)).strip().lower(), "")
+
+
+def _edits(text: str) -> Iterator[tuple[int, int, str]]:
+    lines = []
+    start = 0
+    for line in text.split("\n"):
+        lines.append(_Line(start, start + len(line), line))
+        start += len(line) + 1
+    i = 0
+    while i < len(lines):
+        line = lines[i].text
+        found: tuple[int, list[tuple[int, int, str]]] = (0, [])
+        if ":" in line or "=" in line:
+            said = _of_line(line)
+            found = (1, [(lines[i].start, lines[i].end, said)]) if said else _of_lines(lines, i)
+        elif line and i + 1 < len(lines):
+            found = _of_table(lines, i)
+        taken, edits = found
+        yield from edits
+        i += max(1, taken)
+
+
+# ----- fields of one line, or of lines of their own ---------------------------------------------------------------------
+
+
+def _of_line(line: str) -> str:
+    """The sentence of "Finding: effusion; Side: left; Status: present", or of "effusion: side: left, present: yes"."""
+    lead = _ITEM.match(line)
+    body = line[lead.end() if lead else 0 :].rstrip().rstrip(".").strip("{}| ")
+    for separator in _SEPARATORS:
+        if separator in body:
+            parts = [part for part in body.split(separator) if part.strip()]
+            said = _told(_fields(parts) or {}) or _named(parts)
+            if said and len(parts) > 1:
+                return said
+    if _is_legend(body):
+        return " "
+    name, _, rest = body.partition(":")
+    field = _fields([rest]) if rest.count(":") == 1 and not _role(name) else None  # "effusion: present: yes"
+    return _told({_NAME: spelled_out(name), **field}) if field is not None and _NAME not in field else ""
+
+
+def _named(parts: Sequence[str]) -> str:
+    """The sentence of a record before whose fields a name stands: "effusion: side: left, present: yes".
+
+    "Effusion: present; side: left" is one, too; "findings: label: effusion, status: present" has a heading before it.
+    """
+    name, _, first = parts[0].partition(":")
+    if not first or _role(name):
+        return ""
+    name = spelled_out(name.strip())
+    if _stated(first.strip(), ""):
+        return _told({_NAME: name, _STATE: first.strip(), **(_fields(parts[1:]) or {_NAME: "", _SIDE: ""})})
+    fields = _fields([first, *parts[1:]])
+    if fields is None:
+        return ""
+    said = _told(fields)
+    return f"{name}: {said}" if said else _told({_NAME: name, **fields})
+
+
+def _is_legend(body: str) -> bool:
+    """Whether a line says what signs stand for: "(x = present, blank = not present)"."""
+    found = _LEGEND.fullmatch(body)
+    meanings = [each.partition("=")[2].strip() for each in re.split("[,;]", found["all"])] if found else []
+    return len(meanings) > 1 and all(_stated(meaning, "") for meaning in meanings)
+
+
+def _fields(parts: Sequence[str]) -> _Record | None:
+    """These "key: value" by what their keys say; None where one is no field of a record, or two say the same."""
+    if len(parts) > _FIELDS:
+        return None
+    fields: _Record = {}
+    for part in parts:
+        found = _FIELD.match(part)
+        role = _role(found["key"]) if found else ""
+        if found and role == _NAME and _FIGURE.fullmatch(found["value"].removeprefix("-")):
+            role = _STATE  # "label: 1"
+        if role == _SIZE and found and found["value"].lower() in _SHAPES:
+            role = _STATE  # "size: enlarged"
+        if found is None or not role or role in fields or role in (_YES, _NO, _RIGHT, _LEFT):
+            return None
+        fields[role] = _lobed(found["key"], found["value"])
+    return fields
+
+
+def _lobed(key: str, value: str) -> str:
+    """A lobe or zone with its noun: "lobe: right upper"."""
+    noun = key.strip().lower()
+    return f"{value} {noun}" if noun in ("lobe", "zone") and _LOBE.match(value) else value
+
+
+def _told(fields: _Record) -> str:
+    """The sentence of a record that has a name and tells something of it; else ""."""
+    if _NAME not in fields or _TELLING.isdisjoint(fields) or fields.get(_STATE, "").lower() in _OF_FILES:
+        return ""
+    return sentence(fields)
+
+
+def _of_lines(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int, str]]]:
+    """How many lines from `i` are one record, each a field, or its name with what is said of it indented below."""
+    first = _FIELD.match(lines[i].text[len(_item(lines[i].text)) :])
+    parent = _PARENT.match(lines[i].text)
+    fields: _Record = {}
+    if parent is not None and not _role(parent["name"]):
+        fields[_NAME] = spelled_out(parent["name"])
+    elif first is not None and _KEY.sub(" ", first["key"]).strip().lower() in _OF_LINES and first["value"]:
+        fields[_NAME] = first["value"]
+    else:
+        return 0, []
+    end = i + 1
+    while end < len(lines) and end - i < _FIELDS:
+        line = lines[end].text
+        if parent is not None and len(line) - len(line.lstrip()) <= len(parent["indent"]):
+            break
+        more = _fields([line]) if ":" in line or "=" in line else None
+        if more is None or not fields.keys().isdisjoint(more):
+            break
+        fields |= more
+        end += 1
+    deeper = parent is not None and end < len(lines) and _indent(lines[end].text) > len(parent["indent"])
+    said = _told(fields) if end > i + 1 and not deeper else ""
+    return (end - i, [(lines[i].start, lines[end - 1].end, said)]) if said else (0, [])
+
+
+def _item(line: str) -> str:
+    found = _ITEM.match(line)
+    return found.group() if found else ""
+
+
+def _indent(line: str) -> int:
+    """The blanks before the first word; -1 in a line without words."""
+    return len(line) - len(line.lstrip()) if line.strip() else -1
+
+
+# ----- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _of_table(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int, str]]]:
+    """How many lines from `i` are a table whose columns are the fields of records, with the edits."""
+    for split in _splits(lines[i].text):
+        roles = [_role(cell) for cell in split(lines[i].text)]
+        known = {role for role in roles if role}
+        if len(known) < 2 or _NAME not in known or known.isdisjoint(_IN_TABLE) or roles.count("") > 1:
+            continue
+        edits = [(lines[i].start, lines[i].end, "")]
+        end = i + 1
+        for line in lines[end:]:
+            cells = split(line.text) if line.text.strip() else []
+            if _RULE.match(line.text):
+                if not line.text.strip():
+                    break
+                edits.append((line.start, line.end, ""))
+            elif len(cells) > len(roles) or (len(cells) < 2 and "\t" not in line.text):
+                break
+            else:
+                edits.append((line.start, line.end, _row(roles, cells)))
+            end += 1
+        if any(said for _, _, said in edits):
+            return end - i, edits
+    return 0, []
+
+
+class _Split(NamedTuple):
+    """Cuts a line into cells, at a sign or at the columns where those of the header begin."""
+
+    sign: str
+    columns: tuple[int, ...] = ()
+
+    def __call__(self, line: str) -> list[str]:
+        if not self.sign:
+            cells = [""] * len(self.columns)
+            for start, end in _chunks(line):
+                at = max((k for k, column in enumerate(self.columns) if column < end), default=0)
+                cells[at] = f"{cells[at]} {line[start:end]}".strip()
+            return cells
+        body = line.strip(" ").strip(self.sign) if self.sign == "|" else line
+        return [cell.strip().strip('*_`"').strip() for cell in body.split(self.sign)]
+
+
+def _splits(header: str) -> Iterator[_Split]:
+    """The ways in which this line may be the header of a table."""
+    for sign in ("|", "\t", ";", ","):
+        if sign in header:
+            yield _Split(sign)
+    if "   " in header.strip() or len(_chunks(header)) > 1:
+        yield _Split("", tuple(start for start, _ in _chunks(header)))
+
+
+def _chunks(line: str) -> list[tuple[int, int]]:
+    """Where the words begin and end between gaps of two blanks or more."""
+    edges = [0]
+    for gap in _GAPS.finditer(line):
+        edges += gap.span()
+    edges.append(len(line))
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if line[a:b].strip()]
+
+
+def _row(roles: Sequence[str], cells: Sequence[str]) -> str:
+    """The sentences of one row."""
+    fields: _Record = {}
+    for role, cell in zip(roles, cells, strict=False):
+        if role == _STATE and _NO in roles:  # "Present" beside "Absent" is a column for a cross
+            role = _YES
+        if cell.lower() in _NOTHING and role != _NAME:
+            continue
+        fields[role or _NOTE] = f"{fields[role or _NOTE]}, {cell}" if (role or _NOTE) in fields else cell
+    if _NO in fields or _YES in fields:
+        fields[_STATE] = "present" if _YES in fields and fields[_YES].lower() not in _ABSENT else "absent"
+    sides = [side for side in (_RIGHT, _LEFT) if side in fields]
+    if sides:
+        return " ".join(sentence({**fields, _SIDE: side, _STATE: fields[side]}) for side in sides)
+    return sentence(fields)
+
+
+# ----- a record as a sentence -------------------------------------------------------------------------------------------
+
+
+def sentence(fields: Mapping[str, str]) -> str:
+    """What a record says, in words; "" where it names nothing."""
+    told = {role: value for role in fields if (value := fields[role].strip(" \t\r\"'`")).lower() not in _NOTHING}
+    name = spelled_out(told.get(_NAME, "")).rstrip(":.")
+    name = name[:1].lower() + name[1:] if name[1:2].islower() else name
+    if not name or len(name.split()) > _NAMED:
+        return ""
+    state = told.get(_STATE, "").rstrip(".")
+    stated = _stated(state, told.get(_CHANCE, ""))
+    side, place = _where(told)
+    if stated == "absent":
+        return _capital(f"no {'' if side == 'bilateral' else side} {name}{place}.")
+    size = told.get(_SIZE, "")
+    measured = bool(re.search(r"\d", size))
+    words = f"{'' if measured else size.lower()} {side} {name}"
+    if told.get(_WAY):
+        place += f" to the {told[_WAY]}"
+    after = [f"measuring {size}"] if measured else []
+    after += [told[_CHANGE]] if _CHANGE in told else []
+    note = told.get(_NOTE, "").rstrip(".")
+    short = len(note.split()) <= _SHORT
+    after += [note] if note and short else []
+    tail = f"{place}{''.join(f', {each}' for each in after)}"
+    if stated == "possible":
+        said = f"possible {words}{tail}."
+    elif stated == "present" or not state:
+        said = f"{words}{tail}."
+    elif state.lower() in _SHAPES:
+        said = f"{side} {name}{tail}: {words.split(f' {side} {name}')[0]} {state}."
+    elif len(state.split()) <= _STATED:
+        said = f"{words}{tail}: {state}."
+    else:
+        said = f"{words}{tail}. {_capital(state)}."
+    return _capital(said) + ("" if short or not note else f" {_capital(note)}.")
+
+
+def _stated(state: str, chance: str) -> str:
+    """ "absent", "present" or "possible", by a word, a sign or a probability; else ""."""
+    word = re.sub(r"\s+", " ", state.lower())
+    word = word.split(" (")[0] if word.endswith(")") and not word.startswith("(") else word
+    for words, name in ((_ABSENT, "absent"), (_PRESENT, "present"), (_POSSIBLE, "possible")):
+        if word in words:
+            return name
+    figure = _FIGURE.fullmatch(state or chance)
+    if figure is None:
+        return ""
+    share = float(figure["number"]) / (100 if figure["percent"] else 1)
+    return "absent" if share < FEW else "present" if share > SURE else "possible"
+
+
+def _where(told: Mapping[str, str]) -> tuple[str, str]:
+    """The side as an adjective, and the place as words behind the name."""
+    given, place = told.get(_SIDE, ""), told.get(_PLACE, "").rstrip(".")
+    side = _SIDES.get(given.lower(), "")
+    if given and not side:
+        place = f"{given}, {place}" if place else given
+    if not place:
+        return side, ""
+    if place.lower() in _SIDES:
+        return side or _SIDES[place.lower()], ""
+    if _PREPOSITION.match(place) or not _IN_LUNG.match(place):
+        return side, f", {place}" if not _PREPOSITION.match(place) or place.lower().startswith("t") else f" {place}"
+    if side in ("left", "right") and _LOBE.match(place.split(" lobe")[0].split(" zone")[0]) and side not in place.lower():
+        return "", f" in the {side} {place}"
+    return side, f" in the {place}"
+
+
+def _capital(text: str) -> str:
+    words = " ".join(text.split())
+    return words[:1].upper() + words[1:]

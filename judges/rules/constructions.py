@@ -311,6 +311,20 @@ def stated_anew(events: list[Event]) -> int:
     return 0
 
 
+def answered(events: list[Event]) -> int:
+    """The comma behind the topic of a sentence that then denies it, or calls the film normal; 0 if there is none.
+
+    "Regarding effusion, | none is seen", "As for effusion, | the study is negative".
+    """
+    comma = next((k for k, event in enumerate(events) if k and event.leaf.cue & (lx.COMMA | lx.COLON)), 0)
+    topic, answer = events[1:comma], events[comma + 1 :]
+    if not answer or not any(e.leaf.concept >= 0 for e in topic):
+        return 0
+    if any(e.leaf.concept >= 0 or e.leaf.side or e.leaf.severity or e.leaf.cue & (lx.UNC | lx.UNC_AFTER) for e in answer):
+        return 0
+    return comma if any(e.leaf.absent or e.leaf.cue & (lx.NEG | lx.NEG_AFTER | lx.NORMAL) for e in answer) else 0
+
+
 def of_two(events: list[Event], k: int) -> bool:
     """Whether "both" speaks of two findings, and not of two sides: "cardiomegaly and effusion, both | stable"."""
     after = events[k + 1 : k + 2]

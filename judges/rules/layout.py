@@ -18,7 +18,7 @@ from judges.rules.dictation import dictated
 from judges.rules.letterhead import FINDING, PLACE, without_letterhead
 from judges.rules.lines import joined_lines
 from judges.rules.margins import without_margins
-from judges.rules.words import fold
+from judges.rules.words import KNOWN, fold
 from judges.rules.wraps import GAP, Words
 
 _MARKED: Final = re.compile(r"\.{4}|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)")
@@ -30,6 +30,11 @@ _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\
 _BETWEEN: Final = re.compile(r"\s(?:[|•·~]|\|\||//|>{1,2}(?!\s\d))\s|\s?(?P<weak>[—–]|(?<=\s)-{1,2}(?=\s)|;(?=\s))\s?")
 _STOPPED: Final = re.compile(r"(?<!\bDr)(?<=[A-Za-z)]) ?[.?!]\s+\S")
 _SENTENCE: Final = re.compile(r"[A-Z][a-z]")
+_ANSWER: Final = re.compile(
+    rf"(?:none|no|nil|neg|negative|absent|denied|excluded|n|(?:not|nil|none) (?:{'|'.join(KNOWN['classes']['seen'])}))[ ]?(?=[.;,|\n]|\Z)",
+    re.I,
+)
+"""What behind a dash or bar says that something is not there."""
 _HEADED: Final = re.compile(r"[a-z\d)\]][ ](?P<words>[A-Z]{2,}[A-Z /&,]{0,60}):")
 """A heading in capitals, in the line of a sentence that is not."""
 _CAPITALS: Final = re.compile(r"[A-Z]{5}")  # fewer are an abbreviation: "compatible with CHF: improved"
@@ -136,6 +141,9 @@ class Layout:
         ends = [sign.start() for sign in found[1:]] + [len(text)]
         for sign, end in zip(found, ends, strict=True):
             if "\n" in sign.group():
+                continue
+            if _ANSWER.match(text, sign.end()) and text[sign.start() - 1 : sign.start()].isalpha():
+                yield (*sign.span(), ": ")  # "Effusion - none"
                 continue
             if sign["weak"] and text[sign.start() - 1 : sign.start()] in (".", "?", "!"):
                 yield (*sign.span(), " ")  # "Lungs clear. - No effusion."

@@ -22,12 +22,13 @@ from judges.rules.words import Speller
     NEG, NEG_AFTER, NEVER, PARTIAL, UNC, UNC_AFTER, HYP, INTRODUCTION, TERM, CONTRAST, READING, EXIST, VERB,
     PLURAL, PREP, OBJECT, WITH, AND, OR, SLASH, NORMAL, STUDYWIDE, PERSISTING, BODY, SKIP, STUDY, COMMA, COLON, BREAK,
 ) = (1 << n for n in range(29))  # fmt: skip
-# And the rarer ones, as bits of `Leaf.rare`: Python is quick with integers up to 30 bits only.
+# And the rarer ones, as bits of `Leaf.rare`: Python is quickest with integers up to 30 bits, so the last
+# is the rarest.
 (
     THAN, EXCEPT, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, MOVED, ANYWHERE,
     ADVICE, AIM, CARINA, VIEW, PAIRED, ANAPHOR, HYP_AFTER, RESERVE, RETRACTION, DRAFT, FINAL, CORRECTION,
-    PAST, CAUSE, LIMITED, CLOSING, ELAPSED, OVERLOOK,
-) = (1 << n for n in range(30))  # fmt: skip
+    PAST, CAUSE, LIMITED, CLOSING, ELAPSED, OVERLOOK, TOPIC,
+) = (1 << n for n in range(31))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device, speaks of growth, does not say by itself what it names.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH, ASKS = (1 << n for n in range(7))

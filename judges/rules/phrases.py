@@ -9,28 +9,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from judges.rules import lexicon as lx
+from judges.rules.words import KNOWN, phrase_words
 from judges.rules.words import PAIRED as PLURALS
-from judges.rules.words import phrase_words
 
 SIDES: Final = {"left": lx.LEFT, "right": lx.RIGHT, "both": lx.BOTH, "none": 0}
 ZONES: Final = {"upper": lx.UPPER, "middle": lx.MIDDLE, "lower": lx.LOWER, "central": lx.CENTRAL}
 _ZONE_WORDS: Final = {"upper": lx.UPPER, "lower": lx.LOWER, "middle": lx.MIDDLE, "mid": lx.MIDDLE}
 
-_CONTRACTED: Final = frozenset(
-    ("are", "could", "did", "do", "does", "had", "has", "have", "is", "need", "should", "was", "were", "would")
-)
-
-
 def alternatives(template: str) -> Iterator[tuple[str, ...]]:
     """The words of all phrases of a template: ``{a|b} c`` -> ``(a, c)``, ``(b, c)``.
 
-    Braces do not nest and do not split words.
+    Braces do not nest and do not split words. ``{<seen>}`` stands for the words of that class in `words.yaml`.
     """
+    template = re.sub(r"<(\w+)>", lambda name: _of_class(name[1]), template)
     parts = re.split(r"\{([^{}]*)\}", template)
     if any("{" in p or "}" in p for p in parts):
         raise lx.LexiconError(f"unbalanced braces in {template!r}")
     choices = [[phrase_words(c) for c in p.split("|")] if i % 2 else [phrase_words(p)] for i, p in enumerate(parts)]
     return (tuple(itertools.chain.from_iterable(c)) for c in itertools.product(*choices))
+
+
+def _of_class(name: str) -> str:
+    if name not in KNOWN["classes"]:
+        raise lx.LexiconError(f"no class of words is called {name!r}")
+    return "|".join(KNOWN["classes"][name])
 
 
 class Phrases:
@@ -126,15 +128,6 @@ class Phrases:
                 plural = lx.PLURAL if leaf.cue & (lx.NEG_AFTER | lx.UNC_AFTER) else 0
                 preposition = lx.PREP if leaf.place else 0
                 leaf.cue |= self.leaves[words[:1]].cue & ((verb or plural) | preposition)
-
-    def contract(self) -> None:
-        """What holds for "does not show" holds for "doesn't show", unless a row says otherwise."""
-        for words, leaf in [(words, leaf) for words, leaf in self.leaves.items() if "not" in words]:
-            at = next((i for i in range(1, len(words)) if words[i] == "not" and words[i - 1] in _CONTRACTED), 0)
-            if at:
-                twin = (*words[: at - 1], words[at - 1] + "n", "t", *words[at + 1 :])
-                if twin not in self.leaves:
-                    self.put(twin, leaf)
 
     def pair(self) -> None:
         """A phrase with the plural of what there is on either side means both, unless one is named: "at the bases"."""

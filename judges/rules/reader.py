@@ -21,9 +21,9 @@ from judges.rules.repeats import Repeats
 from judges.rules.sections import Sections
 from judges.rules.trace import Trace
 from judges.rules.unread import statements, strange
-from judges.rules.words import ARTICLES, MEMO_LENGTH, MEMO_LIMIT, PIECE, fold, plain
+from judges.rules.words import ARTICLES, CONTRACTED, MEMO_LENGTH, MEMO_LIMIT, PIECE, fold, plain
 
-_LOW, _CAPITAL, _ARTICLE, _TAKEN_OUT, _MARK = (1 << n for n in range(5))  # forms of a token
+_LOW, _CAPITAL, _ARTICLE, _TAKEN_OUT, _MARK, _NOT = (1 << n for n in range(6))  # forms of a token
 _NO_PHRASE: Final[lx.Trie] = {}
 _STANDS: Final = frozenset((":", "no", "not"))
 """A gap behind one of these stands for something: "COMPARISON: XXXX.", "no XXXX change". Elsewhere it is left out."""
@@ -117,6 +117,8 @@ class Reader:
                         tokens.append(_STOP)
                         starts.append(start)
                     low = form & _LOW
+                    if form & _NOT and tokens and self._contracted(tokens):
+                        token = ("not", size, form, self.lexicon.trie["not"])
                     if form & _ARTICLE or (form & _TAKEN_OUT and not (tokens and tokens[-1][0] in _STANDS)):
                         continue
             else:
@@ -124,6 +126,15 @@ class Reader:
             tokens.append(token)
             starts.append(start)
         return tokens, starts
+
+    def _contracted(self, tokens: list[_Token]) -> bool:
+        """Whether the last token is the verb of a contraction, "isn" of "isn't": then it becomes the verb."""
+        word, size, form, _ = tokens[-1]
+        if word not in CONTRACTED:
+            return False
+        verb = CONTRACTED[word]
+        tokens[-1] = verb, size, form, self.lexicon.trie.get(verb)
+        return True
 
     def _learn(self, piece: str) -> _Token:
         """What a token with the blanks before it is. It is remembered."""
@@ -136,7 +147,7 @@ class Reader:
         else:
             word = lexicon.spelling.correct(fold(token))
             form = _LOW * (token.islower() and word not in lexicon.links) | _ARTICLE * (word in ARTICLES)
-            form |= _TAKEN_OUT * is_gap(word)
+            form |= _TAKEN_OUT * is_gap(word) | _NOT * (word == "t")
             if len(token) > 1 and token[0].isupper() and token[1:].islower() and word not in lexicon.names:
                 form |= _CAPITAL
         node = lexicon.trie.get(word, None if word[0].isalpha() else _NO_PHRASE)

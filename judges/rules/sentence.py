@@ -18,6 +18,7 @@ _JOINS: Final = lx.COMMA | lx.AND
 _TELLS: Final = lx.NEG | lx.EXIST | lx.VERB
 _SPLITS: Final = lx.EXIST | lx.COMMA | lx.AND | lx.CONTRAST
 _LEADS: Final = lx.NEG | lx.UNC | lx.UNC_AFTER | lx.HYP
+_ANSWER: Final = lx.Leaf(cue=lx.NEG_AFTER, rows=(lx.Row("absent", direction="backward", source="an answer"),))
 _AHEAD: Final = 12  # how many phrases after a comma decide whether it begins a statement
 
 
@@ -47,6 +48,11 @@ def _read(clauses: Clauses, events: list[Event], stop: int, kinds: int, cues: in
     """The clauses of a sentence; the four are what its phrases have together."""
     if kinds & lx.GROWTH and cues & lx.NEG:
         events = constructions.growth_denied(events)
+    if events[0].leaf.rare & lx.TOPIC and (comma := constructions.answered(events)):
+        topic, events = events[1:comma], events[comma + 1 :]
+        clauses.read([*topic, Event(events[0].first, events[0].first, _ANSWER)], events[0].first)
+        if not any(event.leaf.absent or event.leaf.cue & lx.NORMAL for event in events):
+            return
     if rares & lx.OVERLOOK:
         events = constructions.litotes(events, clauses.words, clauses.lexicon)
     if sides or rares & lx.EXCEPT:

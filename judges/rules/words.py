@@ -24,6 +24,10 @@ _ENDINGS: Final = tuple(KNOWN["endings"].items())
 _INSIDE: Final = tuple(KNOWN["parts"].items())
 PAIRED: Final[dict[str, str]] = KNOWN["paired"]
 """Plurals that mean one on either side; they keep their form, so that the lexicon may say so."""
+CONTRACTED: Final[dict[str, str]] = KNOWN["contracted"]
+"""What stands before the "t" of a contraction -> the verb: "isn't" is read as "is not"."""
+_AUXILIARIES: Final = frozenset(("is", "are", "was", "were", "has", "have", "had"))
+"""Verbs that a phrase leaves out before its "not", as the verb is a phrase of its own."""
 _KEEP: Final = frozenset(KNOWN["keep"])
 _memo: dict[str, str] = {}
 MEMO_LIMIT: Final = 50_000
@@ -83,7 +87,12 @@ def plain(text: str) -> tuple[str, list[int] | None]:
 @lru_cache(maxsize=4096)
 def phrase_words(phrase: str) -> tuple[str, ...]:
     """A lexicon phrase as the words that a text would have."""
-    folded = (fold(m.group()) for m in TOKEN.finditer(phrase))
+    folded = [fold(m.group()) for m in TOKEN.finditer(phrase)]
+    for i in range(1, len(folded)):
+        if folded[i] == "t" and folded[i - 1] in CONTRACTED:
+            verb = CONTRACTED[folded[i - 1]]
+            folded[i - 1 : i + 1] = ["not"] if verb in _AUXILIARIES and i == 1 else [verb, "not"]
+            break
     return tuple(PAIRED.get(w, w) for w in folded if w not in ARTICLES)
 
 

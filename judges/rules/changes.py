@@ -66,8 +66,8 @@ def _invented(
     lexicon, shown = account.lexicon, set[Span]()
     for name, side, bit, span, other, said in told:
         concept = lexicon.ids.get(name)
-        if bit == lx.STABLE and concept is not None and lexicon.steady[concept] and not said & _DIRECTED:
-            continue  # "pacemaker in unchanged position"
+        if _steady(lexicon, concept, bit, said):
+            continue
         if prior is not None:
             verdict = _happened(bit, concept, side, prior, reference)
             if verdict or (verdict is None and not other):
@@ -87,6 +87,8 @@ def _omitted(
     """Count what the reference alone says, and return it with what each costs."""
     lexicon, shown, omitted = account.lexicon, set[Span](), list[tuple[Booking, float]]()
     for name, side, bit, span, other, said in told:
+        if _steady(lexicon, lexicon.ids.get(name), bit, said):
+            continue
         if prior is not None and _happened(bit, lexicon.ids.get(name), side, prior, reference) is False:
             continue  # the prior report does not bear it out
         if _contrary(bit, said):
@@ -100,6 +102,11 @@ def _omitted(
         item.penalty += price
         omitted.append((item, price))
     return omitted
+
+
+def _steady(lexicon: lx.Lexicon, concept: int | None, bit: int, said: int) -> bool:
+    """Whether it is no news that this has not changed: "pacemaker in unchanged position"."""
+    return bit == lx.STABLE and concept is not None and lexicon.steady[concept] and not said & _DIRECTED
 
 
 def _translated(lexicon: lx.Lexicon, mine: Changes, theirs: Changes, pairs: list[tuple[Finding, Finding]]) -> Changes:

@@ -26,6 +26,7 @@ from judges.rules.unclear import Unclear, elapsed
 _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _LARGE: Final = 0b1000
 """ "Large effusion not seen" may leave a smaller one; "small effusion not seen" leaves none."""
+_SMALL: Final = 0b0011
 _NO_PLACE: Final = lx.NORMAL | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.WITH
 Silent = tuple[int, int, list[Event]]
 """A sentence that says nothing of a finding: its first word, the word before which it ends, and its phrases."""
@@ -131,8 +132,9 @@ class Clauses:
         grouped = 0
         sized = self.lexicon.sized
         for mention in made:
-            if mention.gone and mention.severity < _LARGE:
-                mention.severity = 0
+            ends = mention.state == ABSENT and mention.severity & _LARGE and mention.severity & _SMALL
+            if (mention.gone and mention.severity < _LARGE) or ends:
+                mention.severity = 0  # "no effusion, large or small"
             source = mention.source
             if source is not None and not (mention.side or mention.zone):
                 mention.side, mention.zone, mention.paired = source.side, source.zone, source.paired

@@ -122,6 +122,8 @@ class Layout:
             draft.edit((*m.span(), f"{m['name']}: ") for m in titles)
         if "__" in draft.text:
             draft.edit(_underlined(draft.text))
+        if " / " in draft.text:
+            draft.edit(_slashed(draft.text))
         if any(mark in draft.text for mark in "_[<"):
             draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
         if "...." in draft.text:  # "Effusion ....... none"
@@ -285,6 +287,19 @@ def _is_numbered(text: str) -> bool:
 
 def _is_headed(text: str) -> bool:
     return ":" in text and _HEADED.search(text) is not None
+
+
+def _slashed(text: str) -> Iterator[tuple[int, int, str]]:
+    """Full stops for slashes between answers: "Effusion: none / Heart: large / ..."."""
+    start = 0
+    for line in text.split("\n"):
+        parts = line.split(" / ")
+        if len(parts) > 1 and all(":" in part for part in parts):
+            at = start
+            for part in parts[:-1]:
+                at += len(part) + 3
+                yield at - 3, at, ". "
+        start += len(line) + 1
 
 
 def _underlined(text: str) -> Iterator[tuple[int, int, str]]:

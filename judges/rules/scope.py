@@ -22,6 +22,7 @@ _SMALL: Final = 0b0111
 """Grades that nobody denies in the middle of a list: "no pneumothorax, small effusion"."""
 _FAINT: Final = 0b0001
 """ "Borderline" is a grade where it makes the finding ("borderline heart size"); "large" only says that it is one."""
+_COMPARED: Final = 4  # phrases between "compared" and the time of the other film
 _NEW: Final = 6  # phrases after "exchanged for" among which the new device is looked for
 _ENDS: Final = lx.TERM | lx.EXIST
 _DENIALS, _DOUBTS = lx.NEG | lx.NEG_AFTER, lx.UNC | lx.UNC_AFTER
@@ -116,8 +117,12 @@ class Scope:
             said.earlier = self.context.said_before()
         if rare & lx.SOME:
             self.some = Opened(k, acts.get("some"))
-        if rare & lx.HYP_AFTER and not constructions.goes_on(self.events, k):
+        if rare & lx.HYP_AFTER and not (constructions.goes_on(self.events, k) or self._compared(k)):
             self.restate(self._subject(k), HYPOTHETICAL, k, acts.get("hypothetical backward"))
+
+    def _compared(self, k: int) -> bool:
+        """Whether a time is that of the film with which this one is compared: "compared with that of | last week"."""
+        return any(event.leaf.change & lx.COMPARED for event in self.events[max(0, k - _COMPARED) : k])
 
     def _end(self, k: int, cue: int) -> None:
         """What was said so far ends at this word, where its row says so."""

@@ -197,7 +197,11 @@ def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
             closes = last == ", " and tokens[i + 1 : i + 2] and tokens[i + 1].sign == "}"
             yield token.start, token.end, said and (said if closes else said + last)
         elif i + 1 < len(tokens) and tokens[i + 1].sign == ":":
-            told = i + 2 in labels or i + 2 in figures or any(not each.value or each.value in _ANSWERS for each in tokens[i + 2 : i + 3])
+            told = (
+                i + 2 in labels
+                or i + 2 in figures
+                or any(not each.value or each.value in _ANSWERS for each in tokens[i + 2 : i + 3])
+            )
             key = text[slice(*token.string)]
             told = told and key.lower() not in _HOLDERS
             told = told and not (_tells_of_file(text, tokens, i + 2) or _names_a_part(text, tokens, i + 2))

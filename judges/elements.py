@@ -39,7 +39,7 @@ _ENTITIES: Final = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39
 _ENTITY: Final = re.compile("|".join(_ENTITIES))
 _ANSWERS: Final = {"true": "yes", "false": "no"}
 _BLANK: Final = re.compile(r"\s*")
-_FIELDS: Final = records.ATTRIBUTES - {"value", "result"} | {"name"}
+_FIELDS: Final = records.ATTRIBUTES - {"value", "result", "p"} | {"name"}
 """Elements that are fields of a record."""
 
 # fmt: off

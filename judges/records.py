@@ -43,7 +43,9 @@ _KEYS: Final[Mapping[str, str]] = {
     for key in keys.split(",")
 }
 """What the fields of a record are called, and what each says."""
-ATTRIBUTES: Final = frozenset(key for key, role in _KEYS.items() if role not in (_NAME, _YES, _NO, _RIGHT, _LEFT, _NOTE))
+ATTRIBUTES: Final = frozenset(
+    key for key, role in _KEYS.items() if role not in (_NAME, _YES, _NO, _RIGHT, _LEFT, _NOTE)
+)
 """Names of the fields that describe a finding."""
 DESCRIBING: Final = frozenset((
     "present", "presence", "side", "laterality", "location", "size", "severity", "status", "certainty", "grade", "zone",
@@ -77,31 +79,42 @@ _SHAPES: Final = frozenset((
     "within normal limits", "not enlarged",
 ))  # fmt: skip
 """What a size says of an organ, where it is no grade of a finding."""
-_NOTHING: Final = frozenset(("", "-", "–", "—", "--", "n/a", "na", "null", "nan", "not applicable", ".", "/", "n.a.", "unspecified"))
+_NOTHING: Final = frozenset(
+    ("", "-", "–", "—", "--", "n/a", "na", "null", "nan", "not applicable", ".", "/", "n.a.", "unspecified")
+)
 _SIDES: Final[Mapping[str, str]] = {
     "left": "left", "l": "left", "lt": "left", "left-sided": "left", "left side": "left",
     "right": "right", "r": "right", "rt": "right", "right-sided": "right", "right side": "right",
     "both": "bilateral", "bilateral": "bilateral", "b": "bilateral", "b/l": "bilateral", "both sides": "bilateral",
     "bilaterally": "bilateral", "left and right": "bilateral", "right and left": "bilateral", "left, right": "bilateral",
 }  # fmt: skip
-_OF_FILES: Final = frozenset(("final", "preliminary", "signed", "verified", "completed", "complete", "draft", "amended"))
-_PREPOSITION: Final = re.compile(r"(?:in|at|of|on|within|near|above|below|over|behind|overlying|along|to|tip|terminates)\b", re.I)
+_OF_FILES: Final = frozenset(
+    ("final", "preliminary", "signed", "verified", "completed", "complete", "draft", "amended")
+)
+_PREPOSITION: Final = re.compile(
+    r"(?:in|at|of|on|within|near|above|below|over|behind|overlying|along|to|tip|terminates)\b", re.I
+)
 _LOBE: Final = re.compile(r"(?:(?:right|left) )?(?:upper|lower|middle|mid)(?: (?:right|left))?\Z", re.I)
-_IN_LUNG: Final = re.compile(r"(?:right|left|both|upper|lower|middle|mid|apex|apical|basal|base|bases|hil|retrocardiac)", re.I)
+_IN_LUNG: Final = re.compile(
+    r"(?:right|left|both|upper|lower|middle|mid|apex|apical|basal|base|bases|hil|retrocardiac)", re.I
+)
 _FIGURE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)[ ]?(?P<percent>%?)")
 _SHORT: Final = 3  # words of a note that says what a finding is like
 _STATED: Final = 8  # words of a state
 _NAMED: Final = 8  # words of the name of a finding
 
 _KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
-_FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40}?)[ \t]*[:=][ \t]*(?P<value>.*?)[ \t]*\Z", re.S)
+_FIELD: Final = re.compile(
+    r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40}?)[ \t]*[:=][ \t]*(?P<value>.*?)[ \t]*\Z", re.S
+)
 _SEPARATORS: Final = (";", "|", ",", "\t", " - ", " – ")
 _ITEM: Final = re.compile(r"[ \t]*(?:[-*•][ \t]+|\(?\d{1,3}[.)][ \t]+)?")
 _PARENT: Final = re.compile(r"(?P<indent>[ \t]*)(?:[-*][ \t]+)?(?P<name>[A-Za-z][\w /-]{1,60}):[ \t]*\Z")
 _GAPS: Final = re.compile(r"[ \t]{2,}")
 _RULE: Final = re.compile(r"[\s|:+=_─-]*\Z")
 _LEGEND: Final = re.compile(
-    r"(?:(?:key|legend)[ ]?:)?[ ]?\(?(?P<all>[^\s,;=()]{1,8}[ ]?=[^,;=()]{1,20}(?:[,;][ ]?[^\s,;=()]{1,8}[ ]?=[^,;=()]{1,20})+)\)?", re.I
+    r"(?:(?:key|legend)[ ]?:)?[ ]?\(?(?P<all>[^\s,;=()]{1,8}[ ]?=[^,;=()]{1,20}(?:[,;][ ]?[^\s,;=()]{1,8}[ ]?=[^,;=()]{1,20})+)\)?",
+    re.I,
 )
 _FIELDS: Final = 14  # of one record
 _HINT: Final = re.compile(
@@ -413,7 +426,11 @@ def _where(told: Mapping[str, str]) -> tuple[str, str]:
         return side or _SIDES[place.lower()], ""
     if _PREPOSITION.match(place) or not _IN_LUNG.match(place):
         return side, f", {place}" if not _PREPOSITION.match(place) or place.lower().startswith("t") else f" {place}"
-    if side in ("left", "right") and _LOBE.match(place.split(" lobe")[0].split(" zone")[0]) and side not in place.lower():
+    if (
+        side in ("left", "right")
+        and _LOBE.match(place.split(" lobe")[0].split(" zone")[0])
+        and side not in place.lower()
+    ):
         return "", f" in the {side} {place}"
     return side, f" in the {place}"
 

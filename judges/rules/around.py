@@ -113,7 +113,11 @@ def lead(events: list[Event], k: int) -> int:
         if not (events[j].leaf.cue & (lx.VERB | lx.PREP) or events[j].leaf.rare & lx.ANAPHOR):
             break
         j -= 1
-    return j if events[k].first - events[j].last > 1 else -1
+    if j < 0:
+        return -1
+    row = events[j].leaf.acts.get("absent forward")  # "it is not true that | the film shows"
+    leads = events[k].first - events[j].last > 1 or (row is not None and row.value in ("truth", "frame"))
+    return j if leads else -1
 
 
 def joined(events: list[Event], i: int, k: int) -> bool:

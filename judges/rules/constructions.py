@@ -17,6 +17,7 @@ _DEGREES: Final = lx.WORSE | lx.BETTER
 _STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
 _ASSERTS, _VERB = lx.Leaf(cue=lx.EXIST), lx.Leaf(cue=lx.VERB)
 _DENIER: Final = 7  # words before a word of overlooking among which its denial is looked for
+_ADJECTIVES: Final = 4  # words from "no" to what it denies: "no clear - cut | finding | consistent with"
 _GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
 
 
@@ -233,7 +234,7 @@ def reading_denied(events: list[Event], k: int) -> bool:
     """Whether what something is taken for is denied: "not consistent with", "no opacity to represent"."""
     for j in range(k - 1, max(-1, k - _STEPS), -1):
         leaf = events[j].leaf
-        if events[j + 1].first - events[j].last > _GAP:
+        if events[j + 1].first - events[j].last > (_ADJECTIVES if leaf.cue & lx.NEG else _GAP):
             return False
         if leaf.change and leaf.cue & lx.NEG_AFTER:
             return False  # "heart border no longer visible | due to effusion"
@@ -314,13 +315,15 @@ def stated_anew(events: list[Event]) -> int:
 def answered(events: list[Event]) -> int:
     """The comma behind the topic of a sentence that then denies it, or calls the film normal; 0 if there is none.
 
-    "Regarding effusion, | none is seen", "As for effusion, | the study is negative".
+    "Regarding effusion, none is seen."
     """
     comma = next((k for k, event in enumerate(events) if k and event.leaf.cue & (lx.COMMA | lx.COLON)), 0)
     topic, answer = events[1:comma], events[comma + 1 :]
     if not answer or not any(e.leaf.concept >= 0 for e in topic):
         return 0
-    if any(e.leaf.concept >= 0 or e.leaf.side or e.leaf.severity or e.leaf.cue & (lx.UNC | lx.UNC_AFTER) for e in answer):
+    if any(
+        e.leaf.concept >= 0 or e.leaf.side or e.leaf.severity or e.leaf.cue & (lx.UNC | lx.UNC_AFTER) for e in answer
+    ):
         return 0
     return comma if any(e.leaf.absent or e.leaf.cue & (lx.NEG | lx.NEG_AFTER | lx.NORMAL) for e in answer) else 0
 

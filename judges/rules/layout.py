@@ -21,7 +21,7 @@ from judges.rules.margins import without_margins
 from judges.rules.words import KNOWN, fold
 from judges.rules.wraps import GAP, Words
 
-_MARKED: Final = re.compile(r"\.{4}|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)")
+_MARKED: Final = re.compile(r"\.{3}|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)")
 """No other text needs any of the steps, unless it has blanks before its punctuation."""
 
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
@@ -30,7 +30,7 @@ _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\
 _BETWEEN: Final = re.compile(r"\s(?:[|•·~]|\|\||//|>{1,2}(?!\s\d))\s|\s?(?P<weak>[—–]|(?<=\s)-{1,2}(?=\s)|;(?=\s))\s?")
 _STOPPED: Final = re.compile(r"(?<!\bDr)(?<=[A-Za-z)]) ?[.?!]\s+\S")
 _SENTENCE: Final = re.compile(r"[A-Z][a-z]")
-_ANSWER: Final = re.compile(
+_SAYS_NOT: Final = re.compile(
     rf"(?:none|no|nil|neg|negative|absent|denied|excluded|n|(?:not|nil|none) (?:{'|'.join(KNOWN['classes']['seen'])}))[ ]?(?=[.;,|\n]|\Z)",
     re.I,
 )
@@ -41,7 +41,7 @@ _CAPITALS: Final = re.compile(r"[A-Z]{5}")  # fewer are an abbreviation: "compat
 _SLASH: Final = re.compile(r"(?<=[A-Za-z]) / (?=[A-Za-z])")
 _LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
 _ATTACHED: Final = re.compile(r"(?P<mark>[,.:;?!])(?<=[^\s.,:;?!].)(?=\s|\Z)", re.S)
-_LEADER: Final = re.compile(r"\s?\.{4,}(?=\s?\w)")
+_LEADER: Final = re.compile(rf"\s?\.{{4,}}(?=\s?\w)|(?<=\w) ?\.{{3}} ?(?={_SAYS_NOT.pattern})", re.I)
 _BANNER: Final = re.compile(
     r"^[ \t]*[-=*_#~]{2,}[ \t]*(?P<name>[A-Za-z][A-Za-z ]{1,30}?)[ \t]*[-=*_#~]{2,}[ \t]*$", re.M
 )
@@ -126,7 +126,7 @@ class Layout:
             draft.edit(_slashed(draft.text))
         if any(mark in draft.text for mark in "_[<"):
             draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
-        if "...." in draft.text:  # "Effusion ....... none"
+        if "..." in draft.text:  # "Effusion ....... none"
             draft.edit((*m.span(), ":") for m in _LEADER.finditer(draft.text))
         if "=" in draft.text:  # "findings=Small effusion."
             fields = (m for m in _FIELD.finditer(draft.text) if self._is_heading(draft.text, m.end("name")))
@@ -144,7 +144,7 @@ class Layout:
         for sign, end in zip(found, ends, strict=True):
             if "\n" in sign.group():
                 continue
-            if _ANSWER.match(text, sign.end()) and text[sign.start() - 1 : sign.start()].isalpha():
+            if _SAYS_NOT.match(text, sign.end()) and text[sign.start() - 1 : sign.start()].isalpha():
                 yield (*sign.span(), ": ")  # "Effusion - none"
                 continue
             if sign["weak"] and text[sign.start() - 1 : sign.start()] in (".", "?", "!"):

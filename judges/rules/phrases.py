@@ -16,6 +16,7 @@ SIDES: Final = {"left": lx.LEFT, "right": lx.RIGHT, "both": lx.BOTH, "none": 0}
 ZONES: Final = {"upper": lx.UPPER, "middle": lx.MIDDLE, "lower": lx.LOWER, "central": lx.CENTRAL}
 _ZONE_WORDS: Final = {"upper": lx.UPPER, "lower": lx.LOWER, "middle": lx.MIDDLE, "mid": lx.MIDDLE}
 
+
 def alternatives(template: str) -> Iterator[tuple[str, ...]]:
     """The words of all phrases of a template: ``{a|b} c`` -> ``(a, c)``, ``(b, c)``.
 

@@ -89,6 +89,8 @@ class Retractions:
         elif value == ALONE:
             if not any(e.leaf.kind or e.leaf.cue & _SAID for e in events):
                 self.clauses.forget(self.last)
+            elif not k:
+                self.overrule(self.begun)  # "Sorry, no effusion."
         elif value == AGAIN:
             self.overrule(self.begun)
         elif value in (REST, NONE) or (value == EARLIER and not k):

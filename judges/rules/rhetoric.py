@@ -45,7 +45,7 @@ def turn(retractions: Retractions, value: str, events: list[Event], k: int) -> N
         return  # "heart size is hard to tell"
     if value == CONFIRMED and not _confirms(retractions, events, k):
         return
-    for mention in _before(retractions, word, whole=value == DOUBTED):
+    for mention in _before(retractions, word, whole=value == DOUBTED, leads=value == BACK and not k):
         state = _state(retractions, value, events, mention)
         if state is not None and state != mention.state:
             retractions.restate(mention, state)
@@ -64,11 +64,14 @@ def _confirms(retractions: Retractions, events: list[Event], k: int) -> bool:
     return _CONFIRMABLE.issuperset(clauses.words[begin:first])
 
 
-def _before(retractions: Retractions, word: int, *, whole: bool) -> Sequence[Mention]:
-    """The findings of which a phrase at `word` speaks. `whole`: also those that follow it in its sentence."""
+def _before(retractions: Retractions, word: int, *, whole: bool, leads: bool) -> Sequence[Mention]:
+    """The findings of which a phrase at `word` speaks. `whole`: also those that follow it in its sentence.
+
+    `leads`: it begins its sentence and speaks of the one before: "Scratch that, no effusion."
+    """
     mentions, begun = retractions.clauses.mentions, retractions.begun[0]
     own = mentions[begun:]
-    if not own:
+    if not own or leads:
         return mentions[retractions.last[0] : begun]
     return own if whole else [m for m in own if m.first < word]
 

@@ -229,7 +229,12 @@ class Scope:
         if row is not None and row.value == "truth" and self.denial is not None and self.denial.denies(subject):
             self.restate(subject, PRESENT, k, row)  # "the statement that there is no effusion | is wrong"
             return
-        self.restate(subject[-row.targets :] if row is not None else subject, ABSENT, k, row)
+        subject = subject[-row.targets :] if row is not None else subject
+        if row is not None and row.value == "artifact":  # "the density is a skin fold" denies no other density
+            loose = [m for m in subject if self.lexicon.families[m.concept]]
+            self.restate(loose, HYPOTHETICAL, k, row)
+            subject = [m for m in subject if m not in loose]
+        self.restate(subject, ABSENT, k, row)
 
     def _subject(self, k: int) -> Sequence[Mention]:
         """What phrase `k`, which follows it, speaks of."""

@@ -215,11 +215,12 @@ class Sections:
         self.clauses.retractions.frame = ""
         if leaf.rare & lx.DRAFT:
             self._draft = self.clauses.known()
-        elif leaf.rare & lx.FINAL and self._draft is not None:  # the last word counts
+        final = leaf.rare & lx.FINAL and self._draft is None and self._tells()
+        if leaf.rare & lx.FINAL and self._draft is not None:  # the last word counts
             self.clauses.forget(self._draft)
             self._draft = None
         self._end_correction()
-        if leaf.rare & lx.CORRECTION:
+        if leaf.rare & lx.CORRECTION or final:  # "There is an effusion. FINAL: no effusion."
             self._corrected = self.clauses.known()
             self._sides = self.words[i].startswith("correct")  # an addendum may add the other side
         # "Dx:" is why the film was taken, unless the findings have been told.

@@ -84,7 +84,7 @@ def plain(text: str) -> tuple[str, list[int] | None]:
     return "".join(out), where
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32_768)
 def phrase_words(phrase: str) -> tuple[str, ...]:
     """A lexicon phrase as the words that a text would have."""
     folded = [fold(m.group()) for m in TOKEN.finditer(phrase)]

@@ -27,6 +27,11 @@ _ASKED: Final = re.compile(
 _REPLY: Final = re.compile(
     r"(?:^|(?<=[.?!\s]))[*#\s]{0,6}(?:assistant|model|response|answer|reply|a)[\s*]{0,3}(?::[*\s]|\n)", re.I | re.M
 )
+# A reply that says nothing without its question.
+_BARE: Final = re.compile(
+    r"\W*(?:no|none|nil|negative|absent|yes|present|positive|excluded|ruled out|not \w{4,12}|nothing|there (?:is|are) (?:none|not|one))\W*",
+    re.I,
+)
 # Who speaks, or what follows, at the very beginning.
 _LEAD: Final = re.compile(
     r"[\s*#]*(?:(?:assistant|ai|model|response|answer|output|reply|report|"
@@ -164,7 +169,9 @@ def start(text: str) -> int:
         return 0
     begin = max(_after(_HARMONY, text), _after(_TURN, text))
     if asked := _ASKED.match(text, begin):
-        begin = max(begin, _after(_REPLY, text, asked.end()))
+        reply = _after(_REPLY, text, asked.end())
+        if _BARE.fullmatch(text, reply) is None:  # "Q: Effusion? A: None." is read as a whole
+            begin = max(begin, reply)
     elif thinks(text[begin:]) >= _ENOUGH:
         begin = max(begin, _after(_FINAL, text, begin))
     while (lead := _LEAD.match(text, begin) or _OPENING.match(text, begin)) and _says_something(text, lead.end()):

@@ -38,12 +38,12 @@ def unwrapped(text: str) -> Draft:
         ("{'heart': 'Normal.', \"lungs\": \"It's clear\"}", ["heart: Normal.", "lungs: It's clear."]),
         (
             '[{"finding": "effusion", "side": "left"}, {"finding": "edema", "present": false}]',
-            ["finding: effusion, side: left.", "finding: edema, present: no, ."],
+            ["Left effusion.", "No edema."],
         ),
         (json.dumps({"output": json.dumps({"findings": "One.\nTwo."})}), ["findings: One.", "Two."]),
         (json.dumps({"role": "assistant", "code": {"x": "y"}, "content": REPORT}), ["code:", "x: y.", REPORT]),
         ('[{"type": "edema", "side": "left"}, {"type": "mass", "status": "new"}]',
-         ["type: edema, side: left.", "type: mass, status: new."]),
+         ["Left edema.", "Mass: new."]),
         (json.dumps({"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "Chest X-ray"}, "subject":
          {"display": "J Roe"}, "contained": [{"resourceType": "Observation", "valueString": REPORT}]}), [REPORT]),
         ('[{"system": "Lungs", "text": "Clear."}, {"system": "Heart", "text": "Large."}]', ["Lungs: Clear.", "Heart: Large."]),

@@ -1,4 +1,4 @@
-"""Findings that a file tells field by field, made sentences: rows of a table, "Side: left" in a line or in lines of its own.
+"""Findings that a file tells field by field, made sentences: rows of a table, "Side: left" in one line or in several.
 
 A program writes a finding as a record: its name in one field, and what is true of it in others. Whoever reads it needs
 them together. A record is known by the names of its fields; what has none of these stays as it is. All is linear in the
@@ -54,8 +54,10 @@ DESCRIBING: Final = frozenset((
 """Those of which one is enough to know an object that describes a finding."""
 FIGURES: Final = frozenset(key for key, role in _KEYS.items() if role in (_STATE, _CHANCE)) | {"label"}
 """Those whose figures say something."""
-_OF_LINES: Final = frozenset(("finding", "observation", "abnormality", "pathology", "condition", "label", "entity", "sign",
-                              "feature", "finding name", "device"))  # fmt: skip
+_OF_LINES: Final = frozenset((
+    "finding", "observation", "abnormality", "pathology", "condition", "label", "entity", "sign", "feature",
+    "finding name", "device",
+))  # fmt: skip
 """Fields that may begin a record in lines of its own; a "name" or "type" there is that of a patient or a file."""
 _TELLING: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _WAY))
 _IN_TABLE: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _YES, _RIGHT))
@@ -67,8 +69,8 @@ _ABSENT: Final = frozenset((
 ))  # fmt: skip
 _PRESENT: Final = frozenset((
     "present", "yes", "y", "positive", "pos", "true", "1", "1.0", "seen", "detected", "identified", "found", "visible",
-    "visualized", "definite", "confirmed", "observed", "✓", "✔", "✅", "☑", "☒", "+", "+ve", "(+)", "x", "definitely present",
-    "abnormal present",
+    "visualized", "definite", "confirmed", "observed", "✓", "✔", "✅", "☑", "☒", "+", "+ve", "(+)", "x",
+    "definitely present", "abnormal present",
 ))  # fmt: skip
 _POSSIBLE: Final = frozenset((
     "possible", "possibly", "possibly present", "probable", "probably", "uncertain", "equivocal", "likely", "suspected",
@@ -86,7 +88,8 @@ _SIDES: Final[Mapping[str, str]] = {
     "left": "left", "l": "left", "lt": "left", "left-sided": "left", "left side": "left",
     "right": "right", "r": "right", "rt": "right", "right-sided": "right", "right side": "right",
     "both": "bilateral", "bilateral": "bilateral", "b": "bilateral", "b/l": "bilateral", "both sides": "bilateral",
-    "bilaterally": "bilateral", "left and right": "bilateral", "right and left": "bilateral", "left, right": "bilateral",
+    "bilaterally": "bilateral", "left and right": "bilateral", "right and left": "bilateral",
+    "left, right": "bilateral",
 }  # fmt: skip
 _OF_FILES: Final = frozenset(
     ("final", "preliminary", "signed", "verified", "completed", "complete", "draft", "amended")
@@ -104,16 +107,15 @@ _STATED: Final = 8  # words of a state
 _NAMED: Final = 8  # words of the name of a finding
 
 _KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
-_FIELD: Final = re.compile(
-    r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40}?)[ \t]*[:=][ \t]*(?P<value>.*?)[ \t]*\Z", re.S
-)
+_FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40})[:=](?P<value>.*)\Z", re.S)
 _SEPARATORS: Final = (";", "|", ",", "\t", " - ", " – ")
 _ITEM: Final = re.compile(r"[ \t]*(?:[-*•][ \t]+|\(?\d{1,3}[.)][ \t]+)?")
 _PARENT: Final = re.compile(r"(?P<indent>[ \t]*)(?:[-*][ \t]+)?(?P<name>[A-Za-z][\w /-]{1,60}):[ \t]*\Z")
 _GAPS: Final = re.compile(r"[ \t]{2,}")
 _RULE: Final = re.compile(r"[\s|:+=_─-]*\Z")
 _LEGEND: Final = re.compile(
-    r"(?:(?:key|legend)[ ]?:)?[ ]?\(?(?P<all>[^\s,;=()]{1,8}[ ]?=[^,;=()]{1,20}(?:[,;][ ]?[^\s,;=()]{1,8}[ ]?=[^,;=()]{1,20})+)\)?",
+    r"(?:(?:key|legend)[ ]?:)?[ ]?\(?"
+    r"(?P<all>[^\s,;=()]{1,8}[ ]?=[^,;=()]{1,20}(?:[,;][ ]?[^\s,;=()]{1,8}[ ]?=[^,;=()]{1,20})+)\)?",
     re.I,
 )
 _FIELDS: Final = 14  # of one record
@@ -169,7 +171,7 @@ def _edits(text: str) -> Iterator[tuple[int, int, str]]:
         i += max(1, taken)
 
 
-# ----- fields of one line, or of lines of their own ---------------------------------------------------------------------
+# ----- fields of one line, or of lines of their own -------------------------------------------------------------------
 
 
 def _of_line(line: str) -> str:
@@ -222,13 +224,13 @@ def _fields(parts: Sequence[str]) -> _Record | None:
     for part in parts:
         found = _FIELD.match(part)
         role = _role(found["key"]) if found else ""
-        if found and role == _NAME and _FIGURE.fullmatch(found["value"].removeprefix("-")):
+        if found and role == _NAME and _FIGURE.fullmatch(found["value"].strip().removeprefix("-")):
             role = _STATE  # "label: 1"
-        if role == _SIZE and found and found["value"].lower() in _SHAPES:
+        if role == _SIZE and found and found["value"].strip().lower() in _SHAPES:
             role = _STATE  # "size: enlarged"
         if found is None or not role or role in fields or role in (_YES, _NO, _RIGHT, _LEFT):
             return None
-        fields[role] = _lobed(found["key"], found["value"])
+        fields[role] = _lobed(found["key"], found["value"].strip())
     return fields
 
 
@@ -252,8 +254,8 @@ def _of_lines(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
     fields: _Record = {}
     if parent is not None and not _role(parent["name"]):
         fields[_NAME] = spelled_out(parent["name"])
-    elif first is not None and _KEY.sub(" ", first["key"]).strip().lower() in _OF_LINES and first["value"]:
-        fields[_NAME] = first["value"]
+    elif first is not None and _KEY.sub(" ", first["key"]).strip().lower() in _OF_LINES and first["value"].strip():
+        fields[_NAME] = first["value"].strip()
     else:
         return 0, []
     end = i + 1
@@ -281,7 +283,7 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip()) if line.strip() else -1
 
 
-# ----- tables -----------------------------------------------------------------------------------------------------------
+# ----- tables ---------------------------------------------------------------------------------------------------------
 
 
 def _of_table(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int, str]]]:
@@ -361,7 +363,7 @@ def _row(roles: Sequence[str], cells: Sequence[str]) -> str:
     return sentence(fields)
 
 
-# ----- a record as a sentence -------------------------------------------------------------------------------------------
+# ----- a record as a sentence -----------------------------------------------------------------------------------------
 
 
 def sentence(fields: Mapping[str, str]) -> str:

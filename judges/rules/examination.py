@@ -177,7 +177,7 @@ class Examiner:
         return told.outside()
 
     def _tells(self, words: Sequence[str], odd: Set[str], unknown: frozenset[str]) -> bool:
-        """Whether one of the odd words is unknown or of another language, or stands in a phrase of another examination."""
+        """Whether an odd word is unknown or of another language, or stands in a phrase of another examination."""
         telling = self.table.telling
         if not (unknown.isdisjoint(odd) and self.table.foreign.keys().isdisjoint(odd)):
             return True

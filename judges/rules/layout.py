@@ -31,7 +31,8 @@ _BETWEEN: Final = re.compile(r"\s(?:[|•·~]|\|\||//|>{1,2}(?!\s\d))\s|\s?(?P<w
 _STOPPED: Final = re.compile(r"(?<!\bDr)(?<=[A-Za-z)]) ?[.?!]\s+\S")
 _SENTENCE: Final = re.compile(r"[A-Z][a-z]")
 _SAYS_NOT: Final = re.compile(
-    rf"(?:none|no|nil|neg|negative|absent|denied|excluded|n|(?:not|nil|none) (?:{'|'.join(KNOWN['classes']['seen'])}))[ ]?(?=[.;,|\n]|\Z)",
+    r"(?:none|no|nil|neg|negative|absent|denied|excluded|n"
+    rf"|(?:not|nil|none) (?:{'|'.join(KNOWN['classes']['seen'])}))[ ]?(?=[.;,|\n]|\Z)",
     re.I,
 )
 """What behind a dash or bar says that something is not there."""

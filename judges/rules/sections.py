@@ -332,7 +332,8 @@ class Sections:
         """What the number at word `i` says where it is a cardiothoracic ratio."""
         for event in reversed(self._events[-_BESIDE - 1 :]):
             if (enlarged := enlarges(self.words, i, event.last)) is not None:
-                return self.lexicon.trie["enlarged" if enlarged else "normal"][None]
+                leaf: lx.Leaf = self.lexicon.trie["enlarged" if enlarged else "normal"][None]
+                return leaf
         return None
 
     def _nought(self, i: int) -> bool:

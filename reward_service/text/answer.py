@@ -29,7 +29,8 @@ _REPLY: Final = re.compile(
 )
 # A reply that says nothing without its question.
 _BARE: Final = re.compile(
-    r"\W*(?:no|none|nil|negative|absent|yes|present|positive|excluded|ruled out|not \w{4,12}|nothing|there (?:is|are) (?:none|not|one))\W*",
+    r"\W*(?:no|none|nil|negative|absent|yes|present|positive|excluded|ruled out|not \w{4,12}|nothing"
+    r"|there (?:is|are) (?:none|not|one))\W*",
     re.I,
 )
 # Who speaks, or what follows, at the very beginning.

@@ -17,7 +17,6 @@ from typing import Literal
 
 from judges import chat_tokens as tokens
 from judges import records
-from judges import records
 from judges.containers import unwrap
 from judges.draft import Draft
 from reward_service.text import answer

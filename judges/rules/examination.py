@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from judges.rules.telling import (
+    REFUSAL,
     ASIDE,
     CHEST,
     CHEST_TITLE,
@@ -235,10 +236,13 @@ class _Told:
         first, last, role = statement
         if role == _SKIPPED:
             return
-        found = self._found(first, last)
-        kinds = {entry.kind for _, _, entry in found}
         at = bisect_left(self.heard, first)
         begins = self.heard[at] if at < len(self.heard) and self.heard[at] <= last else None
+        found = [
+            each for each in self._found(first, last)
+            if each[2].name != REFUSAL or begins is None or each[0] > begins
+        ]  # fmt: skip
+        kinds = {entry.kind for _, _, entry in found}
         reported = ASIDE not in kinds or MODALITY not in kinds  # not: "CT of the abdomen is recommended"
         if kinds.isdisjoint((MODALITY, ASIDE)):
             self.radiograph |= self._calls_itself(statement, found, begins)

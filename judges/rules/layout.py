@@ -29,6 +29,8 @@ _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\
 
 _BETWEEN: Final = re.compile(r"\s(?:[|•·~]|\|\||//|>{1,2}(?!\s\d))\s|\s?(?P<weak>[—–]|(?<=\s)-{1,2}(?=\s)|;(?=\s))\s?")
 _STOPPED: Final = re.compile(r"(?<!\bDr)(?<=[A-Za-z)]) ?[.?!]\s+\S")
+_TICK: Final = re.compile(r" (?:Y|N|yes|no|neg|pos|nil|[+-])[,;]")
+_TICKED: Final = re.compile(r"\s?[A-Za-z][A-Za-z -]{2,40} (?:[YN]|yes|no|neg|pos|nil|[+-])\s?")
 _SENTENCE: Final = re.compile(r"[A-Z][a-z]")
 _SAYS_NOT: Final = re.compile(
     r"(?:none|no|nil|neg|negative|absent|denied|excluded|n"
@@ -83,7 +85,7 @@ class Layout:
 
     def undo(self, text: str) -> Draft | None:
         """`text` without its layout; None where it has none."""
-        if not (_MARKED.search(text) or _is_dictated(text) or _is_numbered(text) or _is_headed(text)):
+        if not (_MARKED.search(text) or any(looks(text) for looks in _LOOKS)):
             loose = _LOOSE.findall(text)
             if not loose or _tokenised(text, loose):
                 return None
@@ -125,6 +127,8 @@ class Layout:
             draft.edit(_underlined(draft.text))
         if " / " in draft.text:
             draft.edit(_slashed(draft.text))
+        if "," in draft.text or ";" in draft.text:
+            draft.edit(_ticked(draft.text))
         if any(mark in draft.text for mark in "_[<"):
             draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
         if "..." in draft.text:  # "Effusion ....... none"
@@ -303,10 +307,34 @@ def _slashed(text: str) -> Iterator[tuple[int, int, str]]:
         start += len(line) + 1
 
 
+def _ticked(text: str) -> Iterator[tuple[int, int, str]]:
+    """Colons before the answers of a list that has nothing else: "Checklist: effusion N, fracture Y"."""
+    start = 0
+    for line in text.split("\n"):
+        begin = start + line.find(":") + 1
+        end = start + len(line)
+        parts = re.split("[,;]", text[begin:end].rstrip(" ."))
+        if len(parts) > 1 and all(_TICKED.fullmatch(part) for part in parts):
+            at = begin
+            for part in parts:
+                blank = at + part.rstrip().rindex(" ")
+                yield blank, blank + 1, ": "
+                at += len(part) + 1
+                yield from [(at - 1, at, ".")] if at <= end and text[at - 1 : at] in (",", ";") else []
+        start = end + 1
+
+
 def _underlined(text: str) -> Iterator[tuple[int, int, str]]:
     for found in _UNDERLINED.finditer(text):
         yield found.start(), found.start("words"), ""
         yield found.end("words"), found.end(), ""
+
+
+def _is_ticked(text: str) -> bool:
+    return _TICK.search(text) is not None
+
+
+_LOOKS: Final = (_is_dictated, _is_numbered, _is_headed, _is_ticked)
 
 
 def _numbers(text: str) -> Iterator[tuple[int, int, str]]:

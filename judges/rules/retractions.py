@@ -91,8 +91,10 @@ class Retractions:
                 self.clauses.forget(self.last)
             elif not k:
                 self.overrule(self.begun)  # "Sorry, no effusion."
+                self._other_side(events)
         elif value == AGAIN:
             self.overrule(self.begun)
+            self._other_side(events)
         elif value in (REST, NONE) or (value == EARLIER and not k):
             self._open(events, k, NONE if value == NONE else REST)
         elif value == INSTEAD and self.looks < _LOOKS:
@@ -100,7 +102,19 @@ class Retractions:
             self._replace(event.first)
         elif value in rhetoric.VALUES and self.turns < _LOOKS:
             self.turns += 1
-            rhetoric.turn(self, value, events, k)
+            if not (value == rhetoric.BACK and self._other_side(events)):
+                rhetoric.turn(self, value, events, k)
+
+    def _other_side(self, events: list[Event]) -> bool:
+        """ "Right effusion. Sorry, I meant left.": the side of the sentence before is replaced."""
+        side = kinds = 0
+        for event in events:
+            side, kinds = side | event.leaf.side, kinds | event.leaf.kind
+        if side not in (lx.LEFT, lx.RIGHT) or kinds & ~lx.ATTRIBUTE:
+            return False
+        for mention in self.clauses.mentions[self.last[0] : self.begun[0]]:
+            mention.side = side if mention.side in (lx.LEFT, lx.RIGHT) else mention.side
+        return True
 
     def _tail(self, events: list[Event], stop: int) -> None:
         """The last part of a sentence may deny or affirm the rest: "it looks like an effusion, | but it is not"."""

@@ -16,6 +16,8 @@ examination, of a means of examination; that another study is spoken of; that a 
 SURE, HINT = 2.0, 0.5
 """What a phrase counts for another examination, and one that a chest radiograph may have too. A chest word counts 1."""
 TOMOGRAPHY: Final = "computed tomography"
+REFUSAL: Final = "refusal"
+""" "As an AI I cannot give a diagnosis": no report, but where it goes on with one."""
 _PUNCTUATION: Final = frozenset(".,:;\n_")
 
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from judges.rules.telling import (
-    REFUSAL,
     ASIDE,
     CHEST,
     CHEST_TITLE,
     MODALITY,
     OTHER,
     RADIOGRAPH,
+    REFUSAL,
     SENTENCE,
     SURE,
     TOMOGRAPHY,

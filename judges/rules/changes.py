@@ -87,7 +87,8 @@ def _omitted(
     """Count what the reference alone says, and return it with what each costs."""
     lexicon, shown, omitted = account.lexicon, set[Span](), list[tuple[Booking, float]]()
     for name, side, bit, span, other, said in told:
-        if _steady(lexicon, lexicon.ids.get(name), bit, said):
+        concept = lexicon.ids.get(name)
+        if _steady(lexicon, concept, bit, said) and concept is not None and not lexicon.sized[concept]:
             continue
         if prior is not None and _happened(bit, lexicon.ids.get(name), side, prior, reference) is False:
             continue  # the prior report does not bear it out

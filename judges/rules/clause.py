@@ -27,6 +27,8 @@ _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _LARGE: Final = 0b1000
 """ "Large effusion not seen" may leave a smaller one; "small effusion not seen" leaves none."""
 _SMALL: Final = 0b0011
+_IN_DENIALS: Final = frozenset(("either", "even"))
+""" Words of doubt that in a denial are none."""
 _NO_PLACE: Final = lx.NORMAL | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.WITH
 Silent = tuple[int, int, list[Event]]
 """A sentence that says nothing of a finding: its first word, the word before which it ends, and its phrases."""
@@ -244,6 +246,8 @@ class _Link:
         cue, rare, scope = leaf.cue, leaf.rare, self.scope
         if cue & lx.UNC and k and k == len(self.events) - 1 and self.clauses.words[self.events[k].first] == "either":
             return  # "no pneumothorax either"
+        if cue & lx.UNC and scope.denial is not None and self.clauses.words[self.events[k].first] in _IN_DENIALS:
+            return  # "no sign of either effusion or edema"
         if rare & (lx.RESERVE | lx.ELAPSED) and (self.reserve < 0 or rare & lx.RESERVE):
             self.reserve = k
         if cue & BREAKS:

@@ -19,6 +19,7 @@ _SYSTEMS: Final = ("lungs", "pleura", "heart", "mediastinum", "vessels", "abdome
                    "devices", "film", "general")  # fmt: skip
 _CUES: Final = (
     "assertion",
+    "grammar",
     "retraction",
     "history",
     "frames",

@@ -21,7 +21,7 @@ from judges.rules.margins import without_margins
 from judges.rules.words import KNOWN, fold
 from judges.rules.wraps import GAP, Words
 
-_MARKED: Final = re.compile(r"\.{3}|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)")
+_MARKED: Final = re.compile(r"\.{3}|->|=|→|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)")
 """No other text needs any of the steps, unless it has blanks before its punctuation."""
 
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
@@ -29,22 +29,28 @@ _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\
 
 _BETWEEN: Final = re.compile(r"\s(?:[|•·~]|\|\||//|>{1,2}(?!\s\d))\s|\s?(?P<weak>[—–]|(?<=\s)-{1,2}(?=\s)|;(?=\s))\s?")
 _STOPPED: Final = re.compile(r"(?<!\bDr)(?<=[A-Za-z)]) ?[.?!]\s+\S")
+_LINE: Final = re.compile(r"[^\n]+")
+_BOX: Final = re.compile(
+    r"\s?(?:(?P<ticked>\[[xX✓✔*]\]|\([xX✓*]\)|[☑☒●◉])|\[ ?\]|\( ?\)|[☐○])\s?"
+    r"(?P<answer>yes|no|present|absent|positive|negative|uncertain|possible|unsure|unknown|n/a|y|n)\b",
+    re.I,
+)
 _TICK: Final = re.compile(r" (?:Y|N|yes|no|neg|pos|nil|[+-])[,;]")
 _TICKED: Final = re.compile(r"\s?[A-Za-z][A-Za-z -]{2,40} (?:[YN]|yes|no|neg|pos|nil|[+-])\s?")
 _SENTENCE: Final = re.compile(r"[A-Z][a-z]")
-_SAYS_NOT: Final = re.compile(
-    r"(?:none|no|nil|neg|negative|absent|denied|excluded|n"
-    rf"|(?:not|nil|none) (?:{'|'.join(KNOWN['classes']['seen'])}))[ ]?(?=[.;,|\n]|\Z)",
+_ANSWER: Final = re.compile(
+    rf"(?:{'|'.join(sorted(map(re.escape, KNOWN['answers']), key=len, reverse=True))}"
+    rf"|(?:not|nil|none) (?:{'|'.join(KNOWN['classes']['seen'])}))[ ]?(?=[.;,|\n(]|\Z)",
     re.I,
 )
-"""What behind a dash or bar says that something is not there."""
+"""What behind a dash, a bar or dots is the answer to what stands before."""
 _HEADED: Final = re.compile(r"[a-z\d)\]][ ](?P<words>[A-Z]{2,}[A-Z /&,]{0,60}):")
 """A heading in capitals, in the line of a sentence that is not."""
 _CAPITALS: Final = re.compile(r"[A-Z]{5}")  # fewer are an abbreviation: "compatible with CHF: improved"
 _SLASH: Final = re.compile(r"(?<=[A-Za-z]) / (?=[A-Za-z])")
 _LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
 _ATTACHED: Final = re.compile(r"(?P<mark>[,.:;?!])(?<=[^\s.,:;?!].)(?=\s|\Z)", re.S)
-_LEADER: Final = re.compile(rf"\s?\.{{4,}}(?=\s?\w)|(?<=\w) ?\.{{3}} ?(?={_SAYS_NOT.pattern})", re.I)
+_LEADER: Final = re.compile(rf"\s?\.{{4,}}(?=\s?\w)|(?<=[\w)?]) ?(?:\.{{3}}|[-=]{{1,2}}>|→|\?? ?=) ?(?={_ANSWER.pattern})", re.I)
 _BANNER: Final = re.compile(
     r"^[ \t]*[-=*_#~]{2,}[ \t]*(?P<name>[A-Za-z][A-Za-z ]{1,30}?)[ \t]*[-=*_#~]{2,}[ \t]*$", re.M
 )
@@ -66,7 +72,7 @@ _FRACTURE: Final = re.compile(
 )
 """The sign with which a fracture is noted, beside a bone."""
 _SIDE: Final = re.compile(r"\b[LR]\b", re.I)
-_NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2})\)\s+")
+_NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2}|[a-h])\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
 _WORDS: Final = re.compile(r"[^\W_]+")
 _LONGEST: Final = 40  # characters of a word beside a hyphen
@@ -118,6 +124,8 @@ class Layout:
 
     def _undo_signs(self, draft: Draft) -> None:
         """What stands for a word, a colon or emphasis."""
+        if "[" in draft.text or "(" in draft.text or "☐" in draft.text or "○" in draft.text:
+            draft.edit(_options(draft.text))
         if ":-" in draft.text:  # "Heart :- normal"
             draft.edit((*m.span(), ":") for m in _COLON_DASH.finditer(draft.text))
         if "[" in draft.text:
@@ -131,7 +139,7 @@ class Layout:
             draft.edit(_ticked(draft.text))
         if any(mark in draft.text for mark in "_[<"):
             draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
-        if "..." in draft.text:  # "Effusion ....... none"
+        if any(mark in draft.text for mark in ("...", "->", "=", "→")):  # "Effusion ....... none"
             draft.edit((*m.span(), ":") for m in _LEADER.finditer(draft.text))
         if "=" in draft.text:  # "findings=Small effusion."
             fields = (m for m in _FIELD.finditer(draft.text) if self._is_heading(draft.text, m.end("name")))
@@ -149,7 +157,7 @@ class Layout:
         for sign, end in zip(found, ends, strict=True):
             if "\n" in sign.group():
                 continue
-            if _SAYS_NOT.match(text, sign.end()) and text[sign.start() - 1 : sign.start()].isalpha():
+            if _ANSWER.match(text, sign.end()) and text[sign.start() - 1 : sign.start()] not in ".:;,!":
                 yield (*sign.span(), ": ")  # "Effusion - none"
                 continue
             if sign["weak"] and text[sign.start() - 1 : sign.start()] in (".", "?", "!"):
@@ -294,6 +302,17 @@ def _is_headed(text: str) -> bool:
     return ":" in text and _HEADED.search(text) is not None
 
 
+def _options(text: str) -> Iterator[tuple[int, int, str]]:
+    """Of boxes with an answer each the one that is ticked: "Effusion: [x] yes [ ] no"."""
+    for line in _LINE.finditer(text):
+        boxes = list(_BOX.finditer(text, *line.span()))
+        ticked = [box for box in boxes if box["ticked"]]
+        if len(boxes) > 1 and len(ticked) == 1:
+            colon = ": " if text[: boxes[0].start()].rstrip()[-1:] not in (":", "") else ""
+            for n, box in enumerate(boxes):
+                yield (*box.span(), f"{colon * (n == boxes.index(ticked[0]))}{box['answer']}" if box["ticked"] else "")
+
+
 def _slashed(text: str) -> Iterator[tuple[int, int, str]]:
     """Full stops for slashes between answers: "Effusion: none / Heart: large / ..."."""
     start = 0
@@ -340,10 +359,10 @@ _LOOKS: Final = (_is_dictated, _is_numbered, _is_headed, _is_ticked)
 def _numbers(text: str) -> Iterator[tuple[int, int, str]]:
     """Full stops for the numbers in brackets of a list in one line: "(1) heart normal (2) lungs clear"."""
     found = list(_NUMBER.finditer(text))
-    if len(found) > 1 and all(int(m["number"]) == n for n, m in enumerate(found, 1)):
+    if len(found) > 1 and all(m["number"] in (str(n), "abcdefgh"[n - 1 : n]) for n, m in enumerate(found, 1)):
         for each in found:
             before = text[: each.start()][-_BEFORE:].rstrip()[-1:]
-            yield (*each.span(), "" if not before or before in ".?!:;" else ". ")
+            yield (*each.span(), "" if not before or before in ".?!:;," else ". ")
 
 
 def _tokenised(text: str, marks: list[str]) -> bool:

@@ -186,6 +186,8 @@ class Retractions:
         for mention in mentions[: known[0]]:
             same = [m for m in after if m.concept == mention.concept]
             opposite = any((m.state == ABSENT) != (mention.state == ABSENT) for m in same)
+            if same and mention.state == PRESENT and all(m.state == UNCERTAIN for m in same):
+                self.restate(mention, UNCERTAIN)  # "There is an effusion. Correction: an effusion is possible."
             if any(m.severity and m.state != ABSENT and _may_be(m.side, mention.side) for m in same):
                 mention.severity = 0  # "small effusion. Addendum: the effusion is moderate."
             moved = sides and any(not _may_be(m.side, mention.side) for m in same)

@@ -6,6 +6,7 @@ A row of role `retraction` says what of the text it speaks of; see `VALUES`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from judges.rules import lexicon as lx
@@ -118,11 +119,13 @@ class Retractions:
 
     def _tail(self, events: list[Event], stop: int) -> None:
         """The last part of a sentence may deny or affirm the rest: "it looks like an effusion, | but it is not"."""
-        own = self.clauses.mentions[self.begun[0] :]
-        if not own or own[-1].last >= events[0].first or any(e.leaf.rare & lx.RETRACTION for e in events):
+        own, words = self.clauses.mentions[self.begun[0] :], self.clauses.words
+        while events and _value(events[-1]) == TODAY:
+            events, stop = events[:-1], events[-1].first
+        if not (own and events) or own[-1].last >= events[0].first or any(map(_value, events)):
             return
-        denies = _only_denies(events, stop)
-        begins = events[0].leaf.cue & lx.EXIST or events[0].leaf.rare & lx.ANAPHOR
+        denies = _only_denies(events, stop, words, self.clauses.lexicon.idle)
+        begins = events[0].leaf.cue & lx.EXIST or events[0].leaf.rare & lx.ANAPHOR or words[events[0].first - 1] == "which"
         if denies or (begins and rhetoric.affirms(self, events, stop)):
             for mention in own:
                 self.restate(mention, ABSENT if denies else PRESENT)
@@ -137,7 +140,7 @@ class Retractions:
             self.clauses.context.outside = True
             for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."
                 self.restate(mention, PRESENT)
-        elif len(events) <= _MOST and (_only_denies(events, stop) or rhetoric.objects(self, events)):
+        elif len(events) <= _MOST and (_only_denies(events, stop, self.clauses.words) or rhetoric.objects(self, events)):
             self.clauses.context.outside = True  # also where nothing stands before it
             for mention in before:  # "There is an effusion. No, there is not."
                 if mention.state >= UNCERTAIN:
@@ -231,17 +234,19 @@ def _may_be(one: int, other: int) -> bool:
     return not (one and other) or bool(one & other)
 
 
-def _only_denies(events: list[Event], stop: int) -> bool:
-    """Whether a sentence with a verb says "no" and nothing else, of nothing that it names."""
+def _only_denies(events: list[Event], stop: int, words: Sequence[str], idle: Collection[str] = ()) -> bool:
+    """Whether a part with a verb says "no" and nothing else, of nothing that it names. `idle`: words that say nothing."""
     verb = denied = 0
     for k, (first, last, leaf) in enumerate(events):
-        if leaf.kind or (k and first != events[k - 1].last + 1):
+        if leaf.kind or (k and any(word not in idle for word in words[events[k - 1].last + 1 : first])):
             return False
+        if k and all(word in idle for word in words[first : last + 1]):
+            continue
         again = _value(events[k]) == AGAIN
         if not (leaf.cue & (_DENIES | _FILLS) or leaf.rare & lx.ANAPHOR or again):
             return False
         verb, denied = verb | leaf.cue & (lx.VERB | lx.EXIST) | (last > first or again), denied | leaf.cue & _DENIES
-    return bool(verb and denied) and events[-1].last + 1 == stop
+    return bool(verb and denied) and all(word in idle for word in words[events[-1].last + 1 : stop])
 
 
 def _value(event: Event) -> str:

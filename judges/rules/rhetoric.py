@@ -33,6 +33,7 @@ _CONFIRMABLE: Final = frozenset(
     ("it", "this", "that", "which", "suspicion", "diagnosis", "finding", "suspected", "and", "clinical", "my", "our")
 )
 _UNCONFIRMED: Final = frozenset(("absence", "absent", "not", "no", "unfounded", "excluded", "wrong", "never", "normal"))
+_REFERS: Final = frozenset(("which", "that", "it", "this"))
 _LEADS: Final = 4  # phrases before a finding among which its "without" is looked for
 _AFTER_NO: Final = frozenset((",", "that", "it", "this", "wait", "those", "he", "she", "sorry", ":", ";"))
 _DENIES: Final = lx.NEG | lx.NEG_AFTER
@@ -112,6 +113,8 @@ def _reported(retractions: Retractions, mention: Mention) -> bool:
 def affirms(retractions: Retractions, events: list[Event], stop: int) -> bool:
     """Whether a sentence that names nothing says no more than yes: "Is there an effusion? | There certainly is."."""
     clauses = retractions.clauses
+    if retractions.asked and stop > clauses.first and clauses.words[clauses.first] in clauses.lexicon.affirms:
+        return not any(e.leaf.cue & (_DENIES | lx.UNC | lx.UNC_AFTER) for e in events)  # "Yes, mild."
     first = stop
     while first > clauses.first and stop - first <= _LONGEST and clauses.words[first - 1] not in ",;:":
         first -= 1
@@ -123,7 +126,8 @@ def affirms(retractions: Retractions, events: list[Event], stop: int) -> bool:
     lexicon = clauses.lexicon
     if not lexicon.deniers.isdisjoint(said):
         return False
-    return said[-1] in lexicon.echoes or (retractions.asked and said[0] in lexicon.affirms)
+    shown = said[0] in _REFERS and said[-1] in lexicon.shown  # "which is plain to see"
+    return shown or said[-1] in lexicon.echoes or (retractions.asked and said[0] in lexicon.affirms)
 
 
 def objects(retractions: Retractions, events: list[Event]) -> bool:
@@ -166,4 +170,6 @@ def tail(events: list[Event]) -> int:
     for k in range(len(events) - 1, 0, -1):
         if events[k - 1].leaf.cue & (lx.COMMA | lx.CONTRAST | lx.COLON):
             return k
+        if events[k - 1].leaf.cue & lx.AND and events[k].leaf.cue & _DENIES:
+            return k  # "I looked for an effusion and | could not find any"
     return 0

@@ -165,7 +165,8 @@ class Scope:
         reading.earlier = (reading.source or reading.earlier) if cue & lx.COMMA else None
         if not (reading.taken and cue & lx.AND and k and not after_comma):
             reading.source = None  # "opacity, likely atelectasis and effusion": it is taken for both
-        if self.denial is not None and self.denial.met and self.denial.ends_at & cue:
+        met = self.denial is not None and (self.denial.met or self.denial.ends_at & cue & lx.COMMA)
+        if self.denial is not None and met and self.denial.ends_at & cue:
             self.denial = None  # "no pneumothorax with bibasilar atelectasis"
         elif cue & lx.WITH and choice.possible and after_comma:
             self.doubt = None  # "mass suspicious for malignancy, with adenopathy"

@@ -170,10 +170,19 @@ def _document(text: str) -> Iterator[_Edit]:
             yield (tag.start() if i > last or i else 0), tags[i + 1].start() if i + 1 < len(tags) else len(text), "\n"
         elif not (tag["close"] or tag["empty"]) and _is_about(text, name, tag.end()):
             hidden, depth, begin = name, 1, tag.start()
-        elif name in _FIELDS and not tag["attributes"] and not tag["empty"]:
+        elif name in _FIELDS and not tag["attributes"] and not tag["empty"] and _stands_apart(text, tags, i):
             yield from _field(text, tag)
         else:
             yield (*tag.span(), _for_element(name, tag))
+
+
+def _stands_apart(text: str, tags: list[re.Match[str]], i: int) -> bool:
+    """Whether an element has others on both sides, and is no part of a sentence: "a <size>small</size> effusion"."""
+    begin, end = (i - 1, i) if tags[i]["close"] else (i, i + 1)
+    if not (0 <= begin and end < len(tags)) or tags[begin]["name"] != tags[end]["name"]:
+        return False
+    before, after = text[: tags[begin].start()].rstrip()[-1:], text[tags[end].end() :].lstrip()[:1]
+    return before == ">" and after == "<"
 
 
 def _field(text: str, tag: re.Match[str]) -> Iterator[_Edit]:

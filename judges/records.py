@@ -101,11 +101,18 @@ _LOBE: Final = re.compile(r"(?:(?:right|left) )?(?:upper|lower|middle|mid)(?: (?
 _IN_LUNG: Final = re.compile(
     r"(?:right|left|both|upper|lower|middle|mid|apex|apical|basal|base|bases|hil|retrocardiac)", re.I
 )
-_FIGURE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)[ ]?(?P<percent>%?)")
+_CHANCES: Final[Mapping[str, str]] = {
+    "very low": "absent", "negligible": "absent", "low": "possible", "moderate": "possible", "medium": "possible",
+    "intermediate": "possible", "high": "present", "very high": "present",
+}  # fmt: skip
+"""Probabilities in words."""
+_FIGURE: Final = re.compile(r"[<>~≤≥]?[ ]?(?P<number>\d+(?:\.\d+)?)[ ]?(?P<percent>%?)")
+_ASKEW: Final = 2  # blanks by which a cell may stand before its column
 _SHORT: Final = 3  # words of a note that says what a finding is like
 _STATED: Final = 8  # words of a state
 _NAMED: Final = 8  # words of the name of a finding
 
+_EMPTY: Final = re.compile(r"\[ ?\]|\( ?\)|[☐○]")
 _KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
 _FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40})[:=](?P<value>.*)\Z", re.S)
 _SEPARATORS: Final = (";", "|", ",", "\t", " - ", " – ")
@@ -174,13 +181,19 @@ def _edits(text: str) -> Iterator[tuple[int, int, str]]:
 # ----- fields of one line, or of lines of their own -------------------------------------------------------------------
 
 
-def _of_line(line: str) -> str:
+def _of_line(line: str, *, whole: bool = True) -> str:
     """The sentence of "Finding: effusion; Side: left; Status: present", or of "effusion: side: left, present: yes"."""
     lead = _ITEM.match(line)
     body = line[lead.end() if lead else 0 :].rstrip().rstrip(".").strip("{}| ")
     for separator in _SEPARATORS:
         if separator in body:
             parts = [part for part in body.split(separator) if part.strip()]
+            if separator == ";" and whole and "," in body:  # a record in each part
+                several = [_of_line(part, whole=False) for part in parts]
+                if len(several) > 1 and all(several):
+                    return " ".join(several)
+            if separator == "," and ";" in body:
+                return ""
             said = _told(_fields(parts) or {}) or _named(parts)
             if said and len(parts) > 1:
                 return said
@@ -230,7 +243,7 @@ def _fields(parts: Sequence[str]) -> _Record | None:
             role = _STATE  # "size: enlarged"
         if found is None or not role or role in fields or role in (_YES, _NO, _RIGHT, _LEFT):
             return None
-        fields[role] = _lobed(found["key"], found["value"].strip())
+        fields[role] = _lobed(found["key"], found["value"].strip(": \t"))
     return fields
 
 
@@ -290,6 +303,8 @@ def _of_table(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
     """How many lines from `i` are a table whose columns are the fields of records, with the edits."""
     for split in _splits(lines[i].text):
         roles = [_role(cell) for cell in split(lines[i].text)]
+        if _NO in roles and not {_STATE, _YES}.intersection(roles):
+            roles = ["" if role == _NO else role for role in roles]  # the number of a row
         known = {role for role in roles if role}
         if len(known) < 2 or _NAME not in known or known.isdisjoint(_IN_TABLE) or roles.count("") > 1:
             continue
@@ -320,8 +335,11 @@ class _Split(NamedTuple):
     def __call__(self, line: str) -> list[str]:
         if not self.sign:
             cells = [""] * len(self.columns)
-            for start, end in _chunks(line):
-                at = max((k for k, column in enumerate(self.columns) if column < end), default=0)
+            chunks = _chunks(line)
+            if len(chunks) == len(cells):
+                return [line[start:end].strip() for start, end in chunks]
+            for n, (start, end) in enumerate(chunks):
+                at = max((k for k, column in enumerate(self.columns) if n and column <= start + _ASKEW), default=0)
                 cells[at] = f"{cells[at]} {line[start:end]}".strip()
             return cells
         body = line.strip(" ").strip(self.sign) if self.sign == "|" else line
@@ -352,9 +370,9 @@ def _row(roles: Sequence[str], cells: Sequence[str]) -> str:
     for role, cell in zip(roles, cells, strict=False):
         if role == _STATE and _NO in roles:  # "Present" beside "Absent" is a column for a cross
             role = _YES
-        if cell.lower() in _NOTHING and role != _NAME:
-            continue
-        fields[role or _NOTE] = f"{fields[role or _NOTE]}, {cell}" if (role or _NOTE) in fields else cell
+        if (cell.lower() in _NOTHING or _EMPTY.fullmatch(cell) or not role) and role != _NAME:
+            continue  # what stands in a column that nobody knows may be of another film
+        fields[role] = f"{fields[role]}, {cell}" if role in fields else cell
     if _NO in fields or _YES in fields:
         fields[_STATE] = "present" if _YES in fields and fields[_YES].lower() not in _ABSENT else "absent"
     sides = [side for side in (_RIGHT, _LEFT) if side in fields]
@@ -374,18 +392,21 @@ def sentence(fields: Mapping[str, str]) -> str:
     if not name or len(name.split()) > _NAMED:
         return ""
     state = told.get(_STATE, "").rstrip(".")
+    size = told.get(_SIZE, "")
+    if not state and size.lower() in _ABSENT:
+        state, size = "absent", ""
     stated = _stated(state, told.get(_CHANCE, ""))
     side, place = _where(told)
+    note = told.get(_NOTE, "").rstrip(".")
     if stated == "absent":
-        return _capital(f"no {'' if side == 'bilateral' else side} {name}{place}.")
-    size = told.get(_SIZE, "")
+        comment = f" {_capital(note)}." if note else ""
+        return _capital(f"no {'' if side == 'bilateral' else side} {name}{place}.") + comment
     measured = bool(re.search(r"\d", size))
     words = f"{'' if measured else size.lower()} {side} {name}"
     if told.get(_WAY):
         place += f" to the {told[_WAY]}"
     after = [f"measuring {size}"] if measured else []
     after += [told[_CHANGE]] if _CHANGE in told else []
-    note = told.get(_NOTE, "").rstrip(".")
     short = len(note.split()) <= _SHORT
     after += [note] if note and short else []
     tail = f"{place}{''.join(f', {each}' for each in after)}"
@@ -409,10 +430,13 @@ def _stated(state: str, chance: str) -> str:
     for words, name in ((_ABSENT, "absent"), (_PRESENT, "present"), (_POSSIBLE, "possible")):
         if word in words:
             return name
+    if chance.lower() in _CHANCES:
+        return _CHANCES[chance.lower()]
     figure = _FIGURE.fullmatch(state or chance)
     if figure is None:
         return ""
-    share = float(figure["number"]) / (100 if figure["percent"] else 1)
+    number = float(figure["number"])
+    share = number / (100 if figure["percent"] or number > 1 else 1)
     return "absent" if share < FEW else "present" if share > SURE else "possible"
 
 

@@ -248,6 +248,8 @@ class _Link:
             return  # "no pneumothorax either"
         if cue & lx.UNC and scope.denial is not None and self.clauses.words[self.events[k].first] in _IN_DENIALS:
             return  # "no sign of either effusion or edema"
+        if self._other(k, leaf):
+            return
         if rare & (lx.RESERVE | lx.ELAPSED) and (self.reserve < 0 or rare & lx.RESERVE):
             self.reserve = k
         if cue & BREAKS:
@@ -262,6 +264,30 @@ class _Link:
                 scope.choice.listing, scope.pending.said = False, scope.pending.said or bool(scope.made)
         if cue & lx.NORMAL and scope.denial is scope.supposition is scope.doubt is None:
             self.since = self._normal().settle(k, self.since)
+
+    def _other(self, k: int, leaf: lx.Leaf) -> bool:
+        """Whether what follows phrase `k` makes it say something else than its row has it.
+
+        "Due to motion and edema", "repeat film for line placement | shows", "hard to assess, but there".
+        """
+        words, events = self.clauses.words, self.events
+        back, ahead = leaf.acts.get("absent backward"), leaf.acts.get("hypothetical forward")
+        if ahead is not None and ahead.value == "study":
+            shows = self.clauses.lexicon.shows
+            return any(e.leaf.cue & lx.COLON or not shows.isdisjoint(words[e.first : e.last + 1]) for e in events[k + 1 :])
+        doubt = leaf.acts.get("possible backward")
+        if doubt is not None and doubt.value == "assess":
+            return any(e.leaf.cue & lx.CONTRAST for e in events)  # "enlarged, but | difficult to assess"
+        if back is None or back.value != "artifact":
+            return False
+        if any(e.leaf.change & (lx.WORSE | lx.BETTER) for e in events[:k]):
+            return True  # "worsening edema | is due to projection": the change is not real
+        after = events[k].last + 1
+        following = events[k + 1] if k + 1 < len(events) else None
+        if following is not None and following.first == after:
+            joined = following.leaf.cue & (lx.AND | lx.OR) and k + 2 < len(events) and events[k + 2].leaf.concept >= 0
+            return bool(joined or following.leaf.concept >= 0 or words[after] == "of")
+        return after < len(words) and words[after].isalpha() and words[after] not in self.clauses.lexicon.idle
 
     def _resolved(self, k: int, leaf: lx.Leaf) -> int:
         """What a phrase names that may mean several things: a concept, `NOTHING`, or `PART` where no more is to do."""

@@ -312,20 +312,31 @@ def stated_anew(events: list[Event]) -> int:
     return 0
 
 
-def answered(events: list[Event]) -> int:
+def answered(events: list[Event], words: Sequence[str], lexicon: lx.Lexicon, stop: int) -> int:
     """The comma behind the topic of a sentence that then denies it, or calls the film normal; 0 if there is none.
 
-    "Regarding effusion, none is seen."
+    "Regarding effusion, none is seen.", and not "Regarding the effusion, drainage is not recommended."
     """
-    comma = next((k for k, event in enumerate(events) if k and event.leaf.cue & (lx.COMMA | lx.COLON)), 0)
-    topic, answer = events[1:comma], events[comma + 1 :]
-    if not answer or not any(e.leaf.concept >= 0 for e in topic):
+    commas = [k for k, event in enumerate(events) if k and event.leaf.cue & (lx.COMMA | lx.COLON)]
+    comma = next((k for k in commas if all(e.leaf.concept < 0 for e in events[k:])), 0)
+    if not comma or not any(e.leaf.concept >= 0 for e in events[1:comma]):
         return 0
-    if any(
-        e.leaf.concept >= 0 or e.leaf.side or e.leaf.severity or e.leaf.cue & (lx.UNC | lx.UNC_AFTER) for e in answer
-    ):
-        return 0
-    return comma if any(e.leaf.absent or e.leaf.cue & (lx.NEG | lx.NEG_AFTER | lx.NORMAL) for e in answer) else 0
+    at, denied = events[comma].last + 1, False
+    if any(e.leaf.absent for e in events[comma + 1 :]):  # "..., I am glad to report a normal film"
+        return comma if not any(map(_says_more, (e.leaf for e in events[comma + 1 :]))) else 0
+    for event in (*events[comma + 1 :], Event(stop, stop, lx.Leaf())):
+        if any(word not in lexicon.idle for word in words[at : event.first]) or _says_more(event.leaf):
+            return 0
+        denied = denied or bool(event.leaf.cue & (lx.NEG | lx.NEG_AFTER))
+        at = event.last + 1
+    return comma if denied else 0
+
+
+def _says_more(leaf: lx.Leaf) -> bool:
+    """Whether a phrase says more than that something is there or not."""
+    if leaf.side or leaf.zone or leaf.severity or leaf.details or leaf.place or leaf.descriptors or leaf.anatomy >= 0:
+        return True
+    return bool(leaf.cue & (lx.UNC | lx.UNC_AFTER) or (leaf.change and not leaf.cue & lx.NEG_AFTER))
 
 
 def of_two(events: list[Event], k: int) -> bool:

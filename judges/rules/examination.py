@@ -214,6 +214,8 @@ class _Told:
     """Phrases that speak for a computed tomogram."""
     imaged: bool = False
     """Another means of examination is named."""
+    reports: bool = False
+    """A statement that is no refusal says something of the patient."""
     silent: bool = False
     """Of another examination something is said that is not read."""
     languages: Counter[str] = field(default_factory=Counter)
@@ -240,9 +242,10 @@ class _Told:
         begins = self.heard[at] if at < len(self.heard) and self.heard[at] <= last else None
         found = [
             each for each in self._found(first, last)
-            if each[2].name != REFUSAL or begins is None or each[0] > begins
+            if each[2].name != REFUSAL or begins is None or not self._goes_on(each[0], begins)
         ]  # fmt: skip
         kinds = {entry.kind for _, _, entry in found}
+        self.reports |= begins is not None and all(entry.name != REFUSAL for _, _, entry in found)
         reported = ASIDE not in kinds or MODALITY not in kinds  # not: "CT of the abdomen is recommended"
         if kinds.isdisjoint((MODALITY, ASIDE)):
             self.radiograph |= self._calls_itself(statement, found, begins)
@@ -260,6 +263,10 @@ class _Told:
         self.silent |= begins is None and not kinds.isdisjoint((OTHER, MODALITY))
         if role in (_LEAD, _BODY, _FIRST):
             self._read(first, last, begins is not None, any(entry.weight == SURE for _, _, entry in found))
+
+    def _goes_on(self, refused: int, begins: int) -> bool:
+        """Whether a report follows a refusal in its sentence: "I cannot diagnose, but there is an effusion"."""
+        return not self.table.goes_on.isdisjoint(self.words[refused:begins])
 
     def _calls_itself(self, statement: _Statement, found: Sequence[_Found], begins: int | None) -> bool:
         """Whether a statement says that this is a radiograph of the chest, before a finding begins at word `begins`."""
@@ -379,6 +386,8 @@ class _Told:
             weights[name] = weights.get(name, 0.0) + weight
         total, chest = sum(weights.values()), len(self.chest)
         enough = ENOUGH if chest else HINTS if self.silent else SURE
+        if REFUSAL in weights and not self.reports:
+            return REFUSAL  # "I cannot help with pneumothorax or effusion"
         if total > chest and (total >= enough or not self.heard):
             return max(weights, key=lambda name: (weights[name], name))
         return TOMOGRAPHY if self.tomography and self.strange > UNREAD_TOMOGRAM * self.statements else ""

@@ -21,7 +21,7 @@ from judges.rules.margins import without_margins
 from judges.rules.words import KNOWN, fold
 from judges.rules.wraps import GAP, Words
 
-_MARKED: Final = re.compile(r"\.{3}|->|=|→|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)")
+_MARKED: Final = re.compile(r"\.{3}|:-|->|=|→|\?:|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)")
 """No other text needs any of the steps, unless it has blanks before its punctuation."""
 
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
@@ -40,7 +40,7 @@ _TICKED: Final = re.compile(r"\s?[A-Za-z][A-Za-z -]{2,40} (?:[YN]|yes|no|neg|pos
 _SENTENCE: Final = re.compile(r"[A-Z][a-z]")
 _ANSWER: Final = re.compile(
     rf"(?:{'|'.join(sorted(map(re.escape, KNOWN['answers']), key=len, reverse=True))}"
-    rf"|(?:not|nil|none) (?:{'|'.join(KNOWN['classes']['seen'])}))[ ]?(?=[.;,|\n(]|\Z)",
+    rf"|(?:not|nil|none) (?:{'|'.join(KNOWN['classes']['seen'])}))[ ]?(?=[.;,\n(]|\||\Z)",
     re.I,
 )
 """What behind a dash, a bar or dots is the answer to what stands before."""
@@ -50,7 +50,7 @@ _CAPITALS: Final = re.compile(r"[A-Z]{5}")  # fewer are an abbreviation: "compat
 _SLASH: Final = re.compile(r"(?<=[A-Za-z]) / (?=[A-Za-z])")
 _LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
 _ATTACHED: Final = re.compile(r"(?P<mark>[,.:;?!])(?<=[^\s.,:;?!].)(?=\s|\Z)", re.S)
-_LEADER: Final = re.compile(rf"\s?\.{{4,}}(?=\s?\w)|(?<=[\w)?]) ?(?:\.{{3}}|[-=]{{1,2}}>|→|\?? ?=) ?(?={_ANSWER.pattern})", re.I)
+_LEADER: Final = re.compile(rf"\s?\.{{4,}}(?=\s?\w)|(?<=[\w)]) ?\??[ ]?(?:\.{{3}}|[-=]{{1,2}}>|→|=|\|) ?(?={_ANSWER.pattern})|(?<=\w) ?\?(?= ?:)", re.I)
 _BANNER: Final = re.compile(
     r"^[ \t]*[-=*_#~]{2,}[ \t]*(?P<name>[A-Za-z][A-Za-z ]{1,30}?)[ \t]*[-=*_#~]{2,}[ \t]*$", re.M
 )
@@ -139,8 +139,8 @@ class Layout:
             draft.edit(_ticked(draft.text))
         if any(mark in draft.text for mark in "_[<"):
             draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
-        if any(mark in draft.text for mark in ("...", "->", "=", "→")):  # "Effusion ....... none"
-            draft.edit((*m.span(), ":") for m in _LEADER.finditer(draft.text))
+        if any(mark in draft.text for mark in ("...", "->", "=", "→", "?")):  # "Effusion ....... none"
+            draft.edit((*m.span(), ":" if m.group().strip() != "?" else "") for m in _LEADER.finditer(draft.text))
         if "=" in draft.text:  # "findings=Small effusion."
             fields = (m for m in _FIELD.finditer(draft.text) if self._is_heading(draft.text, m.end("name")))
             draft.edit((m.end("name"), m.end(), ": ") for m in fields)
@@ -157,7 +157,9 @@ class Layout:
         for sign, end in zip(found, ends, strict=True):
             if "\n" in sign.group():
                 continue
-            if _ANSWER.match(text, sign.end()) and text[sign.start() - 1 : sign.start()] not in ".:;,!":
+            answer = _ANSWER.match(text, sign.end())
+            more = answer is not None and text[answer.end() : answer.end() + 1] == "|" and text[answer.end() + 1 :].strip()
+            if answer and not more and text[sign.start() - 1 : sign.start()] not in ".:;,!":
                 yield (*sign.span(), ": ")  # "Effusion - none"
                 continue
             if sign["weak"] and text[sign.start() - 1 : sign.start()] in (".", "?", "!"):
@@ -200,6 +202,7 @@ class Layout:
                 continue
             mark, done = stray["mark"], end
             ends = mark == "?" and text[end + 1 : end + 2].isupper() and text[end + 2 : end + 3].islower()
+            ends = ends or (mark == "?" and text[end : end + 1] in ("", "\n"))
             heads = mark == ":" and not text[end + 1 : end + 2].islower() and self._is_heading(text, start)
             yield start, end, mark if mark in ".!" or ends or heads else ""
 

@@ -20,6 +20,7 @@ _DENIED: Final = lx.Leaf(cue=lx.NEG | lx.NEG_AFTER, rows=_BY)
 _POSSIBLE: Final = lx.Leaf(cue=lx.UNC | lx.UNC_AFTER)
 _RATIOS: Final = frozenset(KNOWN["ratio"]["names"])
 _OVER, _UNDER, _DENIES = (frozenset(KNOWN["ratio"][name]) for name in ("over", "under", "denies"))
+_EARLIER: Final = frozenset(("was", "from", "previously", "prior"))
 _LEAST, _HALF = 0.3, 0.5
 _SAME: Final = 0.1  # share by which two measurements of one thing may differ
 
@@ -67,8 +68,10 @@ def enlarges(words: list[str], i: int, last: int) -> bool | None:
 
     The ratio is named by the word at `last`. A heart is enlarged above a half (Danzer, Am J Med Sci, 1919).
     """
-    if words[last] not in _RATIOS or not 0 < i - last <= _NEAR or len(words[i]) > _DIGITS:
+    if words[last] not in _RATIOS or not 0 < i - last <= _NEAR or len(words[i]) > _DIGITS or words[i - 1] in _EARLIER:
         return None
+    if "." not in words[i] and words[i + 1 : i + 2] != [] and words[i + 1] not in _PERCENT:
+        return None  # "CTR 55 days later"
     share = float(words[i])
     share = share / 100 if share > 1 else share
     if not _LEAST < share < 1:

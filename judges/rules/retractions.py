@@ -30,6 +30,11 @@ _NOTHING: Final[Known] = (0, 0, 0, 0)
 _SAID: Final = lx.NORMAL | lx.PREP | lx.AND | lx.UNC | lx.HYP
 """What makes more of a sentence than "not true"."""
 _DENIES, _FILLS = lx.NEG | lx.NEG_AFTER, lx.VERB | lx.EXIST | lx.COMMA
+_REPLY: Final = 8  # words of a sentence that only says another side
+_OTHER_SIDE: Final = frozenset((
+    "sorry", "i", "mean", "meant", "correction", "oops", "left", "right", "side", "sided", "it", "is", "on", ",", "no",
+    "apology", "make", "that", "or", "rather", "say", "should", "read", ":", "wait", "error", "wrong", "not",
+))  # fmt: skip
 _MOST: Final = 8  # phrases of a sentence that only denies
 _LOOKS: Final = 8  # so many second looks overrule something, and so many turns: each goes through all that was read
 _LARGE: Final = 0b1000
@@ -88,6 +93,9 @@ class Retractions:
         if value in (ALL, LAST):
             self._forget(event, value)
         elif value == ALONE:
+            if k and self.looks >= _LOOKS:
+                return
+            self.looks += k > 0
             if not any(e.leaf.kind or e.leaf.cue & _SAID for e in events):
                 self.clauses.forget(self.last)
             elif not k:
@@ -108,13 +116,18 @@ class Retractions:
 
     def _other_side(self, events: list[Event]) -> bool:
         """ "Right effusion. Sorry, I meant left.": the side of the sentence before is replaced."""
-        side = kinds = 0
-        for event in events:
-            side, kinds = side | event.leaf.side, kinds | event.leaf.kind
-        if side not in (lx.LEFT, lx.RIGHT) or kinds & ~lx.ATTRIBUTE:
+        words, first = self.clauses.words, self.clauses.first
+        said = words[first : events[-1].last + 1]
+        if len(said) > _REPLY or not _OTHER_SIDE.issuperset(said):
             return False
-        for mention in self.clauses.mentions[self.last[0] : self.begun[0]]:
-            mention.side = side if mention.side in (lx.LEFT, lx.RIGHT) else mention.side
+        side = 0
+        for event in events:
+            side |= event.leaf.side
+        before = [m for m in self.clauses.mentions[self.last[0] : self.begun[0]] if m.side in (lx.LEFT, lx.RIGHT)]
+        if side not in (lx.LEFT, lx.RIGHT) or not before:
+            return False
+        for mention in before if len({m.side for m in before}) == 1 else before[-1:]:
+            mention.side = side
         return True
 
     def _tail(self, events: list[Event], stop: int) -> None:
@@ -188,7 +201,7 @@ class Retractions:
         covered = self.clauses.lexicon.covered
         for mention in mentions[: known[0]]:
             same = [m for m in after if m.concept == mention.concept]
-            opposite = any((m.state == ABSENT) != (mention.state == ABSENT) for m in same)
+            opposite = any(_contrary(m, mention) for m in same)
             if same and mention.state == PRESENT and all(m.state == UNCERTAIN for m in same):
                 self.restate(mention, UNCERTAIN)  # "There is an effusion. Correction: an effusion is possible."
             if any(m.severity and m.state != ABSENT and _may_be(m.side, mention.side) for m in same):
@@ -227,6 +240,14 @@ class Retractions:
         if self.clauses.trace is not None:
             word = Event(mention.first, mention.last, lx.Leaf())
             self.clauses.trace.note(mention, "state", state, word, "retraction")
+
+
+def _contrary(one: Mention, other: Mention) -> bool:
+    """Whether one asserts what the other denies: as a whole, and on the same side."""
+    if (one.state == ABSENT) == (other.state == ABSENT):
+        return False
+    whole = not any(m.state == ABSENT and (m.partial or m.severity) for m in (one, other))
+    return whole and _may_be(one.side, other.side)
 
 
 def _may_be(one: int, other: int) -> bool:

@@ -32,7 +32,7 @@ _REPLY, _LONGEST = 8, 10  # words of a reply, and with an "after all"
 _CONFIRMABLE: Final = frozenset(
     ("it", "this", "that", "which", "suspicion", "diagnosis", "finding", "suspected", "and", "clinical", "my", "our")
 )
-_UNCONFIRMED: Final = frozenset(("absence", "absent", "not", "no", "unfounded", "excluded", "wrong", "never", "normal"))
+_UNCONFIRMED: Final = frozenset(("absence", "absent", "not", "no", "denied", "denying", "denies", "deny", "unfounded", "excluded", "wrong", "never", "normal"))
 _REFERS: Final = frozenset(("which", "that", "it", "this"))
 _LEADS: Final = 4  # phrases before a finding among which its "without" is looked for
 _AFTER_NO: Final = frozenset((",", "that", "it", "this", "wait", "those", "he", "she", "sorry", ":", ";"))
@@ -170,6 +170,6 @@ def tail(events: list[Event]) -> int:
     for k in range(len(events) - 1, 0, -1):
         if events[k - 1].leaf.cue & (lx.COMMA | lx.CONTRAST | lx.COLON):
             return k
-        if events[k - 1].leaf.cue & lx.AND and events[k].leaf.cue & _DENIES:
+        if events[k - 1].leaf.cue & lx.AND and (events[k].leaf.cue & _DENIES or events[k].leaf.rare & lx.ANAPHOR):
             return k  # "I looked for an effusion and | could not find any"
     return 0

@@ -232,6 +232,8 @@ class Scope:
             return
         subject = subject[-row.targets :] if row is not None else subject
         if row is not None and row.value == "artifact":  # "the density is a skin fold" denies no other density
+            last = subject[-1:]
+            subject = [m for m in subject if m in last or any(m is one.source for one in last)]
             loose = [m for m in subject if self.lexicon.families[m.concept]]
             self.restate(loose, HYPOTHETICAL, k, row)
             subject = [m for m in subject if m not in loose]

@@ -22,6 +22,9 @@ _COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(c
 _QUESTION: Final = lx.Leaf(cue=lx.HYP, rows=(_DOUBT,))
 _ASKED: Final = frozenset((("is", "there"), ("are", "there"), ("was", "there"), ("were", "there")))
 _NONE: Final = lx.Leaf(cue=lx.NEG)
+_BACK: Final = lx.Row("absent", direction="backward", source="a score")
+_NOUGHT: Final = lx.Leaf(cue=lx.NEG_AFTER, rows=(_BACK,))
+_SCORED, _OF_SCORE = frozenset((":", "grade", "score", "=", "-", "is")), frozenset((".", "/", "of", "out", ",", ";", ")", "\n"))
 _PLUS: Final = lx.Leaf(cue=lx.EXIST)
 _SLASH, _BREAK = lx.Leaf(cue=lx.OR | lx.SLASH), lx.Leaf(cue=lx.COMMA | lx.BREAK)
 _PUNCTUATION: Final = {
@@ -31,6 +34,8 @@ _ABBREVIATIONS: Final = frozenset(KNOWN["abbreviations"])
 _CUT_SHORT: Final = frozenset(KNOWN["cut_short"]["words"])
 """Their short forms may have a full stop: "incr. edema"."""
 _SHORT_FORMS: Final = frozenset(KNOWN["cut_short"]["forms"])
+_GRADES, _BEFORE_GRADE = frozenset(KNOWN["cut_short"]["grades"]), frozenset(KNOWN["cut_short"]["before"])
+_OF_RATIO: Final = frozenset(KNOWN["ratio"]["unless"])
 _SIDES: Final = frozenset(KNOWN["cut_short"]["sides"])
 _TITLE_ENDS: Final = frozenset(":.?!;\n")
 _AHEAD: Final = 12  # how many phrases before a measurement are looked at for what it measures
@@ -297,7 +302,8 @@ class Sections:
 
     def _sign(self, i: int, word: str) -> None:
         words, text, starts = self.words, self.text, self.starts
-        if word == "?" and i + 1 < len(words) and _asks(words[i + 1], text[starts[i + 1]], self._fresh):
+        apart = i > 0 and text[starts[i] + 1 : starts[i] + 2].isspace() and text[starts[i] - 1].isalnum()
+        if word == "?" and not apart and i + 1 < len(words) and _asks(words[i + 1], text[starts[i + 1]], self._fresh):
             self._events.append(Event(i, i, _QUERY))
         elif word == "+" and _leads(text, starts[i]):
             self._events.append(Event(i, i, _PLUS))
@@ -318,6 +324,8 @@ class Sections:
                 self._append(Event(i, i, leaf))
             elif self._nought(i):
                 self._events.append(Event(i, i, _NONE))
+            elif self._scores_nothing(i):
+                self._events.append(Event(i, i, _NOUGHT))
             return
         if former(self.words, i, self.lexicon.former):
             self._former = self._former or length  # of two dimensions the first
@@ -330,6 +338,9 @@ class Sections:
 
     def _ratio(self, i: int) -> lx.Leaf | None:
         """What the number at word `i` says where it is a cardiothoracic ratio."""
+        said = self.words[self._first : self._stop(i)]
+        if not _OF_RATIO.isdisjoint(said) or any(e.leaf.cue & (lx.NEG | lx.NORMAL) for e in self._events):
+            return None  # "heart size is normal, the ratio is .52"
         for event in reversed(self._events[-_BESIDE - 1 :]):
             if (enlarged := enlarges(self.words, i, event.last)) is not None:
                 leaf: lx.Leaf = self.lexicon.trie["enlarged" if enlarged else "normal"][None]
@@ -340,6 +351,12 @@ class Sections:
         """Whether a sentence begins here with a denial in figures: "0 effusions", and not "1 . 0 x 1 . 2 cm"."""
         after = self.words[i + 1 : i + 2]
         return self.words[i] == "0" and not self._events and bool(after) and after[0].isalpha() and len(after[0]) > 1
+
+    def _scores_nothing(self, i: int) -> bool:
+        """Whether this is the score of what is not there: "Effusion grade 0", "Effusion: 0/3"."""
+        if self.words[i] != "0" or not self._events or self.words[i - 1] not in _SCORED:
+            return False
+        return self.words[i + 1 : i + 2] == [] or self.words[i + 1] in _OF_SCORE
 
     def _end(self, i: int, word: str) -> None:
         """A sentence ends here."""
@@ -375,7 +392,10 @@ class Sections:
             return False
         if words[i - 1] in _ABBREVIATIONS:
             return words[i + 1] != "\n"
-        if words[i - 1] in _CUT_SHORT and text[starts[i - 1] : starts[i]].casefold() in _SHORT_FORMS:
+        short = text[starts[i - 1] : starts[i]].casefold()
+        if words[i - 1] in _CUT_SHORT and short in _SHORT_FORMS:
+            if short in _GRADES and not (i - 1 == self._first or words[i - 2] in _BEFORE_GRADE):
+                return False  # "the effusion is mod. pneumothorax ..."
             return text[starts[i + 1]].islower() or words[i + 1] in _SIDES  # "incr. edema", "pleural eff. R"
         return UNIT.get(words[min(i + 2, len(words) - 1)]) is not None and joins(words, i, text, starts)
 

@@ -48,7 +48,9 @@ def _read(clauses: Clauses, events: list[Event], stop: int, kinds: int, cues: in
     """The clauses of a sentence; the four are what its phrases have together."""
     if kinds & lx.GROWTH and cues & lx.NEG:
         events = constructions.growth_denied(events)
-    if events[0].leaf.rare & lx.TOPIC and (comma := constructions.answered(events)):
+    if events[0].leaf.rare & lx.TOPIC and (
+        comma := constructions.answered(events, clauses.words, clauses.lexicon, stop)
+    ):
         topic, events = events[1:comma], events[comma + 1 :]
         clauses.read([*topic, Event(events[0].first, events[0].first, _ANSWER)], events[0].first)
         if not any(event.leaf.absent or event.leaf.cue & lx.NORMAL for event in events):

@@ -54,6 +54,8 @@ class Table:
     """Words of which a title has one that is no heading."""
     titled: frozenset[str]
     """Words of the chest that name another examination in a title."""
+    goes_on: frozenset[str]
+    """Words between a refusal and the report that follows it all the same."""
     beside: frozenset[str]
     """Words that a title may have besides what it names."""
 
@@ -97,6 +99,7 @@ def compiled(data: Mapping[str, Any], phrases_of: Counter[str], plain: Collectio
         titles=_all(data["titles"]),
         views=_all(data["views"]),
         titled=frozenset(words[-1] for words, entry in phrases.items() if entry.kind == CHEST and entry.name),
+        goes_on=_all(data["goes_on"]),
         beside=_all(data["beside"]),
     )
 

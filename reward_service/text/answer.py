@@ -28,6 +28,7 @@ _REPLY: Final = re.compile(
     r"(?:^|(?<=[.?!\s]))[*#\s]{0,6}(?:assistant|model|response|answer|reply|a)[\s*]{0,3}(?::[*\s]|\n)", re.I | re.M
 )
 # A reply that says nothing without its question.
+_QUESTION: Final = 120  # characters of a question that is read with its answer
 _BARE: Final = re.compile(
     r"\W*(?:no|none|nil|negative|absent|yes|present|positive|excluded|ruled out|not \w{4,12}|nothing"
     r"|there (?:is|are) (?:none|not|one))\W*",
@@ -171,7 +172,9 @@ def start(text: str) -> int:
     begin = max(_after(_HARMONY, text), _after(_TURN, text))
     if asked := _ASKED.match(text, begin):
         reply = _after(_REPLY, text, asked.end())
-        if _BARE.fullmatch(text, reply) is None:  # "Q: Effusion? A: None." is read as a whole
+        question = text[begin:reply]
+        if not (_BARE.fullmatch(text, reply) and len(question) < _QUESTION and question.count("?") == 1):
+            # but "Q: Effusion? A: None." is read as a whole
             begin = max(begin, reply)
     elif thinks(text[begin:]) >= _ENOUGH:
         begin = max(begin, _after(_FINAL, text, begin))

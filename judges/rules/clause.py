@@ -276,6 +276,8 @@ class _Link:
             shows = self.clauses.lexicon.shows
             return any(e.leaf.cue & lx.COLON or not shows.isdisjoint(words[e.first : e.last + 1]) for e in events[k + 1 :])
         doubt = leaf.acts.get("possible backward")
+        if doubt is not None and doubt.value == "seen":
+            return self.scope.denial is not None  # "no effusion | could be seen"
         if doubt is not None and doubt.value == "assess":
             return any(e.leaf.cue & lx.CONTRAST for e in events)  # "enlarged, but | difficult to assess"
         if back is None or back.value != "artifact":

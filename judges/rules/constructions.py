@@ -323,7 +323,7 @@ def answered(events: list[Event], words: Sequence[str], lexicon: lx.Lexicon, sto
         return 0
     at, denied = events[comma].last + 1, False
     if any(e.leaf.absent for e in events[comma + 1 :]):  # "..., I am glad to report a normal film"
-        return comma if not any(map(_says_more, (e.leaf for e in events[comma + 1 :]))) else 0
+        return comma if all(e.leaf.absent or not _says_more(e.leaf) for e in events[comma + 1 :]) else 0
     for event in (*events[comma + 1 :], Event(stop, stop, lx.Leaf())):
         if any(word not in lexicon.idle for word in words[at : event.first]) or _says_more(event.leaf):
             return 0

@@ -30,6 +30,7 @@ _NOTHING: Final[Known] = (0, 0, 0, 0)
 _SAID: Final = lx.NORMAL | lx.PREP | lx.AND | lx.UNC | lx.HYP
 """What makes more of a sentence than "not true"."""
 _DENIES, _FILLS = lx.NEG | lx.NEG_AFTER, lx.VERB | lx.EXIST | lx.COMMA
+_YES: Final = frozenset(("yes", "yep", "yeah", "aye", "affirmative"))
 _REPLY: Final = 8  # words of a sentence that only says another side
 _OTHER_SIDE: Final = frozenset((
     "sorry", "i", "mean", "meant", "correction", "oops", "left", "right", "side", "sided", "it", "is", "on", ",", "no",
@@ -146,7 +147,11 @@ class Retractions:
     def _bare(self, events: list[Event], stop: int) -> None:
         """A sentence that names nothing may deny the one before."""
         before = self.clauses.mentions[self.last[0] :]
-        if self.asked and any(e.leaf.cue & _DENIES for e in events):
+        if self.asked and self.clauses.words[self.clauses.first] in _YES:
+            self.clauses.context.outside = True
+            for mention in before:  # "Pneumothorax? Yes, not new."
+                self.restate(mention, PRESENT)
+        elif self.asked and any(e.leaf.cue & _DENIES for e in events):
             for mention in before:  # "Pneumothorax? No."
                 self.restate(mention, ABSENT)
         elif (self.asked or any(e.leaf.cue & lx.EXIST for e in events)) and rhetoric.affirms(self, events, stop):

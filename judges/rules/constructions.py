@@ -327,7 +327,7 @@ def answered(events: list[Event], words: Sequence[str], lexicon: lx.Lexicon, sto
     for event in (*events[comma + 1 :], Event(stop, stop, lx.Leaf())):
         if any(word not in lexicon.idle for word in words[at : event.first]) or _says_more(event.leaf):
             return 0
-        denied = denied or bool(event.leaf.cue & (lx.NEG | lx.NEG_AFTER))
+        denied = denied or bool(event.leaf.cue & (lx.NEG | lx.NEG_AFTER | lx.NORMAL))
         at = event.last + 1
     return comma if denied else 0
 

@@ -74,7 +74,12 @@ class Retractions:
         clauses = self.clauses
         if self.frame:
             self._framed(self.frame, -1)
-        if clauses.known() == self.begun:
+        named = len(clauses.mentions) > self.begun[0]
+        if self.asked and not named and clauses.words[clauses.first] in _YES:
+            clauses.context.outside = True
+            for mention in clauses.mentions[self.last[0] :]:  # "Pneumothorax? Yes, unchanged."
+                self.restate(mention, PRESENT)
+        elif clauses.known() == self.begun:
             self._bare(events, stop)
         else:
             self._tail(events[rhetoric.tail(events) :], stop)
@@ -147,11 +152,7 @@ class Retractions:
     def _bare(self, events: list[Event], stop: int) -> None:
         """A sentence that names nothing may deny the one before."""
         before = self.clauses.mentions[self.last[0] :]
-        if self.asked and self.clauses.words[self.clauses.first] in _YES:
-            self.clauses.context.outside = True
-            for mention in before:  # "Pneumothorax? Yes, not new."
-                self.restate(mention, PRESENT)
-        elif self.asked and any(e.leaf.cue & _DENIES for e in events):
+        if self.asked and any(e.leaf.cue & _DENIES for e in events):
             for mention in before:  # "Pneumothorax? No."
                 self.restate(mention, ABSENT)
         elif (self.asked or any(e.leaf.cue & lx.EXIST for e in events)) and rhetoric.affirms(self, events, stop):

@@ -1,6 +1,6 @@
-"""How the rules judge reads radiologists' language: denial and doubt, edits that matter or not, rare findings, wordings.
+"""How the rules judge reads radiologists' language: denial and doubt, edits that matter or not, rare findings, layouts.
 
-    python -m benchmarks.language [forms edits rare wordings] [--kept | --all] [--show]
+    python -m benchmarks.language [forms grammar edits rare wordings layouts] [--kept | --all] [--show]
 
 The cases and their answers are in `tests/judges/rules/cases`. Without `--kept` the open two thirds are read; the kept
 third is for the end of a change, and `--all` for the tables that docs/judges.md shows.
@@ -9,6 +9,7 @@ third is for the end of a change, and `--all` for the tables that docs/judges.md
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -17,11 +18,13 @@ from benchmarks.common import section_parser, table
 from judges.rules import lexicon as lx
 from judges.rules.findings import Findings
 from judges.rules.judge import RulesJudge
+from reward_service.text.normaliser import normalise
 from testbed import language_cases as cases
 
 LITTLE, SMALL = 0.02, 0.05
 """Costs, in the judge's signed score, under which an important difference counts as not noticed."""
 NOTHING = 1e-9
+WORST = 12
 CONTEXT = "Heart size is normal."
 """What stands beside a rare finding."""
 OPPOSITES = {("absent", "present"), ("present", "absent"), ("not_asserted", "present")}
@@ -195,7 +198,39 @@ def wordings(judge: RulesJudge, options: argparse.Namespace) -> None:
             print(f"  {one.id} {value:+.3f} {one.reference!r} -> {one.candidate!r}")
 
 
-SECTIONS = {"forms": forms, "edits": edits, "rare": rare, "wordings": wordings}
+def grammar(judge: RulesJudge, options: argparse.Namespace) -> None:
+    """Sentences made by two grammars, each with one of the four findings in turn."""
+    findings = itertools.cycle(cases.FINDINGS)
+    by_group: dict[str, list[Row]] = defaultdict(list)
+    by_state: dict[str, list[Row]] = {name: [] for name in cases.STATES}
+    for form, concept in zip(chosen_of(options, cases.grammar()), findings, strict=False):
+        text = cases.fill(form.template, concept)
+        rows = read(judge, cases.Statement(form.id, form.group, text, {concept: form.expected}))
+        by_group[form.group] += rows
+        by_state[form.expected.state] += rows
+        show(options, f"{form.id} {text}", rows)
+    every = {"all sentences": [row for rows in by_state.values() for row in rows]}
+    worst = sorted(by_group, key=lambda name: sum(row.right for row in by_group[name]) / len(by_group[name]))[:WORST]
+    print(accuracy("expected", by_state | every), end="\n\n")
+    print(accuracy(f"the {WORST} worst productions", {name: by_group[name] for name in worst}), end="\n\n")
+
+
+def layouts(judge: RulesJudge, options: argparse.Namespace) -> None:
+    """Reports in the layouts of files against the same in plain sentences, both ways, as served."""
+    chosen = chosen_of(options, cases.layouts())
+    least = []
+    for one in chosen:
+        texts = [normalise(text).text for text in (one.text, one.plain)]
+        least.append(max(costs(judge, [(texts[0], texts[1]), (texts[1], texts[0])])))
+        if options.show and least[-1] > SMALL + NOTHING:
+            print(f"  {one.id} {least[-1]:+.3f} {one.text!r}")
+    like, near = (share(sum(cost <= most + NOTHING for cost in least), len(least)) for most in (NOTHING, SMALL))
+    print(table([("layout", "reads as the plain text", f"costs <= {SMALL}"), ("all", like, near)]), end="\n\n")
+
+
+SECTIONS = {
+    "forms": forms, "grammar": grammar, "edits": edits, "rare": rare, "wordings": wordings, "layouts": layouts
+}  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -35,8 +36,7 @@ _DETAIL: Final = re.compile(
 _HTML: Final = re.compile(r"<(?P<close>/?)(?P<name>[a-z][a-z\d]{0,15})(?:\s[^<>]{0,80})?/?>", re.I)
 _UNSEEN: Final = re.compile(r"<(?P<name>head|style|script)\b[^<>]{0,200}>", re.I)
 """What begins a part of a page that is not shown."""
-_ENTITIES: Final = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&apos;": "'", "&nbsp;": " "}
-_ENTITY: Final = re.compile("|".join(_ENTITIES))
+_ENTITY: Final = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{2,6}|#[xX][\da-fA-F]{2,5});")
 _ANSWERS: Final = {"true": "yes", "false": "no"}
 _BLANK: Final = re.compile(r"\s*")
 _FIELDS: Final = records.ATTRIBUTES - {"value", "result", "p"} | {"name"}
@@ -79,7 +79,7 @@ def take_off(draft: Draft) -> None:
             draft.edit(_items(draft.text))
         draft.edit(_document(draft.text) if _is_document(draft.text) else _known(draft.text))
     if "&" in draft.text:
-        draft.edit((*m.span(), _ENTITIES[m.group()]) for m in _ENTITY.finditer(draft.text))
+        draft.edit((*m.span(), html.unescape(m.group()).replace("\xa0", " ")) for m in _ENTITY.finditer(draft.text))
 
 
 def _known(text: str) -> Iterator[_Edit]:
@@ -157,29 +157,39 @@ def _document(text: str) -> Iterator[_Edit]:
     """
     tags = list(_XML.finditer(text))
     first, last = _sections(tags)
-    hidden = ""
+    hidden = replaced = ""
     depth = begin = 0
     for i, tag in enumerate(tags):
         name = (tag["name"] or "").lower()
         if hidden:
             depth += (name == hidden and not tag["empty"]) * (-1 if tag["close"] else 1)
             if depth == 0:
-                yield begin, tag.end(), "\n"
-                hidden = ""
+                yield begin, tag.end(), f"\n{replaced}\n"
+                hidden = replaced = ""
         elif not first <= i <= last:
             yield (tag.start() if i > last or i else 0), tags[i + 1].start() if i + 1 < len(tags) else len(text), "\n"
         elif not (tag["close"] or tag["empty"]) and _is_about(text, name, tag.end()):
             hidden, depth, begin = name, 1, tag.start()
+        elif (said := _leaf(text, tags, i)) and not tag["close"]:
+            begin, hidden, depth, replaced = tag.start(), name, 1, said
         elif name in _FIELDS and not tag["attributes"] and not tag["empty"] and _stands_apart(text, tags, i):
             yield from _field(text, tag)
         else:
             yield (*tag.span(), _for_element(name, tag))
 
 
+def _leaf(text: str, tags: list[re.Match[str]], i: int) -> str:
+    """The sentence of an element that is called after a finding and holds its state: "<edema>absent</edema>"."""
+    if i + 1 >= len(tags) or tags[i + 1]["name"] != tags[i]["name"] or not tags[i + 1]["close"]:
+        return ""
+    state = text[tags[i].end() : tags[i + 1].start()].strip()
+    return records.leaf(tags[i]["name"], tags[i]["attributes"] or "", state)
+
+
 def _stands_apart(text: str, tags: list[re.Match[str]], i: int) -> bool:
     """Whether an element has others on both sides, and is no part of a sentence: "a <size>small</size> effusion"."""
     begin, end = (i - 1, i) if tags[i]["close"] else (i, i + 1)
-    if not (0 <= begin and end < len(tags)) or tags[begin]["name"] != tags[end]["name"]:
+    if not (begin >= 0 and end < len(tags)) or tags[begin]["name"] != tags[end]["name"]:
         return False
     before, after = text[: tags[begin].start()].rstrip()[-1:], text[tags[end].end() :].lstrip()[:1]
     return before == ">" and after == "<"

@@ -97,6 +97,9 @@ _OF_FILES: Final = frozenset(
 _PREPOSITION: Final = re.compile(
     r"(?:in|at|of|on|within|near|above|below|over|behind|overlying|along|to|tip|terminates)\b", re.I
 )
+_WELL: Final = frozenset(
+    ("satisfactory", "good", "appropriate", "adequate", "correct", "standard", "proper", "optimal")
+)
 _LOBE: Final = re.compile(r"(?:(?:right|left) )?(?:upper|lower|middle|mid)(?: (?:right|left))?\Z", re.I)
 _IN_LUNG: Final = re.compile(
     r"(?:right|left|both|upper|lower|middle|mid|apex|apical|basal|base|bases|hil|retrocardiac)", re.I
@@ -108,15 +111,32 @@ _CHANCES: Final[Mapping[str, str]] = {
 """Probabilities in words."""
 _FIGURE: Final = re.compile(r"[<>~≤≥]?[ ]?(?P<number>\d+(?:\.\d+)?)[ ]?(?P<percent>%?)")
 _ASKEW: Final = 2  # blanks by which a cell may stand before its column
-_SHORT: Final = 3  # words of a note that says what a finding is like
+_TELLS: Final = re.compile(r"\b(?:is|are|was|were|has|have|tip|no|not|with)\b|\.\s", re.I)
+"""A note with one of these is a sentence of its own."""
+_SHORT: Final = 6  # words of a note that says what a finding is like
 _STATED: Final = 8  # words of a state
 _NAMED: Final = 8  # words of the name of a finding
 
+_ATTRIBUTE: Final = re.compile(r"([\w:-]{1,40})\s*=\s*[\"']([^\"'<>]{1,80})[\"']")
+_GRADE: Final = re.compile(
+    r"(?:trace|tiny|small|mild|minimal|slight|moderate|large|severe|massive|marked)(?: to \w+)?|\d+(?:\.\d+)? ?[mc]m",
+    re.I,
+)
+_UNIT: Final = re.compile(r"(?:size|diameter|length|width|height|depth)[_ ]?\(?(mm|cm)\)?\Z", re.I)
+_ASKED: Final = re.compile(
+    r"(?:(?:Q|Question)?[ ]?\d{0,2}[.:)]?[ ]+)?"
+    r"(?P<name>(?!is |are |does |do |has |any |was )[A-Za-z][^?:\n]{2,40})\?[ ]*[-–:]?[ ]*"
+    r"(?P<answer>yes|no|none|absent|present|possible|uncertain|unsure|nil)\b[ ]?(?P<rest>.{0,120})\Z",
+    re.I,
+)
+"""A question and its answer in a line: "Q2 Effusion? Yes - left, large"."""
 _EMPTY: Final = re.compile(r"\[ ?\]|\( ?\)|[☐○]")
 _KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
 _FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40})[:=](?P<value>.*)\Z", re.S)
 _SEPARATORS: Final = (";", "|", ",", "\t", " - ", " – ")
 _ITEM: Final = re.compile(r"[ \t]*(?:[-*•][ \t]+|\(?\d{1,3}[.)][ \t]+)?")
+_BLOCK: Final = re.compile(r"(?<=:)[ ]?[|>][-+]?[ \t]*$", re.M)
+"""What begins a text of several lines in YAML."""
 _PARENT: Final = re.compile(r"(?P<indent>[ \t]*)(?:[-*][ \t]+)?(?P<name>[A-Za-z][\w /-]{1,60}):[ \t]*\Z")
 _GAPS: Final = re.compile(r"[ \t]{2,}")
 _RULE: Final = re.compile(r"[\s|:+=_─-]*\Z")
@@ -128,7 +148,8 @@ _LEGEND: Final = re.compile(
 _FIELDS: Final = 14  # of one record
 _HINT: Final = re.compile(
     rf"(?<![A-Za-z])(?:{'|'.join(key for key, role in _KEYS.items() if role not in (_NOTE, _NO, _RIGHT, _LEFT))})"
-    r"[?*_`\"')]{0,4}(?:[ ]\([^)\n]{1,20}\))?[ ]?(?:[:=|\t,;]|[ ]{2}|\n|\Z)",
+    r"[?*_`\"')]{0,4}(?:[ ]\([^)\n]{1,20}\))?[ ]?(?:[:=|\t,;]|[ ]{2}|\n|\Z)"
+    r"|\?[ ]?[-–:]?[ ]?(?:yes|no|none)\b",
     re.I,
 )
 """The name of a field where it ends."""
@@ -144,11 +165,15 @@ class _Line(NamedTuple):
 
 def may_hold(text: str) -> bool:
     """Whether a text may have records: a look that costs little where it has none."""
-    return ("\n" in text or (":" in text and (";" in text or "," in text))) and _HINT.search(text) is not None
+    return ("\n" in text or "|" in text or (":" in text and (";" in text or "," in text))) and _HINT.search(
+        text
+    ) is not None
 
 
 def take_off(draft: Draft) -> None:
     """Make sentences of the records of a text."""
+    if ":" in draft.text and "\n" in draft.text:
+        draft.edit((*m.span(), "") for m in _BLOCK.finditer(draft.text))
     if may_hold(draft.text):
         draft.edit(_edits(draft.text))
 
@@ -168,11 +193,15 @@ def _edits(text: str) -> Iterator[tuple[int, int, str]]:
     while i < len(lines):
         line = lines[i].text
         found: tuple[int, list[tuple[int, int, str]]] = (0, [])
-        if ":" in line or "=" in line:
+        if "?" in line and (asked := _ASKED.fullmatch(line.strip())):
+            told = {_NAME: asked["name"], _STATE: asked["answer"], _NOTE: asked["rest"].strip(" -–,;:.")}
+            found = (1, [(lines[i].start, lines[i].end, sentence(told))])
+        elif ":" in line or "=" in line:
             said = _of_line(line)
             found = (1, [(lines[i].start, lines[i].end, said)]) if said else _of_lines(lines, i)
-        elif line and i + 1 < len(lines):
-            found = _of_table(lines, i)
+        elif line:
+            found = _of_table(lines, i) if i + 1 < len(lines) else found
+            found = found if found[0] else _headless(lines, i)
         taken, edits = found
         yield from edits
         i += max(1, taken)
@@ -194,7 +223,7 @@ def _of_line(line: str, *, whole: bool = True) -> str:
                     return " ".join(several)
             if separator == "," and ";" in body:
                 return ""
-            said = _told(_fields(parts) or {}) or _named(parts)
+            said = (_told(_fields(parts) or {}) or _named(parts)) if parts else ""
             if said and len(parts) > 1:
                 return said
     if _is_legend(body):
@@ -239,6 +268,12 @@ def _fields(parts: Sequence[str]) -> _Record | None:
         role = _role(found["key"]) if found else ""
         if found and role == _NAME and _FIGURE.fullmatch(found["value"].strip().removeprefix("-")):
             role = _STATE  # "label: 1"
+        if found and (unit := _UNIT.search(found["key"])):
+            role, found_value = _SIZE, f"{found['value'].strip()} {unit[1]}"
+            if role in fields:
+                return None
+            fields[role] = found_value
+            continue
         if role == _SIZE and found and found["value"].strip().lower() in _SHAPES:
             role = _STATE  # "size: enlarged"
         if found is None or not role or role in fields or role in (_YES, _NO, _RIGHT, _LEFT):
@@ -267,7 +302,7 @@ def _of_lines(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
     fields: _Record = {}
     if parent is not None and not _role(parent["name"]):
         fields[_NAME] = spelled_out(parent["name"])
-    elif first is not None and _KEY.sub(" ", first["key"]).strip().lower() in _OF_LINES and first["value"].strip():
+    elif first is not None and first["value"].strip() and _begins(lines[i].text, first["key"]):
         fields[_NAME] = first["value"].strip()
     else:
         return 0, []
@@ -284,6 +319,12 @@ def _of_lines(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
     deeper = parent is not None and end < len(lines) and _indent(lines[end].text) > len(parent["indent"])
     said = _told(fields) if end > i + 1 and not deeper else ""
     return (end - i, [(lines[i].start, lines[end - 1].end, said)]) if said else (0, [])
+
+
+def _begins(line: str, key: str) -> bool:
+    """Whether a field in a line of its own begins a record: its name, which in a list may be just "name"."""
+    key = _KEY.sub(" ", key).strip().lower()
+    return key in _OF_LINES or (line.lstrip().startswith("- ") and _KEYS.get(key) == _NAME)
 
 
 def _item(line: str) -> str:
@@ -324,6 +365,32 @@ def _of_table(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
         if any(said for _, _, said in edits):
             return end - i, edits
     return 0, []
+
+
+def _headless(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int, str]]]:
+    """How many lines from `i` are a table without a header, known by a state in the second cell of each."""
+    for sign in (";", "\t", ",", "|"):
+        split = _Split(sign)
+        columns = len(split(lines[i].text)) if sign in lines[i].text else 0
+        edits: list[tuple[int, int, str]] = []
+        for line in lines[i:] if columns > 1 else ():
+            cells = split(line.text)
+            if len(cells) != columns or not _stated(cells[1], "") or not cells[0] or len(cells[0].split()) > _NAMED:
+                break
+            roles = [_NAME, _STATE, *map(_guessed, cells[2:])]
+            edits.append((line.start, line.end, _row(roles, cells)))
+        if len(edits) > 1 or (
+            edits and columns > 2 and all(_guessed(cell) != _NOTE for cell in split(lines[i].text)[2:])
+        ):
+            return len(edits), edits
+    return 0, []
+
+
+def _guessed(cell: str) -> str:
+    """What a cell says whose column has no name."""
+    if cell.lower() in _NOTHING:
+        return ""
+    return _SIDE if cell.lower() in _SIDES else _SIZE if _GRADE.fullmatch(cell) else _NOTE
 
 
 class _Split(NamedTuple):
@@ -407,7 +474,7 @@ def sentence(fields: Mapping[str, str]) -> str:
         place += f" to the {told[_WAY]}"
     after = [f"measuring {size}"] if measured else []
     after += [told[_CHANGE]] if _CHANGE in told else []
-    short = len(note.split()) <= _SHORT
+    short = len(note.split()) <= _SHORT and not _TELLS.search(note)
     after += [note] if note and short else []
     tail = f"{place}{''.join(f', {each}' for each in after)}"
     if stated == "possible":
@@ -421,6 +488,15 @@ def sentence(fields: Mapping[str, str]) -> str:
     else:
         said = f"{words}{tail}. {_capital(state)}."
     return _capital(said) + ("" if short or not note else f" {_capital(note)}.")
+
+
+def leaf(name: str, attributes: str, state: str) -> str:
+    """The sentence of an element or key that has the name of a finding and its state; "" where it is none."""
+    if not _stated(state, "") or _role(name):
+        return ""
+    parts = [f"{key}: {value}" for key, value in _ATTRIBUTE.findall(attributes)]
+    fields = _fields(parts) if parts else {}
+    return sentence({_NAME: name, _STATE: state, **(fields or {})})
 
 
 def _stated(state: str, chance: str) -> str:
@@ -450,6 +526,8 @@ def _where(told: Mapping[str, str]) -> tuple[str, str]:
         return side, ""
     if place.lower() in _SIDES:
         return side or _SIDES[place.lower()], ""
+    if place.lower() in _WELL:
+        return side, f" in {place} position"
     if _PREPOSITION.match(place) or not _IN_LUNG.match(place):
         return side, f", {place}" if not _PREPOSITION.match(place) or place.lower().startswith("t") else f" {place}"
     if (

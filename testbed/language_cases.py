@@ -114,6 +114,15 @@ class Wording:
     """All wordings of a study are in one part, which was drawn when they were written."""
 
 
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """A report in some layout, and the same in plain sentences."""
+
+    id: str
+    text: str
+    plain: str
+
+
 Case = TypeVar("Case", bound=Identified)
 Made = TypeVar("Made")
 
@@ -152,6 +161,27 @@ def forms(folder: Path = FOLDER) -> list[Form]:
         ),
         lambda form: form.template,
     )
+
+
+def grammar(path: Path = FOLDER / "grammar.jsonl") -> list[Form]:
+    """Sentences that two grammars of denial, doubt and assertion make; a sample of each production.
+
+    Raises `CasesError` that names the line.
+    """
+    made = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        made.append(_made(f"line {number}", _production, orjson.loads(line)))
+    return _distinct(made, lambda form: form.template)
+
+
+def _production(entry: Mapping[str, str]) -> Form:
+    fill(entry["text"], "pneumothorax")
+    return Form(entry["id"], entry["group"], entry["text"], _expected(entry["reads"], entry.get("also")))
+
+
+def layouts(path: Path = FOLDER / "layouts.jsonl") -> list[LaidOut]:
+    """Reports as files and models lay them out, each with the same in plain sentences."""
+    return [LaidOut(**orjson.loads(line)) for line in path.read_bytes().splitlines()]
 
 
 def lists(folder: Path = FOLDER) -> list[Statement]:

@@ -274,7 +274,9 @@ class _Link:
         back, ahead = leaf.acts.get("absent backward"), leaf.acts.get("hypothetical forward")
         if ahead is not None and ahead.value == "study":
             shows = self.clauses.lexicon.shows
-            return any(e.leaf.cue & lx.COLON or not shows.isdisjoint(words[e.first : e.last + 1]) for e in events[k + 1 :])
+            return any(
+                e.leaf.cue & lx.COLON or not shows.isdisjoint(words[e.first : e.last + 1]) for e in events[k + 1 :]
+            )
         doubt = leaf.acts.get("possible backward")
         if doubt is not None and doubt.value == "seen":
             return self.scope.denial is not None  # "no effusion | could be seen"

@@ -50,7 +50,11 @@ _CAPITALS: Final = re.compile(r"[A-Z]{5}")  # fewer are an abbreviation: "compat
 _SLASH: Final = re.compile(r"(?<=[A-Za-z]) / (?=[A-Za-z])")
 _LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
 _ATTACHED: Final = re.compile(r"(?P<mark>[,.:;?!])(?<=[^\s.,:;?!].)(?=\s|\Z)", re.S)
-_LEADER: Final = re.compile(rf"\s?\.{{4,}}(?=\s?\w)|(?<=[\w)]) ?\??[ ]?(?:\.{{3}}|[-=]{{1,2}}>|→|=|\|) ?(?={_ANSWER.pattern})|(?<=\w) ?\?(?= ?:)", re.I)
+_LEADER: Final = re.compile(
+    rf"\s?\.{{4,}}(?=\s?\w)|(?<=[\w)]) ?\??[ ]?(?:\.{{3}}|[-=]{{1,2}}>|→|=|\|) ?(?={_ANSWER.pattern})"
+    r"|(?<=\w) ?\?(?= ?:)",
+    re.I,
+)
 _BANNER: Final = re.compile(
     r"^[ \t]*[-=*_#~]{2,}[ \t]*(?P<name>[A-Za-z][A-Za-z ]{1,30}?)[ \t]*[-=*_#~]{2,}[ \t]*$", re.M
 )
@@ -158,7 +162,9 @@ class Layout:
             if "\n" in sign.group():
                 continue
             answer = _ANSWER.match(text, sign.end())
-            more = answer is not None and text[answer.end() : answer.end() + 1] == "|" and text[answer.end() + 1 :].strip()
+            more = (
+                answer is not None and text[answer.end() : answer.end() + 1] == "|" and text[answer.end() + 1 :].strip()
+            )
             if answer and not more and text[sign.start() - 1 : sign.start()] not in ".:;,!":
                 yield (*sign.span(), ": ")  # "Effusion - none"
                 continue

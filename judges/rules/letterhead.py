@@ -61,6 +61,8 @@ _GREETING: Final = re.compile(r"(?:dear|hi|hello|good (?:morning|afternoon|eveni
 """A letter begins with it."""
 _COVER: Final = re.compile(r"(?:(?:many )?thanks|thank you|please find|i enclose|attached)\b.{0,200}", re.I)
 """And goes on with it."""
+_THANKS: Final = re.compile(r"(?:(?:many )?thanks|cheers|noted|thx|ta|best(?: wishes)?|rgds)\b[^.!?:]{0,30}[.!]?", re.I)
+"""And ends with it."""
 _MEANS: Final = f"(?:{_either(_KNOWN['means'])})"
 _DEPARTMENTS: Final = re.compile(rf"\W*{_MEANS}(?:\s*(?:[^\w\s]|\band\b)+\s*{_MEANS}){{2,}}\W*", re.I)
 """A line that tells what a house does: "MRI | CT | X-RAY"."""
@@ -222,6 +224,8 @@ def _tells_of_file(text: str, says: Says, *, signed: bool) -> bool:
         return True
     if _DEPARTMENTS.fullmatch(text) or (signed and _INITIALS.fullmatch(text) and says(text) < PLACE):
         return True
+    if signed and _THANKS.fullmatch(text):
+        return says(text) < PLACE
     if signed and _SIGNED.match(text):
         return says(text) < PLACE
     if _is_ward(text, says):

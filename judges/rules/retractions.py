@@ -5,8 +5,8 @@ A row of role `retraction` says what of the text it speaks of; see `VALUES`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from judges.rules import lexicon as lx
@@ -144,7 +144,9 @@ class Retractions:
         if not (own and events) or own[-1].last >= events[0].first or any(map(_value, events)):
             return
         denies = _only_denies(events, stop, words, self.clauses.lexicon.idle)
-        begins = events[0].leaf.cue & lx.EXIST or events[0].leaf.rare & lx.ANAPHOR or words[events[0].first - 1] == "which"
+        begins = (
+            events[0].leaf.cue & lx.EXIST or events[0].leaf.rare & lx.ANAPHOR or words[events[0].first - 1] == "which"
+        )
         if denies or (begins and rhetoric.affirms(self, events, stop)):
             for mention in own:
                 self.restate(mention, ABSENT if denies else PRESENT)
@@ -159,7 +161,9 @@ class Retractions:
             self.clauses.context.outside = True
             for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."
                 self.restate(mention, PRESENT)
-        elif len(events) <= _MOST and (_only_denies(events, stop, self.clauses.words) or rhetoric.objects(self, events)):
+        elif len(events) <= _MOST and (
+            _only_denies(events, stop, self.clauses.words) or rhetoric.objects(self, events)
+        ):
             self.clauses.context.outside = True  # also where nothing stands before it
             for mention in before:  # "There is an effusion. No, there is not."
                 if mention.state >= UNCERTAIN:
@@ -262,7 +266,10 @@ def _may_be(one: int, other: int) -> bool:
 
 
 def _only_denies(events: list[Event], stop: int, words: Sequence[str], idle: Collection[str] = ()) -> bool:
-    """Whether a part with a verb says "no" and nothing else, of nothing that it names. `idle`: words that say nothing."""
+    """Whether a part with a verb says "no" and nothing else, of nothing that it names.
+
+    `idle`: words that say nothing.
+    """
     verb = denied = 0
     for k, (first, last, leaf) in enumerate(events):
         if leaf.kind or (k and any(word not in idle for word in words[events[k - 1].last + 1 : first])):

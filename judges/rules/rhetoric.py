@@ -32,7 +32,23 @@ _REPLY, _LONGEST = 8, 10  # words of a reply, and with an "after all"
 _CONFIRMABLE: Final = frozenset(
     ("it", "this", "that", "which", "suspicion", "diagnosis", "finding", "suspected", "and", "clinical", "my", "our")
 )
-_UNCONFIRMED: Final = frozenset(("absence", "absent", "not", "no", "denied", "denying", "denies", "deny", "unfounded", "excluded", "wrong", "never", "normal"))
+_UNCONFIRMED: Final = frozenset(
+    (
+        "absence",
+        "absent",
+        "not",
+        "no",
+        "denied",
+        "denying",
+        "denies",
+        "deny",
+        "unfounded",
+        "excluded",
+        "wrong",
+        "never",
+        "normal",
+    )
+)
 _REFERS: Final = frozenset(("which", "that", "it", "this"))
 _LEADS: Final = 4  # phrases before a finding among which its "without" is looked for
 _AFTER_NO: Final = frozenset((",", "that", "it", "this", "wait", "those", "he", "she", "sorry", ":", ";"))
@@ -160,7 +176,8 @@ def unquote(retractions: Retractions, stop: int) -> None:
 def contradicted(own: Sequence[Mention]) -> Iterator[Mention]:
     """What a sentence names and then denies under the same name: "the | effusion | is not an effusion but a button"."""
     for first, after in itertools.pairwise(own):
-        same = first.concept == after.concept and not (first.side or after.side or after.partial or after.gone)
+        partly = after.partial or after.gone or after.severity
+        same = first.concept == after.concept and not (first.side or after.side or partly)
         if same and first.state >= UNCERTAIN and after.state == ABSENT:
             yield first
 

@@ -24,7 +24,10 @@ _ASKED: Final = frozenset((("is", "there"), ("are", "there"), ("was", "there"), 
 _NONE: Final = lx.Leaf(cue=lx.NEG)
 _BACK: Final = lx.Row("absent", direction="backward", source="a score")
 _NOUGHT: Final = lx.Leaf(cue=lx.NEG_AFTER, rows=(_BACK,))
-_SCORED, _OF_SCORE = frozenset((":", "grade", "score", "=", "-", "is")), frozenset((".", "/", "of", "out", ",", ";", ")", "\n"))
+_SCORED, _OF_SCORE = (
+    frozenset((":", "grade", "score", "=", "-", "is")),
+    frozenset((".", "/", "of", "out", ",", ";", ")", "\n")),
+)
 _PLUS: Final = lx.Leaf(cue=lx.EXIST)
 _SLASH, _BREAK = lx.Leaf(cue=lx.OR | lx.SLASH), lx.Leaf(cue=lx.COMMA | lx.BREAK)
 _PUNCTUATION: Final = {

@@ -126,6 +126,12 @@ _CLOSES: Final = (
     "consult",
 )
 """A text without any of these, in lower case, has no closing."""
+_REASONS: Final = re.compile(
+    r"[\s*#]*(?:reasoning|thoughts?|thinking|thought process|chain of thought|rationale|scratchpad|step[- ]by[- ]step)"
+    r"[\s*]{0,3}:",
+    re.I,
+)
+# A text that begins with one of these says later where its answer begins.
 _FINAL: Final = re.compile(
     r"(?:^|(?<=[.?!\s]))[*#\s]{0,6}(?:(?:so |thus |therefore |hence )?,? ?(?:the |my )?final (?:answer|report|response)"
     r"(?: is)?|(?:here is|here's) [^.:\n]{0,60}|(?:the |my )?(?:report|answer|response)(?: is)?|output)"
@@ -176,7 +182,7 @@ def start(text: str) -> int:
         if not (_BARE.fullmatch(text, reply) and len(question) < _QUESTION and question.count("?") == 1):
             # but "Q: Effusion? A: None." is read as a whole
             begin = max(begin, reply)
-    elif thinks(text[begin:]) >= _ENOUGH:
+    elif _REASONS.match(text, begin) or thinks(text[begin:]) >= _ENOUGH:
         begin = max(begin, _after(_FINAL, text, begin))
     while (lead := _LEAD.match(text, begin) or _OPENING.match(text, begin)) and _says_something(text, lead.end()):
         if not _is_plain(_ADDRESS.sub(" ", lead.group())):

@@ -1,11 +1,15 @@
-"""The files of language cases are whole, and what is wrong with one is named."""
+"""The files of language cases are whole, what is wrong with one is named, and what they say is read."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
+from benchmarks import language
+from judges.rules.judge import RulesJudge
+from reward_service.text.normaliser import normalise
 from testbed import language_cases as cases
 
 FORM = 'groups:\n  g:\n    reads: absent\n    forms:\n      a: "No {finding}."\n'
@@ -30,7 +34,11 @@ def test_every_reading_has_forms_in_both_parts() -> None:
 
 
 def test_ids_are_unique_over_all_files() -> None:
-    ids = [case.id for kind in (cases.forms, cases.lists, cases.edits, cases.rare_findings) for case in kind()]
+    ids = [
+        case.id
+        for kind in (cases.forms, cases.grammar, cases.lists, cases.edits, cases.rare_findings)
+        for case in kind()
+    ]
     assert len(ids) == len(set(ids))
 
 
@@ -128,3 +136,37 @@ def test_a_wrong_rare_finding_is_named(tmp_path: Path) -> None:
     (tmp_path / "rare_findings.yaml").write_text(entry)
     with pytest.raises(cases.CasesError, match="knot: significance must be one of major"):
         cases.rare_findings(tmp_path)
+
+
+def read(judge: RulesJudge, forms: list[cases.Form]) -> tuple[float, float]:
+    """The shares of the forms, each with one of the four findings in turn, that are read right and as the opposite."""
+    rows = [
+        row
+        for form, concept in zip(forms, itertools.cycle(cases.FINDINGS), strict=False)
+        for row in language.read(
+            judge,
+            cases.Statement(form.id, form.group, cases.fill(form.template, concept), {concept: form.expected}),
+        )
+    ]
+    opposite = sum((row.expected.state, row.got) in language.OPPOSITES for row in rows)
+    return sum(row.right for row in rows) / len(rows), opposite / len(rows)
+
+
+def test_the_forms_are_read(judge: RulesJudge) -> None:
+    """97 % of what the forms say is read; of the rest little is read as the opposite."""
+    right, opposite = read(judge, cases.forms())
+    assert right >= 0.97
+    assert opposite <= 0.01
+
+
+def test_the_grammars_are_read(judge: RulesJudge) -> None:
+    """Sentences that are made of auxiliaries, adverbs and classes of verbs, as no list of forms has them all."""
+    right, opposite = read(judge, cases.grammar())
+    assert right >= 0.94
+    assert opposite <= 0.02
+
+
+def test_layouts_read_as_the_plain_text(judge: RulesJudge) -> None:
+    pairs = [[normalise(text).text for text in (one.text, one.plain)] for one in cases.layouts()]
+    lost = [max(language.costs(judge, [(a, b), (b, a)])) for a, b in pairs]
+    assert sum(cost <= language.SMALL + language.NOTHING for cost in lost) / len(lost) >= 0.9

@@ -22,6 +22,8 @@ _ESCAPE: Final = re.compile(r"\\{1,2}(?:r\\{1,2}n|[nr])|\\{1,2}t(?=[A-Z\d\s-])")
 _CODE: Final = re.compile(r"\\{1,2}(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 """A character by its number, outside a string of JSON."""
 _FIELD: Final = re.compile(r"\[<[ ]?|[ ]?>\]")
+_CHOICES: Final = re.compile(r"[ ]?\{<?[\w /,-]{1,40}(?:\|[\w /,-]{1,40}){1,12}>?\}")
+"""What a template left to choose from: "{mild|moderate|severe}"."""
 """Around what was filled into a template: "LUNGS: [<The lungs are clear.>]"."""
 _FENCE: Final = re.compile(
     r"(?:```|~~~)(?:(?:json|text|txt|markdown|md|yaml|xml|html|plaintext|python)\b|[\w+-]{1,12}(?=\n))?[ ]?", re.I
@@ -98,6 +100,8 @@ def _take_off(draft: Draft) -> None:
         draft.edit((*m.span(), _character(m[1] or m[2])) for m in _CODE.finditer(draft.text))
         markup.take_off(draft)
     draft.edit((*m.span(), " " if m.group()[-1] == "t" else "\n") for m in _ESCAPE.finditer(draft.text))
+    if "{" in draft.text and "|" in draft.text:
+        draft.edit((*m.span(), "") for m in _CHOICES.finditer(draft.text))
     if "[<" in draft.text and ">]" in draft.text:
         draft.edit((*m.span(), "") for m in _FIELD.finditer(draft.text))
     if "<" in draft.text or "&" in draft.text:

@@ -180,7 +180,7 @@ def _document(text: str) -> Iterator[_Edit]:
 
 def _leaf(text: str, tags: list[re.Match[str]], i: int) -> str:
     """The sentence of an element that is called after a finding and holds its state: "<edema>absent</edema>"."""
-    if i + 1 >= len(tags) or tags[i + 1]["name"] != tags[i]["name"] or not tags[i + 1]["close"]:
+    if tags[i]["close"] or i + 1 >= len(tags) or tags[i + 1]["name"] != tags[i]["name"] or not tags[i + 1]["close"]:
         return ""
     state = text[tags[i].end() : tags[i + 1].start()].strip()
     return records.leaf(tags[i]["name"], tags[i]["attributes"] or "", state)

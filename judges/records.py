@@ -135,6 +135,10 @@ _KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
 _FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40})[:=](?P<value>.*)\Z", re.S)
 _SEPARATORS: Final = (";", "|", ",", "\t", " - ", " – ")
 _ITEM: Final = re.compile(r"[ \t]*(?:[-*•][ \t]+|\(?\d{1,3}[.)][ \t]+)?")
+_ASSIGNED: Final = re.compile(
+    r"[ \t]*(?P<key>[A-Za-z][A-Za-z0-9_]{2,40})[ ]?=[ ]?[\"']?(?P<value>[^=\"'()\n]{1,60}?)[\"']?[ ]?(?:\((?P<rest>[^()\n]{1,80})\))?[ ]?\Z"
+)
+_ACRONYM: Final = 4  # letters
 _BLOCK: Final = re.compile(r"(?<=:)[ ]?[|>][-+]?[ \t]*$", re.M)
 """What begins a text of several lines in YAML."""
 _PARENT: Final = re.compile(r"(?P<indent>[ \t]*)(?:[-*][ \t]+)?(?P<name>[A-Za-z][\w /-]{1,60}):[ \t]*\Z")
@@ -193,7 +197,9 @@ def _edits(text: str) -> Iterator[tuple[int, int, str]]:
     while i < len(lines):
         line = lines[i].text
         found: tuple[int, list[tuple[int, int, str]]] = (0, [])
-        if "?" in line and (asked := _ASKED.fullmatch(line.strip())):
+        if "=" in line and (assigned := _ASSIGNED.fullmatch(line)) and _assigns(lines, i):
+            found = (1, [(lines[i].start, lines[i].end, _of_assigned(assigned))])
+        elif "?" in line and (asked := _ASKED.fullmatch(line.strip())):
             told = {_NAME: asked["name"], _STATE: asked["answer"], _NOTE: asked["rest"].strip(" -–,;:.")}
             found = (1, [(lines[i].start, lines[i].end, sentence(told))])
         elif ":" in line or "=" in line:
@@ -319,6 +325,21 @@ def _of_lines(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
     deeper = parent is not None and end < len(lines) and _indent(lines[end].text) > len(parent["indent"])
     said = _told(fields) if end > i + 1 and not deeper else ""
     return (end - i, [(lines[i].start, lines[end - 1].end, said)]) if said else (0, [])
+
+
+def _assigns(lines: Sequence[_Line], i: int) -> bool:
+    """Whether a line beside this one has the form, too: "HEART_SIZE=normal"."""
+    beside = [lines[j].text for j in (i - 1, i + 1) if 0 <= j < len(lines)]
+    return any(_ASSIGNED.fullmatch(line) for line in beside)
+
+
+def _of_assigned(found: re.Match[str]) -> str:
+    """The sentence of a name and what it is set to, with a remark in brackets."""
+    name = spelled_out(found["key"])
+    name = name.lower() if name.isupper() and len(name) > _ACRONYM else name
+    if _stated(found["value"], ""):
+        return sentence({_NAME: name, _STATE: found["value"], _NOTE: found["rest"] or ""})
+    return f"{name}: {found['value']}{', ' if found['rest'] else ''}{found['rest'] or ''}."
 
 
 def _begins(line: str, key: str) -> bool:
@@ -492,10 +513,12 @@ def sentence(fields: Mapping[str, str]) -> str:
 
 def leaf(name: str, attributes: str, state: str) -> str:
     """The sentence of an element or key that has the name of a finding and its state; "" where it is none."""
-    if not _stated(state, "") or _role(name):
-        return ""
     parts = [f"{key}: {value}" for key, value in _ATTRIBUTE.findall(attributes)]
     fields = _fields(parts) if parts else {}
+    if _role(name) == _NAME and fields and _NAME not in fields and not _TELLS.search(state):
+        return _told({**fields, _NAME: state})  # "<finding status='absent'>edema</finding>"
+    if not _stated(state, "") or _role(name):
+        return ""
     return sentence({_NAME: name, _STATE: state, **(fields or {})})
 
 

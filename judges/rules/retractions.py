@@ -139,8 +139,7 @@ class Retractions:
     def _tail(self, events: list[Event], stop: int) -> None:
         """The last part of a sentence may deny or affirm the rest: "it looks like an effusion, | but it is not"."""
         own, words = self.clauses.mentions[self.begun[0] :], self.clauses.words
-        while events and _value(events[-1]) == TODAY:
-            events, stop = events[:-1], events[-1].first
+        events = [event for event in events if _value(event) != TODAY]
         if not (own and events) or own[-1].last >= events[0].first or any(map(_value, events)):
             return
         denies = _only_denies(events, stop, words, self.clauses.lexicon.idle)

@@ -230,6 +230,10 @@ class Scope:
         if row is not None and row.value == "truth" and self.denial is not None and self.denial.denies(subject):
             self.restate(subject, PRESENT, k, row)  # "the statement that there is no effusion | is wrong"
             return
+        said = self.denial.row if self.denial is not None else None
+        if said is not None and said.value == "truth" and row is not None and not row.value and not row.applies_to:
+            self.restate(subject, PRESENT, k, row)  # "it is not true that the effusion | is absent"
+            return
         subject = subject[-row.targets :] if row is not None else subject
         if row is not None and row.value == "artifact":  # "the density is a skin fold" denies no other density
             last = subject[-1:]

@@ -136,7 +136,8 @@ _FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40})[:
 _SEPARATORS: Final = (";", "|", ",", "\t", " - ", " – ")
 _ITEM: Final = re.compile(r"[ \t]*(?:[-*•][ \t]+|\(?\d{1,3}[.)][ \t]+)?")
 _ASSIGNED: Final = re.compile(
-    r"[ \t]*(?P<key>[A-Za-z][A-Za-z0-9_]{2,40})[ ]?=[ ]?[\"']?(?P<value>[^=\"'()\n]{1,60}?)[\"']?[ ]?(?:\((?P<rest>[^()\n]{1,80})\))?[ ]?\Z"
+    r"[ \t]*(?P<key>[A-Za-z][A-Za-z0-9_]{2,40})[ ]?=[ ]?[\"']?(?P<value>[^=\"'()\n]{1,60}?)[\"']?[ ]?"
+    r"(?:\((?P<rest>[^()\n]{1,80})\))?[ ]?\Z"
 )
 _ACRONYM: Final = 4  # letters
 _BLOCK: Final = re.compile(r"(?<=:)[ ]?[|>][-+]?[ \t]*$", re.M)

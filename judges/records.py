@@ -17,8 +17,8 @@ from judges.section_names import spelled_out
 FEW, SURE = 0.15, 0.85
 """A probability below the first denies, one above the second asserts."""
 
-_NAME, _STATE, _SIDE, _PLACE, _SIZE, _CHANGE, _NOTE, _CHANCE, _WAY, _YES, _NO, _RIGHT, _LEFT = (
-    "name", "state", "side", "place", "size", "change", "note", "chance", "way", "yes", "no", "right", "left"
+_NAME, _STATE, _SIDE, _PLACE, _TIP, _SIZE, _CHANGE, _NOTE, _CHANCE, _WAY, _YES, _NO, _RIGHT, _LEFT = (
+    "name", "state", "side", "place", "tip", "size", "change", "note", "chance", "way", "yes", "no", "right", "left"
 )  # fmt: skip
 _KEYS: Final[Mapping[str, str]] = {
     key: role
@@ -28,6 +28,7 @@ _KEYS: Final[Mapping[str, str]] = {
         _STATE: "state,status,present,presence,result,value,assessment,found,detected,exists,finding present,verdict,"
         "polarity,answer,seen,visible,positive,evaluation,certainty,reading,y/n,yes/no,present/absent",
         _SIDE: "side,laterality,lateral,sides,lat",
+        _TIP: "tip,tip position,tip location,tip level",
         _PLACE: "location,loc,lobe,zone,region,site,position,where,anatomy,anatomic location,anatomical location,level",
         _SIZE: "size,severity,grade,extent,amount,degree,magnitude,volume,measurement",
         _CHANGE: "change,trend,comparison,progression,interval change,interval,evolution,since prior",
@@ -60,7 +61,7 @@ _OF_LINES: Final = frozenset((
 ))  # fmt: skip
 """Fields that may begin a record in lines of its own; a "name" or "type" there is that of a patient or a file."""
 _TELLING: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _WAY))
-_IN_TABLE: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _YES, _RIGHT))
+_IN_TABLE: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _YES, _RIGHT, _CHANGE, _TIP))
 """Of these a record has one besides its name, and a table a column."""
 _ABSENT: Final = frozenset((
     "absent", "no", "n", "none", "negative", "neg", "false", "0", "0.0", "nil", "not present", "not seen",
@@ -487,6 +488,8 @@ def sentence(fields: Mapping[str, str]) -> str:
     stated = _stated(state, told.get(_CHANCE, ""))
     side, place = _where(told)
     note = told.get(_NOTE, "").rstrip(".")
+    if tip := told.get(_TIP, "").rstrip("."):
+        note = f"{note}. Tip {'' if _PREPOSITION.match(tip) or tip[:1].isdigit() else 'in '}{tip}".removeprefix(". ")
     if stated == "absent":
         comment = f" {_capital(note)}." if note else ""
         return _capital(f"no {'' if side == 'bilateral' else side} {name}{place}.") + comment

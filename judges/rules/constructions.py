@@ -339,6 +339,49 @@ def _says_more(leaf: lx.Leaf) -> bool:
     return bool(leaf.cue & (lx.UNC | lx.UNC_AFTER) or (leaf.change and not leaf.cue & lx.NEG_AFTER))
 
 
+def not_so(events: list[Event], words: Sequence[str]) -> list[Event]:
+    """Without what something is not, beside what it is: "left effusion | (not right)", "mild | (not severe) edema"."""
+    kept: list[Event] = []
+    k = 0
+    while k < len(events):
+        first, last, _ = events[k]
+        if words[first] == "not" and (first == last or words[last] in ("left", "right")) and (not k or events[k - 1].leaf.cue & lx.COMMA):
+            end = k + 1
+            while end < len(events) and _only_attribute(events[end].leaf):
+                end += 1
+            closed = end == len(events) or events[end].leaf.cue & lx.COMMA
+            if (end > k + 1 or first < last) and closed and kept:
+                k = end
+                continue
+        kept.append(events[k])
+        k += 1
+    return kept
+
+
+def _only_attribute(leaf: lx.Leaf) -> bool:
+    """Whether a phrase only gives a side, a zone or a grade."""
+    named = leaf.concept >= 0 or (leaf.anatomy >= 0 and not leaf.zone) or leaf.change or leaf.place or leaf.details
+    return bool(leaf.side or leaf.zone or leaf.severity) and not named
+
+
+def corrected_side(events: list[Event]) -> list[Event]:
+    """Without the side that is corrected at once: "right | (sorry, left) lower lobe pneumonia"."""
+    kept: list[Event] = []
+    for k, event in enumerate(events):
+        if event.leaf.rare & lx.RETRACTION and not event.leaf.kind:
+            before = next((j for j in range(k - 1, -1, -1) if not events[j].leaf.cue & lx.COMMA), -1)
+            after = next((j for j in range(k + 1, len(events)) if not events[j].leaf.cue & lx.COMMA), -1)
+            if 0 <= before and 0 < after and _other(events[before].leaf.side, events[after].leaf.side):
+                kept = [one for one in kept if one is not events[before]]
+                continue
+        kept.append(event)
+    return kept
+
+
+def _other(one: int, other: int) -> bool:
+    return {one, other} == {lx.LEFT, lx.RIGHT}
+
+
 def of_two(events: list[Event], k: int) -> bool:
     """Whether "both" speaks of two findings, and not of two sides: "cardiomegaly and effusion, both | stable"."""
     after = events[k + 1 : k + 2]

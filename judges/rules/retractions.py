@@ -74,11 +74,13 @@ class Retractions:
         clauses = self.clauses
         if self.frame:
             self._framed(self.frame, -1)
-        named = len(clauses.mentions) > self.begun[0]
-        if self.asked and not named and clauses.words[clauses.first] in _YES:
+        own = clauses.mentions[self.begun[0] :]
+        if self.asked:
             clauses.context.outside = True
-            for mention in clauses.mentions[self.last[0] :]:  # "Pneumothorax? Yes, unchanged."
-                self.restate(mention, PRESENT)
+        if self.asked and not own and self._says_yes(events):
+            self._answer(events, clauses.mentions[self.last[0] :])
+        elif self.asked and own and self._repeats(own):
+            pass
         elif clauses.known() == self.begun:
             self._bare(events, stop)
         else:
@@ -91,6 +93,32 @@ class Retractions:
             clauses.context.outside = True
             for k in range(len(events)):
                 self._apply(events, k)
+
+    def _says_yes(self, events: list[Event]) -> bool:
+        """Whether a sentence that names nothing affirms: "Yes, unchanged.", or only says how much, and where."""
+        if self.clauses.words[self.clauses.first] in _YES:
+            return True
+        attributes = lx.ATTRIBUTE | lx.SAYS | lx.ASKS
+        return all(e.leaf.kind and not e.leaf.kind & ~attributes or e.leaf.cue & lx.COMMA for e in events) and any(
+            e.leaf.severity or e.leaf.side or e.leaf.size for e in events
+        )
+
+    def _answer(self, events: list[Event], asked: Sequence[Mention]) -> None:
+        """What was asked is there, on the side and of the grade that the answer gives: "Effusion? Small, right." """
+        for mention in asked:
+            self.restate(mention, PRESENT)
+        for event in events if len(asked) == 1 else ():
+            leaf = event.leaf
+            asked[0].side, asked[0].zone = asked[0].side or leaf.side, asked[0].zone | leaf.zone
+            asked[0].severity |= leaf.severity
+
+    def _repeats(self, own: Sequence[Mention]) -> bool:
+        """Whether the answer names what was asked, which then is no finding of its own: "Fracture? No fracture."."""
+        asked = self.clauses.mentions[self.last[0] : self.begun[0]]
+        again = [m for m in asked if any(m.concept == one.concept for one in own)]
+        for mention in again:
+            self.restate(mention, HYPOTHETICAL)
+        return bool(again)
 
     def _apply(self, events: list[Event], k: int) -> None:
         """What phrase `k` retracts, if it is one that does."""
@@ -106,10 +134,10 @@ class Retractions:
                 self.clauses.forget(self.last)
             elif not k:
                 self.overrule(self.begun)  # "Sorry, no effusion."
-                self._other_side(events)
+                self.other_side(events)
         elif value == AGAIN:
             self.overrule(self.begun)
-            self._other_side(events)
+            self.other_side(events)
         elif value in (REST, NONE) or (value == EARLIER and not k):
             self._open(events, k, NONE if value == NONE else REST)
         elif value == INSTEAD and self.looks < _LOOKS:
@@ -117,10 +145,10 @@ class Retractions:
             self._replace(event.first)
         elif value in rhetoric.VALUES and self.turns < _LOOKS:
             self.turns += 1
-            if not (value == rhetoric.BACK and self._other_side(events)):
+            if not (value == rhetoric.BACK and self.other_side(events)):
                 rhetoric.turn(self, value, events, k)
 
-    def _other_side(self, events: list[Event]) -> bool:
+    def other_side(self, events: list[Event]) -> bool:
         """ "Right effusion. Sorry, I meant left.": the side of the sentence before is replaced."""
         words, first = self.clauses.words, self.clauses.first
         said = words[first : events[-1].last + 1]

@@ -127,6 +127,8 @@ class Sections:
             events = events[begin:]
         clauses.first = self._first
         read_sentence(clauses, events, stop)
+        if self._corrected is not None and self._sides and events:
+            clauses.retractions.other_side(events)  # "Right effusion. Correction: left."
         if clauses.known() == known and stop > self._first:
             clauses.silent.append((self._first, stop, events))
 

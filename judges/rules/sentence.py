@@ -57,6 +57,10 @@ def _read(clauses: Clauses, events: list[Event], stop: int, kinds: int, cues: in
             return
     if rares & lx.OVERLOOK:
         events = constructions.litotes(events, clauses.words, clauses.lexicon)
+    if cues & lx.NEG and cues & lx.COMMA:
+        events = constructions.not_so(events, clauses.words)
+    if sides and rares & lx.RETRACTION:
+        events = constructions.corrected_side(events)
     if sides or rares & lx.EXCEPT:
         events = filled(events, stop)
     if cues & lx.COLON and cues & lx.NEG and (colon := constructions.stated_anew(events)):

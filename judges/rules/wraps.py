@@ -15,6 +15,8 @@ GAP: Final = "XXXX"
 
 _WORD: Final = re.compile(r"[A-Za-z]+")
 _FIRST: Final = re.compile(r"\S+?(?:(?<=[A-Za-z]{2})-|(?=\s)|\Z)")  # "T-spine" stays whole
+_LABELLED: Final = re.compile(r"[*_]{0,2}[A-Za-z][\w/()&'-]*(?: [\w/()&'-]+){0,4}[*_]{0,2} ?[:=][*_]{0,2}\s*\S")
+"""A line that begins with a label and its value: "Edema: mild"."""
 _NARROWEST: Final = 30  # characters; a list of short items looks wrapped at any width
 _SHARE: Final = 0.9  # of the breaks within paragraphs that are as of wrapped lines
 _ODD: Final = 4  # breaks of which one may be otherwise, where words tell that lines are wrapped
@@ -99,7 +101,7 @@ class Wraps:
 
     def joins(self, before: Line, line: Line) -> bool:
         """Whether the line goes on with the statement of the one before it."""
-        if not _neighbours(before, line):
+        if not _neighbours(before, line) or (_LABELLED.match(before.text) and _LABELLED.match(line.text)):
             return False
         if before.ends(":") or (self._wrapped and self._full(before, line)):
             return True

@@ -28,17 +28,19 @@ _REPLY: Final = re.compile(
     r"(?:^|(?<=[.?!\s]))[*#\s]{0,6}(?:assistant|model|response|answer|reply|a)[\s*]{0,3}(?::[*\s]|\n)", re.I | re.M
 )
 # A reply that says nothing without its question.
+_QUESTIONS: Final = re.compile(r"(?:^|(?<=[.?!\s]))[*#]{0,3}(?:q|question)[ ]?\d{0,2}[ *]{0,3}[:.)]", re.I | re.M)
 _QUESTION: Final = 120  # characters of a question that is read with its answer
 _BARE: Final = re.compile(
     r"\W*(?:no|none|nil|negative|absent|yes|present|positive|excluded|ruled out|not \w{4,12}|nothing"
-    r"|there (?:is|are) (?:none|not|one))\W*",
+    r"|there (?:is|are) (?:none|not|one))\b(?:[,;:-][^.!?\n]{1,80})?\W*",
     re.I,
 )
 # Who speaks, or what follows, at the very beginning.
 _LEAD: Final = re.compile(
-    r"[\s*#]*(?:(?:assistant|ai|model|response|answer|output|reply|report|"
+    r"[\s*#]*(?:(?:assistant|ai|model|response|answer|output|reply|report|(?:my|the|our) (?:draft )?report|draft report|"
     r"(?:final|generated) (?:answer|report|response))"
-    r"[\s*]*:|(?:(?:sure|certainly|of course|okay)\s?[,.!]\s{0,2})?(?:here is|here's|below is) [^.:\n]{0,80}:)[\s*]*",
+    r"[\s*]*:|(?:(?:sure|certainly|of course|okay)\s?[,.!]\s{0,2})?(?:[^.:\n]{0,80}\bbut )?"
+    r"(?:here is|here's|below is) [^.:\n]{0,80}:)[\s*]*",
     re.I,
 )
 # A sentence to whoever asked, before the report.
@@ -96,7 +98,7 @@ _ASIDE: Final = frozenset(
     substitute such suggested summarize summary supervision supplied system t term terms text than thank thanks
     that the their them these they this those to trained training translate treatment under uploaded uploading
     use used using ve verified verify view was we well were when which will with without words would write
-    written x xray xrays you your""".split()  # noqa: SIM905
+    written x xray xrays you your asked replacement""".split()  # noqa: SIM905
 )
 """No sentence with any other word is cut off as an aside: it may tell of the patient, or be aimed at a grader."""
 _A_WORD: Final = re.compile(r"[^\W_]+")
@@ -179,6 +181,8 @@ def start(text: str) -> int:
     if asked := _ASKED.match(text, begin):
         reply = _after(_REPLY, text, asked.end())
         question = text[begin:reply]
+        if len(_QUESTIONS.findall(text, begin)) > 1:  # a form of questions is read as a whole
+            return begin
         if not (_BARE.fullmatch(text, reply) and len(question) < _QUESTION and question.count("?") == 1):
             # but "Q: Effusion? A: None." is read as a whole
             begin = max(begin, reply)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from judges.draft import Draft
@@ -152,8 +154,14 @@ _LEGEND: Final = re.compile(
     re.I,
 )
 _FIELDS: Final = 14  # of one record
+_NAMES: Final = sorted(key for key, role in _KEYS.items() if role not in (_NOTE, _NO, _RIGHT, _LEFT))
 _HINT: Final = re.compile(
-    rf"(?<![A-Za-z])(?:{'|'.join(key for key, role in _KEYS.items() if role not in (_NOTE, _NO, _RIGHT, _LEFT))})"
+    "(?<![A-Za-z])(?=[A-Za-z])(?:"
+    + "|".join(  # by first letters, so that a word is not held against every name
+        first + "(?:" + "|".join(re.escape(name[1:]) for name in names) + ")"
+        for first, names in groupby(_NAMES, key=itemgetter(0))
+    )
+    + ")"
     r"[?*_`\"')]{0,4}(?:[ ]\([^)\n]{1,20}\))?[ ]?(?:[:=|\t,;]|[ ]{2}|\n|\Z)"
     r"|\?[ ]?[-–:]?[ ]?(?:yes|no|none)\b",
     re.I,

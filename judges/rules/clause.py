@@ -27,6 +27,8 @@ _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _LARGE: Final = 0b1000
 """ "Large effusion not seen" may leave a smaller one; "small effusion not seen" leaves none."""
 _SMALL: Final = 0b0011
+_APPARENT: Final = frozenset(("apparent", "appearance", "seeming", "impression", "suggestion", "spurious", "supposed"))
+_BEFORE: Final = 2  # words before the first phrase of a clause among which one of these may stand
 _IN_DENIALS: Final = frozenset(("either", "even"))
 """ Words of doubt that in a denial are none."""
 _NO_PLACE: Final = lx.NORMAL | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.WITH
@@ -282,6 +284,8 @@ class _Link:
             return self.scope.denial is not None  # "no effusion | could be seen"
         if doubt is not None and doubt.value == "assess":
             return any(e.leaf.cue & lx.CONTRAST for e in events)  # "enlarged, but | difficult to assess"
+        if back is not None and back.value == "pretext":
+            return _APPARENT.isdisjoint(words[events[0].first - _BEFORE : events[k].first])
         if back is None or back.value != "artifact":
             return False
         if any(e.leaf.change & (lx.WORSE | lx.BETTER) for e in events[:k]):

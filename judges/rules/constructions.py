@@ -345,7 +345,11 @@ def not_so(events: list[Event], words: Sequence[str]) -> list[Event]:
     k = 0
     while k < len(events):
         first, last, _ = events[k]
-        if words[first] == "not" and (first == last or words[last] in ("left", "right")) and (not k or events[k - 1].leaf.cue & lx.COMMA):
+        if (
+            words[first] == "not"
+            and (first == last or words[last] in ("left", "right"))
+            and (not k or events[k - 1].leaf.cue & lx.COMMA)
+        ):
             end = k + 1
             while end < len(events) and _only_attribute(events[end].leaf):
                 end += 1
@@ -371,7 +375,7 @@ def corrected_side(events: list[Event]) -> list[Event]:
         if event.leaf.rare & lx.RETRACTION and not event.leaf.kind:
             before = next((j for j in range(k - 1, -1, -1) if not events[j].leaf.cue & lx.COMMA), -1)
             after = next((j for j in range(k + 1, len(events)) if not events[j].leaf.cue & lx.COMMA), -1)
-            if 0 <= before and 0 < after and _other(events[before].leaf.side, events[after].leaf.side):
+            if before >= 0 and after > 0 and _other(events[before].leaf.side, events[after].leaf.side):
                 kept = [one for one in kept if one is not events[before]]
                 continue
         kept.append(event)

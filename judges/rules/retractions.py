@@ -77,7 +77,13 @@ class Retractions:
         own = clauses.mentions[self.begun[0] :]
         if self.asked:
             clauses.context.outside = True
-        if self.asked and not own and self._says_yes(events):
+        before = clauses.mentions[self.last[0] : self.begun[0]]
+        open_ = before and not own and all(m.state in (HYPOTHETICAL, UNCERTAIN) for m in before)
+        if open_ and (verdict := self._verdict(events, stop)) is not None:
+            clauses.context.outside = True
+            for mention in before:  # "Treated for pneumonia last month. Not seen today."
+                self.restate(mention, verdict)
+        elif self.asked and not own and self._says_yes(events):
             self._answer(events, clauses.mentions[self.last[0] :])
         elif self.asked and own and self._repeats(own):
             pass
@@ -99,8 +105,30 @@ class Retractions:
         if self.clauses.words[self.clauses.first] in _YES:
             return True
         attributes = lx.ATTRIBUTE | lx.SAYS | lx.ASKS
-        return all(e.leaf.kind and not e.leaf.kind & ~attributes or e.leaf.cue & lx.COMMA for e in events) and any(
+        return all((e.leaf.kind and not e.leaf.kind & ~attributes) or e.leaf.cue & lx.COMMA for e in events) and any(
             e.leaf.severity or e.leaf.side or e.leaf.size for e in events
+        )
+
+    def _verdict(self, events: list[Event], stop: int) -> int | None:
+        """What a sentence that names nothing says of what was only spoken of before; None where it says neither."""
+        lexicon, words = self.clauses.lexicon, self.clauses.words
+        said = [word for word in words[self.clauses.first : stop] if word.isalpha()]
+        events = [event for event in events if _value(event) != TODAY]
+        if (
+            not (said and events)
+            or len(said) > _REPLY
+            or any(e.leaf.side or e.leaf.zone or e.leaf.size for e in events)
+        ):
+            return None
+        if _only_denies(events, stop, words, lexicon.idle):
+            return ABSENT
+        denied = any(e.leaf.cue & _DENIES for e in events)
+        return (
+            PRESENT
+            if not denied
+            and all(w in lexicon.idle or w in lexicon.stays for w in said)
+            and any(w in lexicon.stays for w in said)
+            else None
         )
 
     def _answer(self, events: list[Event], asked: Sequence[Mention]) -> None:
@@ -172,7 +200,12 @@ class Retractions:
             return
         denies = _only_denies(events, stop, words, self.clauses.lexicon.idle)
         begins = (
-            events[0].leaf.cue & lx.EXIST or events[0].leaf.rare & lx.ANAPHOR or words[events[0].first - 1] == "which"
+            events[0].leaf.cue & lx.EXIST
+            or events[0].leaf.rare & lx.ANAPHOR
+            or words[events[0].first - 1] == "which"
+            or (
+                events[0].leaf.cue & lx.VERB and all(m.state == ABSENT for m in own)
+            )  # "absent before, | is now visible"
         )
         if denies or (begins and rhetoric.affirms(self, events, stop)):
             for mention in own:
@@ -299,7 +332,8 @@ def _only_denies(events: list[Event], stop: int, words: Sequence[str], idle: Col
     """
     verb = denied = 0
     for k, (first, last, leaf) in enumerate(events):
-        if leaf.kind or (k and any(word not in idle for word in words[events[k - 1].last + 1 : first])):
+        gone = leaf.change & lx.RESOLVED and leaf.cue & lx.NEG_AFTER
+        if (leaf.kind and not gone) or (k and any(word not in idle for word in words[events[k - 1].last + 1 : first])):
             return False
         if k and all(word in idle for word in words[first : last + 1]):
             continue

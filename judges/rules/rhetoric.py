@@ -49,6 +49,7 @@ _UNCONFIRMED: Final = frozenset(
         "normal",
     )
 )
+_NOW: Final = frozenset(("today", "now", "again", "here", "still", "though", "however"))
 _REFERS: Final = frozenset(("which", "that", "it", "this"))
 _LEADS: Final = 4  # phrases before a finding among which its "without" is looked for
 _AFTER_NO: Final = frozenset((",", "that", "it", "this", "wait", "those", "he", "she", "sorry", ":", ";"))
@@ -137,12 +138,14 @@ def affirms(retractions: Retractions, events: list[Event], stop: int) -> bool:
     said = clauses.words[first:stop]
     if "after" in said[-2:]:  # "there is one after all"
         said = said[: -2 if said[-1] == "all" else len(said)]
+    while len(said) > 1 and said[-1] in _NOW:
+        said = said[:-1]  # "it is still present today"
     if not 0 < len(said) <= _REPLY or any(e.leaf.cue & (_DENIES | lx.UNC | lx.UNC_AFTER) for e in events):
         return False
     lexicon = clauses.lexicon
     if not lexicon.deniers.isdisjoint(said):
         return False
-    shown = said[0] in _REFERS and said[-1] in lexicon.shown  # "which is plain to see"
+    shown = (said[0] in _REFERS or said[0] == "is") and said[-1] in lexicon.shown  # "which is plain to see"
     return shown or said[-1] in lexicon.echoes or (retractions.asked and said[0] in lexicon.affirms)
 
 

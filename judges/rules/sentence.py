@@ -119,6 +119,8 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
         return False  # "I do not think that | there is an effusion"
     if here & (lx.EXIST | lx.CONTRAST | lx.BREAK):
         return stated
+    if here & lx.COMMA and seen & _DENIED and events[0].leaf.cue & lx.CONTRAST and _tells_of_its_own(events, k):
+        return True  # "while there is no edema, | the film does show an effusion"
     closed = here & lx.COMMA and seen & _DENIED and seen & _VERB  # "no pneumothorax is seen, ..."
     finding = anatomy = False
     for j in range(k + 1, min(k + _AHEAD, len(events))):
@@ -142,6 +144,16 @@ def _starts_clause(events: list[Event], k: int, seen: int) -> bool:
         finding = finding or leaf.concept >= 0
         anatomy = anatomy or leaf.anatomy >= 0
     return bool(closed and finding)
+
+
+def _tells_of_its_own(events: list[Event], k: int) -> bool:
+    """Whether a verb stands between this comma and the next, and a finding with it."""
+    verb = finding = False
+    for event in events[k + 1 : k + _AHEAD]:
+        if event.leaf.cue & (lx.COMMA | lx.NEG):
+            break
+        verb, finding = verb or bool(event.leaf.cue & lx.VERB), finding or event.leaf.concept >= 0
+    return verb and finding
 
 
 def _predicate(events: list[Event], j: int) -> bool:

@@ -37,8 +37,8 @@ _BARE: Final = re.compile(
 )
 # Who speaks, or what follows, at the very beginning.
 _LEAD: Final = re.compile(
-    r"[\s*#]*(?:(?:assistant|ai|model|response|answer|output|reply|report|(?:my|the|our) (?:draft )?report|draft report|"
-    r"(?:final|generated) (?:answer|report|response))"
+    r"[\s*#]*(?:(?:assistant|ai|model|response|answer|output|reply|report|draft report|"
+    r"(?:my|the|our) (?:draft )?report|(?:final|generated) (?:answer|report|response))"
     r"[\s*]*:|(?:(?:sure|certainly|of course|okay)\s?[,.!]\s{0,2})?(?:[^.:\n]{0,80}\bbut )?"
     r"(?:here is|here's|below is) [^.:\n]{0,80}:)[\s*]*",
     re.I,

@@ -18,6 +18,8 @@ WITHOUT = {
     "litotes": lambda events, *_: events,
     "filled": lambda events, _: events,
     "split": lambda *_: set(),
+    "not_so": lambda events, *_: events,
+    "corrected_side": lambda events: events,
 }
 """What stands for a construction that is left out; a question is answered with no."""
 CASES = [

@@ -133,6 +133,12 @@ _ASKED: Final = re.compile(
     re.I,
 )
 """A question and its answer in a line: "Q2 Effusion? Yes - left, large"."""
+_INQUIRY: Final = re.compile(
+    r"(?:(?:clinical|referral|referrer's|the) )?(?:question|query|inquiry)[ ]?:[ ]?"
+    r"(?P<asked>\??[^.?:\n]{2,80})[.?]{0,2}\s{1,2}(?:answer|reply|response)[ ]?:[ ]?",
+    re.I,
+)
+"""What was asked, before its answer: "Clinical question: effusion. Answer: none"."""
 _EMPTY: Final = re.compile(r"\[ ?\]|\( ?\)|[☐○]")
 _KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
 _FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40})[:=](?P<value>.*)\Z", re.S)
@@ -188,6 +194,8 @@ def take_off(draft: Draft) -> None:
     """Make sentences of the records of a text."""
     if ":" in draft.text and "\n" in draft.text:
         draft.edit((*m.span(), "") for m in _BLOCK.finditer(draft.text))
+    if "nswer" in draft.text or "NSWER" in draft.text:
+        draft.edit((*m.span(), f"{m['asked'].strip()}? ") for m in _INQUIRY.finditer(draft.text))
     if may_hold(draft.text):
         draft.edit(_edits(draft.text))
 

@@ -88,6 +88,7 @@ class Clauses:
             resumed = _only_places(self.lexicon, events[1:])
         seen = survey(self.lexicon, events, context)
         last = context.last
+        last_read = self.mentions[-1] if self.mentions else None
         # "It involves the lower lobe of the right lung" has no other subject.
         continues = last is not None and (resumed or not seen.subject)
         link = _Link(self, events, seen, continues)
@@ -97,6 +98,8 @@ class Clauses:
             elif any(e.leaf.cue & lx.NEG_AFTER for e in events):
                 return  # "effusion on the left; none on the right"
         attributes = link.run(stop)
+        if link.scope.made and constructions.same_again(events, self.words):
+            self._again(last_read, link.scope.made, attributed=bool(attributes))
         if seen.anatomies:
             context.add_anatomies([a[1:] for a in seen.anatomies], heading=seen.heading)
         made = link.scope.made
@@ -110,6 +113,18 @@ class Clauses:
         self.mentions += made
         if not continues:
             context.begin_subject(made[-1] if made else None)
+
+    def _again(self, before: Mention | None, made: list[Mention], *, attributed: bool) -> None:
+        """What was said of the finding before holds of these: "Free gas is absent, as is | effusion"."""
+        self.context.outside = True  # whether or not something stands before it
+        if before is None:
+            return
+        said = [change.change for change in self.changes if change.mention is before]
+        for mention in made:
+            mention.state, mention.gone = before.state, before.gone
+            name = self.lexicon.concepts[mention.concept].name
+            if not attributed:
+                self.changes += [Change(name, change, mention.first, mention.last, mention) for change in said]
 
     def _resume(self, events: list[Event]) -> None:
         """ "It is small": the finding that the sentence before named last is the subject of this one.
@@ -284,6 +299,8 @@ class _Link:
             return self.scope.denial is not None  # "no effusion | could be seen"
         if doubt is not None and doubt.value == "assess":
             return any(e.leaf.cue & lx.CONTRAST for e in events)  # "enlarged, but | difficult to assess"
+        if doubt is not None and doubt.value == "explains":
+            return any(e.leaf.severity for e in events[:k])  # "the large effusion could explain this": there is one
         if back is not None and back.value == "pretext":
             return _APPARENT.isdisjoint(words[events[0].first - _BEFORE : events[k].first])
         if back is None or back.value != "artifact":

@@ -5,7 +5,7 @@ All of them look at the phrases around one phrase of a clause and change nothing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from judges.rules import lexicon as lx
@@ -298,6 +298,13 @@ def _denier(found: list[Event], words: Sequence[str], word: int, floor: int, lex
     return -1
 
 
+_SEVERAL: Final = 2
+_PREDICATES: Final = lx.VERB | lx.EXIST | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.UNC_AFTER | lx.HYP | lx.COLON | lx.NORMAL
+_OF_ALL: Final = frozenset(("all", "both", "none", "neither", "each"))
+_BE: Final = frozenset(("is", "are", "was", "were", "has", "have", "do", "does"))
+_LIKEWISE: Final = frozenset(("likewise", "ditto", "similarly", "idem"))
+
+
 def stated_anew(events: list[Event]) -> int:
     """The colon after which a statement of its own begins, so that no denial crosses it; 0 if there is none.
 
@@ -330,6 +337,65 @@ def answered(events: list[Event], words: Sequence[str], lexicon: lx.Lexicon, sto
         denied = denied or bool(event.leaf.cue & (lx.NEG | lx.NEG_AFTER | lx.NORMAL))
         at = event.last + 1
     return comma if denied else 0
+
+
+def summed_up(events: list[Event], words: Sequence[str], idle: Collection[str]) -> int:
+    """Where the answer to a whole list begins: "effusion, edema, fracture | : none", "... - all negative"; 0: nowhere.
+
+    A comma or dash leads to the answer for all only with "all", "both", "none" or "neither".
+    """
+    named = [k for k, event in enumerate(events) if event.leaf.concept >= 0]
+    if len(named) < _SEVERAL:
+        return 0
+    last = named[-1]
+    if any(e.leaf.cue & _PREDICATES and e.leaf.concept < 0 for e in events[:last]) or not any(
+        e.leaf.cue & (lx.COMMA | lx.OR | lx.AND) for e in events[:last]
+    ):
+        return 0
+    answer = [
+        e for e in events[last + 1 :] if e.first < e.last or words[e.first] not in _OF_ALL or e.leaf.cue & lx.NEG_AFTER
+    ]
+    if not answer or not any(e.leaf.cue & (lx.NEG | lx.NEG_AFTER) for e in answer):
+        return 0
+    if any(_says_more(e.leaf) or e.leaf.concept >= 0 for e in answer):
+        return 0
+    begin = events[last].last + 1
+    said = [word for word in words[begin : events[-1].last + 1] if word.isalpha()]
+    if any(word not in idle and word not in _OF_ALL and not _in_phrase(answer, begin, word, words) for word in said):
+        return 0
+    colon = words[begin] == ":"
+    if not (colon or _OF_ALL.intersection(said)):
+        return 0
+    return last + 1
+
+
+def _in_phrase(events: list[Event], begin: int, word: str, words: Sequence[str]) -> bool:
+    """Whether a word stands in a phrase that is known."""
+    return any(word in words[max(begin, e.first) : e.last + 1] for e in events)
+
+
+def again_behind(events: list[Event], words: Sequence[str]) -> int:
+    """The comma behind which the same is said of something else: "Free gas is absent | , as is effusion"; 0: none."""
+    for k, event in enumerate(events[:-1]):
+        if event.leaf.cue & lx.COMMA and k:
+            begin = event.last + 1
+            if words[begin] in ("as", "so") and words[begin + 1] in _BE:
+                return k
+    return 0
+
+
+def same_again(events: list[Event], words: Sequence[str]) -> bool:
+    """Whether a clause says of a finding what was said before: "..., as is | effusion", "Effusion likewise."."""
+    first, last = events[0].first, events[-1].last
+    before = words[first - 1] if first else ""
+    if words[first] in _BE and before in ("so", "as"):
+        return True
+    if words[first] in ("so", "as") and words[first + 1] in _BE:
+        return True
+    if first > 1 and words[first - 2] in ("so", "as") and before in _BE:
+        return True  # "as has | the effusion"
+    beside = {before, *words[last + 1 : last + 2], words[first], words[last]}
+    return not beside.isdisjoint(_LIKEWISE) and not any(_says_more(e.leaf) for e in events if e.leaf.concept < 0)
 
 
 def _says_more(leaf: lx.Leaf) -> bool:

@@ -65,6 +65,27 @@ _BRACKETED: Final = re.compile(r"^[ \t]*\[(?P<name>[A-Za-z][A-Za-z /&]{2,30})\][
 _UNDERLINED: Final = re.compile(r"(?<![\w])__(?=[^\W_])(?P<words>[^\n_]{1,60})(?<=[\w:.!?])__(?!\w)")
 """Emphasis: "__Heart:__ large"; a gap has blanks on both sides."""
 _FIELD: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z ]{2,30}?)[ ]?=[ ]?(?=[^\s=])", re.M)
+_ASIDES: Final = (
+    "however",
+    "though",
+    "therefore",
+    "in fact",
+    "of course",
+    "fortunately",
+    "thankfully",
+    "reassuringly",
+    "on the other hand",
+    "on the one hand",
+)
+_BETWEEN_COMMAS: Final = (*(f", {aside}" for aside in _ASIDES), "n the other hand", "n the one hand")
+_ASIDE: Final = re.compile(
+    r"(?P<verb>\b(?:is|are|was|were|has|have|does|do|did|there)\b)?"
+    rf"(?P<aside>\s?,\s?(?:{'|'.join(_ASIDES)})\s?,)"
+    r"(?P<after>\s(?:is|are|was|were|has|have|does|do|did|shows?|appears?|remains?|looks?)\b)?"
+    r"|(?P<contrast>\bon the (?:other|one) hand\s?,\s?)",
+    re.I,
+)
+"""What stands between subject and verb and says nothing of either: "the film, however, is normal"."""
 _BONE: Final = r"(?:ribs?|clavicles?|humerus|scapula|sternum|vertebra|femur|[TL]\d{1,2}\b)"
 _ORDINALS: Final = r"\d{1,2}(?:st|nd|rd|th)?(?:(?: ?(?:-|,|/|&|to|and) ?)\d{1,2}(?:st|nd|rd|th)?){0,5}"
 _FRACTURE: Final = re.compile(
@@ -130,6 +151,8 @@ class Layout:
         """What stands for a word, a colon or emphasis."""
         if "[" in draft.text or "(" in draft.text or "☐" in draft.text or "○" in draft.text:
             draft.edit(_options(draft.text))
+        if _has_aside(draft.text):
+            draft.edit(_asides(draft.text))
         if ":-" in draft.text:  # "Heart :- normal"
             draft.edit((*m.span(), ":") for m in _COLON_DASH.finditer(draft.text))
         if "[" in draft.text:
@@ -303,6 +326,22 @@ def _is_dictated(text: str) -> bool:
     return "period" in text or "PERIOD" in text
 
 
+def _is_answer(text: str) -> bool:
+    return "nswer" in text or "NSWER" in text
+
+
+def _has_aside(text: str) -> bool:
+    return any(aside in text for aside in _BETWEEN_COMMAS)
+
+
+def _asides(text: str) -> Iterator[tuple[int, int, str]]:
+    for found in _ASIDE.finditer(text):
+        if found["contrast"] is not None:
+            yield (*found.span("contrast"), "")
+        elif found["verb"] is not None or found["after"] is not None:
+            yield (*found.span("aside"), "")
+
+
 def _is_numbered(text: str) -> bool:
     return ") " in text and _NUMBER.search(text) is not None
 
@@ -362,7 +401,7 @@ def _is_ticked(text: str) -> bool:
     return _TICK.search(text) is not None
 
 
-_LOOKS: Final = (_is_dictated, _is_numbered, _is_headed, _is_ticked)
+_LOOKS: Final = (_is_dictated, _is_numbered, _is_headed, _is_ticked, _has_aside, _is_answer)
 
 
 def _numbers(text: str) -> Iterator[tuple[int, int, str]]:

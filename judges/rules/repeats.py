@@ -61,6 +61,9 @@ class Repeat(NamedTuple):
         for (what, change, begin, end, _, side), at in self.changes:
             mention = mentions[at] if at >= 0 else None
             clauses.changes.append(Change(what, change, begin + first, end + first, mention, side))
+        if self.implied and self.begun:
+            clauses.first = first
+            clauses.retractions.settle()
         if self.silent is not None:
             events = [Event(begin + first, end + first, leaf) for begin, end, leaf in self.silent]
             clauses.silent.append((first, self.stop + first, events))

@@ -30,7 +30,27 @@ _NOTHING: Final[Known] = (0, 0, 0, 0)
 _SAID: Final = lx.NORMAL | lx.PREP | lx.AND | lx.UNC | lx.HYP
 """What makes more of a sentence than "not true"."""
 _DENIES, _FILLS = lx.NEG | lx.NEG_AFTER, lx.VERB | lx.EXIST | lx.COMMA
+_LINKS: Final = lx.COMMA | lx.EXIST | lx.VERB | lx.PREP | lx.OBJECT
 _YES: Final = frozenset(("yes", "yep", "yeah", "aye", "affirmative"))
+_UNSURE: Final = frozenset(
+    (
+        "certain",
+        "sure",
+        "able",
+        "possible",
+        "tell",
+        "say",
+        "know",
+        "convinced",
+        "determine",
+        "assess",
+        "exclude",
+        "excluded",
+        "clear",
+        "definite",
+        "confident",
+    )
+)
 _REPLY: Final = 8  # words of a sentence that only says another side
 _OTHER_SIDE: Final = frozenset((
     "sorry", "i", "mean", "meant", "correction", "oops", "left", "right", "side", "sided", "it", "is", "on", ",", "no",
@@ -77,37 +97,50 @@ class Retractions:
         own = clauses.mentions[self.begun[0] :]
         if self.asked:
             clauses.context.outside = True
-        before = clauses.mentions[self.last[0] : self.begun[0]]
-        open_ = before and not own and all(m.state in (HYPOTHETICAL, UNCERTAIN) for m in before)
-        if open_ and (verdict := self._verdict(events, stop)) is not None:
-            clauses.context.outside = True
-            for mention in before:  # "Treated for pneumonia last month. Not seen today."
-                self.restate(mention, verdict)
-        elif self.asked and not own and self._says_yes(events):
-            self._answer(events, clauses.mentions[self.last[0] :])
-        elif self.asked and own and self._repeats(own):
-            pass
-        elif clauses.known() == self.begun:
-            self._bare(events, stop)
-        else:
-            self._tail(events[rhetoric.tail(events) :], stop)
-            for mention in rhetoric.contradicted(clauses.mentions[self.begun[0] :]):
-                self.restate(mention, HYPOTHETICAL)
-            if clauses.quotes and not any(_value(e) == INSTEAD for e in events):
-                rhetoric.unquote(self, stop)
+        if own and len(clauses.implied) > self.begun[1]:
+            self._settle(own)
+        self.settle()
+        if not (self._tells_of_before(events, stop) if not own else self.asked and self._repeats(own)):
+            if clauses.known() == self.begun:
+                self._bare(events, stop)
+            else:
+                self._of_itself(events, stop)
         if retracts:
             clauses.context.outside = True
             for k in range(len(events)):
                 self._apply(events, k)
+
+    def _tells_of_before(self, events: list[Event], stop: int) -> bool:
+        """Whether a sentence that names nothing says that what the one before spoke of is there, or is not."""
+        verdict = self._verdict(events, stop)
+        if verdict is not None:
+            self.clauses.context.outside = True  # whether or not something stands before it
+            if before := self._unsettled():
+                for mention in before:  # "Treated for pneumonia last month. Not seen today."
+                    self.restate(mention, verdict)
+                return True
+        if self.asked and self._says_yes(events):
+            self._answer(events, self.clauses.mentions[self.last[0] :])
+            return True
+        return False
+
+    def _of_itself(self, events: list[Event], stop: int) -> None:
+        """What a sentence says of its own findings further on, or by how it is written."""
+        clauses = self.clauses
+        self._tail(events[rhetoric.tail(events) :], stop)
+        for mention in rhetoric.contradicted(clauses.mentions[self.begun[0] :]):
+            self.restate(mention, HYPOTHETICAL)
+        if clauses.quotes and not any(_value(e) == INSTEAD for e in events):
+            rhetoric.unquote(self, stop)
 
     def _says_yes(self, events: list[Event]) -> bool:
         """Whether a sentence that names nothing affirms: "Yes, unchanged.", or only says how much, and where."""
         if self.clauses.words[self.clauses.first] in _YES:
             return True
         attributes = lx.ATTRIBUTE | lx.SAYS | lx.ASKS
-        return all((e.leaf.kind and not e.leaf.kind & ~attributes) or e.leaf.cue & lx.COMMA for e in events) and any(
-            e.leaf.severity or e.leaf.side or e.leaf.size for e in events
-        )
+        return all(
+            (e.leaf.kind and not e.leaf.kind & ~attributes) or (e.leaf.cue and not e.leaf.cue & ~_LINKS) for e in events
+        ) and any(e.leaf.severity or e.leaf.side or e.leaf.size for e in events)
 
     def _verdict(self, events: list[Event], stop: int) -> int | None:
         """What a sentence that names nothing says of what was only spoken of before; None where it says neither."""
@@ -130,6 +163,31 @@ class Retractions:
             and any(w in lexicon.stays for w in said)
             else None
         )
+
+    def settle(self) -> None:
+        """A sentence calls the film normal: what the one before only spoke of is absent. "Query effusion. Normal." """
+        if len(self.clauses.mentions) == self.begun[0] and len(self.clauses.implied) > self.begun[1]:
+            self._settle(self._unsettled())
+
+    def _unsettled(self) -> Sequence[Mention]:
+        """What the sentence before named, where it asserts and denies none of it."""
+        before = self.clauses.mentions[self.last[0] : self.begun[0]]
+        return before if all(m.state in (HYPOTHETICAL, UNCERTAIN) for m in before) else ()
+
+    def _settle(self, mentions: Sequence[Mention]) -> None:
+        """What was spoken of is absent where a normal film rules it out: "effusion before, the film is now clear"."""
+        lexicon, words = self.clauses.lexicon, self.clauses.words
+        firm = [one for one in self.clauses.implied[self.begun[1] :] if one.until > 0 and not (one.partial or one.side)]
+        concepts = {concept for one in firm for concept in one.concepts}
+        for mention in mentions:
+            if mention.state == ABSENT or not lexicon.covered(mention.concept, concepts):
+                continue
+            if mention.first >= self.clauses.first:  # in the same sentence: only what was, before what is now
+                end = next((one.last for one in firm if one.first > mention.last), 0)
+                between = words[mention.last : end]
+                if lexicon.past_tense.isdisjoint(between) and rhetoric.NOW.isdisjoint(between):
+                    continue
+            self.restate(mention, ABSENT)
 
     def _answer(self, events: list[Event], asked: Sequence[Mention]) -> None:
         """What was asked is there, on the side and of the grade that the answer gives: "Effusion? Small, right." """
@@ -214,9 +272,11 @@ class Retractions:
     def _bare(self, events: list[Event], stop: int) -> None:
         """A sentence that names nothing may deny the one before."""
         before = self.clauses.mentions[self.last[0] :]
+        events = _without_lead(events)
         if self.asked and any(e.leaf.cue & _DENIES for e in events):
-            for mention in before:  # "Pneumothorax? No."
-                self.restate(mention, ABSENT)
+            sure = _UNSURE.isdisjoint(self.clauses.words[self.clauses.first : stop])
+            for mention in before:  # "Pneumothorax? No.", "... I am not certain."
+                self.restate(mention, ABSENT if sure else UNCERTAIN)
         elif (self.asked or any(e.leaf.cue & lx.EXIST for e in events)) and rhetoric.affirms(self, events, stop):
             self.clauses.context.outside = True
             for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."
@@ -323,6 +383,14 @@ def _contrary(one: Mention, other: Mention) -> bool:
 def _may_be(one: int, other: int) -> bool:
     """Whether two sides may be the same."""
     return not (one and other) or bool(one & other)
+
+
+def _without_lead(events: list[Event]) -> list[Event]:
+    """Without what only says who looked, and when: "On final review, | this is not present."."""
+    k = 0
+    while k < len(events) and (_value(events[k]) in (TODAY, INSTEAD) or events[k].leaf.cue & lx.COMMA):
+        k += 1
+    return events[k:]
 
 
 def _only_denies(events: list[Event], stop: int, words: Sequence[str], idle: Collection[str] = ()) -> bool:

@@ -49,7 +49,8 @@ _UNCONFIRMED: Final = frozenset(
         "normal",
     )
 )
-_NOW: Final = frozenset(("today", "now", "again", "here", "still", "though", "however"))
+NOW: Final = frozenset(("today", "now", "again", "here", "still", "though", "however"))
+_TURNED: Final = frozenset(("but", "yet", "though", "although", "and"))
 _REFERS: Final = frozenset(("which", "that", "it", "this"))
 _LEADS: Final = 4  # phrases before a finding among which its "without" is looked for
 _AFTER_NO: Final = frozenset((",", "that", "it", "this", "wait", "those", "he", "she", "sorry", ":", ";"))
@@ -133,12 +134,14 @@ def affirms(retractions: Retractions, events: list[Event], stop: int) -> bool:
     if retractions.asked and stop > clauses.first and clauses.words[clauses.first] in clauses.lexicon.affirms:
         return not any(e.leaf.cue & (_DENIES | lx.UNC | lx.UNC_AFTER) for e in events)  # "Yes, mild."
     first = stop
-    while first > clauses.first and stop - first <= _LONGEST and clauses.words[first - 1] not in ",;:":
+    turned = events and events[0].first and clauses.words[events[0].first - 1] in _TURNED
+    start = events[0].first if turned else clauses.first  # "not seen before but | is obvious now"
+    while first > start and stop - first <= _LONGEST and clauses.words[first - 1] not in ",;:":
         first -= 1
     said = clauses.words[first:stop]
     if "after" in said[-2:]:  # "there is one after all"
         said = said[: -2 if said[-1] == "all" else len(said)]
-    while len(said) > 1 and said[-1] in _NOW:
+    while len(said) > 1 and said[-1] in NOW:
         said = said[:-1]  # "it is still present today"
     if not 0 < len(said) <= _REPLY or any(e.leaf.cue & (_DENIES | lx.UNC | lx.UNC_AFTER) for e in events):
         return False

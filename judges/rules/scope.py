@@ -325,8 +325,12 @@ class Scope:
         """Whether this ends a denied list: "no pneumothorax, small effusion", "no effusion, PICC in the SVC"."""
         one, other = self.sized[self.made[-1].concept], self.sized[concept]
         removal = self.denial is not None and self.denial.removal
-        if self.graded or (one and not other) or (removal and one is not other):
+        if self.denial is not None and self.denial.lists(self.events):
+            return False
+        if self.graded or (removal and one is not other):
             return True
+        if one and not other:
+            return not around.list_follows(self.events, k, lx.OR)  # "no effusion, foreign body or fracture"
         thoracic = self.lexicon.thoracic[concept]
         parted = self.separator & lx.COMMA and self.denial is not None and self.denial.parts(thoracic=thoracic)
         if (removal and self.separator & lx.AND) or not (self.sided or leaf.side or parted):

@@ -9,7 +9,7 @@ from judges.rules import around, constructions
 from judges.rules import lexicon as lx
 from judges.rules.clause import Clauses
 from judges.rules.ellipsis import filled
-from judges.rules.findings import Event
+from judges.rules.findings import ABSENT, Event
 
 _SUBJECT, _STATEMENT, _VERB, _DENIED, _WITHOUT = (1 << n for n in range(5))
 """What the clause under construction holds so far. The last: a denial after a subject, as in "effusion without ...",
@@ -48,13 +48,41 @@ def _read(clauses: Clauses, events: list[Event], stop: int, kinds: int, cues: in
     """The clauses of a sentence; the four are what its phrases have together."""
     if kinds & lx.GROWTH and cues & lx.NEG:
         events = constructions.growth_denied(events)
-    if events[0].leaf.rare & lx.TOPIC and (
-        comma := constructions.answered(events, clauses.words, clauses.lexicon, stop)
+    if events[0].leaf.rare & lx.TOPIC:
+        events = _behind_topic(clauses, events, stop)
+    events = _restored(clauses, events, stop, cues, rares, sides)
+    if cues & (lx.NEG | lx.NEG_AFTER) and (
+        answer := constructions.summed_up(events, clauses.words, clauses.lexicon.idle)
     ):
-        topic, events = events[1:comma], events[comma + 1 :]
-        clauses.read([*topic, Event(events[0].first, events[0].first, _ANSWER)], events[0].first)
-        if not any(event.leaf.absent or event.leaf.cue & lx.NORMAL for event in events):
-            return
+        begun = len(clauses.mentions)
+        _each(clauses, events[:answer], events[answer - 1].last + 1)
+        for mention in clauses.mentions[begun:]:  # "effusion, edema, fracture: none"
+            clauses.retractions.restate(mention, ABSENT)
+        return
+    if cues & lx.COLON and cues & lx.NEG and (colon := constructions.stated_anew(events)):
+        events, first = events[colon + 1 :], events[:colon]
+        clauses.read(first, first[-1].last + 1)
+    if cues & lx.COMMA and (comma := constructions.again_behind(events, clauses.words)):
+        _each(clauses, events[:comma], events[comma].first)
+        events = events[comma + 1 :]
+    if cues & _SPLITS or kinds & lx.BARE:
+        _each(clauses, events, stop)
+    elif events:
+        clauses.read(events, stop)
+
+
+def _behind_topic(clauses: Clauses, events: list[Event], stop: int) -> list[Event]:
+    """ "Regarding effusion, none is seen.": the topic is read, with its answer. Returns what is still to be read."""
+    comma = constructions.answered(events, clauses.words, clauses.lexicon, stop)
+    if not comma:
+        return events
+    topic, events = events[1:comma], events[comma + 1 :]
+    clauses.read([*topic, Event(topic[-1].last + 1, topic[-1].last + 1, _ANSWER)], topic[-1].last + 1)
+    return events if any(event.leaf.absent or event.leaf.cue & lx.NORMAL for event in events) else []
+
+
+def _restored(clauses: Clauses, events: list[Event], stop: int, cues: int, rares: int, sides: int) -> list[Event]:
+    """The phrases of a sentence without what it takes back at once, and with the findings that it leaves out."""
     if rares & lx.OVERLOOK:
         events = constructions.litotes(events, clauses.words, clauses.lexicon)
     if cues & lx.NEG and cues & lx.COMMA:
@@ -63,14 +91,13 @@ def _read(clauses: Clauses, events: list[Event], stop: int, kinds: int, cues: in
         events = constructions.corrected_side(events)
     if sides or rares & lx.EXCEPT:
         events = filled(events, stop)
-    if cues & lx.COLON and cues & lx.NEG and (colon := constructions.stated_anew(events)):
-        events, first = events[colon + 1 :], events[:colon]
-        clauses.read(first, first[-1].last + 1)
-    if cues & _SPLITS or kinds & lx.BARE:
-        for clause, end in _clauses(events, stop):
-            clauses.read(clause, end)
-    else:
-        clauses.read(events, stop)
+    return events
+
+
+def _each(clauses: Clauses, events: list[Event], stop: int) -> None:
+    """Read the clauses of these phrases; they end before word `stop`."""
+    for clause, end in _clauses(events, stop):
+        clauses.read(clause, end)
 
 
 def _clauses(events: list[Event], stop: int) -> Iterator[tuple[list[Event], int]]:

@@ -32,7 +32,8 @@ _QUESTIONS: Final = re.compile(r"(?:^|(?<=[.?!\s]))[*#]{0,3}(?:q|question)[ ]?\d
 _QUESTION: Final = 120  # characters of a question that is read with its answer
 _BARE: Final = re.compile(
     r"\W*(?:no|none|nil|negative|absent|yes|present|positive|excluded|ruled out|not \w{4,12}|nothing"
-    r"|there (?:is|are) (?:none|not|one))\b(?:[,;:-][^.!?\n]{1,80})?\W*",
+    r"|there (?:is|are) (?:none|not|one))\b(?:[,;:-][^.!?\n]{1,80})?\W*"
+    r"|[^.!?\n]{0,60}\b(?:it|one|any|that|this)\b[^.!?\n]{0,40}[.!]?\s*",
     re.I,
 )
 # Who speaks, or what follows, at the very beginning.

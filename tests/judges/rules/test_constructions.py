@@ -18,6 +18,8 @@ WITHOUT = {
     "litotes": lambda events, *_: events,
     "filled": lambda events, _: events,
     "split": lambda *_: set(),
+    "summed_up": lambda *_: 0,
+    "again_behind": lambda *_: 0,
     "not_so": lambda events, *_: events,
     "corrected_side": lambda events: events,
 }

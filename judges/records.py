@@ -139,11 +139,12 @@ _INQUIRY: Final = re.compile(
     re.I,
 )
 """What was asked, before its answer: "Clinical question: effusion. Answer: none"."""
+_NUMBERED: Final = re.compile(r"^[ \t]*[QA]\d{1,2}[ ]?[.:)][ ]?", re.M)
 _EMPTY: Final = re.compile(r"\[ ?\]|\( ?\)|[☐○]")
 _KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
 _FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40})[:=](?P<value>.*)\Z", re.S)
 _SEPARATORS: Final = (";", "|", ",", "\t", " - ", " – ")
-_ITEM: Final = re.compile(r"[ \t]*(?:[-*•][ \t]+|\(?\d{1,3}[.)][ \t]+)?")
+_ITEM: Final = re.compile(r"[ \t]*(?:[-*•][ \t]+|(?:\d{1,3}\.\d{1,2}[.)]?|\(?(?:\d{1,3}|[a-h])[.)])[ \t]+)?")
 _ASSIGNED: Final = re.compile(
     r"[ \t]*(?P<key>[A-Za-z][A-Za-z0-9_]{2,40})[ ]?=[ ]?[\"']?(?P<value>[^=\"'()\n]{1,60}?)[\"']?[ ]?"
     r"(?:\((?P<rest>[^()\n]{1,80})\))?[ ]?\Z"
@@ -169,7 +170,7 @@ _HINT: Final = re.compile(
     )
     + ")"
     r"[?*_`\"')]{0,4}(?:[ ]\([^)\n]{1,20}\))?[ ]?(?:[:=|\t,;]|[ ]{2}|\n|\Z)"
-    r"|\?[ ]?[-–:]?[ ]?(?:yes|no|none)\b",
+    r"|\?[ ]?[-–:]?[ ]?(?:yes|no|none)\b|\n[ \t]*(?:[ab]\)[ ])?(?:right|left)[ ]?:",
     re.I,
 )
 """The name of a field where it ends."""
@@ -196,6 +197,8 @@ def take_off(draft: Draft) -> None:
         draft.edit((*m.span(), "") for m in _BLOCK.finditer(draft.text))
     if "nswer" in draft.text or "NSWER" in draft.text:
         draft.edit((*m.span(), f"{m['asked'].strip()}? ") for m in _INQUIRY.finditer(draft.text))
+    numbered = list(_NUMBERED.finditer(draft.text)) if "Q1" in draft.text and "A1" in draft.text else []
+    draft.edit((*m.span(), "") for m in numbered)
     if may_hold(draft.text):
         draft.edit(_edits(draft.text))
 
@@ -226,6 +229,7 @@ def _edits(text: str) -> Iterator[tuple[int, int, str]]:
         elif line:
             found = _of_table(lines, i) if i + 1 < len(lines) else found
             found = found if found[0] else _headless(lines, i)
+            found = found if found[0] else _of_sides(lines, i)
         taken, edits = found
         yield from edits
         i += max(1, taken)
@@ -345,6 +349,26 @@ def _of_lines(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
     return (end - i, [(lines[i].start, lines[end - 1].end, said)]) if said else (0, [])
 
 
+def _of_sides(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int, str]]]:
+    """The name of a finding in a line from `i`, and its two sides in the next ones: "right: small", "left: none"."""
+    name = lines[i].text[len(_item(lines[i].text)) :].strip()
+    sides: _Record = {}
+    end = i + 1
+    while end < len(lines) and len(sides) < 2 and ":" in lines[end].text:
+        field = _FIELD.match(lines[end].text[len(_item(lines[end].text)) :])
+        role = _role(field["key"]) if field is not None else ""
+        value = field["value"].strip() if field is not None else ""
+        told = _stated(value, "") or _GRADE.fullmatch(value)
+        if role not in (_RIGHT, _LEFT) or role in sides or not told:
+            break
+        sides[role] = value
+        end += 1
+    if not sides or not name[:1].isalpha() or len(name.split()) > _SHORT:
+        return 0, []
+    said = " ".join(sentence({_NAME: name, _SIDE: side, _STATE: sides[side]}) for side in sides)
+    return (end - i, [(lines[i].start, lines[end - 1].end, said)]) if said.strip() else (0, [])
+
+
 def _assigns(lines: Sequence[_Line], i: int) -> bool:
     """Whether a line beside this one has the form, too: "HEART_SIZE=normal"."""
     beside = [lines[j].text for j in (i - 1, i + 1) if 0 <= j < len(lines)]
@@ -383,6 +407,8 @@ def _of_table(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
     """How many lines from `i` are a table whose columns are the fields of records, with the edits."""
     for split in _splits(lines[i].text):
         roles = [_role(cell) for cell in split(lines[i].text)]
+        if {_RIGHT, _LEFT} == set(roles) and not split.sign and lines[i].text[:1].isspace():
+            roles, split = [_NAME, *roles], _Split("", (0, *split.columns))  # the column of the names has none
         if _NO in roles and not {_STATE, _YES}.intersection(roles):
             roles = ["" if role == _NO else role for role in roles]  # the number of a row
         known = {role for role in roles if role}

@@ -21,18 +21,21 @@ from judges.rules.margins import without_margins
 from judges.rules.words import KNOWN, fold
 from judges.rules.wraps import GAP, Words
 
-_MARKED: Final = re.compile(r"\.{3}|:-|->|=|→|\?:|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)")
+_MARKED: Final = re.compile(r"\.{3}|:-|->|=|→|\?:|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)| [-=*]{3}| ##")
 """No other text needs any of the steps, unless it has blanks before its punctuation."""
 
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
 _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\*{1,3}(?=[^*\s])")
 
-_BETWEEN: Final = re.compile(r"\s(?:[|•·~]|\|\||//|>{1,2}(?!\s\d))\s|\s?(?P<weak>[—–]|(?<=\s)-{1,2}(?=\s)|;(?=\s))\s?")
+_BETWEEN: Final = re.compile(
+    r"\s(?:[|•·~]|\|\||//|>{1,2}(?!\s\d)|[-=_*]{3,20})\s|\s?(?P<weak>[—–]|(?<=\s)-{1,2}(?=\s)|;(?=\s))\s?"
+)
 _STOPPED: Final = re.compile(r"(?<!\bDr)(?<=[A-Za-z)]) ?[.?!]\s+\S")
 _LINE: Final = re.compile(r"[^\n]+")
 _BOX: Final = re.compile(
     r"\s?(?:(?P<ticked>\[[xX✓✔*]\]|\([xX✓*]\)|[☑☒●◉])|\[ ?\]|\( ?\)|[☐○])\s?"
-    r"(?P<answer>yes|no|present|absent|positive|negative|uncertain|possible|unsure|unknown|n/a|y|n)\b",
+    r"(?P<answer>yes|no|present|absent|positive|negative|uncertain|possible|unsure|unknown|n/a|y|n|none|left|right|both|bilateral"
+    r"|small|moderate|large|trace|mild|severe)\b",
     re.I,
 )
 _TICK: Final = re.compile(r" (?:Y|N|yes|no|neg|pos|nil|[+-])[,;]")
@@ -97,6 +100,10 @@ _FRACTURE: Final = re.compile(
 )
 """The sign with which a fracture is noted, beside a bone."""
 _SIDE: Final = re.compile(r"\b[LR]\b", re.I)
+_PIECES: Final = re.compile(r" ##(?=\w)|\[(?:CLS|SEP|PAD)\] ?")
+_TILDE: Final = re.compile(r" ?~(?!\s?\d) ?")
+_SIGNS: Final = ((":-", _COLON_DASH, ":"), (" ##", _PIECES, ""), ("~ ", _TILDE, "\n"))
+"""Dashed colons ("Heart :- normal"), pieces of words, line breaks of HL7: a hint of each, and what it stands for."""
 _NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2}|[a-h])\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -112,7 +119,7 @@ class Layout:
         """The lexicon tells headings, and phrases that a line break cuts in two."""
         self._trie = lexicon.trie
         self._plain = lexicon.plain
-        self._words = Words(self._cut_in_two, self._broken, self._is_heading)
+        self._words = Words(self._cut_in_two, self._broken, self._cut_word, self._is_heading)
 
     def undo(self, text: str) -> Draft | None:
         """`text` without its layout; None where it has none."""
@@ -153,8 +160,9 @@ class Layout:
             draft.edit(_options(draft.text))
         if _has_aside(draft.text):
             draft.edit(_asides(draft.text))
-        if ":-" in draft.text:  # "Heart :- normal"
-            draft.edit((*m.span(), ":") for m in _COLON_DASH.finditer(draft.text))
+        for hint, sign, meant in _SIGNS:
+            if hint in draft.text:
+                draft.edit((*m.span(), meant) for m in sign.finditer(draft.text))
         if "[" in draft.text:
             titles = (m for m in _BRACKETED.finditer(draft.text) if self._titles(m["name"].split()))
             draft.edit((*m.span(), f"{m['name']}: ") for m in titles)
@@ -162,8 +170,7 @@ class Layout:
             draft.edit(_underlined(draft.text))
         if " / " in draft.text:
             draft.edit(_slashed(draft.text))
-        if "," in draft.text or ";" in draft.text:
-            draft.edit(_ticked(draft.text))
+        draft.edit(_ticked(draft.text))
         if any(mark in draft.text for mark in "_[<"):
             draft.edit((*m.span(), GAP) for m in _GAP.finditer(draft.text))
         if any(mark in draft.text for mark in ("...", "->", "=", "→", "?")):  # "Effusion ....... none"
@@ -314,6 +321,14 @@ class Layout:
         if self._cut_in_two([parts[0]], parts[1]):  # "air-" / "space"
             return False
         return fold("".join(parts)) in self._plain or not any(fold(part) in self._plain for part in parts)
+
+    def _cut_word(self, before: str, after: str) -> bool:
+        """Whether a line ends within a word, of which no half is one: "pneu" / "mothorax"."""
+        first, second = _LAST.search(before), _FIRST.match(after)
+        if first is None or second is None:
+            return False
+        parts = [fold(first.group()), fold(second.group())]
+        return fold("".join(parts)) in self._plain and not any(part in self._plain for part in parts)
 
 
 def is_gap(word: str) -> bool:

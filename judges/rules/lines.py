@@ -38,7 +38,8 @@ def joined_lines(text: str, words: Words) -> Iterator[Edit]:
         if before is not None and wraps.joins(before, line):
             hyphen = before.text.endswith("-") and before.text[-2:-1].isalnum()
             whole = hyphen and words.broken(before.text[:-1], line.text)
-            yield _stripped(text, before) - whole, line.body, "" if hyphen else " "
+            cut = hyphen or words.cut(before.text, line.text)
+            yield _stripped(text, before) - whole, line.body, "" if cut else " "
         elif line.body > line.start:
             yield line.start, line.body, ""
         if line.rule and not line.blank:

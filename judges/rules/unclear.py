@@ -72,7 +72,7 @@ class Unclear:
         alien = False
         for event in (*self.events, Event(self.stop, self.stop, _END)):
             for i in range(begin, event.first):
-                if words[i] in lexicon.foreign:
+                if words[i] in lexicon.foreign and not (i and words[i - 1] == "by"):  # "reviewed by me"
                     alien = alien or words[i] != "i" or words[i + 1 : i + 2] == [] or words[i + 1] not in lexicon.reads
             if event.leaf.cue & lx.EXIST:
                 if event.last - event.first >= _LONG:  # "how anyone could have missed"

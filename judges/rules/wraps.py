@@ -21,6 +21,7 @@ _NARROWEST: Final = 30  # characters; a list of short items looks wrapped at any
 _SHARE: Final = 0.9  # of the breaks within paragraphs that are as of wrapped lines
 _ODD: Final = 4  # breaks of which one may be otherwise, where words tell that lines are wrapped
 _ACROSS: Final = 3  # words of a line in which a phrase may begin that the next line ends
+_LABEL: Final = 3  # words of a line that is a label of what follows
 _OPEN: Final = frozenset(KNOWN["lines"]["open"])
 _CONTINUES: Final = frozenset(KNOWN["lines"]["continues"])
 
@@ -31,6 +32,7 @@ class Words(NamedTuple):
     cut_in_two: Callable[[list[str], str], bool]
     """(last words of a line, first word of the next) -> whether they are one phrase."""
     broken: Callable[[str, str], bool]
+    cut: Callable[[str, str], bool]
     """(what stands before the hyphen at the end of a line, the first word of the next) -> whether they are one word."""
     heading: Callable[[str, int], bool]
     """(text, end) -> whether the words that end here are a heading."""
@@ -103,6 +105,8 @@ class Wraps:
         """Whether the line goes on with the statement of the one before it."""
         if not _neighbours(before, line) or (_LABELLED.match(before.text) and _LABELLED.match(line.text)):
             return False
+        if line.ends(":") and len(line.text.split()) <= _LABEL:
+            return False  # "pleura:" begins something
         if before.ends(":") or (self._wrapped and self._full(before, line)):
             return True
         if before.ends(".?!"):

@@ -122,6 +122,9 @@ class Clauses:
         said = [change.change for change in self.changes if change.mention is before]
         for mention in made:
             mention.state, mention.gone = before.state, before.gone
+            if self.trace is not None:
+                here = Event(mention.first, mention.last, lx.Leaf())
+                self.trace.note(mention, "state", mention.state, here, "as said before")
             name = self.lexicon.concepts[mention.concept].name
             if not attributed:
                 self.changes += [Change(name, change, mention.first, mention.last, mention) for change in said]

@@ -194,9 +194,16 @@ class Retractions:
         for mention in asked:
             self.restate(mention, PRESENT)
         for event in events if len(asked) == 1 else ():
-            leaf = event.leaf
-            asked[0].side, asked[0].zone = asked[0].side or leaf.side, asked[0].zone | leaf.zone
-            asked[0].severity |= leaf.severity
+            self._add(asked[0], event)
+
+    def _add(self, mention: Mention, event: Event) -> None:
+        """What an answer says besides: where, and how much."""
+        leaf, trace = event.leaf, self.clauses.trace
+        mention.side, mention.zone = mention.side or leaf.side, mention.zone | leaf.zone
+        mention.severity |= leaf.severity
+        for what, said in (("side", leaf.side), ("zone", leaf.zone), ("grade", leaf.severity)):
+            if said and trace is not None:
+                trace.note(mention, what, said, event, "an answer")
 
     def _repeats(self, own: Sequence[Mention]) -> bool:
         """Whether the answer names what was asked, which then is no finding of its own: "Fracture? No fracture."."""

@@ -54,6 +54,7 @@ class Binder:
         self._boundaries = [e.first for e in events if e.leaf.cue & _BOUNDARY]
         self._changed: list[_Changed] = []
         self._parts: dict[int, list[int]] = {}  # mention -> events that gave it a side or grade
+        self._headed = False  # a place stands before all of them: "left base: effusion and atelectasis"
         self._located: list[int] = []  # mentions whose place follows them: "effusion and atelectasis at the left base"
         self._gaps: list[int] | None = None
         self._tails: list[int] = []  # the same from the place of the mention before on: "in the left lung | with ..."
@@ -82,6 +83,7 @@ class Binder:
                 self._give(at, k, leaf)
                 if (leaf.side or leaf.zone) and not ahead and around.governed(self.events, k):
                     self._located.append(at)
+                self._headed = self._headed or (at == 0 and ahead and bool(leaf.side) and self._heads(k))
         changes = self._changes() if self._changed else []
         self._share_places()
         divided = split(self.events, self.mentions, self._parts)
@@ -381,8 +383,21 @@ class Binder:
                 one.side, one.zone, one.paired = other.side, other.zone, other.paired
                 if self.trace is not None:
                     self.trace.shared(one, other, "shared_place")
+        for i in range(1, min(len(mentions), _STEPS) if self._headed else 0):
+            one, other = mentions[0], mentions[i]
+            gap = self._between()[i]
+            if not gap & (lx.AND | lx.COMMA | lx.WITH) or gap & _APART or other.side or not self._neighbors(one, other):
+                break
+            other.side, other.zone = one.side, other.zone or one.zone
+            if self.trace is not None:
+                self.trace.shared(other, one, "shared_place")
         if any(m.side for m in mentions[:-1]):
             self._share_sides()
+
+    def _heads(self, k: int) -> bool:
+        """Whether a colon parts this place from the first finding: "left base: small effusion"."""
+        ahead = (e for e in self.events[k + 1 : k + 1 + _STEPS] if e.first < self.mentions[0].first)
+        return any(event.leaf.cue & lx.COLON for event in ahead)
 
     def _share_sides(self) -> None:
         """ "Left effusion with atelectasis": what stands with a finding lies on its side."""

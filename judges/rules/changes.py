@@ -17,6 +17,8 @@ CONTRARY: Final = 0.4
 """What the opposite direction costs besides, as a share of the finding's weight: "improving" for "worsening"."""
 
 _DIRECTED: Final = lx.WORSE | lx.BETTER | lx.NEW | lx.RESOLVED
+_OF_STUDIES: Final = lx.STABLE | lx.WORSE | lx.BETTER
+"""What may be said of a study as a whole."""
 _GROWS, _SHRINKS = lx.WORSE | lx.NEW, lx.BETTER | lx.RESOLVED
 _CONTRARY: Final = ((_GROWS, _SHRINKS), (_SHRINKS, _GROWS))
 _NAME: Final = {
@@ -186,11 +188,14 @@ def _only(lexicon: lx.Lexicon, these: Changes, those: Changes) -> Iterator[Untol
     """Changes that are in `these` alone, each once per concept: name, side, change, its span; span and changes of what
     `those` say instead.
 
-    "Stable" of the whole study covers every "stable" and is covered by one; any comparison covers "compared with". What
-    is said of an anatomy is said of every other that shares a finding with it: heart, cardiomediastinum.
+    What is said of the whole study covers the same of a finding and is covered by it, where nothing else goes the other
+    way; any comparison covers "compared with". What is said of an anatomy is said of every other that shares a finding
+    with it: heart, cardiomediastinum.
     """
     general = those.get((STUDY, 0), _NOTHING)[0]
-    stable = any(mask & lx.STABLE for mask, _ in those.values())
+    anywhere = 0
+    for mask, _ in those.values():
+        anywhere |= mask
     known: dict[str, list[tuple[int, int, Span]]] = {}
     for (name, side), (mask, span) in those.items():
         known.setdefault(name, []).append((side, mask, span))
@@ -206,7 +211,9 @@ def _only(lexicon: lx.Lexicon, these: Changes, those: Changes) -> Iterator[Untol
         for bit in _NAME:
             if not mask & bit or said & bit or (name, bit) in told:
                 continue
-            if (bit == lx.COMPARED and those) or (bit == lx.STABLE and (general & bit or (name == STUDY and stable))):
+            if (bit == lx.COMPARED and those) or (bit & _OF_STUDIES and general & bit):
+                continue
+            if name == STUDY and bit & _OF_STUDIES & anywhere and not _contrary(bit, anywhere):
                 continue
             told.add((name, bit))
             yield name, side, bit, span, others[0][2] if others else None, said

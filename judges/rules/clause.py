@@ -139,7 +139,8 @@ class Clauses:
             return
         if self.words[events[0].first] in ("they", "their"):
             last, begun = self.retractions.last[0], self.retractions.begun[0]
-            if sum(m.state != ABSENT for m in self.mentions[last:begun]) > 1:
+            named = self.mentions[last:begun]
+            if sum(m.state != ABSENT and not any(m.source is one for one in named) for m in named) > 1:
                 return  # it speaks of all of them
         for _, _, leaf in events:
             other_side = before.side and leaf.side and not leaf.side & before.side
@@ -147,7 +148,10 @@ class Clauses:
                 return
             if leaf.size and before.size:
                 return
-        self.context.last = before
+        source = before.source
+        self.context.last = (
+            before if source is None or source.state == ABSENT else source
+        )  # "nodules, likely metastases"
 
     def _share(self, made: list[Mention]) -> None:
         """What a finding is taken for lies where the finding lies, and alternatives share their place."""

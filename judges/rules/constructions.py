@@ -12,6 +12,11 @@ from judges.rules import lexicon as lx
 from judges.rules.around import AHEAD, governed, next_finding, touches
 from judges.rules.findings import Event
 
+_NEW: Final = lx.Leaf(
+    change=lx.NEW, kind=lx.ATTRIBUTE, rows=(lx.Row("change", value="new", source="not there before"),)
+)
+_NEVER: Final = frozenset(("not", "never", "no"))
+_AT: Final = frozenset(("in", "on", "at", "last", "yesterday", "before", "previously", "earlier"))
 _STABLE: Final = lx.Leaf(change=lx.STABLE)
 _DEGREES: Final = lx.WORSE | lx.BETTER
 _STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
@@ -299,7 +304,19 @@ def _denier(found: list[Event], words: Sequence[str], word: int, floor: int, lex
 
 
 _SEVERAL: Final = 2
-_PREDICATES: Final = lx.VERB | lx.EXIST | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.UNC_AFTER | lx.HYP | lx.COLON | lx.NORMAL
+_PREDICATES: Final = (
+    lx.VERB
+    | lx.EXIST
+    | lx.TERM
+    | lx.WITH
+    | lx.NEG
+    | lx.NEG_AFTER
+    | lx.UNC
+    | lx.UNC_AFTER
+    | lx.HYP
+    | lx.COLON
+    | lx.NORMAL
+)
 _OF_ALL: Final = frozenset(("all", "both", "none", "neither", "each"))
 _BE: Final = frozenset(("is", "are", "was", "were", "has", "have", "do", "does"))
 _LIKEWISE: Final = frozenset(("likewise", "ditto", "similarly", "idem"))
@@ -348,9 +365,12 @@ def summed_up(events: list[Event], words: Sequence[str], idle: Collection[str]) 
     if len(named) < _SEVERAL:
         return 0
     last = named[-1]
-    if any(e.leaf.cue & _PREDICATES and e.leaf.concept < 0 for e in events[:last]) or not any(
-        e.leaf.cue & (lx.COMMA | lx.OR | lx.AND) for e in events[:last]
+    listed = events[:last]
+    if any(e.leaf.change or (e.leaf.cue & _PREDICATES and e.leaf.concept < 0) for e in listed) or not any(
+        e.leaf.cue & (lx.COMMA | lx.OR | lx.AND) for e in listed
     ):
+        return 0
+    if ";" in words[events[0].first : events[last].first]:
         return 0
     answer = [
         e for e in events[last + 1 :] if e.first < e.last or words[e.first] not in _OF_ALL or e.leaf.cue & lx.NEG_AFTER
@@ -432,6 +452,25 @@ def _only_attribute(leaf: lx.Leaf) -> bool:
     """Whether a phrase only gives a side, a zone or a grade."""
     named = leaf.concept >= 0 or (leaf.anatomy >= 0 and not leaf.zone) or leaf.change or leaf.place or leaf.details
     return bool(leaf.side or leaf.zone or leaf.severity) and not named
+
+
+def new_since(events: list[Event], words: Sequence[str]) -> list[Event]:
+    """With what was not there at another time as new: "nodule, | not present in 2019", "... on the film of 3 May"."""
+    kept: list[Event] = []
+    k = 0
+    while k < len(events):
+        first, _, leaf = events[k]
+        if leaf.cue & lx.NEG_AFTER and words[first] in _NEVER and any(e.leaf.concept >= 0 for e in kept):
+            end = k + 1
+            while end < len(events) and events[end].leaf.cue & lx.PREP and not events[end].leaf.rare & lx.ELAPSED:
+                end += 1
+            if end < len(events) and events[end].leaf.rare & lx.ELAPSED and words[events[k + 1].first] in _AT:
+                kept.append(Event(first, events[end].last, _NEW))
+                k = end + 1
+                continue
+        kept.append(events[k])
+        k += 1
+    return kept
 
 
 def corrected_side(events: list[Event]) -> list[Event]:

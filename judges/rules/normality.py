@@ -116,11 +116,24 @@ class Normality:
 
     def _elsewhere(self, k: int) -> list[Subject]:
         """Of what phrase `k` rules out an abnormality, where that is not the chest as a whole."""
-        if len(self.events[k].leaf.absent) < OVERALL or not around.leads(self.events, k):
+        if len(self.events[k].leaf.absent) < OVERALL:
+            return []
+        before = [a[1:] for a in self.anatomies if a[0] < self.events[k].first]
+        if before and len(before) == len(self.anatomies) and not self._in_chest(before) and self._shown(k):
+            return before  # "the bones show nothing acute"
+        if not around.leads(self.events, k):
             return []
         found = around.following(self.events, around.place(self.events, k))[0]
         one_side = all(0 < side < lx.BOTH for _, side in found)  # "no abnormality in the left lung"
         return [] if self._in_chest(found) and not one_side else found
+
+    def _shown(self, k: int) -> bool:
+        """Whether a verb of showing leads to phrase `k`: "bones | show | nothing acute"."""
+        return (
+            k > 0
+            and bool(self.events[k - 1].leaf.cue & lx.VERB)
+            and self.events[k - 1].last + 1 == self.events[k].first
+        )
 
     def _in_chest(self, subjects: list[Subject]) -> bool:
         """Whether the lung or pleura is among these."""

@@ -85,6 +85,8 @@ def _restored(clauses: Clauses, events: list[Event], stop: int, cues: int, rares
     """The phrases of a sentence without what it takes back at once, and with the findings that it leaves out."""
     if rares & lx.OVERLOOK:
         events = constructions.litotes(events, clauses.words, clauses.lexicon)
+    if cues & lx.NEG_AFTER and rares & lx.ELAPSED:
+        events = constructions.new_since(events, clauses.words)
     if cues & lx.NEG and cues & lx.COMMA:
         events = constructions.not_so(events, clauses.words)
     if sides and rares & lx.RETRACTION:

@@ -170,11 +170,12 @@ _HINT: Final = re.compile(
     )
     + ")"
     r"[?*_`\"')]{0,4}(?:[ ]\([^)\n]{1,20}\))?[ ]?(?:[:=|\t,;]|[ ]{2}|\n|\Z)"
-    r"|\?[ ]?[-–:]?[ ]?(?:yes|no|none)\b|\n[ \t]*(?:[ab]\)[ ])?(?:right|left)[ ]?:",
+    r"|\?[ ]?[-–:]?[ ]?(?:yes|no|none)\b",
     re.I,
 )
 """The name of a field where it ends."""
 
+_SIDE_BELOW: Final = re.compile(r"\n[ \t]*(?:[ab]\)[ ])?(?:right|left)[ ]?:", re.I)
 _Record = dict[str, str]
 
 
@@ -186,9 +187,9 @@ class _Line(NamedTuple):
 
 def may_hold(text: str) -> bool:
     """Whether a text may have records: a look that costs little where it has none."""
-    return ("\n" in text or "|" in text or (":" in text and (";" in text or "," in text))) and _HINT.search(
-        text
-    ) is not None
+    if not ("\n" in text or "|" in text or (":" in text and (";" in text or "," in text))):
+        return False
+    return _HINT.search(text) is not None or ("\n" in text and _SIDE_BELOW.search(text) is not None)
 
 
 def take_off(draft: Draft) -> None:

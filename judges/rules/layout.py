@@ -80,7 +80,6 @@ _ASIDES: Final = (
     "on the other hand",
     "on the one hand",
 )
-_BETWEEN_COMMAS: Final = (*(f", {aside}" for aside in _ASIDES), "n the other hand", "n the one hand")
 _ASIDE: Final = re.compile(
     r"(?P<verb>\b(?:is|are|was|were|has|have|does|do|did|there)\b)?"
     rf"(?P<aside>\s?,\s?(?:{'|'.join(_ASIDES)})\s?,)"
@@ -89,6 +88,18 @@ _ASIDE: Final = re.compile(
     re.I,
 )
 """What stands between subject and verb and says nothing of either: "the film, however, is normal"."""
+_CORRECTED: Final = re.compile(
+    r"\b(?:left|right)\b[ ]?(?:\.{2,3}|…|[,;–—-])?[ ]?"
+    r"(?:no|sorry|i mean|i meant|correction|make that|rather|or rather|no, i mean)"
+    r"[, ]{1,2}(?=(?:left|right)\b)[, ]{0,2}",
+    re.I,
+)
+"""A side that is corrected at once: "right... no, left effusion"."""
+_SPOKEN: Final = (
+    *(f", {aside}" for aside in _ASIDES), "n the other hand", "n the one hand", "no, left", "no, right", "mean left",
+    "mean right", "mean, left", "mean, right", "that left", "that right",
+)  # fmt: skip
+"""A text without any of these has neither."""
 _BONE: Final = r"(?:ribs?|clavicles?|humerus|scapula|sternum|vertebra|femur|[TL]\d{1,2}\b)"
 _ORDINALS: Final = r"\d{1,2}(?:st|nd|rd|th)?(?:(?: ?(?:-|,|/|&|to|and) ?)\d{1,2}(?:st|nd|rd|th)?){0,5}"
 _FRACTURE: Final = re.compile(
@@ -102,8 +113,14 @@ _FRACTURE: Final = re.compile(
 _SIDE: Final = re.compile(r"\b[LR]\b", re.I)
 _PIECES: Final = re.compile(r" ##(?=\w)|\[(?:CLS|SEP|PAD)\] ?")
 _TILDE: Final = re.compile(r" ?~(?!\s?\d) ?")
-_SIGNS: Final = ((":-", _COLON_DASH, ":"), (" ##", _PIECES, ""), ("~ ", _TILDE, "\n"))
-"""Dashed colons ("Heart :- normal"), pieces of words, line breaks of HL7: a hint of each, and what it stands for."""
+_ADDENDUM: Final = re.compile(
+    r"\b(addendum|correction)[ ]+(?:by|from|dated|at|on)\b[^:\n]{1,60}?(?::\d\d[^:\n]{0,40})?:", re.I
+)
+_SIGNS: Final = (
+    ("ddendum ", _ADDENDUM, "Addendum:"), ("DDENDUM ", _ADDENDUM, "ADDENDUM:"), (":-", _COLON_DASH, ":"),
+    (" ##", _PIECES, ""), ("~ ", _TILDE, "\n"),
+)  # fmt: skip
+"""A hint of each sign, and what it stands for: addenda with a name, dashed colons, pieces of words, HL7's breaks."""
 _NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2}|[a-h])\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -160,6 +177,7 @@ class Layout:
             draft.edit(_options(draft.text))
         if _has_aside(draft.text):
             draft.edit(_asides(draft.text))
+            draft.edit((*m.span(), "") for m in _CORRECTED.finditer(draft.text))
         for hint, sign, meant in _SIGNS:
             if hint in draft.text:
                 draft.edit((*m.span(), meant) for m in sign.finditer(draft.text))
@@ -346,7 +364,7 @@ def _is_answer(text: str) -> bool:
 
 
 def _has_aside(text: str) -> bool:
-    return any(aside in text for aside in _BETWEEN_COMMAS)
+    return any(aside in text for aside in _SPOKEN)
 
 
 def _asides(text: str) -> Iterator[tuple[int, int, str]]:

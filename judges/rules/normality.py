@@ -70,7 +70,8 @@ class Normality:
         named = [a for _, a, _ in self.anatomies] + [a for a, _ in self.context.anatomies]
         # "The right lung is clear, without abnormality" speaks of that lung.
         part = any(len(self.lexicon.normal[a]) < OVERALL for a in named)
-        firm = len(leaf.absent) >= OVERALL and not (side or part or self.context.limited)
+        whole = len(leaf.absent) >= OVERALL or len(leaf.absent) == 1
+        firm = whole and not (side or part or self.context.limited)
         self.implied.append(Implied(leaf.absent, first, last, side=side, until=self._until(k) if firm else 0))
 
     def deny_abnormality(self, k: int, begun: int, since: int, *, partial: bool) -> bool:

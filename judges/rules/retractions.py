@@ -116,6 +116,8 @@ class Retractions:
         if verdict is not None:
             self.clauses.context.outside = True  # whether or not something stands before it
             if before := self._unsettled():
+                if self.clauses.words[self.clauses.first] == "negative":  # it answers, and says nothing of the rest
+                    del self.clauses.implied[self.begun[1] :]
                 for mention in before:  # "Treated for pneumonia last month. Not seen today."
                     self.restate(mention, verdict)
                 return True
@@ -324,19 +326,22 @@ class Retractions:
         """Whether the sentence that has ended was a question."""
         self.asked = question
 
-    def overrule(self, known: Known, *, sides: bool = False) -> None:
-        """What was read since then overrules the same finding before; so does what it calls normal.
+    def overrule(self, known: Known, until: Known | None = None, *, sides: bool = False) -> None:
+        """What was read since then overrules the same finding elsewhere; so does what it calls normal.
 
-        Another grade replaces the grade. Another side replaces the side only with `sides`: there may be one on each.
+        `until`: up to where, of an addendum that stands before the report. Another grade replaces the grade. Another
+        side replaces the side only with `sides`: there may be one on each.
         """
         if self.looks >= _LOOKS:
             return
         self.looks += 1
-        mentions = self.clauses.mentions
-        after = [m for m in mentions[known[0] :] if m.state != HYPOTHETICAL]
-        normal = {concept for implied in self.clauses.implied[known[1] :] for concept in implied.concepts}
+        mentions, implied = self.clauses.mentions, self.clauses.implied
+        part, said = (slice(known[n], None if until is None else until[n]) for n in (0, 1))
+        after = [m for m in mentions[part] if m.state != HYPOTHETICAL]
+        others = mentions[: known[0]] + ([] if until is None else mentions[until[0] :])
+        normal = {concept for one in implied[said] for concept in one.concepts}
         covered = self.clauses.lexicon.covered
-        for mention in mentions[: known[0]]:
+        for mention in others:
             same = [m for m in after if m.concept == mention.concept]
             opposite = any(_contrary(m, mention) for m in same)
             if same and mention.state == PRESENT and all(m.state == UNCERTAIN for m in same):
@@ -346,6 +351,9 @@ class Retractions:
             moved = sides and any(not _may_be(m.side, mention.side) for m in same)
             if opposite or moved or (mention.state >= UNCERTAIN and covered(mention.concept, normal)):
                 self.restate(mention, HYPOTHETICAL)
+        if any(m.state == PRESENT for m in after):  # "The lungs are clear. Addendum: there is a nodule."
+            for n in (*range(known[1]), *range(len(implied) if until is None else until[1], len(implied))):
+                implied[n] = implied[n]._replace(until=0)
 
     def _framed(self, frame: str, word: int) -> None:
         """What the present sentence says after `word` is denied, or not of this study."""

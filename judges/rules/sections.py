@@ -68,6 +68,7 @@ class Sections:
         self.headings: list[Heading] = []
         self._draft: Known | None = None  # what there was when a preliminary reading began
         self._corrected: Known | None = None  # and when a correction did
+        self._leading: tuple[Known, Known] | None = None  # an addendum before the report: where it began and ended
         self._sides = False  # a correction, which replaces sides; an addendum may add one
         self._held: Known | None = None  # what there was when a section began that only a later heading drops
         self._since = 0  # sentences read since then
@@ -113,13 +114,14 @@ class Sections:
             i = last + 1
         if not self._skipping or self._held is not None:
             self._read(i)
-        self._end_correction()
+        self._end_correction(last=True)
 
     def _read(self, stop: int) -> None:
         """Hand on the sentence that ends before word `stop`, and keep it where nothing is read of it."""
         clauses, events = self.clauses, self._events
         known = clauses.known()
-        if 0 < len(events) <= _BARE and self._says_normal(stop):
+        answers = clauses.retractions.asked and self.words[self._first : stop] == ["negative"]  # "Effusion? Negative."
+        if 0 < len(events) <= _BARE and not answers and self._says_normal(stop):
             self._key = None
             clauses.implied.append(Implied(self.lexicon.whole, events[0].first, events[-1].last))
         elif len(events) > 2 and (begin := behind_heading(events)):  # anatomy, colon, statement
@@ -245,10 +247,16 @@ class Sections:
         """Whether something of the patient has been said."""
         return any(mention.state != HYPOTHETICAL for mention in self.clauses.mentions)
 
-    def _end_correction(self) -> None:
+    def _end_correction(self, *, last: bool = False) -> None:
+        """`last`: the report ends, so that an addendum before it overrules it."""
         if self._corrected is not None:
-            self.clauses.retractions.overrule(self._corrected, sides=self._sides)
+            if self._corrected[0]:
+                self.clauses.retractions.overrule(self._corrected, sides=self._sides)
+            else:
+                self._leading = self._leading or (self._corrected, self.clauses.known())
             self._corrected = None
+        if last and self._leading is not None:
+            self.clauses.retractions.overrule(*self._leading)
 
     def _are_findings(self, leaf: lx.Leaf) -> bool:
         """Whether what followed a section that is not read are the findings, though no heading says so.

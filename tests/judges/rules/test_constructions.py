@@ -19,6 +19,7 @@ WITHOUT = {
     "filled": lambda events, _: events,
     "split": lambda *_: set(),
     "summed_up": lambda *_: 0,
+    "new_since": lambda events, *_: events,
     "again_behind": lambda *_: 0,
     "not_so": lambda events, *_: events,
     "corrected_side": lambda events: events,

@@ -76,9 +76,11 @@ _PRESENT: Final = frozenset((
     "definitely present", "abnormal present",
 ))  # fmt: skip
 _POSSIBLE: Final = frozenset((
-    "possible", "possibly", "possibly present", "probable", "probably", "uncertain", "equivocal", "likely", "suspected",
+    "possible", "possibly", "possibly present", "uncertain", "equivocal", "suspected",
     "indeterminate", "maybe", "?", "-1", "-1.0", "unsure", "suspicious", "cannot be excluded", "not excluded",
 ))  # fmt: skip
+_PROBABLE: Final = frozenset(("probable", "probably", "likely", "probably present", "likely present"))
+"""What a sentence says in the same word, which reads as it does there."""
 _SHAPES: Final = frozenset((
     "normal", "enlarged", "increased", "decreased", "top normal", "borderline", "upper limits of normal",
     "within normal limits", "not enlarged",
@@ -139,6 +141,17 @@ _INQUIRY: Final = re.compile(
     re.I,
 )
 """What was asked, before its answer: "Clinical question: effusion. Answer: none"."""
+_SR: Final = re.compile(
+    r"^[ \t]*(?:(?:contains|has [a-z ]{3,20}|inferred from):[ ]?)?"
+    r"(?:TEXT: (?P<name>[\w ]{1,30}) = \"(?P<text>[^\n\"]*)\"|CONTAINER: (?P<said>[\w ]{1,40}))[ \t]*$",
+    re.M,
+)
+_SCORED: Final = re.compile(
+    r"^[ \t]*(?P<name>[A-Za-z][A-Za-z /-]{2,40}?)[ ]?\.{3,}[ ]?[^\n.]{0,20}?\d[\d.]{0,6}[ ]{1,3}"
+    r"\(?(?P<state>[A-Za-z]{2,10})\)?[ \t]*$",
+    re.M,
+)
+"""A score and what it stands for: "Effusion ..... score 0.91 POSITIVE"."""
 _NUMBERED: Final = re.compile(r"^[ \t]*[QA]\d{1,2}[ ]?[.:)][ ]?", re.M)
 _EMPTY: Final = re.compile(r"\[ ?\]|\( ?\)|[☐○]")
 _KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
@@ -176,6 +189,11 @@ _HINT: Final = re.compile(
 """The name of a field where it ends."""
 
 _SIDE_BELOW: Final = re.compile(r"\n[ \t]*(?:[ab]\)[ ])?(?:right|left)[ ]?:", re.I)
+_STATE_CELLS: Final = tuple(
+    f"|{blank}{state}"
+    for blank in ("", " ")
+    for state in ("absent", "present", "no ", "yes", "none", "negative", "positive")
+)
 _Record = dict[str, str]
 
 
@@ -189,7 +207,11 @@ def may_hold(text: str) -> bool:
     """Whether a text may have records: a look that costs little where it has none."""
     if not ("\n" in text or "|" in text or (":" in text and (";" in text or "," in text))):
         return False
-    return _HINT.search(text) is not None or ("\n" in text and _SIDE_BELOW.search(text) is not None)
+    return (
+        _HINT.search(text) is not None
+        or ("\n" in text and _SIDE_BELOW.search(text) is not None)
+        or ("|" in text and any(cell in text.lower() for cell in _STATE_CELLS))
+    )
 
 
 def take_off(draft: Draft) -> None:
@@ -198,6 +220,11 @@ def take_off(draft: Draft) -> None:
         draft.edit((*m.span(), "") for m in _BLOCK.finditer(draft.text))
     if "nswer" in draft.text or "NSWER" in draft.text:
         draft.edit((*m.span(), f"{m['asked'].strip()}? ") for m in _INQUIRY.finditer(draft.text))
+    if "TEXT:" in draft.text:  # a structured report of DICOM, written out
+        draft.edit((m.start(), m.end(), m["said"] or f"{m['name']}: {m['text']}") for m in _SR.finditer(draft.text))
+    if "..." in draft.text:
+        scored = (m for m in _SCORED.finditer(draft.text) if _stated(m["state"], ""))
+        draft.edit((*m.span(), sentence({_NAME: m["name"], _STATE: m["state"]})) for m in scored)
     numbered = list(_NUMBERED.finditer(draft.text)) if "Q1" in draft.text and "A1" in draft.text else []
     draft.edit((*m.span(), "") for m in numbered)
     if may_hold(draft.text):
@@ -545,8 +572,8 @@ def sentence(fields: Mapping[str, str]) -> str:
     short = len(note.split()) <= _SHORT and not _TELLS.search(note)
     after += [note] if note and short else []
     tail = f"{place}{''.join(f', {each}' for each in after)}"
-    if stated == "possible":
-        said = f"possible {words}{tail}."
+    if stated in ("possible", "probable"):
+        said = f"{stated} {words}{tail}."
     elif stated == "present" or not state:
         said = f"{words}{tail}."
     elif state.lower() in _SHAPES:
@@ -570,10 +597,11 @@ def leaf(name: str, attributes: str, state: str) -> str:
 
 
 def _stated(state: str, chance: str) -> str:
-    """ "absent", "present" or "possible", by a word, a sign or a probability; else ""."""
+    """ "absent", "present", "possible" or "probable", by a word, a sign or a probability; else ""."""
     word = re.sub(r"\s+", " ", state.lower())
     word = word.split(" (")[0] if word.endswith(")") and not word.startswith("(") else word
-    for words, name in ((_ABSENT, "absent"), (_PRESENT, "present"), (_POSSIBLE, "possible")):
+    groups = ((_ABSENT, "absent"), (_PRESENT, "present"), (_POSSIBLE, "possible"), (_PROBABLE, "probable"))
+    for words, name in groups:
         if word in words:
             return name
     if chance.lower() in _CHANCES:

@@ -42,7 +42,7 @@ class Opened:
         """Something else was denied before it: "no effusion, no pneumothorax"."""
         self.ended = False
         """An "or" has led to the last member of its list."""
-        self.asks = row is not None and row.value == "question"
+        self.asks = row is not None and row.value in ("question", "claim")
         """It leads to what is asked, not to what is only supposed."""
 
     def parts(self, *, thoracic: bool) -> bool:

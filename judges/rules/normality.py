@@ -23,10 +23,11 @@ _SUBJECTS: Final = 12  # how many anatomies a denied "abnormality" may speak of
 class Normality:
     """Reads what one clause calls normal."""
 
-    __slots__ = ("acute", "anatomies", "context", "events", "former", "implied", "lexicon", "settled")
+    __slots__ = ("acute", "anatomies", "context", "events", "findings", "former", "implied", "lexicon", "settled")
 
     def __init__(self, lexicon: lx.Lexicon, context: Context, events: list[Event], anatomies: list[Named]) -> None:
         self.lexicon, self.context, self.events, self.anatomies = lexicon, context, events, anatomies
+        self.findings = frozenset(event.first for event in events if event.leaf.concept >= 0)
         # "No acute abnormality" is written beside an effusion, too.
         self.acute = any(anatomy == lexicon.acute for _, anatomy, _ in anatomies)
         self.former = any(e.leaf.rare & (lx.ELAPSED | lx.FORMER) for e in events)
@@ -67,7 +68,8 @@ class Normality:
         side = 0
         if self.context.sided:
             side = around.side_of(events, k) or around.side_of_subject(events, k) or around.side_behind(events, k)
-        named = [a for _, a, _ in self.anatomies] + [a for a, _ in self.context.anatomies]
+        named = [a for word, a, _ in self.anatomies if word not in self.findings]
+        named += [a for a, _ in self.context.anatomies] if not self.findings else []
         # "The right lung is clear, without abnormality" speaks of that lung.
         part = any(len(self.lexicon.normal[a]) < OVERALL for a in named)
         whole = len(leaf.absent) >= OVERALL or len(leaf.absent) == 1
@@ -98,9 +100,22 @@ class Normality:
         """The word from which on the sentence says what is not normal: "the lungs are clear | with small effusions"."""
         if self.events[k].leaf.concept >= 0:  # "top normal"
             return 0
-        if self.former:  # "previously normal chest"
+        if self.former and not self._now(k):  # "previously normal chest"
             return 0
         return next((e.first for e in self.events[k + 1 : k + 1 + _AHEAD] if e.leaf.cue & (lx.WITH | lx.TERM)), END)
+
+    def _now(self, k: int) -> bool:
+        """Whether what was before is told of a finding, up to a comma: "effusion last week, the film is now normal"."""
+        told = found = False
+        for event in self.events[:k]:
+            if event.leaf.rare & (lx.ELAPSED | lx.FORMER):
+                told = found
+                if not found:
+                    return False
+            found = found or event.leaf.concept >= 0
+            if event.leaf.cue & lx.COMMA and told:
+                return True
+        return False
 
     def _abnormal(self, begun: int, since: int) -> list[Subject]:
         """What a denied "abnormality" speaks of.
@@ -119,9 +134,10 @@ class Normality:
         """Of what phrase `k` rules out an abnormality, where that is not the chest as a whole."""
         if len(self.events[k].leaf.absent) < OVERALL:
             return []
-        before = [a[1:] for a in self.anatomies if a[0] < self.events[k].first]
-        if before and len(before) == len(self.anatomies) and not self._in_chest(before) and self._shown(k):
-            return before  # "the bones show nothing acute"
+        if 0 < len(self.anatomies) <= _SUBJECTS and self.anatomies[-1][0] < self.events[k].first and self._shown(k):
+            before = [a[1:] for a in self.anatomies]
+            if not self._in_chest(before):
+                return before  # "the bones show nothing acute"
         if not around.leads(self.events, k):
             return []
         found = around.following(self.events, around.place(self.events, k))[0]

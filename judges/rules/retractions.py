@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from judges.base import STUDY
 from judges.rules import lexicon as lx
 from judges.rules import rhetoric
 from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
@@ -44,8 +45,6 @@ _UNSURE: Final = frozenset(
         "convinced",
         "determine",
         "assess",
-        "exclude",
-        "excluded",
         "clear",
         "definite",
         "confident",
@@ -101,6 +100,7 @@ class Retractions:
             self._settle(own)
         self.settle()
         if not (self._tells_of_before(events, stop) if not own else self.asked and self._repeats(own)):
+            self._withdrawn(events, own)
             if clauses.known() == self.begun:
                 self._bare(events, stop)
             else:
@@ -125,6 +125,13 @@ class Retractions:
             self._answer(events, self.clauses.mentions[self.last[0] :])
             return True
         return False
+
+    def _withdrawn(self, events: list[Event], own: Sequence[Mention]) -> None:
+        """ "On final review this is withdrawn." tells of no change of the study."""
+        changes = self.clauses.changes[self.begun[2] :]
+        said = any(_value(event) == INSTEAD for event in events)
+        if said and changes and not own and all(c.what == STUDY and c.change == lx.RESOLVED for c in changes):
+            del self.clauses.changes[self.begun[2] :]
 
     def _of_itself(self, events: list[Event], stop: int) -> None:
         """What a sentence says of its own findings further on, or by how it is written."""
@@ -235,7 +242,7 @@ class Retractions:
             self.other_side(events)
         elif value in (REST, NONE) or (value == EARLIER and not k):
             self._open(events, k, NONE if value == NONE else REST)
-        elif value == INSTEAD and self.looks < _LOOKS:
+        elif value == INSTEAD and k + 1 < len(events) and self.looks < _LOOKS:
             self.looks += 1
             self._replace(event.first)
         elif value in rhetoric.VALUES and self.turns < _LOOKS:

@@ -34,6 +34,9 @@ _TURNS: Final = HEARD & ~(SEPARATOR | lx.TERM | lx.EXIST)
 """Those that do more than to end or to separate something."""
 
 
+_SAID: Final = ("claim", "modal")
+
+
 @dataclass(slots=True)
 class Scope:
     """What the words of one clause say of its findings, phrase by phrase. It ends with the clause."""
@@ -84,13 +87,14 @@ class Scope:
         if not (cue & _TURNS or rare):
             return
         if cue & _DENIALS and leaf.concept < 0:
+            self._of_speaker(k)
             self._deny(k, leaf)
         if cue & _DOUBTS:
             self._doubt(k, leaf)
         if rare & HEARD_RARE:
             self._hear_rare(k, rare)
         if cue & lx.HYP:
-            self.supposition = Opened(k, leaf.acts.get("hypothetical forward"))
+            self._suppose(k, leaf.acts.get("hypothetical forward"))
         if cue & _LISTS:
             self.introduced = self.introduced or bool(cue & lx.INTRODUCTION)
             self.graded = self.graded or bool(cue & lx.NEVER)
@@ -187,6 +191,20 @@ class Scope:
             self.choice.possible = []
         elif self.pending.mentions and around.names_subject(self.events, k + 1):
             self.pending = Pending()
+
+    def _suppose(self, k: int, row: lx.Row | None) -> None:
+        """Not where somebody denies a claim, or denies in so many words: "by no means | should this be called"."""
+        denial = self.denial
+        if denial is None or denial.met or not denial.touches(self.events, k) or row is None or row.value not in _SAID:
+            self.supposition = Opened(k, row)
+
+    def _of_speaker(self, k: int) -> None:
+        """ "I would be | reluctant to call this" supposes nothing; "there should be | no effusion" is expected."""
+        supposed = self.supposition
+        if supposed is None or supposed.row is None or supposed.row.value != "modal" or supposed.event != k - 1:
+            return
+        if self.events[k].last > self.events[k].first:
+            self.supposition = None
 
     def _deny(self, k: int, leaf: lx.Leaf) -> None:
         cue, pending = leaf.cue, self.pending.mentions

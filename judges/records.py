@@ -124,7 +124,8 @@ _NAMED: Final = 8  # words of the name of a finding
 
 _ATTRIBUTE: Final = re.compile(r"([\w:-]{1,40})\s*=\s*[\"']([^\"'<>]{1,80})[\"']")
 _GRADE: Final = re.compile(
-    r"(?:trace|tiny|small|mild|minimal|slight|moderate|large|severe|massive|marked)(?: to \w+)?|\d+(?:\.\d+)? ?[mc]m",
+    r"(?:trace|tiny|small|mild|minimal|slight|moderate|large|severe|massive|marked|multiple|several|few|single|solitary)"
+    r"(?: to \w+)?|\d+(?:\.\d+)? ?[mc]m",
     re.I,
 )
 _UNIT: Final = re.compile(r"(?:size|diameter|length|width|height|depth)[_ ]?\(?(mm|cm)\)?\Z", re.I)
@@ -152,7 +153,7 @@ _SCORED: Final = re.compile(
     re.M,
 )
 """A score and what it stands for: "Effusion ..... score 0.91 POSITIVE"."""
-_NUMBERED: Final = re.compile(r"^[ \t]*[QA]\d{1,2}[ ]?[.:)][ ]?", re.M)
+_NUMBERED: Final = re.compile(r"(?:^[ \t]*|(?<=[.?!] ))[QA]\d{0,2}[ ]?[.:)][ ]?", re.M)
 _EMPTY: Final = re.compile(r"\[ ?\]|\( ?\)|[☐○]")
 _KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
 _FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40})[:=](?P<value>.*)\Z", re.S)
@@ -188,7 +189,8 @@ _HINT: Final = re.compile(
 )
 """The name of a field where it ends."""
 
-_SIDE_BELOW: Final = re.compile(r"\n[ \t]*(?:[ab]\)[ ])?(?:right|left)[ ]?:", re.I)
+_SIDE_BELOW: Final = re.compile(r"\n[ \t]*(?:[ab]\)[ ]|[-*•][ ])?(?:right|left)[ ]?:", re.I)
+_STATE_CELL: Final = re.compile(r"\|[ ]?(?:absent|present|no|yes|none|negative|positive)[ ]?(?:\||$)", re.I | re.M)
 _STATE_CELLS: Final = tuple(
     f"|{blank}{state}"
     for blank in ("", " ")
@@ -210,7 +212,7 @@ def may_hold(text: str) -> bool:
     return (
         _HINT.search(text) is not None
         or ("\n" in text and _SIDE_BELOW.search(text) is not None)
-        or ("|" in text and any(cell in text.lower() for cell in _STATE_CELLS))
+        or ("|" in text and any(cell in text.lower() for cell in _STATE_CELLS) and _STATE_CELL.search(text) is not None)
     )
 
 
@@ -225,7 +227,8 @@ def take_off(draft: Draft) -> None:
     if "..." in draft.text:
         scored = (m for m in _SCORED.finditer(draft.text) if _stated(m["state"], ""))
         draft.edit((*m.span(), sentence({_NAME: m["name"], _STATE: m["state"]})) for m in scored)
-    numbered = list(_NUMBERED.finditer(draft.text)) if "Q1" in draft.text and "A1" in draft.text else []
+    asked = any(mark in draft.text for mark in ("Q1", "Q:")) and any(mark in draft.text for mark in ("A1", "A:"))
+    numbered = list(_NUMBERED.finditer(draft.text)) if asked else []
     draft.edit((*m.span(), "") for m in numbered)
     if may_hold(draft.text):
         draft.edit(_edits(draft.text))
@@ -254,6 +257,7 @@ def _edits(text: str) -> Iterator[tuple[int, int, str]]:
         elif ":" in line or "=" in line:
             said = _of_line(line)
             found = (1, [(lines[i].start, lines[i].end, said)]) if said else _of_lines(lines, i)
+            found = found if found[0] else _of_sides(lines, i)
         elif line:
             found = _of_table(lines, i) if i + 1 < len(lines) else found
             found = found if found[0] else _headless(lines, i)
@@ -379,7 +383,7 @@ def _of_lines(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
 
 def _of_sides(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int, str]]]:
     """The name of a finding in a line from `i`, and its two sides in the next ones: "right: small", "left: none"."""
-    name = lines[i].text[len(_item(lines[i].text)) :].strip()
+    name = lines[i].text[len(_item(lines[i].text)) :].strip().rstrip(":")
     sides: _Record = {}
     end = i + 1
     while end < len(lines) and len(sides) < 2 and ":" in lines[end].text:
@@ -435,7 +439,9 @@ def _of_table(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
     """How many lines from `i` are a table whose columns are the fields of records, with the edits."""
     for split in _splits(lines[i].text):
         roles = [_role(cell) for cell in split(lines[i].text)]
-        if {_RIGHT, _LEFT} == set(roles) and not split.sign and lines[i].text[:1].isspace():
+        if roles[:1] == [""] and {_RIGHT, _LEFT} == set(roles[1:]):
+            roles[0] = _NAME
+        elif {_RIGHT, _LEFT} == set(roles) and not split.sign and lines[i].text[:1].isspace():
             roles, split = [_NAME, *roles], _Split("", (0, *split.columns))  # the column of the names has none
         if _NO in roles and not {_STATE, _YES}.intersection(roles):
             roles = ["" if role == _NO else role for role in roles]  # the number of a row
@@ -466,13 +472,15 @@ def _headless(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
         split = _Split(sign)
         columns = len(split(lines[i].text)) if sign in lines[i].text else 0
         edits: list[tuple[int, int, str]] = []
+        told = False  # by a word: figures alone may be anything
         for line in lines[i:] if columns > 1 else ():
             cells = split(line.text)
             if len(cells) != columns or not _stated(cells[1], "") or not cells[0] or len(cells[0].split()) > _NAMED:
                 break
+            told = told or (len(cells[1]) > 1 and cells[1][0].isalpha())
             roles = [_NAME, _STATE, *map(_guessed, cells[2:])]
             edits.append((line.start, line.end, _row(roles, cells)))
-        if len(edits) > 1 or (
+        if (len(edits) > 1 and told) or (
             edits and columns > 2 and all(_guessed(cell) != _NOTE for cell in split(lines[i].text)[2:])
         ):
             return len(edits), edits

@@ -74,7 +74,7 @@ class Binder:
                 details.bind(self.lexicon, self.events, self.mentions, k, at, self.trace)
             if leaf.change and not ahead and k and self.events[k - 1].leaf.cue & lx.COMMA:
                 at = self._head(at)
-            if leaf.change and not (denied and not leaf.change & lx.RESOLVED) and not self._of_device(leaf, at):
+            if leaf.change and not (denied and not leaf.change & lx.RESOLVED) and not self._of_device(leaf, at, ahead):
                 changed = self._able(at) if leaf.change & _DEGREES else at
                 forward = ahead if changed == at else changed > at
                 anatomy = self._anatomy(k, changed, anatomies, forward)
@@ -216,12 +216,13 @@ class Binder:
         near = (*range(at - 1, max(-1, at - _STEPS), -1), *range(at + 1, min(len(mentions), at + _STEPS)))
         return next((i for i in near if sized[mentions[i].concept] and mentions[i].state >= UNCERTAIN), at)
 
-    def _of_device(self, leaf: lx.Leaf, at: int) -> bool:
-        """Whether a device was taken out, and not the finding that is denied: "removed without pneumothorax"."""
+    def _of_device(self, leaf: lx.Leaf, at: int, ahead: bool) -> bool:
+        """Whether a device was taken out, and no finding: "removed without pneumothorax", "line removed, effusion"."""
         row = leaf.acts.get("absent backward") if leaf.change & lx.RESOLVED and at >= 0 else None
-        if row is None or row.applies_to != "device":
+        if row is None or row.applies_to != "device" or not self.lexicon.sized[self.mentions[at].concept]:
             return False
-        return self.lexicon.sized[self.mentions[at].concept] and self.mentions[at].state == ABSENT
+        named = any(e.leaf.things and e.leaf.things[0] == self.lexicon.device for e in self.events)
+        return ahead or named or self.mentions[at].state == ABSENT
 
     def _head(self, at: int) -> int:
         """What a change after a comma speaks of: "large pneumothorax with mild shift, new"; a device has its own."""

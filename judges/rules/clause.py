@@ -18,6 +18,7 @@ from judges.rules.findings import ABSENT, HYPOTHETICAL, UNCERTAIN, Change, Event
 from judges.rules.links import BREAKS, HEARD, HEARD_RARE, Opened
 from judges.rules.naming import NOTHING, PART, VEIN, Name, Namer, Survey, survey
 from judges.rules.normality import Normality
+from judges.rules.provisos import Here, suspended
 from judges.rules.retractions import Known, Retractions
 from judges.rules.scope import Scope
 from judges.rules.trace import Trace
@@ -27,8 +28,7 @@ _SPARED: Final = lx.COMMA | lx.TERM | lx.EXIST | lx.WITH | lx.VERB | lx.PREP
 _LARGE: Final = 0b1000
 """ "Large effusion not seen" may leave a smaller one; "small effusion not seen" leaves none."""
 _SMALL: Final = 0b0011
-_APPARENT: Final = frozenset(("apparent", "appearance", "seeming", "impression", "suggestion", "spurious", "supposed"))
-_BEFORE: Final = 2  # words before the first phrase of a clause among which one of these may stand
+_CHANGES: Final = 8  # last changes among which those of the finding before are looked for
 _IN_DENIALS: Final = frozenset(("either", "even"))
 """ Words of doubt that in a denial are none."""
 _NO_PLACE: Final = lx.NORMAL | lx.NEG | lx.NEG_AFTER | lx.UNC | lx.WITH
@@ -119,7 +119,7 @@ class Clauses:
         self.context.outside = True  # whether or not something stands before it
         if before is None:
             return
-        said = [change.change for change in self.changes if change.mention is before]
+        said = [change.change for change in self.changes[-_CHANGES:] if change.mention is before]
         for mention in made:
             mention.state, mention.gone = before.state, before.gone
             if self.trace is not None:
@@ -272,7 +272,9 @@ class _Link:
             return  # "no pneumothorax either"
         if cue & lx.UNC and scope.denial is not None and self.clauses.words[self.events[k].first] in _IN_DENIALS:
             return  # "no sign of either effusion or edema"
-        if self._other(k, leaf):
+        if leaf.acts and suspended(
+            Here(self.clauses.lexicon, self.clauses.words, self.events, k, scope.denial, scope.supposition)
+        ):
             return
         if rare & (lx.RESERVE | lx.ELAPSED) and (self.reserve < 0 or rare & lx.RESERVE):
             self.reserve = k
@@ -288,38 +290,6 @@ class _Link:
                 scope.choice.listing, scope.pending.said = False, scope.pending.said or bool(scope.made)
         if cue & lx.NORMAL and scope.denial is scope.supposition is scope.doubt is None:
             self.since = self._normal().settle(k, self.since)
-
-    def _other(self, k: int, leaf: lx.Leaf) -> bool:
-        """Whether what follows phrase `k` makes it say something else than its row has it.
-
-        "Due to motion and edema", "repeat film for line placement | shows", "hard to assess, but there".
-        """
-        words, events = self.clauses.words, self.events
-        back, ahead = leaf.acts.get("absent backward"), leaf.acts.get("hypothetical forward")
-        if ahead is not None and ahead.value == "study":
-            shows = self.clauses.lexicon.shows
-            return any(
-                e.leaf.cue & lx.COLON or not shows.isdisjoint(words[e.first : e.last + 1]) for e in events[k + 1 :]
-            )
-        doubt = leaf.acts.get("possible backward")
-        if doubt is not None and doubt.value == "seen":
-            return self.scope.denial is not None  # "no effusion | could be seen"
-        if doubt is not None and doubt.value == "assess":
-            return any(e.leaf.cue & lx.CONTRAST for e in events)  # "enlarged, but | difficult to assess"
-        if doubt is not None and doubt.value == "explains":
-            return any(e.leaf.severity for e in events[:k])  # "the large effusion could explain this": there is one
-        if back is not None and back.value == "pretext":
-            return _APPARENT.isdisjoint(words[events[0].first - _BEFORE : events[k].first])
-        if back is None or back.value != "artifact":
-            return False
-        if any(e.leaf.change & (lx.WORSE | lx.BETTER) for e in events[:k]):
-            return True  # "worsening edema | is due to projection": the change is not real
-        after = events[k].last + 1
-        following = events[k + 1] if k + 1 < len(events) else None
-        if following is not None and following.first == after:
-            joined = following.leaf.cue & (lx.AND | lx.OR) and k + 2 < len(events) and events[k + 2].leaf.concept >= 0
-            return bool(joined or following.leaf.concept >= 0 or words[after] == "of")
-        return after < len(words) and words[after].isalpha() and words[after] not in self.clauses.lexicon.idle
 
     def _resolved(self, k: int, leaf: lx.Leaf) -> int:
         """What a phrase names that may mean several things: a concept, `NOTHING`, or `PART` where no more is to do."""

@@ -397,23 +397,32 @@ def _in_phrase(events: list[Event], begin: int, word: str, words: Sequence[str])
 def again_behind(events: list[Event], words: Sequence[str]) -> int:
     """The comma behind which the same is said of something else: "Free gas is absent | , as is effusion"; 0: none."""
     for k, event in enumerate(events[:-1]):
-        if event.leaf.cue & lx.COMMA and k:
-            begin = event.last + 1
-            if words[begin] in ("as", "so") and words[begin + 1] in _BE:
-                return k
+        if event.leaf.cue & lx.COMMA and k and _again(events, k + 1, words, event.last + 1):
+            return k
     return 0
+
+
+def _again(events: list[Event], k: int, words: Sequence[str], begin: int) -> bool:
+    """Whether "as is" and a finding begin at word `begin`: not "as is the norm", "as was suspected"."""
+    if words[begin] not in ("as", "so") or words[begin + 1] not in _BE:
+        return False
+    named = [e for e in events[k : k + AHEAD] if e.first >= begin + 2]
+    return (
+        bool(named)
+        and named[0].first == begin + 2
+        and any(
+            e.leaf.concept >= 0 and all(_only_attribute(one.leaf) for one in named[:n]) for n, e in enumerate(named)
+        )
+    )
 
 
 def same_again(events: list[Event], words: Sequence[str]) -> bool:
     """Whether a clause says of a finding what was said before: "..., as is | effusion", "Effusion likewise."."""
     first, last = events[0].first, events[-1].last
+    for begin in (first - 1, first, first - 2):
+        if begin >= 0 and words[begin] in ("as", "so"):
+            return _again(events, 0, words, begin)
     before = words[first - 1] if first else ""
-    if words[first] in _BE and before in ("so", "as"):
-        return True
-    if words[first] in ("so", "as") and words[first + 1] in _BE:
-        return True
-    if first > 1 and words[first - 2] in ("so", "as") and before in _BE:
-        return True  # "as has | the effusion"
     beside = {before, *words[last + 1 : last + 2], words[first], words[last]}
     return not beside.isdisjoint(_LIKEWISE) and not any(_says_more(e.leaf) for e in events if e.leaf.concept < 0)
 

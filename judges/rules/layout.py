@@ -360,7 +360,7 @@ def _is_dictated(text: str) -> bool:
 
 
 def _is_answer(text: str) -> bool:
-    return "nswer" in text or "NSWER" in text
+    return "nswer" in text or "NSWER" in text or " A1" in text or " A:" in text
 
 
 def _has_aside(text: str) -> bool:

@@ -37,7 +37,8 @@ STABLE, WORSE, BETTER, NEW, RESOLVED, COMPARED = (1 << n for n in range(6))
 UPPER, MIDDLE, LOWER, CENTRAL = (1 << n for n in range(4))
 
 WORDS = ("doubts", "past_tense", "of_today", "films", "shows", "several", "compares", "opaque", "adverbs",
-         "deniers", "shown", "idle", "stays", "wonders", "affirms", "echoes", "speech", "reads")  # fmt: skip
+         "deniers", "shown", "idle", "stays", "persists",
+         "wonders", "affirms", "echoes", "speech", "reads")  # fmt: skip
 """Lists of single words that a `Lexicon` has as they stand in `words.yaml`, where is said what each is for."""
 
 
@@ -267,6 +268,7 @@ class Lexicon:
     deniers: frozenset[str]
     shown: frozenset[str]
     stays: frozenset[str]
+    persists: frozenset[str]
     idle: frozenset[str]
     wonders: frozenset[str]
     affirms: frozenset[str]

@@ -69,7 +69,7 @@ class Opened:
 
     def means(self, *, device: bool) -> bool:
         """Whether it says anything of such a finding."""
-        return not (device and self.row is not None and self.row.applies_to == "finding")
+        return self.row is None or self.row.applies_to != ("finding" if device else "device")
 
     def refutes(self) -> bool:
         """Whether it denies what is said, and has met nothing: what is said to be absent is there."""

@@ -145,12 +145,9 @@ class Normality:
         return [] if self._in_chest(found) and not one_side else found
 
     def _shown(self, k: int) -> bool:
-        """Whether a verb of showing leads to phrase `k`: "bones | show | nothing acute"."""
-        return (
-            k > 0
-            and bool(self.events[k - 1].leaf.cue & lx.VERB)
-            and self.events[k - 1].last + 1 == self.events[k].first
-        )
+        """Whether a verb or a colon leads to phrase `k`: "bones | show | nothing acute", "bones: nothing acute"."""
+        before, here = self.events[k - 1], self.events[k]
+        return k > 0 and bool(before.leaf.cue & (lx.VERB | lx.COLON)) and before.last + 1 == here.first
 
     def _in_chest(self, subjects: list[Subject]) -> bool:
         """Whether the lung or pleura is among these."""

@@ -13,6 +13,7 @@ from judges.base import STUDY
 from judges.rules import lexicon as lx
 from judges.rules import rhetoric
 from judges.rules.findings import ABSENT, HYPOTHETICAL, PRESENT, UNCERTAIN, Event, Mention
+from judges.rules.provisos import PROVISOS
 
 if TYPE_CHECKING:
     from judges.rules.clause import Clauses
@@ -50,6 +51,8 @@ _UNSURE: Final = frozenset(
         "confident",
     )
 )
+_DOUBTED: Final = frozenset(("definitely", "clearly", "confirmed", "convincingly", "certainly", "definite", "proven"))
+_GONE, _THERE, _PERSISTS = "gone", "there", "persists"  # what a sentence may say of the one before
 _REPLY: Final = 8  # words of a sentence that only says another side
 _OTHER_SIDE: Final = frozenset((
     "sorry", "i", "mean", "meant", "correction", "oops", "left", "right", "side", "sided", "it", "is", "on", ",", "no",
@@ -113,13 +116,19 @@ class Retractions:
     def _tells_of_before(self, events: list[Event], stop: int) -> bool:
         """Whether a sentence that names nothing says that what the one before spoke of is there, or is not."""
         verdict = self._verdict(events, stop)
-        if verdict is not None:
+        if verdict:
             self.clauses.context.outside = True  # whether or not something stands before it
-            if before := self._unsettled():
+            before = self._unsettled()
+            said = self.clauses.words[self.clauses.first : stop]
+            if verdict == _PERSISTS or (verdict == _GONE and "not" in said and not _DOUBTED.isdisjoint(said)):
+                if any(mention.state == UNCERTAIN for mention in before):
+                    return True  # what is possible persists as such, and is "not confirmed"
+                before = [mention for mention in before if mention.state == HYPOTHETICAL]
+            if before:
                 if self.clauses.words[self.clauses.first] == "negative":  # it answers, and says nothing of the rest
                     del self.clauses.implied[self.begun[1] :]
                 for mention in before:  # "Treated for pneumonia last month. Not seen today."
-                    self.restate(mention, verdict)
+                    self.restate(mention, ABSENT if verdict == _GONE else PRESENT)
                 return True
         if self.asked and self._says_yes(events):
             self._answer(events, self.clauses.mentions[self.last[0] :])
@@ -151,8 +160,8 @@ class Retractions:
             (e.leaf.kind and not e.leaf.kind & ~attributes) or (e.leaf.cue and not e.leaf.cue & ~_LINKS) for e in events
         ) and any(e.leaf.severity or e.leaf.side or e.leaf.size for e in events)
 
-    def _verdict(self, events: list[Event], stop: int) -> int | None:
-        """What a sentence that names nothing says of what was only spoken of before; None where it says neither."""
+    def _verdict(self, events: list[Event], stop: int) -> str:
+        """What a sentence that names nothing says of what was only spoken of before; "" where it says nothing of it."""
         lexicon, words = self.clauses.lexicon, self.clauses.words
         said = [word for word in words[self.clauses.first : stop] if word.isalpha()]
         events = [event for event in events if _value(event) != TODAY]
@@ -161,17 +170,15 @@ class Retractions:
             or len(said) > _REPLY
             or any(e.leaf.side or e.leaf.zone or e.leaf.size for e in events)
         ):
-            return None
+            return ""
         if _only_denies(events, stop, words, lexicon.idle):
-            return ABSENT
-        denied = any(e.leaf.cue & _DENIES for e in events)
-        return (
-            PRESENT
-            if not denied
-            and all(w in lexicon.idle or w in lexicon.stays for w in said)
-            and any(w in lexicon.stays for w in said)
-            else None
-        )
+            return _GONE
+        known = all(w in lexicon.idle or w in lexicon.stays or w in lexicon.persists for w in said)
+        if not known or any(e.leaf.cue & _DENIES for e in events):
+            return ""
+        if any(w in lexicon.stays and w != "still" for w in said):
+            return _THERE
+        return _PERSISTS if any(w in lexicon.persists for w in said) else ""
 
     def settle(self) -> None:
         """A sentence calls the film normal: what the one before only spoke of is absent. "Query effusion. Normal." """
@@ -273,13 +280,12 @@ class Retractions:
         if not (own and events) or own[-1].last >= events[0].first or any(map(_value, events)):
             return
         denies = _only_denies(events, stop, words, self.clauses.lexicon.idle)
+        now = not rhetoric.NOW.isdisjoint(words[events[0].first : stop])  # "absent before, | is now visible"
         begins = (
             events[0].leaf.cue & lx.EXIST
             or events[0].leaf.rare & lx.ANAPHOR
             or words[events[0].first - 1] == "which"
-            or (
-                events[0].leaf.cue & lx.VERB and all(m.state == ABSENT for m in own)
-            )  # "absent before, | is now visible"
+            or (events[0].leaf.cue & lx.VERB and all(m.state == ABSENT for m in own) and now)
         )
         if denies or (begins and rhetoric.affirms(self, events, stop)):
             for mention in own:
@@ -346,9 +352,10 @@ class Retractions:
         part, said = (slice(known[n], None if until is None else until[n]) for n in (0, 1))
         after = [m for m in mentions[part] if m.state != HYPOTHETICAL]
         others = mentions[: known[0]] + ([] if until is None else mentions[until[0] :])
-        normal = {concept for one in implied[said] for concept in one.concepts}
+        firm = [one for one in implied[said] if until is None and one.until > 0 and not one.partial]
         covered = self.clauses.lexicon.covered
         for mention in others:
+            normal = {concept for one in firm if _may_be(one.side, mention.side) for concept in one.concepts}
             same = [m for m in after if m.concept == mention.concept]
             opposite = any(_contrary(m, mention) for m in same)
             if same and mention.state == PRESENT and all(m.state == UNCERTAIN for m in same):
@@ -422,6 +429,8 @@ def _only_denies(events: list[Event], stop: int, words: Sequence[str], idle: Col
     """
     verb = denied = 0
     for k, (first, last, leaf) in enumerate(events):
+        if any(row.value in PROVISOS for row in leaf.acts.values()):
+            return False  # "apparent on both views, is due to poor inspiration"
         gone = leaf.change & lx.RESOLVED and leaf.cue & lx.NEG_AFTER
         if (leaf.kind and not gone) or (k and any(word not in idle for word in words[events[k - 1].last + 1 : first])):
             return False

@@ -19,6 +19,7 @@ from judges.rules.words import KNOWN
 
 _DOUBT: Final = lx.Row("possible", direction="forward", source="question mark")
 _COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.UNC, rows=(_DOUBT,))
+_AROUND: Final = 30  # words around a ratio among which others say more of it
 _QUESTION: Final = lx.Leaf(cue=lx.HYP, rows=(_DOUBT,))
 _ASKED: Final = frozenset((("is", "there"), ("are", "there"), ("was", "there"), ("were", "there")))
 _NONE: Final = lx.Leaf(cue=lx.NEG)
@@ -351,14 +352,20 @@ class Sections:
 
     def _ratio(self, i: int) -> lx.Leaf | None:
         """What the number at word `i` says where it is a cardiothoracic ratio."""
-        said = self.words[self._first : self._stop(i)]
-        if not _OF_RATIO.isdisjoint(said) or any(e.leaf.cue & (lx.NEG | lx.NORMAL) for e in self._events):
+        enlarged = next(
+            (
+                one for event in reversed(self._events[-_BESIDE - 1 :])
+                if (one := enlarges(self.words, i, event.last)) is not None
+            ),
+            None,
+        )  # fmt: skip
+        said = self.words[max(self._first, i - _AROUND) : min(self._stop(i), i + _AROUND)]
+        if enlarged is None or not _OF_RATIO.isdisjoint(said):
+            return None
+        if any(e.leaf.cue & (lx.NEG | lx.NORMAL) for e in self._events[-_AROUND:]):
             return None  # "heart size is normal, the ratio is .52"
-        for event in reversed(self._events[-_BESIDE - 1 :]):
-            if (enlarged := enlarges(self.words, i, event.last)) is not None:
-                leaf: lx.Leaf = self.lexicon.trie["enlarged" if enlarged else "normal"][None]
-                return leaf
-        return None
+        leaf: lx.Leaf = self.lexicon.trie["enlarged" if enlarged else "normal"][None]
+        return leaf
 
     def _nought(self, i: int) -> bool:
         """Whether a sentence begins here with a denial in figures: "0 effusions", and not "1 . 0 x 1 . 2 cm"."""

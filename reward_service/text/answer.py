@@ -184,7 +184,7 @@ def start(text: str) -> int:
         question = text[begin:reply]
         if len(_QUESTIONS.findall(text, begin)) > 1:  # a form of questions is read as a whole
             return begin
-        if not (_BARE.fullmatch(text, reply) and len(question) < _QUESTION and question.count("?") == 1):
+        if not (_BARE.fullmatch(text, reply) and len(question) < _QUESTION and question.count("?") <= 1):
             # but "Q: Effusion? A: None." is read as a whole
             begin = max(begin, reply)
     elif _REASONS.match(text, begin) or thinks(text[begin:]) >= _ENOUGH:

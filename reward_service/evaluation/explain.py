@@ -99,7 +99,7 @@ def shown(made: Mapping[str, Any], paint: terminal.Paint) -> str:
         parts.append("\n".join([paint("Flags", "heading"), *(f"  {flag}" for flag in result["flags"])]))
     if result.get("reason"):
         parts.append(f"{paint('Reason', 'heading')}\n{result['reason']}")
-    if "judgement" in result:
+    if result.get("judgement"):
         parts.append("\n".join([paint("Judgement", "heading"), _signed(result["judgement"])]))
     parts.append(terminal.pair(made["candidate"], made["reference"], result, paint))
     return "\n\n".join(parts)

@@ -70,9 +70,11 @@ def result(
         out["contributions"] = composite.contributions
     if detail == "full":
         out["values"] = {key: dict(score.values) for key, score in scored.scores.items()}
-        if scored.judgement is not None:
-            out["judgement"] = judgement(scored.judgement)
-            out["reason"] = reason(scored.judgement.evidence, notes(profile, composite) if profile else ())
+        told = scored.judgement
+        out["judgement"] = judgement(told) if told is not None else None
+        out["reason"] = (
+            reason(told.evidence, notes(profile, composite) if profile else ()) if told is not None else None
+        )
     return out
 
 

@@ -137,6 +137,7 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
         "judges/exchange.py": (RULES, ALL),
         "judges/section_names.py": (RULES, ALL),
         "judges/markup.py": (RULES, ALL),
+        "judges/records.py": (RULES, ALL),
         "judges/injection.py": (set(), ALL),
         "judges/chat_tokens.py": (set(), ALL),
         "reward_service/scoring/composite.py": (set(), ALL),
@@ -154,8 +155,8 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
         if name == "vocabulary.py":
             return set(), ALL
         if name in (
-            "around.py", "compiler.py", "details.py", "dictation.py", "examination.py", "findings.py", "knowledge.py", "layout.py",
-            "letterhead.py", "lexicon.py", "lines.py", "margins.py", "measures.py", "phrases.py", "retractions.py", "rhetoric.py", "shipped.py", "stored.py", "telling.py", "tips.py", "trace.py", "words.py", "wraps.py",
+            "around.py", "compiler.py", "constructions.py", "details.py", "dictation.py", "examination.py", "findings.py", "knowledge.py", "layout.py",
+            "letterhead.py", "lexicon.py", "lines.py", "links.py", "margins.py", "measures.py", "phrases.py", "provisos.py", "retractions.py", "rhetoric.py", "shipped.py", "stored.py", "telling.py", "tips.py", "trace.py", "words.py", "wraps.py",
         ):  # fmt: skip
             return RULES, ALL  # the guards undo the layout, and look up the words of the lexicon
         return RULES, WITH_RULES

@@ -53,6 +53,7 @@ class Binder:
         self._firsts = [m.first for m in mentions]
         self._boundaries = [e.first for e in events if e.leaf.cue & _BOUNDARY]
         self._changed: list[_Changed] = []
+        self._directed: set[int] = set()  # mentions of which it is said to which side they go
         self._parts: dict[int, list[int]] = {}  # mention -> events that gave it a side or grade
         self._headed = False  # a place stands before all of them: "left base: effusion and atelectasis"
         self._located: list[int] = []  # mentions whose place follows them: "effusion and atelectasis at the left base"
@@ -138,7 +139,11 @@ class Binder:
         if leaf.rare & lx.NOTABLE and target.state == ABSENT:
             severity = 0
         if leaf.side or severity:
-            target.side |= leaf.side
+            if leaf.side and not self.lexicon.thoracic[target.concept] and constructions.to_side(self.events, k):
+                target.side = leaf.side  # "opaque left lung with mediastinal shift | to the right"
+                self._directed.add(at)
+            elif at not in self._directed:
+                target.side |= leaf.side
             target.severity |= severity
             self._parts.setdefault(at, []).append(k)
         if self.trace is not None:
@@ -239,6 +244,8 @@ class Binder:
         if at < 0:
             return min(anatomies, key=lambda a: abs(a[0] - first))[1]
         middle = bisect_left(anatomies, (first, -1, -1))
+        if ahead and middle < len(anatomies) and self._stands_with(anatomies[middle], self.mentions[at]):
+            return anatomies[middle][1]
         if not middle or anatomies[middle - 1][2] >= 0:
             return -1
         word, anatomy, _ = anatomies[middle - 1]
@@ -251,6 +258,16 @@ class Binder:
             j = bisect_left(self.events, (word,))
             return -1 if around.governed(self.events, j) or self.events[j].leaf.anatomy < 0 else anatomy
         return -1
+
+    def _stands_with(self, anatomy: tuple[int, int, int], mention: Mention) -> bool:
+        """Whether the finding only stands with what has changed: "clearing of the | left base | with atelectasis"."""
+        word, _, owner = anatomy
+        first = bisect_left(self.events, (word,))
+        last = bisect_left(self.events, (mention.first,))
+        between = self.events[first:last]
+        if owner >= 0 or word > mention.first or not self.lexicon.sized[mention.concept]:
+            return False
+        return any(e.leaf.cue & lx.WITH for e in between)
 
     # ----- lists ------------------------------------------------------------------------------------------------------
 

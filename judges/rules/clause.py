@@ -200,7 +200,7 @@ class _Link:
         lexicon, context = clauses.lexicon, clauses.context
         self.clauses, self.events = clauses, events
         self.names = Namer(lexicon, context, events, seen.places).name() if seen.asks else _NO_NAMES
-        self.scope = Scope(lexicon, context, events, continues, clauses.trace, lexicon.sized)
+        self.scope = Scope(lexicon, context, events, clauses.words, continues, clauses.trace, lexicon.sized)
         self.named = seen.anatomies
         self.normality: Normality | None = None
         self.since = 0  # anatomies before this word already have their verdict
@@ -278,6 +278,14 @@ class _Link:
             return
         if rare & (lx.RESERVE | lx.ELAPSED) and (self.reserve < 0 or rare & lx.RESERVE):
             self.reserve = k
+        denial = scope.denial
+        if (
+            cue & lx.COLON
+            and denial is not None
+            and not denial.met
+            and constructions.colon_ends(self.events, k, denial.event)
+        ):
+            scope.denial = None
         if cue & BREAKS:
             scope.choice.broken, scope.choice.whole = True, bool(cue & lx.COLON and scope.made)
         if cue & HEARD or rare & HEARD_RARE:

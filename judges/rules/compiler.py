@@ -326,6 +326,7 @@ class _Compiler:
                 concept.weight >= scores.MODERATE and not {device, surgery} & family
                 for family, concept in zip(families, concepts, strict=True)
             ),
+            operations=tuple(surgery in family and device not in family for family in families),
             families=self._heads_of_families(concepts),
             thoracic=tuple(
                 bool(chest & family) or self.entries[concept.name].get("thoracic", False)

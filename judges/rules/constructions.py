@@ -23,6 +23,11 @@ _STEPS: Final = 4  # how many phrases before "consistent with" may stand between
 _ASSERTS, _VERB = lx.Leaf(cue=lx.EXIST), lx.Leaf(cue=lx.VERB)
 _DENIER: Final = 7  # words before a word of overlooking among which its denial is looked for
 _ADJECTIVES: Final = 4  # words from "no" to what it denies: "no clear - cut | finding | consistent with"
+_PURPOSES: Final = ("follow up", "followup", "surveillance", "restaging", "screening")
+_ABSENT_WHERE: Final = frozenset(("on", "in", "at", "from", "today", "now", "and", "or", "bilaterally", "throughout"))
+"""What may stand behind an "absent" that says so of what is before it."""
+_WHERE: Final = frozenset(("on", "in", "at", "today", "now", "here", "anywhere", "this", "either", "so", "yet"))
+_AUXILIARIES: Final = frozenset(("do", "does", "did", "fail", "fails", "failed", "never", "would", "will"))
 _GAP: Final = 2  # and how many words further on each may stand: "not entirely consistent with"
 
 
@@ -128,6 +133,36 @@ def past(events: list[Event], k: int) -> int:
     return j if led and not goes_on(events, k) else -1
 
 
+def followed_up(events: list[Event], k: int, words: Sequence[str]) -> bool:
+    """Whether a line only says why the film was taken: "Breast cancer follow up."."""
+    first, last, _ = events[k]
+    after = " ".join(words[last + 1 : last + 3])
+    if k or (first and words[first - 1].isalpha()) or not after.startswith(_PURPOSES):
+        return False
+    end = last + (3 if after.startswith("follow up") else 2)
+    return end >= len(words) or words[end] in (".", "\n", ":")
+
+
+def is_called(events: list[Event], k: int, words: Sequence[str]) -> bool:
+    """Whether what stands before is called by this name: "the opacity at the left base is | an effusion"."""
+    before = events[k - 1]
+    if not k or before.last + 1 != events[k].first or before.first < before.last:
+        return False
+    return words[before.first] in ("is", "was", "are", "were")
+
+
+def operated_for(events: list[Event], k: int, words: Sequence[str], operations: Sequence[bool]) -> bool:
+    """Whether an operation was done for the finding at phrase `k`: "left lobectomy for | lung cancer"."""
+    j = k - 1
+    while j > 0 and events[j].leaf.kind & lx.ATTRIBUTE and events[j].last + 1 == events[j + 1].first:
+        j -= 1
+    if j < 1 or words[events[j].first] != "for" or events[j].last > events[j].first:
+        return False
+    concept = events[j - 1].leaf.concept
+    near = events[j - 1].last + 1 == events[j].first and events[j].last + 1 == events[j + 1].first
+    return concept >= 0 and operations[concept] and near
+
+
 def zone_before(events: list[Event], k: int) -> int:
     """The zone that stands for its lung as the subject of phrase `k`: "the left base is | clear"; else -1."""
     j = k - 1
@@ -150,6 +185,41 @@ def answers(events: list[Event], k: int, stop: int) -> bool:
 def after_colon(events: list[Event], k: int) -> bool:
     """Whether phrase `k` answers what stands before a colon: "Evaluate for effusion: | negative"."""
     return k > 0 and bool(events[k - 1].leaf.cue & lx.COLON)
+
+
+def to_side(events: list[Event], k: int) -> bool:
+    """Whether phrase `k` is the side to which something goes: "shift | to the right"."""
+    return k > 0 and bool(events[k - 1].leaf.rare & lx.AIM) and events[k - 1].last + 1 == events[k].first
+
+
+def of_attribute(events: list[Event], k: int, words: Sequence[str]) -> bool:
+    """Whether "absent" only says what something is without: "pneumothorax with | absent | lung markings"."""
+    first, last, _ = events[k]
+    if first < last or words[first] != "absent" or not k or last + 1 >= len(words):
+        return False
+    after = words[last + 1]
+    led = events[k - 1].last + 1 == first and bool(events[k - 1].leaf.cue & (lx.WITH | lx.COMMA))
+    return led and after.isalpha() and after not in _ABSENT_WHERE
+
+
+def colon_ends(events: list[Event], k: int, denial: int) -> bool:
+    """Whether the colon at `k` ends a denial, at phrase `denial`, of an anatomy: "no bowel gas | : perforation"."""
+    return any(event.leaf.kind & lx.NAMED for event in events[denial + 1 : k])
+
+
+def intransitive(events: list[Event], k: int, words: Sequence[str], stop: int) -> bool:
+    """Whether a denial with a verb that found nothing to deny speaks of what stands directly before it.
+
+    "Pneumothorax | does not feature | on this film"; not "the effusion | does not show | a meniscus".
+    """
+    if not k or words[events[k].first] not in _AUXILIARIES or events[k - 1].leaf.concept < 0:
+        return False
+    if events[k - 1].last + 1 != events[k].first:
+        return False
+    after = events[k].last + 1
+    if after < stop and words[after].isalpha() and words[after] not in _WHERE:
+        return False
+    return not any(e.leaf.concept >= 0 or e.leaf.kind & (lx.ATTRIBUTE | lx.SAYS) for e in events[k + 1 :])
 
 
 def denies_denial(events: list[Event], k: int) -> bool:

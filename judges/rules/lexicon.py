@@ -218,6 +218,8 @@ class Lexicon:
     """Per concept: whether a measurement is its size (not of a device, where it is a distance)."""
     passing: tuple[bool, ...]
     """Per concept: whether it may be over, and worth to be told when: no device, no trace of surgery, nothing minor."""
+    operations: tuple[bool, ...]
+    """Per concept: whether it is what an operation has left, and so was done for something: "lobectomy for cancer"."""
     families: tuple[bool, ...]
     """Per concept: whether it names a whole family that has sides, as "opacity" does: it is a kind of nothing."""
     thoracic: tuple[bool, ...]

@@ -137,8 +137,16 @@ def _artifact(here: Here) -> bool:
     return after < len(words) and words[after].isalpha() and words[after] not in here.lexicon.idle
 
 
+def _out(here: Here) -> bool:
+    """ "ETT | out." and "line | out, effusion"; not "tube in and | out", "line | out of place"."""
+    before, k = here.before(), here.k
+    named = bool(before) and (before[-1].leaf.concept >= 0 or bool(before[-1].leaf.things))
+    return not named or here.after() not in ("", ".", ",", "\n", ";", ":", "|")
+
+
 PROVISOS: Final[Mapping[str, Callable[[Here], bool]]] = {
     "study": _study, "seen": _seen, "assess": _assess, "gauge": _gauge, "assumed": _assumed, "explains": _explains,
     "general": _general, "takes back": _takes_back, "pretext": _pretext, "artifact": _artifact,
+    "out": _out,
 }  # fmt: skip
 """By what a row has as its `value`."""

@@ -21,9 +21,19 @@ from judges.rules.repeats import Repeats
 from judges.rules.sections import Sections
 from judges.rules.trace import Trace
 from judges.rules.unread import statements, strange
-from judges.rules.words import ARTICLES, CONTRACTED, MEMO_LENGTH, MEMO_LIMIT, PIECE, fold, plain
+from judges.rules.words import (
+    ARTICLES,
+    CONTRACTED,
+    MEMO_LENGTH,
+    MEMO_LIMIT,
+    PIECE,
+    PRONOUNS,
+    SHORTENED,
+    fold,
+    plain,
+)
 
-_LOW, _CAPITAL, _ARTICLE, _TAKEN_OUT, _MARK, _NOT = (1 << n for n in range(6))  # forms of a token
+_LOW, _CAPITAL, _ARTICLE, _TAKEN_OUT, _MARK, _NOT, _SHORT = (1 << n for n in range(7))  # forms of a token
 _NO_PHRASE: Final[lx.Trie] = {}
 _STANDS: Final = frozenset((":", "no", "not"))
 """A gap behind one of these stands for something: "COMPARISON: XXXX.", "no XXXX change". Elsewhere it is left out."""
@@ -119,6 +129,9 @@ class Reader:
                     low = form & _LOW
                     if form & _NOT and tokens and self._contracted(tokens):
                         token = ("not", size, form, self.lexicon.trie["not"])
+                    elif form & _SHORT and tokens and tokens[-1][0] in PRONOUNS:  # "I'd call this"
+                        verb = SHORTENED[word]
+                        token = verb, size, form, self.lexicon.trie.get(verb)
                     if form & _ARTICLE or (form & _TAKEN_OUT and not (tokens and tokens[-1][0] in _STANDS)):
                         continue
             else:
@@ -147,7 +160,7 @@ class Reader:
         else:
             word = lexicon.spelling.correct(fold(token))
             form = _LOW * (token.islower() and word not in lexicon.links) | _ARTICLE * (word in ARTICLES)
-            form |= _TAKEN_OUT * is_gap(word) | _NOT * (word == "t")
+            form |= _TAKEN_OUT * is_gap(word) | _NOT * (word == "t") | _SHORT * (word in SHORTENED)
             if len(token) > 1 and token[0].isupper() and token[1:].islower() and word not in lexicon.names:
                 form |= _CAPITAL
         node = lexicon.trie.get(word, None if word[0].isalpha() else _NO_PHRASE)

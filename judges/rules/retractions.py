@@ -32,6 +32,7 @@ _NOTHING: Final[Known] = (0, 0, 0, 0)
 _SAID: Final = lx.NORMAL | lx.PREP | lx.AND | lx.UNC | lx.HYP
 """What makes more of a sentence than "not true"."""
 _DENIES, _FILLS = lx.NEG | lx.NEG_AFTER, lx.VERB | lx.EXIST | lx.COMMA
+_DOUBTS: Final = lx.UNC | lx.UNC_AFTER
 _LINKS: Final = lx.COMMA | lx.EXIST | lx.VERB | lx.PREP | lx.OBJECT
 _YES: Final = frozenset(("yes", "yep", "yeah", "aye", "affirmative"))
 _UNSURE: Final = frozenset(
@@ -80,6 +81,8 @@ class Retractions:
     """How many turns of speech were applied in this sentence; each goes through all that it says."""
     asked: bool = False
     """The sentence before was a question."""
+    affirmed: bool = False
+    """The present sentence has said yes to the one before: "I was wrong, there is one"."""
 
     def begin(self, events: list[Event]) -> None:
         """Before a sentence is read."""
@@ -89,7 +92,7 @@ class Retractions:
 
     def begin_again(self) -> None:
         """Before a sentence is said that was read before."""
-        self.last, self.begun, self.turns = self.begun, self.clauses.known(), 0
+        self.last, self.begun, self.turns, self.affirmed = self.begun, self.clauses.known(), 0, False
 
     def end(self, events: list[Event], stop: int, *, retracts: bool) -> None:
         """After it was read; it ends before word `stop`. `retracts`: one of its phrases is a retraction."""
@@ -155,10 +158,11 @@ class Retractions:
         """Whether a sentence that names nothing affirms: "Yes, unchanged.", or only says how much, and where."""
         if self.clauses.words[self.clauses.first] in _YES:
             return True
-        attributes = lx.ATTRIBUTE | lx.SAYS | lx.ASKS
+        attributes = lx.ATTRIBUTE | lx.SAYS | lx.ASKS | lx.NAMED | lx.BARE
+        said = events[1:] if events and events[0].leaf.cue & _DOUBTS else events  # "possible, small"
         return all(
-            (e.leaf.kind and not e.leaf.kind & ~attributes) or (e.leaf.cue and not e.leaf.cue & ~_LINKS) for e in events
-        ) and any(e.leaf.severity or e.leaf.side or e.leaf.size for e in events)
+            (e.leaf.kind and not e.leaf.kind & ~attributes) or (e.leaf.cue and not e.leaf.cue & ~_LINKS) for e in said
+        ) and any(e.leaf.severity or e.leaf.side or e.leaf.size for e in said)
 
     def _verdict(self, events: list[Event], stop: int) -> str:
         """What a sentence that names nothing says of what was only spoken of before; "" where it says nothing of it."""
@@ -207,8 +211,9 @@ class Retractions:
 
     def _answer(self, events: list[Event], asked: Sequence[Mention]) -> None:
         """What was asked is there, on the side and of the grade that the answer gives: "Effusion? Small, right." """
+        state = UNCERTAIN if any(event.leaf.cue & _DOUBTS for event in events) else PRESENT
         for mention in asked:
-            self.restate(mention, PRESENT)
+            self.restate(mention, state)
         for event in events if len(asked) == 1 else ():
             self._add(asked[0], event)
 
@@ -252,7 +257,7 @@ class Retractions:
         elif value == INSTEAD and k + 1 < len(events) and self.looks < _LOOKS:
             self.looks += 1
             self._replace(event.first)
-        elif value in rhetoric.VALUES and self.turns < _LOOKS:
+        elif value in rhetoric.VALUES and self.turns < _LOOKS and not (value == rhetoric.UNTRUE and self.affirmed):
             self.turns += 1
             if not (value == rhetoric.BACK and self.other_side(events)):
                 rhetoric.turn(self, value, events, k)
@@ -287,7 +292,8 @@ class Retractions:
             or words[events[0].first - 1] == "which"
             or (events[0].leaf.cue & lx.VERB and all(m.state == ABSENT for m in own) and now)
         )
-        if denies or (begins and rhetoric.affirms(self, events, stop)):
+        self.affirmed = not denies and bool(begins) and rhetoric.affirms(self, events, stop)
+        if denies or self.affirmed:
             for mention in own:
                 self.restate(mention, ABSENT if denies else PRESENT)
 
@@ -300,7 +306,7 @@ class Retractions:
             for mention in before:  # "Pneumothorax? No.", "... I am not certain."
                 self.restate(mention, ABSENT if sure else UNCERTAIN)
         elif (self.asked or any(e.leaf.cue & lx.EXIST for e in events)) and rhetoric.affirms(self, events, stop):
-            self.clauses.context.outside = True
+            self.clauses.context.outside = self.affirmed = True
             for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."
                 self.restate(mention, PRESENT)
         elif len(events) <= _MOST and (
@@ -353,10 +359,10 @@ class Retractions:
         after = [m for m in mentions[part] if m.state != HYPOTHETICAL]
         others = mentions[: known[0]] + ([] if until is None else mentions[until[0] :])
         firm = [one for one in implied[said] if until is None and one.until > 0 and not one.partial]
-        covered = self.clauses.lexicon.covered
+        covered, kinds = self.clauses.lexicon.covered, self.clauses.lexicon.concepts
         for mention in others:
             normal = {concept for one in firm if _may_be(one.side, mention.side) for concept in one.concepts}
-            same = [m for m in after if m.concept == mention.concept]
+            same = [m for m in after if m.concept == mention.concept or _refutes(m, mention, kinds)]
             opposite = any(_contrary(m, mention) for m in same)
             if same and mention.state == PRESENT and all(m.state == UNCERTAIN for m in same):
                 self.restate(mention, UNCERTAIN)  # "There is an effusion. Correction: an effusion is possible."
@@ -399,6 +405,11 @@ class Retractions:
         if self.clauses.trace is not None:
             word = Event(mention.first, mention.last, lx.Leaf())
             self.clauses.trace.note(mention, "state", state, word, "retraction")
+
+
+def _refutes(one: Mention, other: Mention, concepts: Sequence[lx.Concept]) -> bool:
+    """Whether one is there and of a kind that the other denies: "No fracture. Amended: fracture of the ninth rib"."""
+    return other.state == ABSENT and one.state == PRESENT and other.concept in concepts[one.concept].ancestors
 
 
 def _contrary(one: Mention, other: Mention) -> bool:

@@ -35,6 +35,7 @@ _TURNS: Final = HEARD & ~(SEPARATOR | lx.TERM | lx.EXIST)
 
 
 _SAID: Final = ("claim", "modal")
+_RELATIVE: Final = ("which", "where")
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Scope:
     lexicon: lx.Lexicon
     context: Context
     events: list[Event]
+    words: Sequence[str]
     continues: bool
     """It has no subject of its own."""
     trace: Trace | None
@@ -90,6 +92,7 @@ class Scope:
             self._of_speaker(k)
             self._deny(k, leaf)
         if cue & _DOUBTS:
+            self._of_speaker(k)  # "I would be | wary of excluding"
             self._doubt(k, leaf)
         if rare & HEARD_RARE:
             self._hear_rare(k, rare)
@@ -169,7 +172,8 @@ class Scope:
         reading.earlier = (reading.source or reading.earlier) if cue & lx.COMMA else None
         if not (reading.taken and cue & lx.AND and k and not after_comma):
             reading.source = None  # "opacity, likely atelectasis and effusion": it is taken for both
-        met = self.denial is not None and (self.denial.met or self.denial.ends_at & cue & lx.COMMA)
+        ends = cue & lx.COMMA | (cue & lx.WITH if self.denial is not None and self.denial.removal else 0)
+        met = self.denial is not None and (self.denial.met or self.denial.ends_at & ends)
         if self.denial is not None and met and self.denial.ends_at & cue:
             self.denial = None  # "no pneumothorax with bibasilar atelectasis"
         elif cue & lx.WITH and choice.possible and after_comma:
@@ -183,7 +187,9 @@ class Scope:
         if cue & lx.COMMA and self.supposition is not None:
             row = self.supposition.row
             resumes = row is not None and row.resumes and constructions.resumes(self.events, k)
-            if self.introduced or self.supposition.ends_at & cue or resumes:
+            after = self.events[k].last + 1
+            relative = after < len(self.words) and self.words[after] in _RELATIVE  # "the heart, | which is enlarged"
+            if self.introduced or self.supposition.ends_at & cue or resumes or relative:
                 self.supposition = None
         if cue & lx.COMMA:
             self.introduced = False
@@ -211,7 +217,8 @@ class Scope:
         if leaf.change & lx.RESOLVED and constructions.advised(self.events, k):
             return
         leads = not (self.made or self.continues) and constructions.leads_on(self.events, k)
-        if cue & lx.NEG_AFTER and not pending and (leads or around.heads(self.events, k)):
+        led = cue & lx.NEG_AFTER and not pending and (leads or around.heads(self.events, k))
+        if led or constructions.of_attribute(self.events, k, self.words):
             cue = lx.NEG
         if cue & lx.NEG_AFTER and pending and self.denial is not None and self.denial.touches(self.events, k):
             self.denial = None  # "is not | artifactual"
@@ -290,11 +297,19 @@ class Scope:
     def name(self, k: int, concept: int, begin: int, end: int) -> Mention:
         """Phrase `k` names a finding: what is asserted of it, and how it hangs together with those before."""
         lexicon, reading, leaf = self.lexicon, self.interpretation, self.events[k].leaf
+        if self.made and lexicon.families[self.made[-1].concept] and constructions.is_called(self.events, k, self.words):
+            reading.source, reading.taken = self.made[-1], True
         if reading.source is not None and reading.taken:  # "sclerotic bone lesions consistent with metastases"
             concept = lexicon.pairs.get((-1 - reading.source.concept, concept), concept)
         state, by, past = PRESENT, None, constructions.past(self.events, k) if lexicon.passing[concept] else -1
         if self.denial or self.supposition or self.doubt or self.condition or leaf.cue & lx.NEG_AFTER:
             state, by = self._state(k, leaf, concept)
+        operated = lexicon.passing[concept] and (
+            constructions.operated_for(self.events, k, self.words, lexicon.operations)
+            or constructions.followed_up(self.events, k, self.words)
+        )
+        if operated and state >= UNCERTAIN:
+            state, by = HYPOTHETICAL, None
         if past >= 0 and state >= UNCERTAIN:
             state, by = HYPOTHETICAL, Opened(past, self.events[past].leaf.acts.get("past"))
         denial = self.denial
@@ -422,7 +437,9 @@ class Scope:
             earlier = self.made[-2] if len(self.made) > 1 else self.context.last
             if earlier is not None and earlier.state == ABSENT and constructions.denies_denial(self.events, cue.event):
                 continue
-            if constructions.answers(self.events, cue.event, stop) or constructions.after_colon(self.events, cue.event):
+            events, event = self.events, cue.event
+            says = constructions.answers(events, event, stop) or constructions.after_colon(events, event)
+            if says or (state == ABSENT and constructions.intransitive(events, event, self.words, stop)):
                 subject = self._subject(cue.event)
                 self.restate(self._without_devices(subject) if self.tip >= 0 else subject, state, cue.event, "answers")
 

@@ -42,6 +42,7 @@ _GRADES, _BEFORE_GRADE = frozenset(KNOWN["cut_short"]["grades"]), frozenset(KNOW
 _OF_RATIO: Final = frozenset(KNOWN["ratio"]["unless"])
 _SIDES: Final = frozenset(KNOWN["cut_short"]["sides"])
 _TITLE_ENDS: Final = frozenset(":.?!;\n")
+_REPLIES: Final = frozenset(("yes", "no", "none", "absent", "present"))
 _AHEAD: Final = 12  # how many phrases before a measurement are looked at for what it measures
 _BESIDE: Final = 3  # words from a measurement to what it measures: "1 cm directly above the carina"
 _TITLE: Final = 8  # words of a heading that no row knows, with its colon
@@ -315,9 +316,9 @@ class Sections:
         self._events.append(event)
 
     def _sign(self, i: int, word: str) -> None:
-        words, text, starts = self.words, self.text, self.starts
+        text, starts = self.text, self.starts
         apart = i > 0 and text[starts[i] + 1 : starts[i] + 2].isspace() and text[starts[i] - 1].isalnum()
-        if word == "?" and not apart and i + 1 < len(words) and _asks(words[i + 1], text[starts[i + 1]], self._fresh):
+        if word == "?" and not apart and self._asks(i):
             self._events.append(Event(i, i, _QUERY))
         elif word == "+" and _leads(text, starts[i]):
             self._events.append(Event(i, i, _PLUS))
@@ -325,6 +326,16 @@ class Sections:
             self._events.append(Event(i, i, _BREAK))
         elif word in "?!*•":
             self._end(i, word)
+
+    def _asks(self, i: int) -> bool:
+        """Whether the question mark at `i` asks about the word after it: "opacity ?infective", "at the apex, ?TB"."""
+        words, text, start = self.words, self.text, self.starts[i]
+        if i + 1 == len(words):
+            return False
+        leads = text[start + 1].isalpha() and start > 0 and not text[start - 1].isalnum()
+        if leads and words[i + 1] not in _REPLIES:
+            return True
+        return text[self.starts[i + 1]].islower() or (self._fresh and words[i + 1].isalpha())
 
     def _number(self, i: int) -> None:
         joined = i > 1 and joins(self.words, i - 1, self.text, self.starts)
@@ -433,11 +444,6 @@ class Sections:
         """Whether what these phrases measure has a size: a tube has none, only a distance."""
         sized = self.lexicon.sized
         return next((sized[e.leaf.concept] for e in self._events[-1:-_AHEAD:-1] if e.leaf.concept >= 0), False)
-
-
-def _asks(word: str, letter: str, fresh: bool) -> bool:
-    """Whether a question mark asks about the word after it, which starts with `letter`: "opacity ?infective"."""
-    return letter.islower() or (fresh and word.isalpha())
 
 
 def _leads(text: str, at: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import lru_cache
 
 from judges.rules import knowledge, stored
@@ -16,7 +17,15 @@ def default() -> lx.Lexicon:
 
 @lru_cache(maxsize=1)
 def shipped() -> tuple[lx.Lexicon, bool]:
-    """The shipped lexicon, compiled or as an earlier process has kept it, and whether it was found right by one."""
+    """The shipped lexicon, compiled or as an earlier process has kept it, and whether it was found right by one.
+
+    What exists then is left out of later garbage collections (`gc.freeze`).
+    """
+    gc.collect()  # so that no garbage is frozen
     files = knowledge.texts()
     kept = stored.load(files)
-    return (build(files), False) if kept is None else (kept, True)
+    lexicon = build(files) if kept is None else kept
+    # It is a million objects that live as long as the process. A full collection that goes through them stops
+    # everything for half a second.
+    gc.freeze()
+    return lexicon, kept is not None

@@ -25,6 +25,9 @@ _INSIDE: Final = tuple(KNOWN["parts"].items())
 PAIRED: Final[dict[str, str]] = KNOWN["paired"]
 """Plurals that mean one on either side; they keep their form, so that the lexicon may say so."""
 CONTRACTED: Final[dict[str, str]] = KNOWN["contracted"]
+SHORTENED: Final[dict[str, str]] = KNOWN["shortened"]
+"""What is left of a verb behind one of `PRONOUNS`: "I'd", "we've"."""
+PRONOUNS: Final = frozenset(KNOWN["pronouns"])
 """What stands before the "t" of a contraction -> the verb: "isn't" is read as "is not"."""
 _AUXILIARIES: Final = frozenset(("is", "are", "was", "were", "has", "have", "had"))
 """Verbs that a phrase leaves out before its "not", as the verb is a phrase of its own."""

@@ -76,6 +76,12 @@ _OF_FHIR: Final = frozenset((
 _COUNTS: Final = frozenset(("usage", "logprobs"))
 """The same in any JSON."""
 _FHIR: Final = re.compile(r"[\"']resourceType[\"']")
+_TRANSLATION: Final = re.compile(
+    r"^[ \t*#_-]{0,4}(?:english )?(?:courtesy |machine |certified )?translation"
+    r"(?: \(english\)| into english| to english)?[ ]?:[*_]{0,2}",
+    re.I | re.M,
+)
+"""Above the same report in English."""
 _STATES: Final = frozenset((
     "registered", "partial", "preliminary", "final", "amended", "corrected", "appended", "cancelled", "generated",
     "additional", "completed", "complete", "verified", "signed", "draft", "success", "ok",
@@ -85,6 +91,9 @@ _STATES: Final = frozenset((
 
 def unwrap(draft: Draft) -> None:
     """Take off whatever the text is packed in."""
+    if "ranslation" in draft.text or "RANSLATION" in draft.text:
+        translated = list(_TRANSLATION.finditer(draft.text))[-1:]
+        draft.edit((0, found.end(), "") for found in translated if found.start() and found.end() < len(draft.text) - 1)
     if any(sign in draft.text for sign in _SIGNS):
         _take_off(draft)
     records.take_off(draft)

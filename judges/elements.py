@@ -27,7 +27,7 @@ _SR: Final = re.compile(
 """A content item as dsrdump (DCMTK) prints those of structured reports in DICOM."""
 _LABEL: Final = re.compile(r"""\b(?:label|heading|section)\s*=\s*["'](?P<words>[^"'<>]{1,60})["']""", re.I)
 _DETAIL: Final = re.compile(
-    r"""\b(?P<name>name|value|finding|description|text|side|laterality|location|size|severity|grade|present|status|state"""
+    r"""\b(?P<name>name|value|finding|code|description|text|side|laterality|location|site|size|severity|grade|present|status|state"""
     r"""|lobe|zone|direction|change|extent|certainty|probability|confidence)"""
     r"""\s*=\s*["'](?P<words>[^"'<>]{1,80})["']""",
     re.I,
@@ -38,6 +38,8 @@ _UNSEEN: Final = re.compile(r"<(?P<name>head|style|script)\b[^<>]{0,200}>", re.I
 """What begins a part of a page that is not shown."""
 _ENTITY: Final = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{2,6}|#[xX][\da-fA-F]{2,5});")
 _ANSWERS: Final = {"true": "yes", "false": "no"}
+_LAST: Final = 60  # characters in which the last tag stands
+_ENDS: Final = re.compile(r"</(?P<name>[A-Za-z][\w:.-]{0,40})>\Z")
 _BLANK: Final = re.compile(r"\s*")
 _FIELDS: Final = records.ATTRIBUTES - {"value", "result", "p"} | {"name"}
 """Elements that are fields of a record."""
@@ -147,7 +149,10 @@ def _is_document(text: str) -> bool:
         return True
     if root.lower() in _BLOCKS or root.lower() in _INLINE:
         return False
-    return text.rstrip().endswith((f"{root}>", "/>"))
+    if text.rstrip().endswith((f"{root}>", "/>")):
+        return True
+    last = _ENDS.search(text.rstrip()[-_LAST:])  # several elements, whose root was taken off
+    return last is not None and last["name"].lower() not in _BLOCKS | _INLINE
 
 
 def _document(text: str) -> Iterator[_Edit]:
@@ -229,6 +234,8 @@ def _for_element(name: str, tag: re.Match[str]) -> str:
         return f"\n{label['words']}:\n"
     details = [(m["name"].lower(), m["words"]) for m in _DETAIL.finditer(attributes)] if tag["empty"] else []
     if details and any(key in ("name", "value", "finding", "text", "description") for key, _ in details):
+        named = any(key in ("name", "finding") for key, _ in details)
+        details = [("name" if key == "code" and not named else key, words) for key, words in details]
         said = (_ANSWERS.get(words.lower(), words) for _, words in details)
         return "\n" + ", ".join(f"{key}: {words}" for (key, _), words in zip(details, said, strict=True)) + ".\n"
     return _for_tag(name, tag["name"], closes=False)

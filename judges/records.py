@@ -26,6 +26,7 @@ _KEYS: Final[Mapping[str, str]] = {
     key: role
     for role, keys in {
         _NAME: "finding,name,observation,abnormality,pathology,condition,label,entity,diagnosis,feature,sign,item,type,"
+        "line/tube,tube/line,line,tube,lines/tubes,lines,tubes,support device,"
         "structure,parameter,finding name,what,concept,element,device,organ",
         _STATE: "state,status,present,presence,result,value,assessment,found,detected,exists,finding present,verdict,"
         "polarity,answer,seen,visible,positive,evaluation,certainty,reading,y/n,yes/no,present/absent",
@@ -153,7 +154,19 @@ _SCORED: Final = re.compile(
     re.M,
 )
 """A score and what it stands for: "Effusion ..... score 0.91 POSITIVE"."""
+_DOTTED: Final = re.compile(r"^[ \t]*(?P<key>[A-Za-z][A-Za-z /]{1,20}?)([ ]?\.{2,}[ ]?)(?=[A-Za-z\d<>])", re.M)
+"""A field and dots up to its value: "Side ... left"."""
+_SIGNED: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z /]{1,40}?)[ ]{1,3}(?P<sign>\+{1,3}|[-–−])[ \t]*$", re.M)
+_LISTED: Final = re.compile(
+    r"^[ \t]*(?:[A-Za-z ]{1,30}:[ ]?)?(?:(?<![A-Za-z\d])[+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}[,;.]?[ ]?){3,12}$", re.M
+)
+"""Findings with a sign before each: "+ cardiomegaly, - effusion, - pneumothorax"."""
+_MINUS: Final = re.compile(r"(?<![A-Za-z\d])[–−-][ ]?(?=[A-Za-z])")
 _NUMBERED: Final = re.compile(r"(?:^[ \t]*|(?<=[.?!] ))[QA]\d{0,2}[ ]?[.:)][ ]?", re.M)
+_ORDINAL: Final = re.compile(
+    r"[ \t]*(?:finding|lesion|observation|abnormality|item)[ ]?#?\d{1,2}(?: of \d{1,2})?:?[ \t]*", re.I
+)
+"""The line above the fields of a record: "Finding 1 of 3"."""
 _EMPTY: Final = re.compile(r"\[ ?\]|\( ?\)|[☐○]")
 _KEY: Final = re.compile(r"\([^)]{0,30}\)|[?*_#`\"']+")
 _FIELD: Final = re.compile(r"[ \t]*(?P<key>[A-Za-z*_`\"][\w /?()*`\"'-]{0,40})[:=](?P<value>.*)\Z", re.S)
@@ -224,6 +237,11 @@ def take_off(draft: Draft) -> None:
         draft.edit((*m.span(), f"{m['asked'].strip()}? ") for m in _INQUIRY.finditer(draft.text))
     if "TEXT:" in draft.text:  # a structured report of DICOM, written out
         draft.edit((m.start(), m.end(), m["said"] or f"{m['name']}: {m['text']}") for m in _SR.finditer(draft.text))
+    if ".." in draft.text:
+        dotted = [m for m in _DOTTED.finditer(draft.text) if _role(m["key"]) not in ("", _RIGHT, _LEFT, _YES, _NO)]
+        draft.edit((*m.span(2), ": ") for m in (dotted if len(dotted) > 1 else ()))
+    if "+" in draft.text and "-" in draft.text:
+        draft.edit(_signed(draft.text))
     if "..." in draft.text:
         scored = (m for m in _SCORED.finditer(draft.text) if _stated(m["state"], ""))
         draft.edit((*m.span(), sentence({_NAME: m["name"], _STATE: m["state"]})) for m in scored)
@@ -232,6 +250,19 @@ def take_off(draft: Draft) -> None:
     draft.edit((*m.span(), "") for m in numbered)
     if may_hold(draft.text):
         draft.edit(_edits(draft.text))
+
+
+def _signed(text: str) -> Iterator[tuple[int, int, str]]:
+    """Findings with "+" and "-" behind them in lines of their own, or before them in one line."""
+    lines = list(_SIGNED.finditer(text))
+    signs = {found["sign"][0] for found in lines}
+    if "+" in signs and len(signs) > 1:
+        for found in lines:
+            state = "present" if found["sign"][0] == "+" else "absent"
+            yield *found.span(), sentence({_NAME: found["name"], _STATE: state})
+    for found in _LISTED.finditer(text):
+        if "+" in found.group() and (minus := list(_MINUS.finditer(found.group()))):
+            yield from ((found.start() + m.start(), found.start() + m.end(), "no ") for m in minus)
 
 
 def _role(key: str) -> str:
@@ -254,6 +285,9 @@ def _edits(text: str) -> Iterator[tuple[int, int, str]]:
         elif "?" in line and (asked := _ASKED.fullmatch(line.strip())):
             told = {_NAME: asked["name"], _STATE: asked["answer"], _NOTE: asked["rest"].strip(" -–,;:.")}
             found = (1, [(lines[i].start, lines[i].end, sentence(told))])
+        elif _ORDINAL.fullmatch(line) and i + 1 < len(lines):
+            taken, edits = _of_lines(lines, i + 1, sure=True)
+            found = (taken + 1, [(lines[i].start, lines[i].end, ""), *edits]) if taken else found
         elif ":" in line or "=" in line:
             said = _of_line(line)
             found = (1, [(lines[i].start, lines[i].end, said)]) if said else _of_lines(lines, i)
@@ -355,14 +389,21 @@ def _told(fields: _Record) -> str:
     return sentence(fields)
 
 
-def _of_lines(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int, str]]]:
-    """How many lines from `i` are one record, each a field, or its name with what is said of it indented below."""
+def _of_lines(lines: Sequence[_Line], i: int, *, sure: bool = False) -> tuple[int, list[tuple[int, int, str]]]:
+    """How many lines from `i` are one record, each a field, or its name with what is said of it indented below.
+
+    `sure`: a record begins here, whatever its first field is called.
+    """
     first = _FIELD.match(lines[i].text[len(_item(lines[i].text)) :])
     parent = _PARENT.match(lines[i].text)
     fields: _Record = {}
     if parent is not None and not _role(parent["name"]):
         fields[_NAME] = spelled_out(parent["name"])
-    elif first is not None and first["value"].strip() and _begins(lines[i].text, first["key"]):
+    elif (
+        first is not None
+        and first["value"].strip()
+        and (_role(first["key"]) == _NAME if sure else _begins(lines[i].text, first["key"]))
+    ):
         fields[_NAME] = first["value"].strip()
     else:
         return 0, []
@@ -377,7 +418,7 @@ def _of_lines(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
         fields |= more
         end += 1
     deeper = parent is not None and end < len(lines) and _indent(lines[end].text) > len(parent["indent"])
-    said = _told(fields) if end > i + 1 and not deeper else ""
+    said = (sentence(fields) if sure else _told(fields)) if end > i + 1 and not deeper else ""
     return (end - i, [(lines[i].start, lines[end - 1].end, said)]) if said else (0, [])
 
 
@@ -599,6 +640,8 @@ def leaf(name: str, attributes: str, state: str) -> str:
     fields = _fields(parts) if parts else {}
     if _role(name) == _NAME and fields and _NAME not in fields and not _TELLS.search(state):
         return _told({**fields, _NAME: state})  # "<finding status='absent'>edema</finding>"
+    if fields and _NAME in fields and _stated(state, ""):
+        return _told({**fields, _STATE: state})  # "<finding name='edema'>absent</finding>"
     if not _stated(state, "") or _role(name):
         return ""
     return sentence({_NAME: name, _STATE: state, **(fields or {})})

@@ -95,6 +95,8 @@ class Binder:
         """Whether a construction takes this word away from the findings around it."""
         if leaf.severity and constructions.amount_of_change(self.events, k, self._after(k)):
             return True
+        if (leaf.side or leaf.zone) and constructions.of_next_subject(self.events, k):
+            return True
         if leaf.rare & lx.EXCHANGED:
             self._exchange(k)
             return True
@@ -241,6 +243,8 @@ class Binder:
         first = self.events[k].first
         if not anatomies:
             return -1
+        if at < 0 and self.events[k].leaf.change & lx.RESOLVED and self._takes_out(k):
+            return -1  # "following removal of the tube, the lung stays up"
         if at < 0:
             return min(anatomies, key=lambda a: abs(a[0] - first))[1]
         middle = bisect_left(anatomies, (first, -1, -1))
@@ -258,6 +262,10 @@ class Binder:
             j = bisect_left(self.events, (word,))
             return -1 if around.governed(self.events, j) or self.events[j].leaf.anatomy < 0 else anatomy
         return -1
+
+    def _takes_out(self, k: int) -> bool:
+        """Whether it is a device that phrase `k` says to be out."""
+        return any(event.leaf.things for event in self.events[k + 1 : k + 3])
 
     def _stands_with(self, anatomy: tuple[int, int, int], mention: Mention) -> bool:
         """Whether the finding only stands with what has changed: "clearing of the | left base | with atelectasis"."""

@@ -34,7 +34,7 @@ _RARE: Final = {
     "former": lx.FORMER, "some": lx.SOME, "notable": lx.NOTABLE, "anaphor": lx.ANAPHOR, "advice": lx.ADVICE,
     "aim": lx.AIM, "carina": lx.CARINA, "view": lx.VIEW, "reserve": lx.RESERVE, "retraction": lx.RETRACTION,
     "past": lx.PAST, "cause": lx.CAUSE, "limited": lx.LIMITED, "elapsed": lx.ELAPSED,
-    "overlook": lx.OVERLOOK, "topic": lx.TOPIC,
+    "overlook": lx.OVERLOOK, "topic": lx.TOPIC, "same": lx.SAME,
 }  # fmt: skip
 """What a row of this role is in `Leaf.rare`. The rows of `measure` only have to be known."""
 _HEADINGS: Final = {

@@ -6,6 +6,7 @@ All of them look at the phrases around one phrase of a clause and change nothing
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
 from judges.rules import lexicon as lx
@@ -15,6 +16,7 @@ from judges.rules.findings import Event
 _NEW: Final = lx.Leaf(
     change=lx.NEW, kind=lx.ATTRIBUTE, rows=(lx.Row("change", value="new", source="not there before"),)
 )
+_SAME: Final = (lx.Row("side", value="the same", source="said before"),)
 _NEVER: Final = frozenset(("not", "never", "no"))
 _AT: Final = frozenset(("in", "on", "at", "last", "yesterday", "before", "previously", "earlier"))
 _STABLE: Final = lx.Leaf(change=lx.STABLE)
@@ -103,11 +105,14 @@ def advised(events: list[Event], k: int) -> bool:
     """Whether what phrase `k` says is only recommended: "recommend | removal", "removal of the tube is | advised"."""
     if k and events[k - 1].leaf.cue & (lx.HYP | lx.UNC) and events[k].first - events[k - 1].last <= _GAP:
         return True
+    before = events[k]
     for event in events[k + 1 : k + 1 + AHEAD]:
         if event.leaf.cue & (lx.COMMA | lx.AND | lx.TERM | lx.EXIST):
             return False
-        if event.leaf.cue & lx.HYP:
+        named = before.leaf.cue & lx.PREP or before.leaf.rare & lx.ANAPHOR  # "resolved on this | follow-up film"
+        if event.leaf.cue & lx.HYP and not named:
             return True
+        before = event
     return False
 
 
@@ -149,6 +154,46 @@ def is_called(events: list[Event], k: int, words: Sequence[str]) -> bool:
     if not k or before.last + 1 != events[k].first or before.first < before.last:
         return False
     return words[before.first] in ("is", "was", "are", "were")
+
+
+def of_next_subject(events: list[Event], k: int) -> bool:
+    """Whether a side or zone is that of a place of which something else is said: "effusion, | left | lung clear"."""
+    first = last = k
+    while first and _locates(events[first - 1].leaf) and events[first - 1].last + 1 == events[first].first:
+        first -= 1
+    while (
+        last + 1 < len(events) and _locates(events[last + 1].leaf) and events[last].last + 1 == events[last + 1].first
+    ):
+        last += 1
+    if not first or not events[first - 1].leaf.cue & lx.COMMA or last + 1 == len(events):
+        return False
+    after = events[last + 1]
+    named = any(event.leaf.kind & lx.BARE for event in events[first : last + 1])
+    tells = lx.NORMAL | (lx.NEG | lx.NEG_AFTER | lx.VERB if named else 0)
+    return events[last].last + 1 == after.first and bool(after.leaf.cue & tells)
+
+
+def _locates(leaf: lx.Leaf) -> bool:
+    """Whether a phrase only says which side, zone or part of the body is meant."""
+    return leaf.concept < 0 and not leaf.cue and bool(leaf.side or leaf.zone or leaf.kind & lx.BARE)
+
+
+def same_side(events: list[Event], side: int) -> list[Event]:
+    """With the side that was said last in place of "that side": "right consolidation with effusion | on that side".
+
+    `side`: the one that was said before the sentence; 0 if none was.
+    """
+    found: list[Event] = []
+    for event in events:
+        if event.leaf.rare & lx.SAME and side:
+            leaf = replace(
+                event.leaf, side=side, kind=event.leaf.kind | lx.ATTRIBUTE, rows=_SAME, acts={"side": _SAME[0]}
+            )
+            found.append(Event(event.first, event.last, leaf))
+            continue
+        side = event.leaf.side if event.leaf.side in (lx.LEFT, lx.RIGHT) else side
+        found.append(event)
+    return found
 
 
 def operated_for(events: list[Event], k: int, words: Sequence[str], operations: Sequence[bool]) -> bool:

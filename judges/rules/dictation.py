@@ -10,7 +10,8 @@ from judges.rules.words import KNOWN
 
 MARKS: Final = {word: mark for mark, words in KNOWN["spoken"].items() for word in words}
 _SAID: Final = re.compile(rf"\s?\b(?P<word>{'|'.join(sorted(MARKS, key=len, reverse=True))})\b[.,:;?]?(?=\s|\Z)", re.I)
-_STOPPED: Final = re.compile(r"[A-Za-z)][.?!]\s+\S")
+_STOPPED: Final = re.compile(r"(?P<last>[A-Za-z]+|\))[.?!]\s+\S")
+_WORDS: Final = frozenset(word for words in MARKS for word in words.split())
 _LEAST: Final = 2  # full stops that make it dictation; "over a period of weeks" has none
 
 
@@ -23,8 +24,8 @@ def dictated(text: str, is_heading: Callable[[str, int], bool]) -> Iterator[tupl
     stops = [m.end() for m, mark in said if mark == "."]
     if not stops or not (len(stops) >= _LEAST or stops[-1] == len(text)):
         return
-    if len(stops) <= len(_STOPPED.findall(text)):
-        return
+    if len(stops) <= sum(m["last"].lower() not in _WORDS for m in _STOPPED.finditer(text)):
+        return  # "period." is written with its mark
     for each, mark in said:
         if mark != ":" or is_heading(text, each.start()):
             yield (*each.span(), mark)

@@ -27,8 +27,8 @@ from judges.rules.words import Speller
 (
     THAN, EXCEPT, BESIDE, SPARING, SETTING, FORMER, SOME, EXCHANGED, MORE, NOTABLE, MOVED, ANYWHERE,
     ADVICE, AIM, CARINA, VIEW, PAIRED, ANAPHOR, HYP_AFTER, RESERVE, RETRACTION, DRAFT, FINAL, CORRECTION,
-    PAST, CAUSE, LIMITED, CLOSING, ELAPSED, OVERLOOK, TOPIC,
-) = (1 << n for n in range(31))  # fmt: skip
+    PAST, CAUSE, LIMITED, CLOSING, ELAPSED, OVERLOOK, TOPIC, SAME,
+) = (1 << n for n in range(32))  # fmt: skip
 # What a phrase is, as bits of `Leaf.kind`: says something of a finding, names an anatomy (bare: and no finding), gives
 # a finding an attribute, stands for a device, speaks of growth, does not say by itself what it names.
 SAYS, NAMED, BARE, ATTRIBUTE, THING, GROWTH, ASKS = (1 << n for n in range(7))

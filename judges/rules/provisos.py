@@ -139,7 +139,7 @@ def _artifact(here: Here) -> bool:
 
 def _out(here: Here) -> bool:
     """ "ETT | out." and "line | out, effusion"; not "tube in and | out", "line | out of place"."""
-    before, k = here.before(), here.k
+    before = here.before()
     named = bool(before) and (before[-1].leaf.concept >= 0 or bool(before[-1].leaf.things))
     return not named or here.after() not in ("", ".", ",", "\n", ";", ":", "|")
 

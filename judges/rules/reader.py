@@ -158,7 +158,7 @@ class Reader:
         elif token in "-'’*":  # inside a word they are left out: "isn't"
             word, form = token, _MARK
         else:
-            word = lexicon.spelling.correct(fold(token))
+            word = lexicon.spelling.correct(fold(lexicon.spelling.misread(token)))
             form = _LOW * (token.islower() and word not in lexicon.links) | _ARTICLE * (word in ARTICLES)
             form |= _TAKEN_OUT * is_gap(word) | _NOT * (word == "t") | _SHORT * (word in SHORTENED)
             if len(token) > 1 and token[0].isupper() and token[1:].islower() and word not in lexicon.names:

@@ -297,7 +297,11 @@ class Scope:
     def name(self, k: int, concept: int, begin: int, end: int) -> Mention:
         """Phrase `k` names a finding: what is asserted of it, and how it hangs together with those before."""
         lexicon, reading, leaf = self.lexicon, self.interpretation, self.events[k].leaf
-        if self.made and lexicon.families[self.made[-1].concept] and constructions.is_called(self.events, k, self.words):
+        if (
+            self.made
+            and lexicon.families[self.made[-1].concept]
+            and constructions.is_called(self.events, k, self.words)
+        ):
             reading.source, reading.taken = self.made[-1], True
         if reading.source is not None and reading.taken:  # "sclerotic bone lesions consistent with metastases"
             concept = lexicon.pairs.get((-1 - reading.source.concept, concept), concept)
@@ -308,8 +312,6 @@ class Scope:
             constructions.operated_for(self.events, k, self.words, lexicon.operations)
             or constructions.followed_up(self.events, k, self.words)
         )
-        if operated and state >= UNCERTAIN:
-            state, by = HYPOTHETICAL, None
         if past >= 0 and state >= UNCERTAIN:
             state, by = HYPOTHETICAL, Opened(past, self.events[past].leaf.acts.get("past"))
         denial = self.denial
@@ -338,6 +340,8 @@ class Scope:
             else:
                 reading.take(mention, lexicon)
         self._add(mention)
+        if operated and state >= UNCERTAIN:
+            self.restate([mention], HYPOTHETICAL, k, "why something was done")
         return mention
 
     def _state(self, k: int, leaf: lx.Leaf, concept: int) -> tuple[int, Opened | None]:

@@ -42,6 +42,7 @@ _GRADES, _BEFORE_GRADE = frozenset(KNOWN["cut_short"]["grades"]), frozenset(KNOW
 _OF_RATIO: Final = frozenset(KNOWN["ratio"]["unless"])
 _SIDES: Final = frozenset(KNOWN["cut_short"]["sides"])
 _TITLE_ENDS: Final = frozenset(":.?!;\n")
+_ORDINALS: Final = (["st"], ["nd"], ["rd"], ["th"])
 _REPLIES: Final = frozenset(("yes", "no", "none", "absent", "present"))
 _AHEAD: Final = 12  # how many phrases before a measurement are looked at for what it measures
 _BESIDE: Final = 3  # words from a measurement to what it measures: "1 cm directly above the carina"
@@ -99,7 +100,7 @@ class Sections:
             last = i
             leaf: lx.Leaf | None = node.get(None)
             if i + 1 < count and words[i + 1] in node:
-                leaf, last = lx.longest(node, words, i)
+                leaf, last = self._longest(node, i)
             if leaf is None:
                 self._other(i, words[i])
             elif leaf.cue & special and self._opens(i, last, leaf):
@@ -117,6 +118,13 @@ class Sections:
         if not self._skipping or self._held is not None:
             self._read(i)
         self._end_correction(last=True)
+
+    def _longest(self, node: lx.Trie, i: int) -> tuple[lx.Leaf | None, int]:
+        """The longest phrase that begins at word `i`, and its last word."""
+        leaf, last = lx.longest(node, self.words, i)
+        if last == i + 1 and self.words[i] == "l" and self.words[last + 1 : last + 2] in _ORDINALS:
+            return node[None], i  # "L 5th rib" is no vertebra
+        return leaf, last
 
     def _read(self, stop: int) -> None:
         """Hand on the sentence that ends before word `stop`, and keep it where nothing is read of it."""

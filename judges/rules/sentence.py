@@ -34,6 +34,9 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
         cues |= leaf.cue
         rares |= leaf.rare
         sides |= leaf.side
+    if rares & lx.SAME:
+        side = _side_before(clauses, events)
+        events, sides = constructions.same_side(events, side), sides | side
     clauses.context.begin_sentence(sided=sides > 0)
     clauses.context.limited = bool(cues & lx.CONTRAST or rares & (lx.EXCEPT | lx.LIMITED))
     clauses.retractions.begin(events)
@@ -42,6 +45,18 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
     if kinds or cues & lx.NORMAL:  # something is named
         _read(clauses, events, stop, kinds, cues, rares, sides)
     clauses.retractions.end(events, stop, retracts=bool(rares & lx.RETRACTION))
+
+
+def _side_before(clauses: Clauses, events: list[Event]) -> int:
+    """The side of which a sentence says that it is the same, if it does not say it before: "The same side ..."."""
+    for event in events:
+        if event.leaf.rare & lx.SAME:
+            break
+        if event.leaf.side in (lx.LEFT, lx.RIGHT):
+            return 0
+    clauses.context.outside = True
+    sided = (m.side for m in reversed(clauses.mentions) if m.side in (lx.LEFT, lx.RIGHT))
+    return next(sided, 0)
 
 
 def _read(clauses: Clauses, events: list[Event], stop: int, kinds: int, cues: int, rares: int, sides: int) -> None:

@@ -120,6 +120,13 @@ class Speller:
             for variant in _shortened(word):
                 self._near.setdefault(variant, []).append(word)
 
+    def misread(self, token: str) -> str:
+        """The word for which a scanner has read `token`, letters of one shape for others: "Iungs", "norrnal"."""
+        if not token.isalpha() or fold(token) in self.fixed:
+            return token
+        shapes = [token.replace("rn", "m"), token.replace("I", "l"), token.replace("l", "I")]
+        return next((word for word in shapes if word != token and fold(word) in self.fixed), token)
+
     def correct(self, word: str) -> str:
         """`word` itself, unless it is a slip."""
         if not self.SHORTEST - 1 <= len(word) <= self.LONGEST or word in self.fixed:

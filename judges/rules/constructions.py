@@ -156,6 +156,26 @@ def is_called(events: list[Event], k: int, words: Sequence[str]) -> bool:
     return words[before.first] in ("is", "was", "are", "were")
 
 
+def on_one_side(events: list[Event], words: Sequence[str], trie: lx.Trie) -> list[Event]:
+    """What has resolved on one side and "is | larger on the left" is on the left alone: the phrase word by word."""
+    found: list[Event] = []
+    gone = False
+    for event in events:
+        first, last, leaf = event
+        if gone and leaf.side == lx.BOTH and words[last] in ("left", "right") and last > first:
+            leaves = ((i, trie.get(words[i], {}).get(None)) for i in range(first, last + 1))
+            found += [Event(i, i, single) for i, single in leaves if single is not None]
+            continue
+        gone = gone or bool(leaf.change & lx.RESOLVED)
+        found.append(event)
+    return found
+
+
+def begins(events: list[Event], k: int) -> bool:
+    """Whether a "this" or "it" has a verb, and so a statement begins: "rather than consolidation | this is fluid"."""
+    return k + 1 < len(events) and events[k].last + 1 == events[k + 1].first and bool(events[k + 1].leaf.cue & lx.VERB)
+
+
 def of_next_subject(events: list[Event], k: int) -> bool:
     """Whether a side or zone is that of a place of which something else is said: "effusion, | left | lung clear"."""
     first = last = k

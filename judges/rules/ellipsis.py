@@ -85,6 +85,8 @@ def _other(part: list[Event], concept: int, side: int, end: int) -> list[Event]:
         return part
     if any(after.first != one.last + 1 for one, after in itertools.pairwise(part[: at + 1])):
         return part
+    if at > 1 and part[0].leaf.cue & lx.VERB and part[1].leaf.change:  # "... and | is larger on the left"
+        part, at = part[1:], at - 1
     follows = part[at + 1 :]
     closed = (follows[0].first if follows else end) == part[at].last + 1
     if not closed:  # "small left | opacification"

@@ -234,5 +234,17 @@ def _stops(events: list[Event]) -> list[int]:
     return [
         e.first
         for i, e in enumerate(events)
-        if e.leaf.cue & _STOP or (e.leaf.cue & lx.VERB and not around.leads(events, i))
+        if (e.leaf.cue & _STOP and not _lists(events, i)) or (e.leaf.cue & lx.VERB and not around.leads(events, i))
     ]
+
+
+def _lists(events: list[Event], i: int) -> bool:
+    """Whether the comma at `i` stands between two words that describe what follows: "tortuous, calcified aorta"."""
+    if not 0 < i < len(events) - 2 or not events[i].leaf.cue & lx.COMMA:
+        return False
+    before, after = events[i - 1], events[i + 1]
+    near = before.last + 1 == events[i].first and events[i].last + 1 == after.first
+    described = (
+        before.leaf.descriptors and after.leaf.descriptors and before.leaf.anatomy < 0 and after.leaf.anatomy < 0
+    )
+    return near and bool(described) and after.last + 1 == events[i + 2].first and events[i + 2].leaf.concept < 0

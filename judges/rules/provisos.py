@@ -140,6 +140,8 @@ def _artifact(here: Here) -> bool:
 def _out(here: Here) -> bool:
     """ "ETT | out." and "line | out, effusion"; not "tube in and | out", "line | out of place"."""
     before = here.before()
+    if len(before) > 1 and before[-1].leaf.cue & lx.BREAK:
+        before = before[:-1]  # "effusion - see separate report"
     named = bool(before) and (before[-1].leaf.concept >= 0 or bool(before[-1].leaf.things))
     return not named or here.after() not in ("", ".", ",", "\n", ";", ":", "|")
 

@@ -151,7 +151,7 @@ class Retractions:
         self._tail(events[rhetoric.tail(events) :], stop)
         for mention in rhetoric.contradicted(clauses.mentions[self.begun[0] :]):
             self.restate(mention, HYPOTHETICAL)
-        if clauses.quotes and not any(_value(e) == INSTEAD for e in events):
+        if clauses.quotes and not any(_value(e) in (INSTEAD, AGAIN) for e in events):
             rhetoric.unquote(self, stop)
 
     def _says_yes(self, events: list[Event]) -> bool:

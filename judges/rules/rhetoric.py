@@ -133,6 +133,8 @@ def affirms(retractions: Retractions, events: list[Event], stop: int) -> bool:
     clauses = retractions.clauses
     if retractions.asked and stop > clauses.first and clauses.words[clauses.first] in clauses.lexicon.affirms:
         return not any(e.leaf.cue & (_DENIES | lx.UNC | lx.UNC_AFTER) for e in events)  # "Yes, mild."
+    if stop - clauses.first > 2 and clauses.words[stop - 1] in NOW and clauses.words[stop - 2] == ",":
+        stop -= 2  # "it is there, however"
     first = stop
     turned = events and events[0].first and clauses.words[events[0].first - 1] in _TURNED
     start = events[0].first if turned else clauses.first  # "not seen before but | is obvious now"

@@ -122,6 +122,8 @@ class Scope:
                 self.condition = Opened(k, row)
         if rare & lx.ANAPHOR and not self.made:
             said.earlier = self.context.said_before()
+        elif rare & lx.ANAPHOR and self.denial is not None and self.denial.met and constructions.begins(self.events, k):
+            self.denial = None  # "rather than consolidation | this is an effusion"
         if rare & lx.SOME:
             self.some = Opened(k, acts.get("some"))
         if rare & lx.HYP_AFTER and not (constructions.goes_on(self.events, k) or self._compared(k)):

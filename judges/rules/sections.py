@@ -245,6 +245,8 @@ class Sections:
         if leaf.rare & lx.CORRECTION or final:  # "There is an effusion. FINAL: no effusion."
             self._corrected = self.clauses.known()
             self._sides = self.words[i].startswith("correct")  # an addendum may add the other side
+        if leaf.rare & (lx.FINAL | lx.CORRECTION):
+            self.clauses.retractions.asks(True)  # "Draft: effusion. Final: none."
         # "Dx:" is why the film was taken, unless the findings have been told.
         concludes = leaf.rare & lx.CLOSING and (self._named or (not self._skipping and self._tells()))
         self._skipping, self._study = bool(leaf.cue & lx.SKIP and not concludes), bool(leaf.cue & lx.STUDY)

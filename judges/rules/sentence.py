@@ -106,6 +106,8 @@ def _restored(clauses: Clauses, events: list[Event], stop: int, cues: int, rares
         events = constructions.not_so(events, clauses.words)
     if sides and rares & lx.RETRACTION:
         events = constructions.corrected_side(events)
+    if sides == lx.BOTH:
+        events = constructions.on_one_side(events, clauses.words, clauses.lexicon.trie)
     if sides or rares & lx.EXCEPT:
         events = filled(events, stop)
     return events

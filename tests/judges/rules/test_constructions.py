@@ -14,6 +14,7 @@ from tests.judges.rules.test_readings import GROUPS, check
 WITHOUT = {
     "zone_before": lambda *_: -1,
     "same_side": lambda events, _: events,
+    "on_one_side": lambda events, *_: events,
     "past": lambda *_: -1,
     "growth_denied": lambda events: events,
     "litotes": lambda events, *_: events,

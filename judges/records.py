@@ -66,6 +66,7 @@ _OF_LINES: Final = frozenset((
 _TELLING: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _WAY))
 _IN_TABLE: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _YES, _RIGHT, _CHANGE, _TIP))
 """Of these a record has one besides its name, and a table a column."""
+_DEVICES: Final = frozenset(("device", "devices", "line", "lines", "tube", "tubes", "line/tube", "support device"))
 _ABSENT: Final = frozenset((
     "absent", "no", "n", "none", "negative", "neg", "false", "0", "0.0", "nil", "not present", "not seen",
     "not detected", "not identified", "not found", "not visualized", "excluded", "ruled out", "denied", "❌", "✗", "✘",
@@ -154,7 +155,9 @@ _SCORED: Final = re.compile(
     re.M,
 )
 """A score and what it stands for: "Effusion ..... score 0.91 POSITIVE"."""
-_DOTTED: Final = re.compile(r"^[ \t]*(?P<key>[A-Za-z][A-Za-z /]{1,20}?)([ ]?\.{2,}[ ]?)(?=[A-Za-z\d<>])", re.M)
+_QUOTED: Final = re.compile(r"^[ \t]*(?:>[ ]?){1,6}", re.M)
+"""What a mail has before the lines that it quotes, or a list before its levels."""
+_DOTTED: Final = re.compile(r"^[ \t]*(?P<key>[A-Za-z][A-Za-z /]{1,20}?)([ ]?\.{2,}[ ]?)(?=(?!score)[A-Za-z<>])", re.M)
 """A field and dots up to its value: "Side ... left"."""
 _SIGNED: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z /]{1,40}?)[ ]{1,3}(?P<sign>\+{1,3}|[-–−])[ \t]*$", re.M)
 _LISTED: Final = re.compile(
@@ -233,12 +236,14 @@ def take_off(draft: Draft) -> None:
     """Make sentences of the records of a text."""
     if ":" in draft.text and "\n" in draft.text:
         draft.edit((*m.span(), "") for m in _BLOCK.finditer(draft.text))
+    if draft.text.count("\n>") + draft.text.startswith(">") > 1 or draft.text.count("\n  >") > 1:
+        draft.edit((*m.span(), "") for m in _QUOTED.finditer(draft.text))
     if "nswer" in draft.text or "NSWER" in draft.text:
         draft.edit((*m.span(), f"{m['asked'].strip()}? ") for m in _INQUIRY.finditer(draft.text))
     if "TEXT:" in draft.text:  # a structured report of DICOM, written out
         draft.edit((m.start(), m.end(), m["said"] or f"{m['name']}: {m['text']}") for m in _SR.finditer(draft.text))
     if ".." in draft.text:
-        dotted = [m for m in _DOTTED.finditer(draft.text) if _role(m["key"]) not in ("", _RIGHT, _LEFT, _YES, _NO)]
+        dotted = list(_DOTTED.finditer(draft.text))
         draft.edit((*m.span(2), ": ") for m in (dotted if len(dotted) > 1 else ()))
     if "+" in draft.text and "-" in draft.text:
         draft.edit(_signed(draft.text))
@@ -487,7 +492,10 @@ def _of_table(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
         if _NO in roles and not {_STATE, _YES}.intersection(roles):
             roles = ["" if role == _NO else role for role in roles]  # the number of a row
         known = {role for role in roles if role}
-        if len(known) < 2 or _NAME not in known or known.isdisjoint(_IN_TABLE) or roles.count("") > 1:
+        of_devices = _PLACE in known and split(lines[i].text)[0].lower() in _DEVICES
+        if len(known) < 2 or _NAME not in known or roles.count("") > 1:
+            continue
+        if known.isdisjoint(_IN_TABLE) and not of_devices:
             continue
         edits = [(lines[i].start, lines[i].end, "")]
         end = i + 1
@@ -642,6 +650,8 @@ def leaf(name: str, attributes: str, state: str) -> str:
         return _told({**fields, _NAME: state})  # "<finding status='absent'>edema</finding>"
     if fields and _NAME in fields and _stated(state, ""):
         return _told({**fields, _STATE: state})  # "<finding name='edema'>absent</finding>"
+    if fields and fields.keys() == {_NAME} and _role(name) == _NAME and 0 < len(state.split()) <= _SHORT:
+        return f"{_capital(fields[_NAME])}: {state}."  # "<finding name='effusion'>small, bilateral</finding>"
     if not _stated(state, "") or _role(name):
         return ""
     return sentence({_NAME: name, _STATE: state, **(fields or {})})

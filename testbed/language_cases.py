@@ -185,9 +185,11 @@ def layouts(path: Path = FOLDER / "layouts.jsonl") -> list[LaidOut]:
 
 
 def lists(folder: Path = FOLDER) -> list[Statement]:
-    """All lists of `denial.yaml`. Raises `CasesError`."""
-    entries = _load(folder / "denial.yaml")["lists"]
-    return _distinct((_made(key, _list, key, entry) for key, entry in entries.items()), lambda one: one.text)
+    """All lists of the files `denial*.yaml`. Raises `CasesError`."""
+    files = [_load(path).get("lists", {}) for path in sorted(folder.glob("denial*.yaml"))]
+    return _distinct(
+        (_made(key, _list, key, entry) for entries in files for key, entry in entries.items()), lambda one: one.text
+    )
 
 
 def edits(folder: Path = FOLDER) -> list[Edit]:

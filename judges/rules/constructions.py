@@ -156,6 +156,13 @@ def is_called(events: list[Event], k: int, words: Sequence[str]) -> bool:
     return words[before.first] in ("is", "was", "are", "were")
 
 
+def closes(events: list[Event], k: int, words: Sequence[str]) -> bool:
+    """Whether a denial with a colon is said of the finding before it: "hydropneumothorax | excluded: | no fluid"."""
+    before = events[k - 1]
+    near = k > 0 and before.last + 1 == events[k].first and before.leaf.concept >= 0
+    return near and events[k].last > events[k].first and words[events[k].last] == ":"
+
+
 def on_one_side(events: list[Event], words: Sequence[str], trie: lx.Trie) -> list[Event]:
     """What has resolved on one side and "is | larger on the left" is on the left alone: the phrase word by word."""
     found: list[Event] = []
@@ -623,7 +630,7 @@ def corrected_side(events: list[Event]) -> list[Event]:
     for k, event in enumerate(events):
         if event.leaf.rare & lx.RETRACTION and not event.leaf.kind:
             before = next((j for j in range(k - 1, -1, -1) if not events[j].leaf.cue & lx.COMMA), -1)
-            after = next((j for j in range(k + 1, len(events)) if not events[j].leaf.cue & lx.COMMA), -1)
+            after = next((j for j in range(k + 1, len(events)) if not events[j].leaf.cue & (lx.COMMA | lx.PREP)), -1)
             if before >= 0 and after > 0 and _other(events[before].leaf.side, events[after].leaf.side):
                 kept = [one for one in kept if one is not events[before]]
                 continue

@@ -281,7 +281,7 @@ class Retractions:
     def _tail(self, events: list[Event], stop: int) -> None:
         """The last part of a sentence may deny or affirm the rest: "it looks like an effusion, | but it is not"."""
         own, words = self.clauses.mentions[self.begun[0] :], self.clauses.words
-        events = [event for event in events if _value(event) != TODAY]
+        events = [event for event in events if _value(event) not in (TODAY, AGAIN)]
         if not (own and events) or own[-1].last >= events[0].first or any(map(_value, events)):
             return
         denies = _only_denies(events, stop, words, self.clauses.lexicon.idle)
@@ -374,6 +374,13 @@ class Retractions:
         if any(m.state == PRESENT for m in after):  # "The lungs are clear. Addendum: there is a nodule."
             for n in (*range(known[1]), *range(len(implied) if until is None else until[1], len(implied))):
                 implied[n] = implied[n]._replace(until=0)
+
+    def set_aside(self, known: Known) -> None:
+        """A final reading replaces what was read since then; a bare "none" still answers it."""
+        for mention in self.clauses.mentions[known[0] :]:
+            self.restate(mention, HYPOTHETICAL)
+        kept = len(self.clauses.mentions), *known[1:]
+        self.clauses.forget(kept)
 
     def _framed(self, frame: str, word: int) -> None:
         """What the present sentence says after `word` is denied, or not of this study."""

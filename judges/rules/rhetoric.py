@@ -66,8 +66,15 @@ def turn(retractions: Retractions, value: str, events: list[Event], k: int) -> N
         return
     for mention in _before(retractions, word, whole=value == DOUBTED, leads=value == BACK and not k):
         state = _state(retractions, value, events, mention)
+        if value == BACK and _denies_at_last(events[k + 1 :]):
+            state = ABSENT  # "There is an effusion - scratch that, there is none."
         if state is not None and state != mention.state:
             retractions.restate(mention, state)
+
+
+def _denies_at_last(events: list[Event]) -> bool:
+    """Whether phrases that name nothing deny."""
+    return any(e.leaf.cue & _DENIES for e in events) and not any(e.leaf.concept >= 0 for e in events)
 
 
 def _confirms(retractions: Retractions, events: list[Event], k: int) -> bool:

@@ -218,6 +218,10 @@ class Scope:
         cue, pending = leaf.cue, self.pending.mentions
         if leaf.change & lx.RESOLVED and constructions.advised(self.events, k):
             return
+        if cue & lx.NEG and pending and constructions.closes(self.events, k, self.words):
+            self._deny_back(k, leaf.acts.get("absent forward"))  # "hydropneumothorax excluded: neither ..."
+            self.pending, self.denial = Pending(), None
+            return
         leads = not (self.made or self.continues) and constructions.leads_on(self.events, k)
         led = cue & lx.NEG_AFTER and not pending and (leads or around.heads(self.events, k))
         if led or constructions.of_attribute(self.events, k, self.words):

@@ -19,6 +19,9 @@ from judges.rules.words import KNOWN
 
 _DOUBT: Final = lx.Row("possible", direction="forward", source="question mark")
 _COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.UNC, rows=(_DOUBT,))
+_DOUBTED: Final = lx.Leaf(
+    cue=lx.UNC_AFTER, rows=(lx.Row("possible", direction="backward", source="question mark"),)
+)
 _AROUND: Final = 30  # words around a ratio among which others say more of it
 _QUESTION: Final = lx.Leaf(cue=lx.HYP, rows=(_DOUBT,))
 _ASKED: Final = frozenset((("is", "there"), ("are", "there"), ("was", "there"), ("were", "there")))
@@ -42,6 +45,7 @@ _GRADES, _BEFORE_GRADE = frozenset(KNOWN["cut_short"]["grades"]), frozenset(KNOW
 _OF_RATIO: Final = frozenset(KNOWN["ratio"]["unless"])
 _SIDES: Final = frozenset(KNOWN["cut_short"]["sides"])
 _TITLE_ENDS: Final = frozenset(":.?!;\n")
+_NEAR_RIBS: Final = 4  # words
 _ORDINALS: Final = (["st"], ["nd"], ["rd"], ["th"])
 _REPLIES: Final = frozenset(("yes", "no", "none", "absent", "present"))
 _AHEAD: Final = 12  # how many phrases before a measurement are looked at for what it measures
@@ -122,8 +126,10 @@ class Sections:
     def _longest(self, node: lx.Trie, i: int) -> tuple[lx.Leaf | None, int]:
         """The longest phrase that begins at word `i`, and its last word."""
         leaf, last = lx.longest(node, self.words, i)
-        if last == i + 1 and self.words[i] == "l" and self.words[last + 1 : last + 2] in _ORDINALS:
-            return node[None], i  # "L 5th rib" is no vertebra
+        if last == i + 1 and self.words[i] == "l":  # "L 5th rib" and "Ribs: # L 4-6" are no vertebrae
+            ribs = self.words[last + 1 : last + 2] in _ORDINALS or "rib" in self.words[max(0, i - _NEAR_RIBS) : i]
+            if ribs:
+                return node[None], i
         return leaf, last
 
     def _read(self, stop: int) -> None:
@@ -239,7 +245,7 @@ class Sections:
             self._draft = self.clauses.known()
         final = leaf.rare & lx.FINAL and self._draft is None and self._tells()
         if leaf.rare & lx.FINAL and self._draft is not None:  # the last word counts
-            self.clauses.forget(self._draft)
+            self.clauses.retractions.set_aside(self._draft)
             self._draft = None
         self._end_correction()
         if leaf.rare & lx.CORRECTION or final:  # "There is an effusion. FINAL: no effusion."
@@ -327,6 +333,9 @@ class Sections:
 
     def _sign(self, i: int, word: str) -> None:
         text, starts = self.text, self.starts
+        if word == "?" and self.words[i - 1 : i] == ["("] and self.words[i + 1 : i + 2] == [")"]:
+            self._events.append(Event(i, i, _DOUBTED))  # "cardiomegaly (?)"
+            return
         apart = i > 0 and text[starts[i] + 1 : starts[i] + 2].isspace() and text[starts[i] - 1].isalnum()
         if word == "?" and not apart and self._asks(i):
             self._events.append(Event(i, i, _QUERY))

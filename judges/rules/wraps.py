@@ -124,6 +124,8 @@ class Wraps:
         first = _WORD.match(begin)
         if not first or not words or before.text[-1:].isdigit():
             return False
+        if words[-1] == "no" and self._cased and first.group().istitle():
+            return False  # "Pneumothorax no" and "Devices pacemaker" are two lines
         if words[-1].lower() in _OPEN or first.group().lower() in _CONTINUES:
             return True
         return not (self._cased and first.group().istitle()) and self._words.cut_in_two(words, first.group())

@@ -170,6 +170,9 @@ class Binder:
         predicate = self.events[k - 1].leaf.cue & lx.VERB and self.events[k - 1].last == first - 1
         if leaf.cue & lx.VERB or (leaf.change and predicate):  # "edema is unchanged, effusion ..."
             return at - 1, False
+        near = mentions[at - 1].last + 1 == first and mentions[at].first > last + 1
+        if leaf.change & lx.RESOLVED and near:
+            return at - 1, False  # "pneumothorax | resolved | post drain"
         start = last + 1
         if leaf.change:
             for event in self.events[k + 1 : k + 1 + _STEPS]:  # "decrease in the size of the effusion"

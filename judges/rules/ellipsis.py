@@ -29,7 +29,10 @@ def filled(events: list[Event], stop: int) -> list[Event]:
             continue
         part = events[start:k]
         end = events[k].first if k < len(events) else stop
-        if any(_names(e.leaf) for e in part) and not (start and events[start - 1].leaf.rare & lx.EXCEPT):
+        caused = start and events[start - 1].leaf.rare & lx.CAUSE and all(e.leaf.concept < 0 for e in part)
+        if caused and concept >= 0:
+            pass  # "pneumothorax on the left after line insertion, none on the right"
+        elif any(_names(e.leaf) for e in part) and not (start and events[start - 1].leaf.rare & lx.EXCEPT):
             named = [e.leaf.concept for e in part if e.leaf.concept >= 0]
             concept, side = (named[-1] if named else -1), 0
             listed = denied and bool(start and events[start - 1].leaf.cue & lx.OR)

@@ -145,6 +145,8 @@ class Namer:
             return NOTHING, -1
         if leaf.concept >= 0:
             return (pair[0], -1) if pair is not None else (leaf.concept, -1)
+        if pair is not None and self._describes_kin(k, pair[0]):
+            return NOTHING, -1  # "the consolidation is dense in the left lower lobe"
         if pair is not None:
             if self._names(k, pair[0]):
                 self._loose += descriptors
@@ -153,6 +155,13 @@ class Namer:
         self._loose += descriptors
         self._refined(descriptors)
         return NOTHING, -1
+
+    def _describes_kin(self, k: int, concept: int) -> bool:
+        """Whether it only says what the finding before it is like: it would name the family of that."""
+        before = self.events[k - 1]
+        if not (k and self._made) or not before.leaf.cue & lx.VERB or before.last + 1 != self.events[k].first:
+            return False
+        return concept in self.lexicon.concepts[self._made[-1][1]].ancestors
 
     def _refined(self, descriptors: Sequence[int]) -> bool:
         """Whether they say of which kind the finding named last is: "the granuloma is calcified"."""

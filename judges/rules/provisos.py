@@ -142,6 +142,10 @@ def _out(here: Here) -> bool:
     before = here.before()
     if len(before) > 1 and before[-1].leaf.cue & lx.BREAK:
         before = before[:-1]  # "effusion - see separate report"
+    while len(before) > 1 and (before[-1].leaf.side or before[-1].leaf.zone or before[-1].leaf.cue & lx.PREP):
+        if before[-1].leaf.concept >= 0:
+            break
+        before = before[:-1]  # "the drain on the right is | out"
     named = bool(before) and (before[-1].leaf.concept >= 0 or bool(before[-1].leaf.things))
     return not named or here.after() not in ("", ".", ",", "\n", ";", ":", "|")
 

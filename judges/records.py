@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -499,20 +499,34 @@ def _of_table(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
             continue
         edits = [(lines[i].start, lines[i].end, "")]
         end = i + 1
+        above: list[str] = []  # the row before, where no rule stands between
+        at = 0  # and its edit
         for line in lines[end:]:
             cells = split(line.text) if line.text.strip() else []
             if _RULE.match(line.text):
                 if not line.text.strip():
                     break
                 edits.append((line.start, line.end, ""))
+                above = []
             elif len(cells) > len(roles) or (len(cells) < 2 and "\t" not in line.text):
                 break
+            elif above and _goes_on(above, cells):  # a cell of two lines
+                above = [f"{one} {more}".strip() for one, more in zip_longest(above, cells, fillvalue="")]
+                edits[at] = (*edits[at][:2], _row(roles, above))
+                edits.append((line.start, line.end, ""))
             else:
                 edits.append((line.start, line.end, _row(roles, cells)))
+                at = len(edits) - 1
+                above = cells if lines[i - 1].text.lstrip().startswith("+") else []  # only a grid has such cells
             end += 1
         if any(said for _, _, said in edits):
             return end - i, edits
     return 0, []
+
+
+def _goes_on(above: Sequence[str], cells: Sequence[str]) -> bool:
+    """Whether a line of a grid only goes on with some cells of the row above it."""
+    return 0 < sum(bool(cell) for cell in cells) < len(above) and not _stated(cells[1] if len(cells) > 1 else "", "")
 
 
 def _headless(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int, str]]]:
@@ -592,6 +606,8 @@ def _row(roles: Sequence[str], cells: Sequence[str]) -> str:
         fields[role] = f"{fields[role]}, {cell}" if role in fields else cell
     if _NO in fields or _YES in fields:
         fields[_STATE] = "present" if _YES in fields and fields[_YES].lower() not in _ABSENT else "absent"
+    if fields.keys() <= {_NAME} and {_STATE, _YES}.intersection(roles):
+        return ""  # nothing is told of it
     sides = [side for side in (_RIGHT, _LEFT) if side in fields]
     if sides:
         return " ".join(sentence({**fields, _SIDE: side, _STATE: fields[side]}) for side in sides)

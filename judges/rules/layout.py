@@ -356,7 +356,7 @@ def is_gap(word: str) -> bool:
 
 # Most texts have nothing of these, which a look for a few letters shows.
 def _is_dictated(text: str) -> bool:
-    return "period" in text or "PERIOD" in text
+    return "period" in text or "full stop" in text or "PERIOD" in text or "FULL STOP" in text
 
 
 def _is_answer(text: str) -> bool:

@@ -19,9 +19,7 @@ from judges.rules.words import KNOWN
 
 _DOUBT: Final = lx.Row("possible", direction="forward", source="question mark")
 _COMMA, _COLON, _QUERY = lx.Leaf(cue=lx.COMMA), lx.Leaf(cue=lx.COLON), lx.Leaf(cue=lx.UNC, rows=(_DOUBT,))
-_DOUBTED: Final = lx.Leaf(
-    cue=lx.UNC_AFTER, rows=(lx.Row("possible", direction="backward", source="question mark"),)
-)
+_DOUBTED: Final = lx.Leaf(cue=lx.UNC_AFTER, rows=(lx.Row("possible", direction="backward", source="question mark"),))
 _AROUND: Final = 30  # words around a ratio among which others say more of it
 _QUESTION: Final = lx.Leaf(cue=lx.HYP, rows=(_DOUBT,))
 _ASKED: Final = frozenset((("is", "there"), ("are", "there"), ("was", "there"), ("were", "there")))

@@ -51,6 +51,9 @@ def aligned(rows: list[tuple[str, ...]]) -> str:
         "<r><item><name>pleural effusion</name><side>left</side><size>small</size><status>present</status></item>\n"
         "<item>\n  <name>pneumothorax</name>\n  <status>absent</status>\n</item></r>",
         "Finding | Present | Absent | Side | Size\nPleural effusion | x | | left | small\nPneumothorax | | x | |",
+        "> Finding: pleural effusion\n>> Side: left\n>> Size: small\n> Finding: pneumothorax\n>> Status: absent",
+        "Finding 1 of 2\nType .... pleural effusion\nSide .... left\nSize .... small\n"
+        "Finding 2 of 2\nType .... pneumothorax\nStatus .. absent",
     ],
 )  # fmt: skip
 def test_the_same_two_findings_in_every_form(text: str) -> None:
@@ -85,6 +88,28 @@ def test_records(text: str, lines: list[str]) -> None:
     assert read(text) == lines
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("+ cardiomegaly, + R effusion, - consolidation, - PTX",
+         ["+ cardiomegaly, + R effusion, no consolidation, no PTX"]),
+        ("Hyperinflation +\nCollapse -\nEffusion -", ["Hyperinflation.", "No collapse.", "No effusion."]),
+        ("PTX R ......... resolved\nHeart ......... normal", ["PTX R: resolved", "Heart: normal"]),
+        ('<r><finding name="edema">absent</finding><finding name="effusion">small, bilateral</finding></r>',
+         ["No edema.", "Effusion: small, bilateral."]),
+        ('<r><obs code="opacity" value="yes" site="RUL"/><obs code="effusion" value="no"/></r>',
+         ["Opacity, RUL.", "No effusion."]),
+        ("Device | Position | OK?\nETT | 5 cm above carina | yes\nNG tube | stomach | yes",
+         ["ETT, 5 cm above carina.", "NG tube, stomach."]),
+        ("Finding | Present | Side\nEffusion | yes | left\nNodule | | ", ["Left effusion."]),
+        ("+----+----+\n| Finding | Present |\n+----+----+\n| Pleural | Yes |\n| effusion | |\n+----+----+\n| Edema | No |",
+         ["+----+----+", "Pleural effusion.", "No edema."]),
+    ],
+)  # fmt: skip
+def test_signs_dots_attributes_and_devices(text: str, said: list[str]) -> None:
+    assert read(text) == said
+
+
 NAMES = st.sampled_from(("effusion", "pneumothorax", "left apical nodule", "ETT"))
 KEYS = st.sampled_from(sorted(records.ATTRIBUTES | {"finding", "comment", "nonsense"}))
 
@@ -109,7 +134,7 @@ def test_a_sentence_stands_for_its_record() -> None:
 @pytest.mark.parametrize(
     "shape",
     ["finding: effusion; side: left\n", "a: b; ", "effusion:\n  present: yes\n", "finding | side\n", "finding,side\n",
-     "side,", "  ", "a:\n ", "finding: a, "],
+     "side,", "  ", "a:\n ", "finding: a, ", "a +\nb -\n", "+ ab, - ", "a ... b\n", "> ", "| a | | |\n"],
 )  # fmt: skip
 def test_linear(shape: str) -> None:
     assert_linear(lambda text: records.take_off(Draft(text)), shape)

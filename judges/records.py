@@ -483,45 +483,52 @@ def _indent(line: str) -> int:
 
 def _of_table(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int, str]]]:
     """How many lines from `i` are a table whose columns are the fields of records, with the edits."""
-    for split in _splits(lines[i].text):
-        roles = [_role(cell) for cell in split(lines[i].text)]
-        if roles[:1] == [""] and {_RIGHT, _LEFT} == set(roles[1:]):
-            roles[0] = _NAME
-        elif {_RIGHT, _LEFT} == set(roles) and not split.sign and lines[i].text[:1].isspace():
-            roles, split = [_NAME, *roles], _Split("", (0, *split.columns))  # the column of the names has none
-        if _NO in roles and not {_STATE, _YES}.intersection(roles):
-            roles = ["" if role == _NO else role for role in roles]  # the number of a row
+    for way in _splits(lines[i].text):
+        roles, split = _columns(lines[i].text, way)
         known = {role for role in roles if role}
-        of_devices = _PLACE in known and split(lines[i].text)[0].lower() in _DEVICES
-        if len(known) < 2 or _NAME not in known or roles.count("") > 1:
+        tells = not known.isdisjoint(_IN_TABLE) or (_PLACE in known and split(lines[i].text)[0].lower() in _DEVICES)
+        if len(known) < 2 or _NAME not in known or roles.count("") > 1 or not tells:
             continue
-        if known.isdisjoint(_IN_TABLE) and not of_devices:
-            continue
-        edits = [(lines[i].start, lines[i].end, "")]
-        end = i + 1
-        above: list[str] = []  # the row before, where no rule stands between
-        at = 0  # and its edit
-        for line in lines[end:]:
-            cells = split(line.text) if line.text.strip() else []
-            if _RULE.match(line.text):
-                if not line.text.strip():
-                    break
-                edits.append((line.start, line.end, ""))
-                above = []
-            elif len(cells) > len(roles) or (len(cells) < 2 and "\t" not in line.text):
-                break
-            elif above and _goes_on(above, cells):  # a cell of two lines
-                above = [f"{one} {more}".strip() for one, more in zip_longest(above, cells, fillvalue="")]
-                edits[at] = (*edits[at][:2], _row(roles, above))
-                edits.append((line.start, line.end, ""))
-            else:
-                edits.append((line.start, line.end, _row(roles, cells)))
-                at = len(edits) - 1
-                above = cells if lines[i - 1].text.lstrip().startswith("+") else []  # only a grid has such cells
-            end += 1
+        edits = [(lines[i].start, lines[i].end, ""), *_rows(lines, i, roles, split)]
         if any(said for _, _, said in edits):
-            return end - i, edits
+            return len(edits), edits
     return 0, []
+
+
+def _columns(header: str, split: _Split) -> tuple[list[str], _Split]:
+    """What each column of a table says, by its name, and how its lines are cut."""
+    roles = [_role(cell) for cell in split(header)]
+    if roles[:1] == [""] and {_RIGHT, _LEFT} == set(roles[1:]):
+        roles[0] = _NAME
+    elif {_RIGHT, _LEFT} == set(roles) and not split.sign and header[:1].isspace():
+        roles, split = [_NAME, *roles], _Split("", (0, *split.columns))  # the column of the names has none
+    if _NO in roles and not {_STATE, _YES}.intersection(roles):
+        roles = ["" if role == _NO else role for role in roles]  # the number of a row
+    return roles, split
+
+
+def _rows(lines: Sequence[_Line], i: int, roles: list[str], split: _Split) -> list[tuple[int, int, str]]:
+    """The edits of the lines below a header at `i`, one each."""
+    edits: list[tuple[int, int, str]] = []
+    grid = i > 0 and lines[i - 1].text.lstrip().startswith("+")
+    above: list[str] = []  # in a grid the row before, where no rule stands between
+    at = 0  # and its edit
+    for line in lines[i + 1 :]:
+        cells = split(line.text) if line.text.strip() else []
+        said = ""
+        if _RULE.match(line.text):
+            if not line.text.strip():
+                break
+            above = []
+        elif len(cells) > len(roles) or (len(cells) < 2 and "\t" not in line.text):
+            break
+        elif above and _goes_on(above, cells):  # a cell of two lines
+            above = [f"{one} {more}".strip() for one, more in zip_longest(above, cells, fillvalue="")]
+            edits[at] = (*edits[at][:2], _row(roles, above))
+        else:
+            said, at, above = _row(roles, cells), len(edits), cells if grid else []
+        edits.append((line.start, line.end, said))
+    return edits
 
 
 def _goes_on(above: Sequence[str], cells: Sequence[str]) -> bool:

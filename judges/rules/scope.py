@@ -229,12 +229,8 @@ class Scope:
         if cue & lx.NEG_AFTER and pending and self.denial is not None and self.denial.touches(self.events, k):
             self.denial = None  # "is not | artifactual"
             return
-        if leaf.rare & lx.RETRACTION and self.continues and leaf.acts["retraction"].value == UNTRUE:
-            return  # what is untrue is said by the sentence before
-        if leaf.rare & lx.EXCHANGED:
-            new = next((e.leaf.concept for e in self.events[k + 1 : k + 1 + _NEW] if e.leaf.concept >= 0), -1)
-            if new < 0 or (pending and pending[-1].concept == new):
-                return  # for something of the same name: there is one
+        if self._denies_nothing(k, leaf):
+            return
         if cue & lx.NEG_AFTER and not (cue & lx.NEG and (not pending or around.finds(self.events, k))):
             if k + 1 < len(self.events) and self.events[k + 1].leaf.rare & lx.VIEW:
                 return
@@ -250,6 +246,17 @@ class Scope:
             again = self.denial is not None and self.denial.met > 0
             self.denial = Opened(k, row)
             self.denial.removal, self.denial.again = bool(leaf.change & lx.RESOLVED), again
+
+    def _denies_nothing(self, k: int, leaf: lx.Leaf) -> bool:
+        """Whether a phrase of denial denies nothing here."""
+        if leaf.rare & lx.RETRACTION and self.continues and leaf.acts["retraction"].value == UNTRUE:
+            return True  # what is untrue is said by the sentence before
+        if not leaf.rare & lx.EXCHANGED:
+            return False
+        pending = self.pending.mentions
+        new = next((e.leaf.concept for e in self.events[k + 1 : k + 1 + _NEW] if e.leaf.concept >= 0), -1)
+        # for something of the same name: there is one
+        return new < 0 or bool(pending and pending[-1].concept == new)
 
     def _deny_back(self, k: int, row: lx.Row | None) -> None:
         subject = self._subject(k)

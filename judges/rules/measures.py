@@ -22,6 +22,8 @@ _RATIOS: Final = frozenset(KNOWN["ratio"]["names"])
 _OVER, _UNDER, _DENIES = (frozenset(KNOWN["ratio"][name]) for name in ("over", "under", "denies"))
 _EARLIER: Final = frozenset(("was", "from", "previously", "prior"))
 _LEAST, _HALF = 0.3, 0.5
+_SLIGHT, _GREAT = 0.55, 0.65
+_SMALL, _LARGE = 0b0010, 0b1000
 _SAME: Final = 0.1  # share by which two measurements of one thing may differ
 
 
@@ -80,6 +82,16 @@ def enlarges(words: list[str], i: int, last: int) -> bool | None:
     if share == _HALF:
         return not _OVER.isdisjoint(between) and _DENIES.isdisjoint(between)
     return share > _HALF and _UNDER.isdisjoint(between)
+
+
+def grade_of_ratio(words: list[str], i: int) -> int:
+    """The grade of a heart with the ratio at `i`, as bits; 0 between those that are near a half and those far above.
+
+    Readers differ by some hundredths, so that only ratios which are far apart are different grades.
+    """
+    share = float(words[i])
+    share = share / 100 if share > 1 else share
+    return _SMALL if share <= _SLIGHT else _LARGE if share >= _GREAT else 0
 
 
 def _named(words: list[str], i: int) -> bool:

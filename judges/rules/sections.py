@@ -11,7 +11,17 @@ from judges.rules.details import joined_levels, numbered
 from judges.rules.examination import Heading
 from judges.rules.findings import ABSENT, HYPOTHETICAL, Event, Implied
 from judges.rules.headings import behind_heading, heads
-from judges.rules.measures import UNIT, chance, direction, enlarges, former, joins, millimetres, percentage
+from judges.rules.measures import (
+    UNIT,
+    chance,
+    direction,
+    enlarges,
+    former,
+    grade_of_ratio,
+    joins,
+    millimetres,
+    percentage,
+)
 from judges.rules.repeats import LONGEST, Key, Repeats
 from judges.rules.retractions import Known
 from judges.rules.sentence import read_sentence
@@ -393,6 +403,8 @@ class Sections:
         if any(e.leaf.cue & (lx.NEG | lx.NORMAL) for e in self._events[-_AROUND:]):
             return None  # "heart size is normal, the ratio is .52"
         leaf: lx.Leaf = self.lexicon.trie["enlarged" if enlarged else "normal"][None]
+        if enlarged and (grade := grade_of_ratio(self.words, i)):
+            self._events.append(Event(i, i, lx.Leaf(severity=grade)))
         return leaf
 
     def _nought(self, i: int) -> bool:

@@ -415,7 +415,8 @@ class Binder:
         for i in range(1, min(len(mentions), _STEPS) if self._headed else 0):
             one, other = mentions[0], mentions[i]
             gap = self._between()[i]
-            if not gap & (lx.AND | lx.COMMA | lx.WITH) or gap & _APART or other.side or not self._neighbors(one, other):
+            together = self._neighbors(one, other) if one.zone else self.lexicon.concepts[other.concept].sided
+            if not gap & (lx.AND | lx.COMMA | lx.WITH) or gap & _APART or other.side or not together:
                 break
             other.side, other.zone = one.side, other.zone or one.zone
             if self.trace is not None:

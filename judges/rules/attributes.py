@@ -44,8 +44,10 @@ class Binder:
     """Binds the attributes of one clause."""
 
     def __init__(
-        self, lexicon: lx.Lexicon, events: list[Event], mentions: list[Mention], trace: Trace | None = None
+        self, lexicon: lx.Lexicon, events: list[Event], mentions: list[Mention], stop: int, trace: Trace | None = None
     ) -> None:
+        """The clause ends before word `stop`."""
+        self.stop = stop
         self.lexicon = lexicon
         self.trace = trace
         self.events = events
@@ -95,15 +97,22 @@ class Binder:
         """Whether a construction takes this word away from the findings around it."""
         if leaf.severity and constructions.amount_of_change(self.events, k, self._after(k)):
             return True
-        if (leaf.side or leaf.zone) and constructions.of_next_subject(self.events, k):
+        if (leaf.side or leaf.zone) and constructions.of_next_subject(self.events, k, self.stop):
             return True
         if leaf.rare & lx.EXCHANGED:
             self._exchange(k)
             return True
         if leaf.rare & lx.MORE and not constructions.more_of_finding(self.events, k):
             return True
-        # "no longer in the right main bronchus"
+        # "no longer in the right main bronchus", "has gone down | the right main bronchus"
+        near = k + 1 < len(self.events) and self.events[k].last + 1 == self.events[k + 1].first
+        if leaf.change & lx.BETTER and near and (self.events[k + 1].leaf.place or self._leads_to_place(k + 1)):
+            return True
         return bool(leaf.change & lx.RESOLVED) and around.place_follows(self.events, k)
+
+    def _leads_to_place(self, k: int) -> bool:
+        """Whether phrase `k` is the side of the place behind it: "right | mainstem bronchus"."""
+        return bool(self.events[k].leaf.side) and k + 1 < len(self.events) and bool(self.events[k + 1].leaf.place)
 
     def _place(self, k: int, leaf: lx.Leaf, denied: bool) -> None:
         """A place is that of the tip of the nearest device, unless the device only passes it or is not there."""
@@ -170,9 +179,8 @@ class Binder:
         predicate = self.events[k - 1].leaf.cue & lx.VERB and self.events[k - 1].last == first - 1
         if leaf.cue & lx.VERB or (leaf.change and predicate):  # "edema is unchanged, effusion ..."
             return at - 1, False
-        near = mentions[at - 1].last + 1 == first and mentions[at].first > last + 1
-        if leaf.change & lx.RESOLVED and near:
-            return at - 1, False  # "pneumothorax | resolved | post drain"
+        if self._speaks_of_before(k, at):
+            return at - 1, False
         start = last + 1
         if leaf.change:
             for event in self.events[k + 1 : k + 1 + _STEPS]:  # "decrease in the size of the effusion"
@@ -188,6 +196,14 @@ class Binder:
         elif around.governed(self.events, k) and not around.touches(self.events, k, mentions[at].first):
             free = False  # "volume loss in the right hemithorax following lobectomy"
         return (at, True) if free else (at - 1, False)
+
+    def _speaks_of_before(self, k: int, at: int) -> bool:
+        """ "Trachea deviated | to the right | by collapse", "pneumothorax | resolved | post drain"."""
+        first, last, leaf = self.events[k]
+        before, after = self.mentions[at - 1], self.mentions[at]
+        if leaf.side and not self.lexicon.thoracic[before.concept] and constructions.to_side(self.events, k):
+            return True
+        return bool(leaf.change & lx.RESOLVED) and before.last + 1 == first and after.first > last + 1
 
     def _measures(self, k: int) -> bool:
         """Whether this is the size of a finding, not a distance: "3 cm above the carina", "should be advanced 2 cm"."""

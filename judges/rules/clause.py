@@ -108,7 +108,7 @@ class Clauses:
             if len(made) > 1:
                 made.sort(key=lambda m: m.first)
             subjects = [last] if continues and last is not None else made
-            self.changes += Binder(self.lexicon, events, subjects, self.trace).bind(attributes, seen.places)
+            self.changes += Binder(self.lexicon, events, subjects, stop, self.trace).bind(attributes, seen.places)
         self._share(made)
         self.mentions += made
         if not continues:
@@ -261,6 +261,20 @@ class _Link:
         first, _, leaf = self.events[k]
         return bool(leaf.change or leaf.place) or not normality.within(first)
 
+    def _parted(self, k: int, cue: int) -> None:
+        """A colon or comma may end what has met nothing, or what has its answer behind it."""
+        scope, lexicon, words = self.scope, self.clauses.lexicon, self.clauses.words
+        denial, supposed = scope.denial, scope.supposition
+        if (
+            denial is not None
+            and not denial.met
+            and constructions.ends_unmet(self.events, k, denial.event, words, lexicon.sized)
+        ):
+            scope.denial = None
+        names = any(event.leaf.concept >= 0 for event in self.events[k + 1 :])
+        if cue & lx.COLON and supposed is not None and supposed.met and names:
+            scope.supposition = None  # "film to exclude pneumothorax: no pneumothorax"
+
     def _normal(self) -> Normality:
         if self.normality is None:
             self.normality = Normality(self.clauses.lexicon, self.clauses.context, self.events, self.named)
@@ -278,14 +292,8 @@ class _Link:
             return
         if rare & (lx.RESERVE | lx.ELAPSED) and (self.reserve < 0 or rare & lx.RESERVE):
             self.reserve = k
-        denial = scope.denial
-        if (
-            cue & lx.COLON
-            and denial is not None
-            and not denial.met
-            and constructions.colon_ends(self.events, k, denial.event)
-        ):
-            scope.denial = None
+        if cue & (lx.COLON | lx.COMMA):
+            self._parted(k, cue)
         if cue & BREAKS:
             scope.choice.broken, scope.choice.whole = True, bool(cue & lx.COLON and scope.made)
         if cue & HEARD or rare & HEARD_RARE:

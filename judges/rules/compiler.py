@@ -300,6 +300,7 @@ class _Compiler:
         surgery = self.concepts.needed("postoperative_change")
         chest = {self.concepts.needed("lung_opacity"), self.concepts.needed("pleural_abnormality")}
         focal, diffuse = ({*self.concepts.all(data[key], key)} for key in ("focal", "diffuse"))
+        operations = {surgery, *self.concepts.all(data["operations"], "operations")}
         steady = {*self.concepts.all(data["steady"], "steady")}
         alike = [self.concepts.all(names, "lookalikes") for names in data["lookalikes"]]
         return lx.Lexicon(
@@ -326,7 +327,7 @@ class _Compiler:
                 concept.weight >= scores.MODERATE and not {device, surgery} & family
                 for family, concept in zip(families, concepts, strict=True)
             ),
-            operations=tuple(surgery in family and device not in family for family in families),
+            operations=tuple(not operations.isdisjoint(family) and device not in family for family in families),
             families=self._heads_of_families(concepts),
             thoracic=tuple(
                 bool(chest & family) or self.entries[concept.name].get("thoracic", False)

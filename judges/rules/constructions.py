@@ -183,8 +183,11 @@ def begins(events: list[Event], k: int) -> bool:
     return k + 1 < len(events) and events[k].last + 1 == events[k + 1].first and bool(events[k + 1].leaf.cue & lx.VERB)
 
 
-def of_next_subject(events: list[Event], k: int) -> bool:
-    """Whether a side or zone is that of a place of which something else is said: "effusion, | left | lung clear"."""
+def of_next_subject(events: list[Event], k: int, stop: int) -> bool:
+    """Whether a side or zone is that of a place of which something else is said: "effusion, | left | lung clear".
+
+    The clause ends before word `stop`.
+    """
     first = last = k
     while first and _locates(events[first - 1].leaf) and events[first - 1].last + 1 == events[first].first:
         first -= 1
@@ -192,12 +195,14 @@ def of_next_subject(events: list[Event], k: int) -> bool:
         last + 1 < len(events) and _locates(events[last + 1].leaf) and events[last].last + 1 == events[last + 1].first
     ):
         last += 1
-    if not first or not events[first - 1].leaf.cue & lx.COMMA or last + 1 == len(events):
+    if not first or not events[first - 1].leaf.cue & lx.COMMA:
         return False
-    after = events[last + 1]
+    after = events[last + 1] if last + 1 < len(events) else Event(stop, stop, lx.Leaf())
     named = any(event.leaf.kind & lx.BARE for event in events[first : last + 1])
+    if after.first > events[last].last + 1:  # "pneumothorax, | right | lung expanded"
+        return named
     tells = lx.NORMAL | (lx.NEG | lx.NEG_AFTER | lx.VERB if named else 0)
-    return events[last].last + 1 == after.first and bool(after.leaf.cue & tells)
+    return bool(after.leaf.cue & tells or after.leaf.absent or (named and after.leaf.details))
 
 
 def _locates(leaf: lx.Leaf) -> bool:
@@ -274,9 +279,17 @@ def of_attribute(events: list[Event], k: int, words: Sequence[str]) -> bool:
     return led and after.isalpha() and after not in _ABSENT_WHERE
 
 
-def colon_ends(events: list[Event], k: int, denial: int) -> bool:
-    """Whether the colon at `k` ends a denial, at phrase `denial`, of an anatomy: "no bowel gas | : perforation"."""
-    return any(event.leaf.kind & lx.NAMED for event in events[denial + 1 : k])
+def ends_unmet(events: list[Event], k: int, denial: int, words: Sequence[str], sized: Sequence[bool]) -> bool:
+    """Whether a colon or comma at `k` ends a denial, at phrase `denial`, of something that is no finding.
+
+    "No bowel gas | : perforation", "absent right heart border | , consolidation", "no tubes | , cardiomegaly".
+    """
+    between = events[denial + 1 : k]
+    if any(event.leaf.kind & lx.THING for event in between):
+        named = next((e.leaf for e in events[k + 1 :] if e.leaf.concept >= 0 or e.leaf.kind & lx.THING), None)
+        return named is not None and named.concept >= 0 and sized[named.concept]  # not in "no tubes, lines or drains"
+    alone = events[k].leaf.cue & lx.COLON or words[events[denial].first] == "absent"
+    return bool(alone) and any(event.leaf.kind & lx.NAMED for event in between)
 
 
 def intransitive(events: list[Event], k: int, words: Sequence[str], stop: int) -> bool:

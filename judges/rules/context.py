@@ -89,8 +89,6 @@ class Context:
         for known in reversed(self.devices):
             if _called(lexicon, leaf, known.concept) and not (side and known.side and side != known.side):
                 return known.concept
-        if len(leaf.things) == 1 and lexicon.thoracic[leaf.things[0]]:
-            return leaf.things[0]  # a drain that no text has named is one of the chest
         return leaf.concept
 
 

@@ -101,11 +101,15 @@ def _other(part: list[Event], concept: int, side: int, end: int) -> list[Event]:
         return [Event(part[0].first, part[0].last, lx.Leaf(cue=lx.NEG)), found, *follows]
     if at and led and (head.severity or head.change):  # "resolved on the left and | decreased on the right"
         return [part[0], found, *follows]
+    if at == 0 and len(follows) == 1 and follows[0].leaf.cue & lx.NEG_AFTER and not follows[0].leaf.change:
+        return [Event(follows[0].first, follows[0].last, lx.Leaf(cue=lx.NEG)), found]  # "right | none"
     return [found, *follows] if at == 0 and _stands(follows) else part
 
 
 def _stands(follows: list[Event]) -> bool:
     """Whether a verb says something of the side before it: "left | remains in place", "left | is moderate"."""
+    if len(follows) == 1 and follows[0].leaf.severity and not follows[0].leaf.kind & lx.NAMED:
+        return True  # "left | small"
     if not follows or not (follows[0].leaf.cue & lx.VERB or follows[0].leaf.change):
         return False
     if follows[0].leaf.change or len(follows) == 1:

@@ -115,9 +115,28 @@ class Namer:
         if leaf.kind & lx.THING and leaf.things[0] != self.lexicon.device:
             side = self.events[k - 1].leaf.side if k else 0
             concept = self.context.meant(self.lexicon, leaf, [c for _, c in self._made[-1:]], side)
+            if concept == leaf.concept < 0 and self._taken_out(k):
+                concept = leaf.things[0]  # a drain that no text has named is one of the chest
         if leaf.kind & lx.SAYS and concept == leaf.concept:
             return self._described(k, leaf)
         return concept, -1
+
+    def _taken_out(self, k: int) -> bool:
+        """Whether phrase `k` stands for one kind of device in the chest that has a tip, stays, or has been removed."""
+        things, events = self.events[k].leaf.things, self.events
+        if len(things) > 1 or not self.lexicon.thoracic[things[0]]:
+            return False
+        before = events[k - 1].leaf if k and events[k - 1].last + 1 == events[k].first else None
+        if before is not None and before.change & lx.RESOLVED and before.cue & lx.NEG:
+            return True  # "removal of the drain"
+        for one, (first, _, leaf) in zip(events[k:], events[k + 1 :], strict=False):
+            if first != one.last + 1:
+                return False
+            if leaf.kind & lx.THING or leaf.change & (lx.RESOLVED | lx.STABLE):
+                return True
+            if leaf.concept >= 0 or not (leaf.side or leaf.cue & lx.PREP):
+                return False
+        return False
 
     def _vein(self, k: int, concept: int) -> int:
         if constructions.vein_before_device(self.events, k, self.lexicon.sized):

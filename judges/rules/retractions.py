@@ -118,6 +118,8 @@ class Retractions:
 
     def _tells_of_before(self, events: list[Event], stop: int) -> bool:
         """Whether a sentence that names nothing says that what the one before spoke of is there, or is not."""
+        if self._another(events, stop):
+            return True
         verdict = self._verdict(events, stop)
         if verdict:
             self.clauses.context.outside = True  # whether or not something stands before it
@@ -137,6 +139,27 @@ class Retractions:
             self._answer(events, self.clauses.mentions[self.last[0] :])
             return True
         return False
+
+    def _another(self, events: list[Event], stop: int) -> bool:
+        """ "No effusion on the right. | There is a small one on the left.": one more of what was named last."""
+        clauses, first = self.clauses, self.clauses.first
+        before = clauses.mentions[self.last[0] : self.begun[0]]
+        said = clauses.words[first:stop]
+        if (
+            "one" not in said
+            or not any(e.leaf.cue & lx.EXIST for e in events)
+            or any(e.leaf.cue & _DENIES for e in events)
+        ):
+            return False
+        clauses.context.outside = True
+        if not before or before[-1].state == PRESENT or not any(e.leaf.side or e.leaf.severity for e in events):
+            return False
+        at = first + said.index("one")
+        found = Mention(before[-1].concept, at, at, PRESENT)
+        for event in events:
+            self._add(found, event)
+        clauses.mentions.append(found)
+        return True
 
     def _withdrawn(self, events: list[Event], own: Sequence[Mention]) -> None:
         """ "On final review this is withdrawn." tells of no change of the study."""
@@ -213,9 +236,13 @@ class Retractions:
         """What was asked is there, on the side and of the grade that the answer gives: "Effusion? Small, right." """
         state = UNCERTAIN if any(event.leaf.cue & _DOUBTS for event in events) else PRESENT
         for mention in asked:
-            self.restate(mention, state)
+            self.restate(mention, ABSENT if state == PRESENT and self._over(mention) else state)
         for event in events if len(asked) == 1 else ():
             self._add(asked[0], event)
+
+    def _over(self, mention: Mention) -> bool:
+        """Whether it was asked whether it is over: "Has the pneumothorax resolved?"."""
+        return any(c.mention is mention and c.change == lx.RESOLVED for c in self.clauses.changes)
 
     def _add(self, mention: Mention, event: Event) -> None:
         """What an answer says besides: where, and how much."""
@@ -304,11 +331,14 @@ class Retractions:
         if self.asked and any(e.leaf.cue & _DENIES for e in events):
             sure = _UNSURE.isdisjoint(self.clauses.words[self.clauses.first : stop])
             for mention in before:  # "Pneumothorax? No.", "... I am not certain."
-                self.restate(mention, ABSENT if sure else UNCERTAIN)
+                over = self._over(mention)  # "Has the pneumothorax resolved? No."
+                if over and sure:
+                    self.clauses.changes[:] = [c for c in self.clauses.changes if c.mention is not mention]
+                self.restate(mention, PRESENT if over and sure else ABSENT if sure else UNCERTAIN)
         elif (self.asked or any(e.leaf.cue & lx.EXIST for e in events)) and rhetoric.affirms(self, events, stop):
             self.clauses.context.outside = self.affirmed = True
             for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."
-                self.restate(mention, PRESENT)
+                self.restate(mention, ABSENT if self.asked and self._over(mention) else PRESENT)
         elif len(events) <= _MOST and (
             _only_denies(events, stop, self.clauses.words) or rhetoric.objects(self, events)
         ):
@@ -339,7 +369,7 @@ class Retractions:
         """A sentence of which no phrase is known has ended before word `stop`: "Effusion? Absolutely."."""
         if self.asked and rhetoric.affirms(self, [], stop):
             for mention in self.clauses.mentions[self.begun[0] :]:
-                self.restate(mention, PRESENT)
+                self.restate(mention, ABSENT if self._over(mention) else PRESENT)
 
     def asks(self, question: bool) -> None:
         """Whether the sentence that has ended was a question."""

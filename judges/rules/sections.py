@@ -55,6 +55,7 @@ _SIDES: Final = frozenset(KNOWN["cut_short"]["sides"])
 _TITLE_ENDS: Final = frozenset(":.?!;\n")
 _NEAR_RIBS: Final = 4  # words
 _ORDINALS: Final = (["st"], ["nd"], ["rd"], ["th"])
+_AGREES: Final = frozenset(("agree", "agreed", "concur", "confirmed", "unchanged", "same", "concordant"))
 _REPLIES: Final = frozenset(("yes", "no", "none", "absent", "present"))
 _AHEAD: Final = 12  # how many phrases before a measurement are looked at for what it measures
 _BESIDE: Final = 3  # words from a measurement to what it measures: "1 cm directly above the carina"
@@ -252,6 +253,9 @@ class Sections:
         if leaf.rare & lx.DRAFT:
             self._draft = self.clauses.known()
         final = leaf.rare & lx.FINAL and self._draft is None and self._tells()
+        agrees = self.words[last + 1 : last + 3][-1:]
+        if leaf.rare & lx.FINAL and agrees and agrees[0] in _AGREES:
+            self._draft = None  # "Preliminary: effusion. Final: agree."
         if leaf.rare & lx.FINAL and self._draft is not None:  # the last word counts
             self.clauses.retractions.set_aside(self._draft)
             self._draft = None
@@ -432,7 +436,8 @@ class Sections:
             self._remember(i, events)
             self._since += bool(events)
             if i > self._first:  # not the "A." before an answer, which is an article
-                self.clauses.retractions.asks(word == "?")
+                queried = self.words[self._first] == "?" and len(events) <= _BARE
+                self.clauses.retractions.asks(word == "?" or queried)
             if self._study and self._held is not None and any(e.leaf.cue & lx.EXIST for e in events):
                 self._held = self.clauses.known()  # "COMPARISON: None. There is a mass.": no heading drops that
         self._begin(i)

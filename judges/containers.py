@@ -40,6 +40,10 @@ _CONTROL: Final = {"n": "\n", "r": "\n", "t": " ", "b": "", "f": "\n"}
 _ANSWERS: Final = {"true": "yes", "false": "no"}
 _LABELS: Final = {"0": "no", "1": "yes", "-1": "possible", "0.0": "no", "1.0": "yes", "-1.0": "possible"}
 """What figures say in an object that has nothing else, as CheXpert's labels have them."""
+_DENYING: Final = frozenset(("absent", "negative", "negatives", "denied", "excluded", "not present", "absent findings",
+                             "negative findings", "ruled out", "pertinent negatives"))  # fmt: skip
+"""Keys of a list whose members are denied."""
+_OR: Final = " or "
 _HOLDERS: Final = frozenset((
     "output", "answer", "response", "content", "text", "message", "data", "prediction", "completion", "generated_text",
     "report", "generated_report", "final_answer", "div", "entry", "entries", "resource", "payload", "body", "result",
@@ -203,6 +207,9 @@ def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
         elif (end := _end_of_about(text, tokens, i, _OF_FHIR if fhir else _COUNTS)) > i:
             hidden = end
             yield token.start, token.end, ""
+        elif token.sign == "[" and _key(text, tokens, i) in _DENYING:
+            stack.append(_OR)
+            yield token.start, token.end, "No "
         elif token.sign:
             yield token.start, token.end, _for_sign(token.sign, stack, described=i in inline)
         elif token.string is None:
@@ -228,7 +235,15 @@ def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
             yield token.start, token.end, attached and f"{attached}\n"
         else:
             closes = last == ", " and tokens[i + 1 : i + 2] and tokens[i + 1].sign == "}"
+            if last == _OR:
+                closes, last = False, last if tokens[i + 1].sign == "," else "."
             yield from _content(text, token, token.string, "" if closes else last)
+
+
+def _key(text: str, tokens: list[_Token], i: int) -> str:
+    """The key whose value begins with the bracket at `i`; "" where it has none."""
+    key = tokens[i - 2].string if i > 1 and tokens[i - 1].sign == ":" else None
+    return text[slice(*key)].lower().replace("_", " ") if key is not None else ""
 
 
 def _for_sign(sign: str, stack: list[str], *, described: bool) -> str:

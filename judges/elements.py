@@ -9,7 +9,7 @@ from typing import Final
 
 from judges import records
 from judges.draft import Draft
-from judges.section_names import section
+from judges.section_names import section, spelled_out
 
 _Edit = tuple[int, int, str]
 
@@ -38,6 +38,12 @@ _UNSEEN: Final = re.compile(r"<(?P<name>head|style|script)\b[^<>]{0,200}>", re.I
 """What begins a part of a page that is not shown."""
 _ENTITY: Final = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{2,6}|#[xX][\da-fA-F]{2,5});")
 _ANSWERS: Final = {"true": "yes", "false": "no"}
+_ATTRIBUTES: Final = re.compile(
+    r"(?:[\w,-]+[ ]){0,2}(?:trace|tiny|small|minimal|mild|moderate|large|severe|left|right|bilateral)"
+    r"(?:,?[ ][\w-]+){0,3}[.]?",
+    re.I,
+)
+"""How much of something there is, or where."""
 _LAST: Final = 60  # characters in which the last tag stands
 _ENDS: Final = re.compile(r"</(?P<name>[A-Za-z][\w:.-]{0,40})>\Z")
 _BLANK: Final = re.compile(r"\s*")
@@ -188,7 +194,11 @@ def _leaf(text: str, tags: list[re.Match[str]], i: int) -> str:
     if tags[i]["close"] or i + 1 >= len(tags) or tags[i + 1]["name"] != tags[i]["name"] or not tags[i + 1]["close"]:
         return ""
     state = text[tags[i].end() : tags[i + 1].start()].strip()
-    return records.leaf(tags[i]["name"], tags[i]["attributes"] or "", state)
+    name = tags[i]["name"]
+    told = records.leaf(name, tags[i]["attributes"] or "", state)
+    if told or not _ATTRIBUTES.fullmatch(state) or name.lower() in _FIELDS | _SECTIONS | _BLOCKS | _INLINE:
+        return told
+    return f"{spelled_out(name)}: {state}."  # "<pleural_effusion>small, left</pleural_effusion>"
 
 
 def _stands_apart(text: str, tags: list[re.Match[str]], i: int) -> bool:

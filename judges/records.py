@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, zip_longest
+from itertools import groupby, pairwise, zip_longest
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -155,6 +155,18 @@ _SCORED: Final = re.compile(
     re.M,
 )
 """A score and what it stands for: "Effusion ..... score 0.91 POSITIVE"."""
+_DENIED: Final = re.compile(
+    r"^[ \t]*(?:(?:there (?:is|are)|(?:i|we) (?:can )?see|the film shows)[ ])?"
+    r"(?P<lead>no(?: (?:radiographic |convincing |definite |acute )?"
+    r"(?:evidence|signs?|features?|suggestion|findings?)(?: of)?)?"
+    r"(?: (?:any of )?the following(?: findings?)?)?|without|absen(?:t|ce of)|negative(?: for| findings?)?|negatives|"
+    r"pertinent negatives|excluded|none of the following(?: (?:is|are) (?:seen|present|identified))?)[ ]?:?[ \t]*\n",
+    re.I | re.M,
+)
+"""A line that denies what the items of the list below it name: "No evidence of:"."""
+_DENIED_ITEM: Final = re.compile(
+    r"(?P<mark>[ \t]*(?:[-*•▪◦‣·–—]|\(?(?:\d{1,2}|[a-h])[.)])[ \t]+)(?P<name>[^\n:]{2,60}?)[.;,]?[ \t]*(?:\n|\Z)"
+)
 _QUOTED: Final = re.compile(r"^[ \t]*(?:>[ ]?){1,6}", re.M)
 """What a mail has before the lines that it quotes, or a list before its levels."""
 _DOTTED: Final = re.compile(r"^[ \t]*(?P<key>[A-Za-z][A-Za-z /]{1,20}?)([ ]?\.{2,}[ ]?)(?=(?!score)[A-Za-z<>])", re.M)
@@ -238,6 +250,8 @@ def take_off(draft: Draft) -> None:
         draft.edit((*m.span(), "") for m in _BLOCK.finditer(draft.text))
     if draft.text.count("\n>") + draft.text.startswith(">") > 1 or draft.text.count("\n  >") > 1:
         draft.edit((*m.span(), "") for m in _QUOTED.finditer(draft.text))
+    if "\n" in draft.text and _DENIED.search(draft.text):
+        draft.edit(_denied(draft.text))
     if "nswer" in draft.text or "NSWER" in draft.text:
         draft.edit((*m.span(), f"{m['asked'].strip()}? ") for m in _INQUIRY.finditer(draft.text))
     if "TEXT:" in draft.text:  # a structured report of DICOM, written out
@@ -268,6 +282,22 @@ def _signed(text: str) -> Iterator[tuple[int, int, str]]:
     for found in _LISTED.finditer(text):
         if "+" in found.group() and (minus := list(_MINUS.finditer(found.group()))):
             yield from ((found.start() + m.start(), found.start() + m.end(), "no ") for m in minus)
+
+
+def _denied(text: str) -> Iterator[tuple[int, int, str]]:
+    """A list whose heading denies it, as one sentence: "No evidence of:\\n- edema\\n- effusion"."""
+    for lead in _DENIED.finditer(text):
+        items = []
+        at = lead.end()
+        while (item := _DENIED_ITEM.match(text, at)) and not _TELLS.search(item["name"]):
+            items.append(item)
+            at = item.end()
+        if not items:
+            continue
+        yield lead.start("lead"), items[0].start("name"), "no "
+        for one, other in pairwise(items):
+            yield one.end("name"), other.start("name"), " or "
+        yield items[-1].end("name"), items[-1].end(), ".\n"
 
 
 def _role(key: str) -> str:
@@ -675,6 +705,8 @@ def leaf(name: str, attributes: str, state: str) -> str:
         return _told({**fields, _STATE: state})  # "<finding name='edema'>absent</finding>"
     if fields and fields.keys() == {_NAME} and _role(name) == _NAME and 0 < len(state.split()) <= _SHORT:
         return f"{_capital(fields[_NAME])}: {state}."  # "<finding name='effusion'>small, bilateral</finding>"
+    if name.lower() in _PRESENT | _ABSENT and 0 < len(state.split()) <= _SHORT and not _TELLS.search(state):
+        return sentence({_NAME: state, _STATE: name})  # "<absent>edema</absent>"
     if not _stated(state, "") or _role(name):
         return ""
     return sentence({_NAME: name, _STATE: state, **(fields or {})})

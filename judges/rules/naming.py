@@ -134,7 +134,7 @@ class Namer:
                 return False
             if leaf.kind & lx.THING or leaf.change & (lx.RESOLVED | lx.STABLE):
                 return True
-            if leaf.concept >= 0 or not (leaf.side or leaf.cue & lx.PREP):
+            if leaf.concept >= 0 or not (leaf.side or leaf.cue & (lx.PREP | lx.VERB)):
                 return False
         return False
 

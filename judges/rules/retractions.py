@@ -477,8 +477,8 @@ def _only_denies(events: list[Event], stop: int, words: Sequence[str], idle: Col
     """
     verb = denied = 0
     for k, (first, last, leaf) in enumerate(events):
-        if any(row.value in PROVISOS for row in leaf.acts.values()):
-            return False  # "apparent on both views, is due to poor inspiration"
+        if any(row.value in PROVISOS or row.value == "list" for row in leaf.acts.values()):
+            return False  # "Negative findings:", "apparent on both views, is due to poor inspiration"
         gone = leaf.change & lx.RESOLVED and leaf.cue & lx.NEG_AFTER
         if (leaf.kind and not gone) or (k and any(word not in idle for word in words[events[k - 1].last + 1 : first])):
             return False

@@ -101,6 +101,14 @@ def test_records(text: str, lines: list[str]) -> None:
          ["Opacity, RUL.", "No effusion."]),
         ("Device | Position | OK?\nETT | 5 cm above carina | yes\nNG tube | stomach | yes",
          ["ETT, 5 cm above carina.", "NG tube, stomach."]),
+        ("No evidence of:\n- edema\n- effusion\nHeart enlarged.", ["no edema or effusion.", "Heart enlarged."]),
+        ("There is no:\n1. Pneumothorax\n2. Effusion", ["There is no Pneumothorax or Effusion."]),
+        ("FINDINGS:\n- No effusion\n- Heart enlarged", ["FINDINGS:", "- No effusion", "- Heart enlarged"]),
+        (json.dumps({"absent": ["edema", "effusion"], "present": ["nodule"]}),
+         ["absent: No edema or effusion.", "present: nodule.", "."]),
+        ("<r><absent>edema</absent><present>nodule</present></r>", ["No edema.", "Nodule."]),
+        ("<pleural_effusion>small, left</pleural_effusion>\n<edema>none</edema>",
+         ["pleural effusion: small, left.", "No edema."]),
         ("Finding | Present | Side\nEffusion | yes | left\nNodule | | ", ["Left effusion."]),
         ("+----+----+\n| Finding | Present |\n+----+----+\n| Pleural | Yes |\n| effusion | |\n+----+----+\n| Edema | No |",
          ["+----+----+", "Pleural effusion.", "No edema."]),
@@ -134,7 +142,7 @@ def test_a_sentence_stands_for_its_record() -> None:
 @pytest.mark.parametrize(
     "shape",
     ["finding: effusion; side: left\n", "a: b; ", "effusion:\n  present: yes\n", "finding | side\n", "finding,side\n",
-     "side,", "  ", "a:\n ", "finding: a, ", "a +\nb -\n", "+ ab, - ", "a ... b\n", "> ", "| a | | |\n"],
+     "side,", "  ", "a:\n ", "finding: a, ", "a +\nb -\n", "+ ab, - ", "a ... b\n", "> ", "| a | | |\n", "no:\n- a\n"],
 )  # fmt: skip
 def test_linear(shape: str) -> None:
     assert_linear(lambda text: records.take_off(Draft(text)), shape)

@@ -70,7 +70,7 @@ class Binder:
                 continue
             if leaf.place:
                 self._place(k, leaf, denied)
-                if not (leaf.side or leaf.zone or leaf.change):
+                if not (leaf.side or leaf.zone or leaf.change or leaf.details):
                     continue
             at, ahead = self._target(k)
             if leaf.details:
@@ -97,7 +97,9 @@ class Binder:
         """Whether a construction takes this word away from the findings around it."""
         if leaf.severity and constructions.amount_of_change(self.events, k, self._after(k)):
             return True
-        if (leaf.side or leaf.zone) and constructions.of_next_subject(self.events, k, self.stop):
+        if (leaf.side or leaf.zone) and (
+            constructions.of_next_subject(self.events, k, self.stop) or self._before_with(k)
+        ):
             return True
         if leaf.rare & lx.EXCHANGED:
             self._exchange(k)
@@ -109,6 +111,18 @@ class Binder:
         if leaf.change & lx.BETTER and near and (self.events[k + 1].leaf.place or self._leads_to_place(k + 1)):
             return True
         return bool(leaf.change & lx.RESOLVED) and around.place_follows(self.events, k)
+
+    def _before_with(self, k: int) -> bool:
+        """Whether the first finding has its own side and stands with this place: "clearing of | right | base with"."""
+        if not self.mentions or self._firsts[0] < self.events[k].first:
+            return False
+        led, own = False, False
+        for event in self.events[k + 1 : k + 1 + _STEPS]:
+            if event.first > self._firsts[0]:
+                break
+            own = own or (led and bool(event.leaf.side))
+            led = led or bool(event.leaf.cue & lx.WITH)
+        return own
 
     def _leads_to_place(self, k: int) -> bool:
         """Whether phrase `k` is the side of the place behind it: "right | mainstem bronchus"."""

@@ -145,8 +145,8 @@ _INQUIRY: Final = re.compile(
 )
 """What was asked, before its answer: "Clinical question: effusion. Answer: none"."""
 _SR: Final = re.compile(
-    r"^[ \t]*(?:(?:contains|has [a-z ]{3,20}|inferred from):[ ]?)?"
-    r"(?:TEXT: (?P<name>[\w ]{1,30}) = \"(?P<text>[^\n\"]*)\"|CONTAINER: (?P<said>[\w ]{1,40}))[ \t]*$",
+    r"^[ \t]*<?(?:(?:contains|has [a-z ]{3,20}|inferred from):[ ]?)?"
+    r"(?:TEXT: (?P<name>[\w ]{1,30}) = \"(?P<text>[^\n\"]*)\"|CONTAINER: (?P<said>[\w ]{1,40}))>?[ \t]*$",
     re.M,
 )
 _SCORED: Final = re.compile(
@@ -167,10 +167,25 @@ _DENIED: Final = re.compile(
 _DENIED_ITEM: Final = re.compile(
     r"(?P<mark>[ \t]*(?:[-*•▪◦‣·–—]|\(?(?:\d{1,2}|[a-h])[.)])[ \t]+)(?P<name>[^\n:]{2,60}?)[.;,]?[ \t]*(?:\n|\Z)"
 )
+_LABELLED: Final = re.compile(
+    r"^[ \t]*(?P<name>[A-Za-z][A-Za-z /]{2,40})[ ]?[:=][ ]?(?P<figure>-?[01])(?:\.0)?[ \t]*$", re.M
+)
+_LEAST: Final = 3
+"""Lines of a name and a figure that are labels."""
+_BELOW: Final = re.compile(
+    r"(?:\A|\n)[ \t]*(?:\n|\A)[ \t]*(?P<name>[A-Za-z][A-Za-z /]{2,40}?)[ \t]*\n"
+    r"[ \t]*(?P<state>(?:absent|present|none|yes|no|normal|clear)\b[^\n:]{0,40})(?=\n[ \t]*\n|\s*\Z)",
+    re.I,
+)
+"""A name, and its state in the line below, apart from others."""
 _QUOTED: Final = re.compile(r"^[ \t]*(?:>[ ]?){1,6}", re.M)
 """What a mail has before the lines that it quotes, or a list before its levels."""
 _DOTTED: Final = re.compile(r"^[ \t]*(?P<key>[A-Za-z][A-Za-z /]{1,20}?)([ ]?\.{2,}[ ]?)(?=(?!score)[A-Za-z<>])", re.M)
 """A field and dots up to its value: "Side ... left"."""
+_TRAILED: Final = re.compile(
+    r"(?P<name>\b[A-Za-z][A-Za-z /]{2,40}?)[ ](?P<sign>\+{1,3}|[-–−])(?=[.;][ ]|[.;]?[ \t]*$)", re.M
+)
+"""The same, one after the other: "Effusion +. Pneumothorax -."."""
 _SIGNED: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z /]{1,40}?)[ ]{1,3}(?P<sign>\+{1,3}|[-–−])[ \t]*$", re.M)
 _LISTED: Final = re.compile(
     r"^[ \t]*(?:[A-Za-z ]{1,30}:[ ]?)?(?:(?<![A-Za-z\d])[+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}[,;.]?[ ]?){3,12}$", re.M
@@ -254,6 +269,11 @@ def take_off(draft: Draft) -> None:
         draft.edit(_denied(draft.text))
     if "nswer" in draft.text or "NSWER" in draft.text:
         draft.edit((*m.span(), f"{m['asked'].strip()}? ") for m in _INQUIRY.finditer(draft.text))
+    if ": 1" in draft.text and ": 0" in draft.text:
+        draft.edit(_labelled(draft.text))
+    stated = [m for m in _BELOW.finditer(draft.text) if not _TELLS.search(m["name"])] if "\n\n" in draft.text else []
+    if len(stated) > 1:
+        draft.edit((m.end("name"), m.start("state"), ": ") for m in stated)
     if "TEXT:" in draft.text:  # a structured report of DICOM, written out
         draft.edit((m.start(), m.end(), m["said"] or f"{m['name']}: {m['text']}") for m in _SR.finditer(draft.text))
     if ".." in draft.text:
@@ -273,15 +293,26 @@ def take_off(draft: Draft) -> None:
 
 def _signed(text: str) -> Iterator[tuple[int, int, str]]:
     """Findings with "+" and "-" behind them in lines of their own, or before them in one line."""
-    lines = list(_SIGNED.finditer(text))
+    lines = list(_SIGNED.finditer(text)) or list(_TRAILED.finditer(text))
     signs = {found["sign"][0] for found in lines}
-    if "+" in signs and len(signs) > 1:
+    if "+" in signs and len(signs) > 1 and len(lines) >= _LEAST:
         for found in lines:
             state = "present" if found["sign"][0] == "+" else "absent"
-            yield *found.span(), sentence({_NAME: found["name"], _STATE: state})
+            said = sentence({_NAME: found["name"], _STATE: state})
+            stopped = text[found.end() : found.end() + 1] in (".", ";")
+            yield *found.span(), said.rstrip(".") if stopped else said
     for found in _LISTED.finditer(text):
         if "+" in found.group() and (minus := list(_MINUS.finditer(found.group()))):
             yield from ((found.start() + m.start(), found.start() + m.end(), "no ") for m in minus)
+
+
+def _labelled(text: str) -> Iterator[tuple[int, int, str]]:
+    """Lines of a name and a figure, all of them labels: "Edema: 0", "Effusion: -1"."""
+    found = list(_LABELLED.finditer(text))
+    if len(found) >= _LEAST:
+        for each in found:
+            state = {"1": "present", "0": "absent"}.get(each["figure"], "possible")
+            yield *each.span(), sentence({_NAME: each["name"], _STATE: state})
 
 
 def _denied(text: str) -> Iterator[tuple[int, int, str]]:

@@ -109,6 +109,10 @@ def test_records(text: str, lines: list[str]) -> None:
         ("<r><absent>edema</absent><present>nodule</present></r>", ["No edema.", "Nodule."]),
         ("<pleural_effusion>small, left</pleural_effusion>\n<edema>none</edema>",
          ["pleural effusion: small, left.", "No edema."]),
+        ("Labels\nEdema: 0\nNodule: -1\nEffusion: 1", ["Labels", "No edema.", "Possible nodule.", "Effusion."]),
+        ("Edema\nAbsent\n\nEffusion\nPresent (left)", ["Edema: Absent", "Effusion: Present (left)"]),
+        ("Effusion +. Edema -. Nodule -.", ["Effusion. No edema. No nodule."]),
+        ("There is\nno effusion.\n\nThe heart is\nnormal.", ["There is", "no effusion.", "The heart is", "normal."]),
         ("Finding | Present | Side\nEffusion | yes | left\nNodule | | ", ["Left effusion."]),
         ("+----+----+\n| Finding | Present |\n+----+----+\n| Pleural | Yes |\n| effusion | |\n+----+----+\n| Edema | No |",
          ["+----+----+", "Pleural effusion.", "No edema."]),
@@ -142,7 +146,7 @@ def test_a_sentence_stands_for_its_record() -> None:
 @pytest.mark.parametrize(
     "shape",
     ["finding: effusion; side: left\n", "a: b; ", "effusion:\n  present: yes\n", "finding | side\n", "finding,side\n",
-     "side,", "  ", "a:\n ", "finding: a, ", "a +\nb -\n", "+ ab, - ", "a ... b\n", "> ", "| a | | |\n", "no:\n- a\n"],
+     "side,", "  ", "a:\n ", "finding: a, ", "a +\nb -\n", "+ ab, - ", "a ... b\n", "> ", "| a | | |\n", "no:\n- a\n", "a\nno\n\n", "ab: 0\n: 1"],
 )  # fmt: skip
 def test_linear(shape: str) -> None:
     assert_linear(lambda text: records.take_off(Draft(text)), shape)

@@ -164,8 +164,9 @@ class Retractions:
     def _withdrawn(self, events: list[Event], own: Sequence[Mention]) -> None:
         """ "On final review this is withdrawn." tells of no change of the study."""
         changes = self.clauses.changes[self.begun[2] :]
-        said = any(_value(event) == INSTEAD for event in events)
-        if said and changes and not own and all(c.what == STUDY and c.change == lx.RESOLVED for c in changes):
+        if own or not changes or not all(c.what == STUDY and c.change == lx.RESOLVED for c in changes):
+            return
+        if any(_value(event) == INSTEAD for event in events):
             del self.clauses.changes[self.begun[2] :]
 
     def _of_itself(self, events: list[Event], stop: int) -> None:

@@ -46,6 +46,8 @@ _INSTALL = "pip install 'reward-service[bertscore,offline]'"
 # A text is padded to the next multiple of this, whatever stands beside it: the same shape of arithmetic,
 # so the same bits, alone or in a batch. Measured: docs/metrics.md.
 _BUCKET = 8
+# And to at least this: where a product has fewer rows, some processors (Intel with AMX) compute it in another order.
+_NARROWEST = 16
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt")
 _VOCABULARIES = (
     "tokenizer.json",
@@ -188,7 +190,7 @@ class Encoder:
         self.load()
         by_width: dict[int, list[int]] = {}
         for i, row in enumerate(ids):
-            by_width.setdefault(min(self.limit, -(-len(row) // _BUCKET) * _BUCKET), []).append(i)
+            by_width.setdefault(min(self.limit, max(_NARROWEST, -(-len(row) // _BUCKET) * _BUCKET)), []).append(i)
         batches: list[tuple[int, list[int]]] = []
         for width, members in by_width.items():
             size = max(1, min(self.max_batch, self.max_padded_tokens // width))

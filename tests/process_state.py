@@ -140,11 +140,6 @@ def _set_torch(before: tuple[Any, ...] | None) -> None:
         torch.set_grad_enabled(gradients)
 
 
-def _unfreeze(before: bool) -> None:
-    if not before:
-        gc.unfreeze()
-
-
 STATES: dict[str, State] = {
     "environment": State(_environment, _set_environment),
     "current directory": State(os.getcwd, os.chdir),
@@ -165,7 +160,6 @@ STATES: dict[str, State] = {
     ),
     "event loop policy": State(asyncio.get_event_loop_policy, asyncio.set_event_loop_policy),
     "garbage collection": State(gc.isenabled, lambda v: gc.enable() if v else gc.disable()),
-    "frozen objects": State(lambda: gc.get_freeze_count() > 0, _unfreeze),
     "logging": State(_logging, _set_logging),
     "logging of failures": State(
         lambda: (logging.raiseExceptions, logging.root.manager.disable),

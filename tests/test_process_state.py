@@ -67,7 +67,6 @@ SPOIL: dict[str, Callable[[], object]] = {
     "start of processes": lambda: multiprocessing.set_start_method("forkserver", force=True),
     "event loop policy": lambda: asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy()),
     "garbage collection": gc.disable,
-    "frozen objects": gc.freeze,
     "logging": lambda: configure_logs(Settings(log_level="error")),
     "logging of failures": lambda: (setattr(logging, "raiseExceptions", False), logging.disable(logging.ERROR)),
     "structlog": lambda: structlog.configure(processors=[]),

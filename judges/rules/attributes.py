@@ -70,7 +70,7 @@ class Binder:
                 continue
             if leaf.place:
                 self._place(k, leaf, denied)
-                if not (leaf.side or leaf.zone or leaf.change or leaf.details):
+                if not (leaf.side or leaf.zone or leaf.change):
                     continue
             at, ahead = self._target(k)
             if leaf.details:

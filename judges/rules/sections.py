@@ -263,7 +263,7 @@ class Sections:
         if leaf.rare & lx.CORRECTION or final:  # "There is an effusion. FINAL: no effusion."
             self._corrected = self.clauses.known()
             self._sides = self.words[i].startswith("correct")  # an addendum may add the other side
-        if leaf.rare & (lx.FINAL | lx.CORRECTION):
+        if leaf.rare & lx.FINAL:
             self.clauses.retractions.asks(True)  # "Draft: effusion. Final: none."
         # "Dx:" is why the film was taken, unless the findings have been told.
         concludes = leaf.rare & lx.CLOSING and (self._named or (not self._skipping and self._tells()))

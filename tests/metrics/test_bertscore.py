@@ -351,7 +351,10 @@ def test_reduced_precision_stays_within_its_tolerance(precision: Any, minilm: Be
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_neighbours_do_not_change_a_text_in_any_precision(precision: Any) -> None:
-    """Without fixed widths bfloat16 vectors differ by 6e-3 here; with them they are the same bits."""
+    """Without fixed widths bfloat16 vectors differ by 6e-3 here; with them by one unit in the last place at most.
+
+    Where a processor multiplies bfloat16 in tiles (Intel AMX), its order depends on the number of rows.
+    """
     metric = BertScore(precision=precision)
     texts_ = [
         "No effusion.",
@@ -362,7 +365,8 @@ def test_neighbours_do_not_change_a_text_in_any_precision(precision: Any) -> Non
         "clear lungs " * 20,
     ]
     for text, together in zip(texts_, metric.encode(texts_), strict=True):
-        assert torch.equal(metric.encode([text])[0].vectors, together.vectors)
+        difference = (metric.encode([text])[0].vectors.float() - together.vectors.float()).abs().max().item()
+        assert difference <= (0 if precision == "float32" else 2**-8)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -40,7 +40,7 @@ _ENTITY: Final = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{2,6}|#[xX][\da-fA-F]{2,5});"
 _ANSWERS: Final = {"true": "yes", "false": "no"}
 _ATTRIBUTES: Final = re.compile(
     r"(?:[\w,-]+[ ]){0,2}(?:trace|tiny|small|minimal|mild|moderate|large|severe|left|right|bilateral)"
-    r"(?:,?[ ][\w-]+){0,3}[.]?",
+    r"(?:,?[ ][\w-]+){0,3}",
     re.I,
 )
 """How much of something there is, or where."""

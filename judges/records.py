@@ -178,6 +178,8 @@ _BELOW: Final = re.compile(
     re.I,
 )
 """A name, and its state in the line below, apart from others."""
+_FRAMED: Final = re.compile(r"^(?P<before>[ \t]*[*#][ \t]+)[^\n]*?(?P<behind>[ \t]+[*#][ \t]*)$", re.M)
+"""A line between the sides of a printed frame."""
 _QUOTED: Final = re.compile(r"^[ \t]*(?:>[ ]?){1,6}", re.M)
 """What a mail has before the lines that it quotes, or a list before its levels."""
 _DOTTED: Final = re.compile(r"^[ \t]*(?P<key>[A-Za-z][A-Za-z /]{1,20}?)([ ]?\.{2,}[ ]?)(?=(?!score)[A-Za-z<>])", re.M)
@@ -263,6 +265,9 @@ def take_off(draft: Draft) -> None:
     """Make sentences of the records of a text."""
     if ":" in draft.text and "\n" in draft.text:
         draft.edit((*m.span(), "") for m in _BLOCK.finditer(draft.text))
+    framed = list(_FRAMED.finditer(draft.text)) if draft.text.count("*\n") + draft.text.count("#\n") > 1 else []
+    if len(framed) > 1:
+        draft.edit((*m.span(side), "") for m in framed for side in ("before", "behind"))
     if draft.text.count("\n>") + draft.text.startswith(">") > 1 or draft.text.count("\n  >") > 1:
         draft.edit((*m.span(), "") for m in _QUOTED.finditer(draft.text))
     if "\n" in draft.text and _DENIED.search(draft.text):

@@ -261,13 +261,17 @@ def may_hold(text: str) -> bool:
     )
 
 
+def _framed(text: str) -> Iterator[tuple[int, int, str]]:
+    """The sides of a printed frame, taken off."""
+    lines = list(_FRAMED.finditer(text)) if text.count("*\n") + text.count("#\n") > 1 else []
+    return ((*m.span(side), "") for m in lines if len(lines) > 1 for side in ("before", "behind"))
+
+
 def take_off(draft: Draft) -> None:
     """Make sentences of the records of a text."""
     if ":" in draft.text and "\n" in draft.text:
         draft.edit((*m.span(), "") for m in _BLOCK.finditer(draft.text))
-    framed = list(_FRAMED.finditer(draft.text)) if draft.text.count("*\n") + draft.text.count("#\n") > 1 else []
-    if len(framed) > 1:
-        draft.edit((*m.span(side), "") for m in framed for side in ("before", "behind"))
+    draft.edit(_framed(draft.text))
     if draft.text.count("\n>") + draft.text.startswith(">") > 1 or draft.text.count("\n  >") > 1:
         draft.edit((*m.span(), "") for m in _QUOTED.finditer(draft.text))
     if "\n" in draft.text and _DENIED.search(draft.text):

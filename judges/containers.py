@@ -86,6 +86,13 @@ _TRANSLATION: Final = re.compile(
     re.I | re.M,
 )
 """Above the same report in English."""
+_FOREIGN: Final = re.compile(
+    r"\b(?:der|die|das|und|mit|kein|keine|keinen|nicht|el|los|las|con|sin|del|le|les|du|des|pas|une|il|della|non|gli|"
+    r"nessun|n\u00e3o|sem|da|dos|geen|het|een|van|och|ej|ingen|ikke|uden|nie|bez|brak|ei)\b|[^\W\d_\u0000-\u036f]",
+    re.I,
+)
+"""Words that show another language than English, and letters of another alphabet."""
+_SHOWN: Final = 2  # of these before a translation: an English report above such a line is not dropped
 _STATES: Final = frozenset((
     "registered", "partial", "preliminary", "final", "amended", "corrected", "appended", "cancelled", "generated",
     "additional", "completed", "complete", "verified", "signed", "draft", "success", "ok",
@@ -96,8 +103,7 @@ _STATES: Final = frozenset((
 def unwrap(draft: Draft) -> None:
     """Take off whatever the text is packed in."""
     if "ranslation" in draft.text or "RANSLATION" in draft.text:
-        translated = list(_TRANSLATION.finditer(draft.text))[-1:]
-        draft.edit((0, found.end(), "") for found in translated if found.start() and found.end() < len(draft.text) - 1)
+        draft.edit(_original(draft.text))
     if any(sign in draft.text for sign in _SIGNS):
         _take_off(draft)
     records.take_off(draft)
@@ -238,6 +244,14 @@ def _lines(text: str, tokens: list[_Token]) -> Iterator[tuple[int, int, str]]:
             if last == _OR:
                 closes, last = False, last if tokens[i + 1].sign == "," else "."
             yield from _content(text, token, token.string, "" if closes else last)
+
+
+def _original(text: str) -> Iterator[tuple[int, int, str]]:
+    """What stands before the English translation of a report, where that is in another language."""
+    for found in list(_TRANSLATION.finditer(text))[-1:]:
+        foreign = len(_FOREIGN.findall(text, 0, found.start())) >= _SHOWN
+        if foreign and found.end() < len(text) - 1:
+            yield 0, found.end(), ""
 
 
 def _key(text: str, tokens: list[_Token], i: int) -> str:

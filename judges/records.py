@@ -178,8 +178,8 @@ _BELOW: Final = re.compile(
     re.I,
 )
 """A name, and its state in the line below, apart from others."""
-_FRAMED: Final = re.compile(r"^(?P<before>[ \t]*[*#][ \t]+)[^\n]*?(?P<behind>[ \t]+[*#][ \t]*)$", re.M)
-"""A line between the sides of a printed frame."""
+_FRAMED: Final = re.compile(r"^(?P<before>[ \t]*[*#][ \t]+)[^\n]*?(?P<behind>[ \t]+[*#][ \t]*$|\Z)", re.M)
+"""A line between the sides of a printed frame; the last one may have lost what closes it."""
 _QUOTED: Final = re.compile(r"^[ \t]*(?:>[ ]?){1,6}", re.M)
 """What a mail has before the lines that it quotes, or a list before its levels."""
 _DOTTED: Final = re.compile(r"^[ \t]*(?P<key>[A-Za-z][A-Za-z /]{1,20}?)([ ]?\.{2,}[ ]?)(?=(?!score)[A-Za-z<>])", re.M)

@@ -201,6 +201,8 @@ def of_next_subject(events: list[Event], k: int, stop: int) -> bool:
     named = any(event.leaf.kind & lx.BARE for event in events[first : last + 1])
     if after.first > events[last].last + 1:  # "pneumothorax, | right | lung expanded"
         return named
+    if after.leaf.concept >= 0:
+        return False  # "effusion, | right | lung base airspace disease": it is the place of that finding
     tells = lx.NORMAL | (lx.NEG | lx.NEG_AFTER | lx.VERB if named else 0)
     return bool(after.leaf.cue & tells or after.leaf.absent or (named and after.leaf.details))
 

@@ -70,11 +70,9 @@ def result(
         out["contributions"] = composite.contributions
     if detail == "full":
         out["values"] = {key: dict(score.values) for key, score in scored.scores.items()}
-        told = scored.judgement
-        out["judgement"] = judgement(told) if told is not None else None
-        out["reason"] = (
-            reason(told.evidence, notes(profile, composite) if profile else ()) if told is not None else None
-        )
+        told, applied = scored.judgement, notes(profile, composite) if profile else ()
+        out["judgement"] = None if told is None else judgement(told)
+        out["reason"] = None if told is None else reason(told.evidence, applied)
     return out
 
 

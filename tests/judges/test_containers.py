@@ -107,3 +107,18 @@ def test_no_word_of_a_json_object_is_lost(report: dict[str, str]) -> None:
 )
 def test_cost_is_linear(shape: str) -> None:
     assert_linear(lambda text: unwrapped("{" + text), shape)
+
+
+@pytest.mark.parametrize(
+    ("original", "dropped"),
+    [
+        ("Herz nicht vergrößert. Kein Erguss.", True),
+        ("Сердце не увеличено.", True),
+        ("Severe edema. Large effusion.", False),  # a report in English is not hidden by a heading
+        ("The heart is normal.", False),
+    ],
+)
+def test_only_a_report_in_another_language_gives_way_to_its_translation(original: str, dropped: bool) -> None:
+    found = unwrapped(f"{original}\n\nENGLISH TRANSLATION:\n{REPORT}").text
+    assert (original not in found) == dropped
+    assert found.endswith(REPORT)

@@ -26,6 +26,8 @@ def taken_off(text: str) -> str:
          ["FINDINGS:", "No mass."]),
         ('<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1"/><section><code code="1"/><title>Impression</title>'
          "<text><paragraph>No mass.</paragraph></text></section></ClinicalDocument>", ["Impression:", "No mass."]),
+        ("<r><paragraph>There is mild cardiomegaly.</paragraph><pleural_effusion>small, left</pleural_effusion></r>",
+         ["There is mild cardiomegaly.", "pleural effusion: small, left."]),
         ("<x:doc><x:author><x:id>7</x:id></x:author><x:text>No mass.</x:text></x:doc>", ["No mass."]),
         ("<table><tr><td>Heart</td><td>Normal</td></tr></table>", ["| Heart | Normal |"]),
         ('<CONTAINER:(,,"Report")=SEPARATE>\n  <contains TEXT:(,,"Finding")="No mass.">\n'

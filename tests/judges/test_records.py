@@ -75,7 +75,10 @@ def test_the_same_two_findings_in_every_form(text: str) -> None:
         ("finding: effusion; side: left; comment: loculated", ["Left effusion, loculated."]),
         ("finding: effusion; status: stable; side: left", ["Left effusion: stable."]),
         ("[x] Effusion\n(x = present, blank = not present)", ["[x] Effusion"]),
+        ("*****\n* Heart normal.  *\n* No mass.       *\n*****", ["*****", "Heart normal.", "No mass.", "*****"]),
+        ("# Heart normal. #\n# No mass. #\n# No edema.", ["Heart normal.", "No mass.", "No edema."]),
         # what is no record
+        ("* Heart normal.\n* No mass.", ["* Heart normal.", "* No mass."]),
         ("Name: J Roe\nStatus: Final\nFINDINGS: Left effusion.", ["Name: J Roe", "Status: Final", "FINDINGS: Left effusion."]),
         ("Findings: effusion; side: see below", ["Findings: effusion; side: see below"]),
         ("Location: left base, size: 2 cm", ["Location: left base, size: 2 cm"]),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from judges import attachments, elements, exchange, markup, records
+from judges import attachments, elements, exchange, markup, records, signs
 from judges.draft import Draft
 from judges.section_names import spelled_out
 
@@ -106,6 +106,7 @@ def unwrap(draft: Draft) -> None:
         draft.edit(_original(draft.text))
     if any(sign in draft.text for sign in _SIGNS):
         _take_off(draft)
+    signs.take_off(draft)
     records.take_off(draft)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, pairwise, zip_longest
+from itertools import groupby, zip_longest
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -19,16 +19,16 @@ from judges.section_names import spelled_out
 FEW, SURE = 0.15, 0.85
 """A probability below the first denies, one above the second asserts."""
 
-_NAME, _STATE, _SIDE, _PLACE, _TIP, _SIZE, _CHANGE, _NOTE, _CHANCE, _WAY, _YES, _NO, _RIGHT, _LEFT = (
+NAME, STATE, _SIDE, _PLACE, _TIP, _SIZE, _CHANGE, _NOTE, _CHANCE, _WAY, _YES, _NO, _RIGHT, _LEFT = (
     "name", "state", "side", "place", "tip", "size", "change", "note", "chance", "way", "yes", "no", "right", "left"
 )  # fmt: skip
 _KEYS: Final[Mapping[str, str]] = {
     key: role
     for role, keys in {
-        _NAME: "finding,name,observation,abnormality,pathology,condition,label,entity,diagnosis,feature,sign,item,type,"
+        NAME: "finding,name,observation,abnormality,pathology,condition,label,entity,diagnosis,feature,sign,item,type,"
         "line/tube,tube/line,line,tube,lines/tubes,lines,tubes,support device,"
         "structure,parameter,finding name,what,concept,element,device,organ",
-        _STATE: "state,status,present,presence,result,value,assessment,found,detected,exists,finding present,verdict,"
+        STATE: "state,status,present,presence,result,value,assessment,found,detected,exists,finding present,verdict,"
         "polarity,answer,seen,visible,positive,evaluation,certainty,reading,y/n,yes/no,present/absent",
         _SIDE: "side,laterality,lateral,sides,lat",
         _TIP: "tip,tip position,tip location,tip level",
@@ -47,24 +47,22 @@ _KEYS: Final[Mapping[str, str]] = {
     for key in keys.split(",")
 }
 """What the fields of a record are called, and what each says."""
-ATTRIBUTES: Final = frozenset(
-    key for key, role in _KEYS.items() if role not in (_NAME, _YES, _NO, _RIGHT, _LEFT, _NOTE)
-)
+ATTRIBUTES: Final = frozenset(key for key, role in _KEYS.items() if role not in (NAME, _YES, _NO, _RIGHT, _LEFT, _NOTE))
 """Names of the fields that describe a finding."""
 DESCRIBING: Final = frozenset((
     "present", "presence", "side", "laterality", "location", "size", "severity", "status", "certainty", "grade", "zone",
     "lobe", "detected", "extent", "polarity",
 ))  # fmt: skip
 """Those of which one is enough to know an object that describes a finding."""
-FIGURES: Final = frozenset(key for key, role in _KEYS.items() if role in (_STATE, _CHANCE)) | {"label"}
+FIGURES: Final = frozenset(key for key, role in _KEYS.items() if role in (STATE, _CHANCE)) | {"label"}
 """Those whose figures say something."""
 _OF_LINES: Final = frozenset((
     "finding", "observation", "abnormality", "pathology", "condition", "label", "entity", "sign", "feature",
     "finding name", "device",
 ))  # fmt: skip
 """Fields that may begin a record in lines of its own; a "name" or "type" there is that of a patient or a file."""
-_TELLING: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _WAY))
-_IN_TABLE: Final = frozenset((_STATE, _SIDE, _SIZE, _CHANCE, _YES, _RIGHT, _CHANGE, _TIP))
+_TELLING: Final = frozenset((STATE, _SIDE, _SIZE, _CHANCE, _WAY))
+_IN_TABLE: Final = frozenset((STATE, _SIDE, _SIZE, _CHANCE, _YES, _RIGHT, _CHANGE, _TIP))
 """Of these a record has one besides its name, and a table a column."""
 _DEVICES: Final = frozenset(("device", "devices", "line", "lines", "tube", "tubes", "line/tube", "support device"))
 _ABSENT: Final = frozenset((
@@ -118,7 +116,7 @@ _CHANCES: Final[Mapping[str, str]] = {
 """Probabilities in words."""
 _FIGURE: Final = re.compile(r"[<>~≤≥]?[ ]?(?P<number>\d+(?:\.\d+)?)[ ]?(?P<percent>%?)")
 _ASKEW: Final = 2  # blanks by which a cell may stand before its column
-_TELLS: Final = re.compile(r"\b(?:is|are|was|were|has|have|tip|no|not|with)\b|\.\s", re.I)
+TELLS: Final = re.compile(r"\b(?:is|are|was|were|has|have|tip|no|not|with)\b|\.\s", re.I)
 """A note with one of these is a sentence of its own."""
 _SHORT: Final = 6  # words of a note that says what a finding is like
 _STATED: Final = 8  # words of a state
@@ -138,63 +136,6 @@ _ASKED: Final = re.compile(
     re.I,
 )
 """A question and its answer in a line: "Q2 Effusion? Yes - left, large"."""
-_INQUIRY: Final = re.compile(
-    r"(?:(?:clinical|referral|referrer's|the) )?(?:question|query|inquiry)[ ]?:[ ]?"
-    r"(?P<asked>\??[^.?:\n]{2,80})[.?]{0,2}\s{1,2}(?:answer|reply|response)[ ]?:[ ]?",
-    re.I,
-)
-"""What was asked, before its answer: "Clinical question: effusion. Answer: none"."""
-_SR: Final = re.compile(
-    r"^[ \t]*<?(?:(?:contains|has [a-z ]{3,20}|inferred from):[ ]?)?"
-    r"(?:TEXT: (?P<name>[\w ]{1,30}) = \"(?P<text>[^\n\"]*)\"|CONTAINER: (?P<said>[\w ]{1,40}))>?[ \t]*$",
-    re.M,
-)
-_SCORED: Final = re.compile(
-    r"^[ \t]*(?P<name>[A-Za-z][A-Za-z /-]{2,40}?)[ ]?\.{3,}[ ]?[^\n.]{0,20}?\d[\d.]{0,6}[ ]{1,3}"
-    r"\(?(?P<state>[A-Za-z]{2,10})\)?[ \t]*$",
-    re.M,
-)
-"""A score and what it stands for: "Effusion ..... score 0.91 POSITIVE"."""
-_DENIED: Final = re.compile(
-    r"^[ \t]*(?:(?:there (?:is|are)|(?:i|we) (?:can )?see|the film shows)[ ])?"
-    r"(?P<lead>no(?: (?:radiographic |convincing |definite |acute )?"
-    r"(?:evidence|signs?|features?|suggestion|findings?)(?: of)?)?"
-    r"(?: (?:any of )?the following(?: findings?)?)?|without|absen(?:t|ce of)|negative(?: for| findings?)?|negatives|"
-    r"pertinent negatives|excluded|none of the following(?: (?:is|are) (?:seen|present|identified))?)[ ]?:?[ \t]*\n",
-    re.I | re.M,
-)
-"""A line that denies what the items of the list below it name: "No evidence of:"."""
-_DENIED_ITEM: Final = re.compile(
-    r"(?P<mark>[ \t]*(?:[-*•▪◦‣·–—]|\(?(?:\d{1,2}|[a-h])[.)])[ \t]+)(?P<name>[^\n:]{2,60}?)[.;,]?[ \t]*(?:\n|\Z)"
-)
-_LABELLED: Final = re.compile(
-    r"^[ \t]*(?P<name>[A-Za-z][A-Za-z /]{2,40})[ ]?[:=][ ]?(?P<figure>-?[01])(?:\.0)?[ \t]*$", re.M
-)
-_LEAST: Final = 3
-"""Lines of a name and a figure that are labels."""
-_BELOW: Final = re.compile(
-    r"(?:\A|\n)[ \t]*(?:\n|\A)[ \t]*(?P<name>[A-Za-z][A-Za-z /]{2,40}?)[ \t]*\n"
-    r"[ \t]*(?P<state>(?:absent|present|none|yes|no|normal|clear)\b[^\n:]{0,40})(?=\n[ \t]*\n|\s*\Z)",
-    re.I,
-)
-"""A name, and its state in the line below, apart from others."""
-_FRAMED: Final = re.compile(r"^(?P<before>[ \t]*[*#][ \t]+)[^\n]*?(?P<behind>[ \t]+[*#][ \t]*$|\Z)", re.M)
-"""A line between the sides of a printed frame; the last one may have lost what closes it."""
-_QUOTED: Final = re.compile(r"^[ \t]*(?:>[ ]?){1,6}", re.M)
-"""What a mail has before the lines that it quotes, or a list before its levels."""
-_DOTTED: Final = re.compile(r"^[ \t]*(?P<key>[A-Za-z][A-Za-z /]{1,20}?)([ ]?\.{2,}[ ]?)(?=(?!score)[A-Za-z<>])", re.M)
-"""A field and dots up to its value: "Side ... left"."""
-_TRAILED: Final = re.compile(
-    r"(?P<name>\b[A-Za-z][A-Za-z /]{2,40}?)[ ](?P<sign>\+{1,3}|[-–−])(?=[.;][ ]|[.;]?[ \t]*$)", re.M
-)
-"""The same, one after the other: "Effusion +. Pneumothorax -."."""
-_SIGNED: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z /]{1,40}?)[ ]{1,3}(?P<sign>\+{1,3}|[-–−])[ \t]*$", re.M)
-_LISTED: Final = re.compile(
-    r"^[ \t]*(?:[A-Za-z ]{1,30}:[ ]?)?(?:(?<![A-Za-z\d])[+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}[,;.]?[ ]?){3,12}$", re.M
-)
-"""Findings with a sign before each: "+ cardiomegaly, - effusion, - pneumothorax"."""
-_MINUS: Final = re.compile(r"(?<![A-Za-z\d])[–−-][ ]?(?=[A-Za-z])")
-_NUMBERED: Final = re.compile(r"(?:^[ \t]*|(?<=[.?!] ))[QA]\d{0,2}[ ]?[.:)][ ]?", re.M)
 _ORDINAL: Final = re.compile(
     r"[ \t]*(?:finding|lesion|observation|abnormality|item)[ ]?#?\d{1,2}(?: of \d{1,2})?:?[ \t]*", re.I
 )
@@ -209,8 +150,6 @@ _ASSIGNED: Final = re.compile(
     r"(?:\((?P<rest>[^()\n]{1,80})\))?[ ]?\Z"
 )
 _ACRONYM: Final = 4  # letters
-_BLOCK: Final = re.compile(r"(?<=:)[ ]?[|>][-+]?[ \t]*$", re.M)
-"""What begins a text of several lines in YAML."""
 _PARENT: Final = re.compile(r"(?P<indent>[ \t]*)(?:[-*][ \t]+)?(?P<name>[A-Za-z][\w /-]{1,60}):[ \t]*\Z")
 _GAPS: Final = re.compile(r"[ \t]{2,}")
 _RULE: Final = re.compile(r"[\s|:+=_─-]*\Z")
@@ -236,11 +175,6 @@ _HINT: Final = re.compile(
 
 _SIDE_BELOW: Final = re.compile(r"\n[ \t]*(?:[ab]\)[ ]|[-*•][ ])?(?:right|left)[ ]?:", re.I)
 _STATE_CELL: Final = re.compile(r"\|[ ]?(?:absent|present|no|yes|none|negative|positive)[ ]?(?:\||$)", re.I | re.M)
-_STATE_CELLS: Final = tuple(
-    f"|{blank}{state}"
-    for blank in ("", " ")
-    for state in ("absent", "present", "no ", "yes", "none", "negative", "positive")
-)
 _Record = dict[str, str]
 
 
@@ -257,87 +191,14 @@ def may_hold(text: str) -> bool:
     return (
         _HINT.search(text) is not None
         or ("\n" in text and _SIDE_BELOW.search(text) is not None)
-        or ("|" in text and any(cell in text.lower() for cell in _STATE_CELLS) and _STATE_CELL.search(text) is not None)
+        or ("|" in text and _STATE_CELL.search(text) is not None)
     )
-
-
-def _framed(text: str) -> Iterator[tuple[int, int, str]]:
-    """The sides of a printed frame, taken off."""
-    lines = list(_FRAMED.finditer(text)) if text.count("*\n") + text.count("#\n") > 1 else []
-    return ((*m.span(side), "") for m in lines if len(lines) > 1 for side in ("before", "behind"))
 
 
 def take_off(draft: Draft) -> None:
     """Make sentences of the records of a text."""
-    if ":" in draft.text and "\n" in draft.text:
-        draft.edit((*m.span(), "") for m in _BLOCK.finditer(draft.text))
-    draft.edit(_framed(draft.text))
-    if draft.text.count("\n>") + draft.text.startswith(">") > 1 or draft.text.count("\n  >") > 1:
-        draft.edit((*m.span(), "") for m in _QUOTED.finditer(draft.text))
-    if "\n" in draft.text and _DENIED.search(draft.text):
-        draft.edit(_denied(draft.text))
-    if "nswer" in draft.text or "NSWER" in draft.text:
-        draft.edit((*m.span(), f"{m['asked'].strip()}? ") for m in _INQUIRY.finditer(draft.text))
-    if ": 1" in draft.text and ": 0" in draft.text:
-        draft.edit(_labelled(draft.text))
-    stated = [m for m in _BELOW.finditer(draft.text) if not _TELLS.search(m["name"])] if "\n\n" in draft.text else []
-    if len(stated) > 1:
-        draft.edit((m.end("name"), m.start("state"), ": ") for m in stated)
-    if "TEXT:" in draft.text:  # a structured report of DICOM, written out
-        draft.edit((m.start(), m.end(), m["said"] or f"{m['name']}: {m['text']}") for m in _SR.finditer(draft.text))
-    if ".." in draft.text:
-        dotted = list(_DOTTED.finditer(draft.text))
-        draft.edit((*m.span(2), ": ") for m in (dotted if len(dotted) > 1 else ()))
-    if "+" in draft.text and "-" in draft.text:
-        draft.edit(_signed(draft.text))
-    if "..." in draft.text:
-        scored = (m for m in _SCORED.finditer(draft.text) if _stated(m["state"], ""))
-        draft.edit((*m.span(), sentence({_NAME: m["name"], _STATE: m["state"]})) for m in scored)
-    asked = any(mark in draft.text for mark in ("Q1", "Q:")) and any(mark in draft.text for mark in ("A1", "A:"))
-    numbered = list(_NUMBERED.finditer(draft.text)) if asked else []
-    draft.edit((*m.span(), "") for m in numbered)
     if may_hold(draft.text):
         draft.edit(_edits(draft.text))
-
-
-def _signed(text: str) -> Iterator[tuple[int, int, str]]:
-    """Findings with "+" and "-" behind them in lines of their own, or before them in one line."""
-    lines = list(_SIGNED.finditer(text)) or list(_TRAILED.finditer(text))
-    signs = {found["sign"][0] for found in lines}
-    if "+" in signs and len(signs) > 1 and len(lines) >= _LEAST:
-        for found in lines:
-            state = "present" if found["sign"][0] == "+" else "absent"
-            said = sentence({_NAME: found["name"], _STATE: state})
-            stopped = text[found.end() : found.end() + 1] in (".", ";")
-            yield *found.span(), said.rstrip(".") if stopped else said
-    for found in _LISTED.finditer(text):
-        if "+" in found.group() and (minus := list(_MINUS.finditer(found.group()))):
-            yield from ((found.start() + m.start(), found.start() + m.end(), "no ") for m in minus)
-
-
-def _labelled(text: str) -> Iterator[tuple[int, int, str]]:
-    """Lines of a name and a figure, all of them labels: "Edema: 0", "Effusion: -1"."""
-    found = list(_LABELLED.finditer(text))
-    if len(found) >= _LEAST:
-        for each in found:
-            state = {"1": "present", "0": "absent"}.get(each["figure"], "possible")
-            yield *each.span(), sentence({_NAME: each["name"], _STATE: state})
-
-
-def _denied(text: str) -> Iterator[tuple[int, int, str]]:
-    """A list whose heading denies it, as one sentence: "No evidence of:\\n- edema\\n- effusion"."""
-    for lead in _DENIED.finditer(text):
-        items = []
-        at = lead.end()
-        while (item := _DENIED_ITEM.match(text, at)) and not _TELLS.search(item["name"]):
-            items.append(item)
-            at = item.end()
-        if not items:
-            continue
-        yield lead.start("lead"), items[0].start("name"), "no "
-        for one, other in pairwise(items):
-            yield one.end("name"), other.start("name"), " or "
-        yield items[-1].end("name"), items[-1].end(), ".\n"
 
 
 def _role(key: str) -> str:
@@ -358,7 +219,7 @@ def _edits(text: str) -> Iterator[tuple[int, int, str]]:
         if "=" in line and (assigned := _ASSIGNED.fullmatch(line)) and _assigns(lines, i):
             found = (1, [(lines[i].start, lines[i].end, _of_assigned(assigned))])
         elif "?" in line and (asked := _ASKED.fullmatch(line.strip())):
-            told = {_NAME: asked["name"], _STATE: asked["answer"], _NOTE: asked["rest"].strip(" -–,;:.")}
+            told = {NAME: asked["name"], STATE: asked["answer"], _NOTE: asked["rest"].strip(" -–,;:.")}
             found = (1, [(lines[i].start, lines[i].end, sentence(told))])
         elif _ORDINAL.fullmatch(line) and i + 1 < len(lines):
             taken, edits = _of_lines(lines, i + 1, sure=True)
@@ -399,7 +260,7 @@ def _of_line(line: str, *, whole: bool = True) -> str:
         return " "
     name, _, rest = body.partition(":")
     field = _fields([rest]) if rest.count(":") == 1 and not _role(name) else None  # "effusion: present: yes"
-    return _told({_NAME: spelled_out(name), **field}) if field is not None and _NAME not in field else ""
+    return _told({NAME: spelled_out(name), **field}) if field is not None and NAME not in field else ""
 
 
 def _named(parts: Sequence[str]) -> str:
@@ -411,20 +272,20 @@ def _named(parts: Sequence[str]) -> str:
     if not first or _role(name):
         return ""
     name = spelled_out(name.strip())
-    if _stated(first.strip(), ""):
-        return _told({_NAME: name, _STATE: first.strip(), **(_fields(parts[1:]) or {_NAME: "", _SIDE: ""})})
+    if told_state(first.strip(), ""):
+        return _told({NAME: name, STATE: first.strip(), **(_fields(parts[1:]) or {NAME: "", _SIDE: ""})})
     fields = _fields([first, *parts[1:]])
     if fields is None:
         return ""
     said = _told(fields)
-    return f"{name}: {said}" if said else _told({_NAME: name, **fields})
+    return f"{name}: {said}" if said else _told({NAME: name, **fields})
 
 
 def _is_legend(body: str) -> bool:
     """Whether a line says what signs stand for: "(x = present, blank = not present)"."""
     found = _LEGEND.fullmatch(body)
     meanings = [each.partition("=")[2].strip() for each in re.split("[,;]", found["all"])] if found else []
-    return len(meanings) > 1 and all(_stated(meaning, "") for meaning in meanings)
+    return len(meanings) > 1 and all(told_state(meaning, "") for meaning in meanings)
 
 
 def _fields(parts: Sequence[str]) -> _Record | None:
@@ -435,8 +296,8 @@ def _fields(parts: Sequence[str]) -> _Record | None:
     for part in parts:
         found = _FIELD.match(part)
         role = _role(found["key"]) if found else ""
-        if found and role == _NAME and _FIGURE.fullmatch(found["value"].strip().removeprefix("-")):
-            role = _STATE  # "label: 1"
+        if found and role == NAME and _FIGURE.fullmatch(found["value"].strip().removeprefix("-")):
+            role = STATE  # "label: 1"
         if found and (unit := _UNIT.search(found["key"])):
             role, found_value = _SIZE, f"{found['value'].strip()} {unit[1]}"
             if role in fields:
@@ -444,7 +305,7 @@ def _fields(parts: Sequence[str]) -> _Record | None:
             fields[role] = found_value
             continue
         if role == _SIZE and found and found["value"].strip().lower() in _SHAPES:
-            role = _STATE  # "size: enlarged"
+            role = STATE  # "size: enlarged"
         if found is None or not role or role in fields or role in (_YES, _NO, _RIGHT, _LEFT):
             return None
         fields[role] = _lobed(found["key"], found["value"].strip(": \t"))
@@ -459,7 +320,7 @@ def _lobed(key: str, value: str) -> str:
 
 def _told(fields: _Record) -> str:
     """The sentence of a record that has a name and tells something of it; else ""."""
-    if _NAME not in fields or _TELLING.isdisjoint(fields) or fields.get(_STATE, "").lower() in _OF_FILES:
+    if NAME not in fields or _TELLING.isdisjoint(fields) or fields.get(STATE, "").lower() in _OF_FILES:
         return ""
     return sentence(fields)
 
@@ -473,13 +334,13 @@ def _of_lines(lines: Sequence[_Line], i: int, *, sure: bool = False) -> tuple[in
     parent = _PARENT.match(lines[i].text)
     fields: _Record = {}
     if parent is not None and not _role(parent["name"]):
-        fields[_NAME] = spelled_out(parent["name"])
+        fields[NAME] = spelled_out(parent["name"])
     elif (
         first is not None
         and first["value"].strip()
-        and (_role(first["key"]) == _NAME if sure else _begins(lines[i].text, first["key"]))
+        and (_role(first["key"]) == NAME if sure else _begins(lines[i].text, first["key"]))
     ):
-        fields[_NAME] = first["value"].strip()
+        fields[NAME] = first["value"].strip()
     else:
         return 0, []
     end = i + 1
@@ -506,14 +367,14 @@ def _of_sides(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
         field = _FIELD.match(lines[end].text[len(_item(lines[end].text)) :])
         role = _role(field["key"]) if field is not None else ""
         value = field["value"].strip() if field is not None else ""
-        told = _stated(value, "") or _GRADE.fullmatch(value)
+        told = told_state(value, "") or _GRADE.fullmatch(value)
         if role not in (_RIGHT, _LEFT) or role in sides or not told:
             break
         sides[role] = value
         end += 1
     if not sides or not name[:1].isalpha() or len(name.split()) > _SHORT:
         return 0, []
-    said = " ".join(sentence({_NAME: name, _SIDE: side, _STATE: sides[side]}) for side in sides)
+    said = " ".join(sentence({NAME: name, _SIDE: side, STATE: sides[side]}) for side in sides)
     return (end - i, [(lines[i].start, lines[end - 1].end, said)]) if said.strip() else (0, [])
 
 
@@ -527,15 +388,15 @@ def _of_assigned(found: re.Match[str]) -> str:
     """The sentence of a name and what it is set to, with a remark in brackets."""
     name = spelled_out(found["key"])
     name = name.lower() if name.isupper() and len(name) > _ACRONYM else name
-    if _stated(found["value"], ""):
-        return sentence({_NAME: name, _STATE: found["value"], _NOTE: found["rest"] or ""})
+    if told_state(found["value"], ""):
+        return sentence({NAME: name, STATE: found["value"], _NOTE: found["rest"] or ""})
     return f"{name}: {found['value']}{', ' if found['rest'] else ''}{found['rest'] or ''}."
 
 
 def _begins(line: str, key: str) -> bool:
     """Whether a field in a line of its own begins a record: its name, which in a list may be just "name"."""
     key = _KEY.sub(" ", key).strip().lower()
-    return key in _OF_LINES or (line.lstrip().startswith("- ") and _KEYS.get(key) == _NAME)
+    return key in _OF_LINES or (line.lstrip().startswith("- ") and _KEYS.get(key) == NAME)
 
 
 def _item(line: str) -> str:
@@ -557,7 +418,7 @@ def _of_table(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
         roles, split = _columns(lines[i].text, way)
         known = {role for role in roles if role}
         tells = not known.isdisjoint(_IN_TABLE) or (_PLACE in known and split(lines[i].text)[0].lower() in _DEVICES)
-        if len(known) < 2 or _NAME not in known or roles.count("") > 1 or not tells:
+        if len(known) < 2 or NAME not in known or roles.count("") > 1 or not tells:
             continue
         edits = [(lines[i].start, lines[i].end, ""), *_rows(lines, i, roles, split)]
         if any(said for _, _, said in edits):
@@ -569,10 +430,10 @@ def _columns(header: str, split: _Split) -> tuple[list[str], _Split]:
     """What each column of a table says, by its name, and how its lines are cut."""
     roles = [_role(cell) for cell in split(header)]
     if roles[:1] == [""] and {_RIGHT, _LEFT} == set(roles[1:]):
-        roles[0] = _NAME
+        roles[0] = NAME
     elif {_RIGHT, _LEFT} == set(roles) and not split.sign and header[:1].isspace():
-        roles, split = [_NAME, *roles], _Split("", (0, *split.columns))  # the column of the names has none
-    if _NO in roles and not {_STATE, _YES}.intersection(roles):
+        roles, split = [NAME, *roles], _Split("", (0, *split.columns))  # the column of the names has none
+    if _NO in roles and not {STATE, _YES}.intersection(roles):
         roles = ["" if role == _NO else role for role in roles]  # the number of a row
     return roles, split
 
@@ -603,7 +464,7 @@ def _rows(lines: Sequence[_Line], i: int, roles: list[str], split: _Split) -> li
 
 def _goes_on(above: Sequence[str], cells: Sequence[str]) -> bool:
     """Whether a line of a grid only goes on with some cells of the row above it."""
-    return 0 < sum(bool(cell) for cell in cells) < len(above) and not _stated(cells[1] if len(cells) > 1 else "", "")
+    return 0 < sum(bool(cell) for cell in cells) < len(above) and not told_state(cells[1] if len(cells) > 1 else "", "")
 
 
 def _headless(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int, str]]]:
@@ -615,10 +476,10 @@ def _headless(lines: Sequence[_Line], i: int) -> tuple[int, list[tuple[int, int,
         told = False  # by a word: figures alone may be anything
         for line in lines[i:] if columns > 1 else ():
             cells = split(line.text)
-            if len(cells) != columns or not _stated(cells[1], "") or not cells[0] or len(cells[0].split()) > _NAMED:
+            if len(cells) != columns or not told_state(cells[1], "") or not cells[0] or len(cells[0].split()) > _NAMED:
                 break
             told = told or (len(cells[1]) > 1 and cells[1][0].isalpha())
-            roles = [_NAME, _STATE, *map(_guessed, cells[2:])]
+            roles = [NAME, STATE, *map(_guessed, cells[2:])]
             edits.append((line.start, line.end, _row(roles, cells)))
         if (len(edits) > 1 and told) or (
             edits and columns > 2 and all(_guessed(cell) != _NOTE for cell in split(lines[i].text)[2:])
@@ -676,18 +537,18 @@ def _row(roles: Sequence[str], cells: Sequence[str]) -> str:
     """The sentences of one row."""
     fields: _Record = {}
     for role, cell in zip(roles, cells, strict=False):
-        if role == _STATE and _NO in roles:  # "Present" beside "Absent" is a column for a cross
+        if role == STATE and _NO in roles:  # "Present" beside "Absent" is a column for a cross
             role = _YES
-        if (cell.lower() in _NOTHING or _EMPTY.fullmatch(cell) or not role) and role != _NAME:
+        if (cell.lower() in _NOTHING or _EMPTY.fullmatch(cell) or not role) and role != NAME:
             continue  # what stands in a column that nobody knows may be of another film
         fields[role] = f"{fields[role]}, {cell}" if role in fields else cell
     if _NO in fields or _YES in fields:
-        fields[_STATE] = "present" if _YES in fields and fields[_YES].lower() not in _ABSENT else "absent"
-    if fields.keys() <= {_NAME} and {_STATE, _YES}.intersection(roles):
+        fields[STATE] = "present" if _YES in fields and fields[_YES].lower() not in _ABSENT else "absent"
+    if fields.keys() <= {NAME} and {STATE, _YES}.intersection(roles):
         return ""  # nothing is told of it
     sides = [side for side in (_RIGHT, _LEFT) if side in fields]
     if sides:
-        return " ".join(sentence({**fields, _SIDE: side, _STATE: fields[side]}) for side in sides)
+        return " ".join(sentence({**fields, _SIDE: side, STATE: fields[side]}) for side in sides)
     return sentence(fields)
 
 
@@ -697,15 +558,15 @@ def _row(roles: Sequence[str], cells: Sequence[str]) -> str:
 def sentence(fields: Mapping[str, str]) -> str:
     """What a record says, in words; "" where it names nothing."""
     told = {role: value for role in fields if (value := fields[role].strip(" \t\r\"'`")).lower() not in _NOTHING}
-    name = spelled_out(told.get(_NAME, "")).rstrip(":.")
+    name = spelled_out(told.get(NAME, "")).rstrip(":.")
     name = name[:1].lower() + name[1:] if name[1:2].islower() else name
     if not name or len(name.split()) > _NAMED:
         return ""
-    state = told.get(_STATE, "").rstrip(".")
+    state = told.get(STATE, "").rstrip(".")
     size = told.get(_SIZE, "")
     if not state and size.lower() in _ABSENT:
         state, size = "absent", ""
-    stated = _stated(state, told.get(_CHANCE, ""))
+    stated = told_state(state, told.get(_CHANCE, ""))
     side, place = _where(told)
     note = told.get(_NOTE, "").rstrip(".")
     if tip := told.get(_TIP, "").rstrip("."):
@@ -719,7 +580,7 @@ def sentence(fields: Mapping[str, str]) -> str:
         place += f" to the {told[_WAY]}"
     after = [f"measuring {size}"] if measured else []
     after += [told[_CHANGE]] if _CHANGE in told else []
-    short = len(note.split()) <= _SHORT and not _TELLS.search(note)
+    short = len(note.split()) <= _SHORT and not TELLS.search(note)
     after += [note] if note and short else []
     tail = f"{place}{''.join(f', {each}' for each in after)}"
     if stated in ("possible", "probable"):
@@ -739,20 +600,20 @@ def leaf(name: str, attributes: str, state: str) -> str:
     """The sentence of an element or key that has the name of a finding and its state; "" where it is none."""
     parts = [f"{key}: {value}" for key, value in _ATTRIBUTE.findall(attributes)]
     fields = _fields(parts) if parts else {}
-    if _role(name) == _NAME and fields and _NAME not in fields and not _TELLS.search(state):
-        return _told({**fields, _NAME: state})  # "<finding status='absent'>edema</finding>"
-    if fields and _NAME in fields and _stated(state, ""):
-        return _told({**fields, _STATE: state})  # "<finding name='edema'>absent</finding>"
-    if fields and fields.keys() == {_NAME} and _role(name) == _NAME and 0 < len(state.split()) <= _SHORT:
-        return f"{_capital(fields[_NAME])}: {state}."  # "<finding name='effusion'>small, bilateral</finding>"
-    if name.lower() in _PRESENT | _ABSENT and 0 < len(state.split()) <= _SHORT and not _TELLS.search(state):
-        return sentence({_NAME: state, _STATE: name})  # "<absent>edema</absent>"
-    if not _stated(state, "") or _role(name):
+    if _role(name) == NAME and fields and NAME not in fields and not TELLS.search(state):
+        return _told({**fields, NAME: state})  # "<finding status='absent'>edema</finding>"
+    if fields and NAME in fields and told_state(state, ""):
+        return _told({**fields, STATE: state})  # "<finding name='edema'>absent</finding>"
+    if fields and fields.keys() == {NAME} and _role(name) == NAME and 0 < len(state.split()) <= _SHORT:
+        return f"{_capital(fields[NAME])}: {state}."  # "<finding name='effusion'>small, bilateral</finding>"
+    if name.lower() in _PRESENT | _ABSENT and 0 < len(state.split()) <= _SHORT and not TELLS.search(state):
+        return sentence({NAME: state, STATE: name})  # "<absent>edema</absent>"
+    if not told_state(state, "") or _role(name):
         return ""
-    return sentence({_NAME: name, _STATE: state, **(fields or {})})
+    return sentence({NAME: name, STATE: state, **(fields or {})})
 
 
-def _stated(state: str, chance: str) -> str:
+def told_state(state: str, chance: str) -> str:
     """ "absent", "present", "possible" or "probable", by a word, a sign or a probability; else ""."""
     word = re.sub(r"\s+", " ", state.lower())
     word = word.split(" (")[0] if word.endswith(")") and not word.startswith("(") else word

@@ -75,10 +75,7 @@ def test_the_same_two_findings_in_every_form(text: str) -> None:
         ("finding: effusion; side: left; comment: loculated", ["Left effusion, loculated."]),
         ("finding: effusion; status: stable; side: left", ["Left effusion: stable."]),
         ("[x] Effusion\n(x = present, blank = not present)", ["[x] Effusion"]),
-        ("*****\n* Heart normal.  *\n* No mass.       *\n*****", ["*****", "Heart normal.", "No mass.", "*****"]),
-        ("# Heart normal. #\n# No mass. #\n# No edema.", ["Heart normal.", "No mass.", "No edema."]),
         # what is no record
-        ("* Heart normal.\n* No mass.", ["* Heart normal.", "* No mass."]),
         ("Name: J Roe\nStatus: Final\nFINDINGS: Left effusion.", ["Name: J Roe", "Status: Final", "FINDINGS: Left effusion."]),
         ("Findings: effusion; side: see below", ["Findings: effusion; side: see below"]),
         ("Location: left base, size: 2 cm", ["Location: left base, size: 2 cm"]),
@@ -94,34 +91,23 @@ def test_records(text: str, lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("+ cardiomegaly, + R effusion, - consolidation, - PTX",
-         ["+ cardiomegaly, + R effusion, no consolidation, no PTX"]),
-        ("Hyperinflation +\nCollapse -\nEffusion -", ["Hyperinflation.", "No collapse.", "No effusion."]),
-        ("PTX R ......... resolved\nHeart ......... normal", ["PTX R: resolved", "Heart: normal"]),
         ('<r><finding name="edema">absent</finding><finding name="effusion">small, bilateral</finding></r>',
          ["No edema.", "Effusion: small, bilateral."]),
         ('<r><obs code="opacity" value="yes" site="RUL"/><obs code="effusion" value="no"/></r>',
          ["Opacity, RUL.", "No effusion."]),
         ("Device | Position | OK?\nETT | 5 cm above carina | yes\nNG tube | stomach | yes",
          ["ETT, 5 cm above carina.", "NG tube, stomach."]),
-        ("No evidence of:\n- edema\n- effusion\nHeart enlarged.", ["no edema or effusion.", "Heart enlarged."]),
-        ("There is no:\n1. Pneumothorax\n2. Effusion", ["There is no Pneumothorax or Effusion."]),
-        ("FINDINGS:\n- No effusion\n- Heart enlarged", ["FINDINGS:", "- No effusion", "- Heart enlarged"]),
         (json.dumps({"absent": ["edema", "effusion"], "present": ["nodule"]}),
          ["absent: No edema or effusion.", "present: nodule.", "."]),
         ("<r><absent>edema</absent><present>nodule</present></r>", ["No edema.", "Nodule."]),
         ("<pleural_effusion>small, left</pleural_effusion>\n<edema>none</edema>",
          ["pleural effusion: small, left.", "No edema."]),
-        ("Labels\nEdema: 0\nNodule: -1\nEffusion: 1", ["Labels", "No edema.", "Possible nodule.", "Effusion."]),
-        ("Edema\nAbsent\n\nEffusion\nPresent (left)", ["Edema: Absent", "Effusion: Present (left)"]),
-        ("Effusion +. Edema -. Nodule -.", ["Effusion. No edema. No nodule."]),
-        ("There is\nno effusion.\n\nThe heart is\nnormal.", ["There is", "no effusion.", "The heart is", "normal."]),
         ("Finding | Present | Side\nEffusion | yes | left\nNodule | | ", ["Left effusion."]),
         ("+----+----+\n| Finding | Present |\n+----+----+\n| Pleural | Yes |\n| effusion | |\n+----+----+\n| Edema | No |",
          ["+----+----+", "Pleural effusion.", "No edema."]),
     ],
 )  # fmt: skip
-def test_signs_dots_attributes_and_devices(text: str, said: list[str]) -> None:
+def test_attributes_grids_and_devices(text: str, said: list[str]) -> None:
     assert read(text) == said
 
 
@@ -149,7 +135,7 @@ def test_a_sentence_stands_for_its_record() -> None:
 @pytest.mark.parametrize(
     "shape",
     ["finding: effusion; side: left\n", "a: b; ", "effusion:\n  present: yes\n", "finding | side\n", "finding,side\n",
-     "side,", "  ", "a:\n ", "finding: a, ", "a +\nb -\n", "+ ab, - ", "a ... b\n", "> ", "| a | | |\n", "no:\n- a\n", "a\nno\n\n", "ab: 0\n: 1"],
+     "side,", "  ", "a:\n ", "finding: a, ", "| a | | |\n"],
 )  # fmt: skip
 def test_linear(shape: str) -> None:
     assert_linear(lambda text: records.take_off(Draft(text)), shape)

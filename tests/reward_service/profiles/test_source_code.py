@@ -138,6 +138,7 @@ def moved_by(file: str) -> tuple[set[str], set[str]]:
         "judges/section_names.py": (RULES, ALL),
         "judges/markup.py": (RULES, ALL),
         "judges/records.py": (RULES, ALL),
+        "judges/signs.py": (RULES, ALL),
         "judges/injection.py": (set(), ALL),
         "judges/chat_tokens.py": (set(), ALL),
         "reward_service/scoring/composite.py": (set(), ALL),

@@ -37,7 +37,7 @@ def assert_linear(run: Callable[[str], object], shape: str, *, length: int = 400
     assert long <= 4.5 * short, f"{length} characters: {short} operations, {4 * length}: {long}"
 
 
-def work(run: Callable[[], object], *, most: int = 2_000_000) -> int:
+def work(run: Callable[[], object], *, most: int = 5_000_000) -> int:
     """Operations of the product's code in `run`, with empty caches. Raises `AssertionError` beyond `most`."""
     process_state.forget()
     default()  # compiled once in a process, in whichever test comes first

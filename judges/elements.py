@@ -53,7 +53,7 @@ _FIELDS: Final = records.ATTRIBUTES - {"value", "result", "p"} | {"name"}
 # fmt: off
 _BLOCKS: Final = frozenset((
     "br", "p", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "tr", "table", "thead", "tbody", "pre",
-    "hr", "section", "html", "body",
+    "hr", "section", "html", "body", "paragraph", "para",
 ))
 _INLINE: Final = frozenset((
     "b", "i", "u", "em", "strong", "span", "code", "td", "th", "font", "sub", "sup", "content", "linkhtml",
@@ -117,8 +117,15 @@ def _unseen(text: str) -> Iterator[tuple[int, int]]:
 def _tags(text: str, begin: int, end: int) -> Iterator[_Edit]:
     for tag in _HTML.finditer(text, begin, end):
         name = tag["name"].lower()
-        if name in _SECTIONS or name in _BLOCKS or name in _INLINE:
+        if name == "br" and _within(text, *tag.span()):
+            yield (*tag.span(), " ")
+        elif name in _SECTIONS or name in _BLOCKS or name in _INLINE:
             yield (*tag.span(), _for_tag(name, tag["name"], closes=bool(tag["close"])))
+
+
+def _within(text: str, begin: int, end: int) -> bool:
+    """Whether a break stands between two words of one sentence: "previously<br>described"."""
+    return text[max(0, begin - 1) : begin].islower() and text[end : end + 1].islower()
 
 
 def _items(text: str) -> Iterator[_Edit]:

@@ -82,7 +82,8 @@ def take_off(draft: Draft) -> None:
     if ":" in draft.text and "\n" in draft.text:
         draft.edit((*m.span(), "") for m in _BLOCK.finditer(draft.text))
     draft.edit(_framed(draft.text))
-    if draft.text.count("\n>") + draft.text.startswith(">") > 1 or draft.text.count("\n  >") > 1:
+    quoted = draft.text.count("\n>") + draft.text.startswith(">")
+    if quoted > ("\n" in draft.text.strip()) or draft.text.count("\n  >") > 1:
         draft.edit((*m.span(), "") for m in _QUOTED.finditer(draft.text))
     if "\n" in draft.text and _DENIED.search(draft.text):
         draft.edit(_denied(draft.text))

@@ -237,9 +237,18 @@ def following(events: list[Event], k: int) -> tuple[list[Subject], int]:
         if leaf.kind & lx.BARE:
             found.append((leaf.anatomy, side_of(events, j)))
             end = events[j].last + 1
+        elif leaf.concept >= 0 and _beside(events, j):
+            continue  # "clear, hyperinflated | lungs"
         elif leaf.concept >= 0 or leaf.descriptors or leaf.cue & _ENDS_NORMAL:
             break
     return found, end
+
+
+def _beside(events: list[Event], j: int) -> bool:
+    """Whether a finding stands as an adjective between a comma and an anatomy."""
+    if not events[j - 1].leaf.cue & lx.COMMA or j + 1 >= len(events) or events[j].last + 1 != events[j + 1].first:
+        return False
+    return bool(events[j + 1].leaf.kind & lx.BARE)
 
 
 def list_follows(events: list[Event], k: int, link: int) -> bool:

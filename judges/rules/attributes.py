@@ -79,8 +79,17 @@ class Binder:
                 at = self._head(at)
             if leaf.change and not (denied and not leaf.change & lx.RESOLVED) and not self._of_device(leaf, at, ahead):
                 changed = self._able(at) if leaf.change & _DEGREES else at
+                if ahead and leaf.change & lx.STABLE and self._denied_apart(k, changed):
+                    changed = -1
                 forward = ahead if changed == at else changed > at
                 anatomy = self._anatomy(k, changed, anatomies, forward)
+                if (
+                    leaf.change & lx.RESOLVED
+                    and leaf.cue & lx.NEG
+                    and anatomy >= 0
+                    and anatomies[0][0] > self.events[k].last
+                ):
+                    continue  # "removal of cardiac ___": what was taken out is not named
                 self._changed.append(_Changed(k, -1 if anatomy >= 0 else changed, anatomy, forward, leaf.change))
             if at >= 0:
                 self._give(at, k, leaf)
@@ -289,12 +298,20 @@ class Binder:
         mention = self.mentions[at]
         if ahead:  # "heart size is stable with a small effusion"
             stop = bisect_left(self._boundaries, first + 1)
+            if stop < len(self._boundaries) and self.events[k + 1].leaf.cue & lx.SLASH:
+                stop += 1  # "improvement/resolution of"
             apart = stop < len(self._boundaries) and self._boundaries[stop] < mention.first
             return anatomy if apart and not self._objects(k) else -1
         if mention.last < word:  # "small effusion, heart size stable"
             j = bisect_left(self.events, (word,))
             return -1 if around.governed(self.events, j) or self.events[j].leaf.anatomy < 0 else anatomy
         return -1
+
+    def _denied_apart(self, k: int, at: int) -> bool:
+        """Whether a comma parts it from the denial that follows: "no change since yesterday, no effusion"."""
+        first, mention = self.events[k].first, self.mentions[at]
+        between = (e for e in self.events[k + 1 : k + 1 + _STEPS] if e.first < mention.first)
+        return mention.state == ABSENT and mention.first > first and any(e.leaf.cue & lx.COMMA for e in between)
 
     def _takes_out(self, k: int) -> bool:
         """Whether it is a device that phrase `k` says to be out."""

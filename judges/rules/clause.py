@@ -199,7 +199,7 @@ class _Link:
     def __init__(self, clauses: Clauses, events: list[Event], seen: Survey, continues: bool) -> None:
         lexicon, context = clauses.lexicon, clauses.context
         self.clauses, self.events = clauses, events
-        self.names = Namer(lexicon, context, events, seen.places).name() if seen.asks else _NO_NAMES
+        self.names = Namer(lexicon, context, events, seen.places, clauses.words).name() if seen.asks else _NO_NAMES
         self.scope = Scope(lexicon, context, events, clauses.words, continues, clauses.trace, lexicon.sized)
         self.named = seen.anatomies
         self.normality: Normality | None = None
@@ -274,6 +274,8 @@ class _Link:
         names = any(event.leaf.concept >= 0 for event in self.events[k + 1 :])
         if cue & lx.COLON and supposed is not None and supposed.met and names:
             scope.supposition = None  # "film to exclude pneumothorax: no pneumothorax"
+        elif cue & lx.COMMA and supposed is not None and constructions.in_particular(self.events, k):
+            scope.supposition = None  # "nothing to explain the symptoms, in particular no effusion"
 
     def _normal(self) -> Normality:
         if self.normality is None:

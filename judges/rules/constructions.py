@@ -281,6 +281,14 @@ def of_attribute(events: list[Event], k: int, words: Sequence[str]) -> bool:
     return led and after.isalpha() and after not in _ABSENT_WHERE
 
 
+def in_particular(events: list[Event], k: int) -> bool:
+    """Whether a comma leads to a denial with a word of its own before: "..., | in particular no effusion"."""
+    after = events[k + 1 : k + 3]
+    if len(after) < 2 or not after[0].leaf.cue & lx.PREP or after[0].leaf.kind:
+        return False
+    return bool(after[1].leaf.cue & lx.NEG) and after[1].first > after[0].last + 1
+
+
 def ends_unmet(events: list[Event], k: int, denial: int, words: Sequence[str], sized: Sequence[bool]) -> bool:
     """Whether a colon or comma at `k` ends a denial, at phrase `denial`, of something that is no finding.
 

@@ -276,7 +276,7 @@ class _Told:
         if self.tomography or self.imaged or all(entry.kind != CHEST_TITLE for _, _, entry in found):
             return False  # "CT", and then "Chest: ..."
         if role == _HEADING:
-            return not self.statements
+            return not (self.statements and self.other)
         alone = sum(len(word) >= _SHORTEST for word in self.words[first : last + 1]) == 1
         return alone or (begins is None and role in (_LEAD, _TITLE)) or (found[0][0] == 0 and role == _LEAD)
 

@@ -29,7 +29,7 @@ def _behind_colon(events: list[Event]) -> int:
     """The phrase behind a heading of one anatomy or of several: "BONES AND SOFT TISSUES:"; 0 where there is none."""
     for k, event in enumerate(events[:_LONGEST]):
         leaf = event.leaf
-        if leaf.cue & lx.COLON:
+        if leaf.cue & lx.COLON or (leaf.cue & lx.BREAK and k == 1 and events[0].leaf.cue & lx.BODY):  # "Chest - Heart"
             return k + 1 if k and events[k - 1].leaf.kind & lx.BARE else 0
         if not (leaf.kind & lx.BARE or (k and leaf.cue & (lx.AND | lx.COMMA | lx.SLASH) and not leaf.kind)):
             return 0
@@ -47,7 +47,7 @@ def _names_its_own(events: list[Event], begin: int) -> bool:
             also = k + 3 < len(events) and events[k + 1].leaf.cue & lx.AND and events[k + 2].leaf.kind == lx.ATTRIBUTE
             k += 2 * bool(also)
             return k + 1 < len(events) and bool(events[k + 1].leaf.kind & lx.BARE) and _adjoin(events, k)
-        if leaf.kind & lx.SAYS:
+        if leaf.kind & lx.SAYS and not (k + 1 < len(events) and events[k + 1].leaf.cue & lx.AND):
             return _has_a_place(events, k + 1)
     return False
 

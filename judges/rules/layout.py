@@ -38,6 +38,11 @@ _BOX: Final = re.compile(
     r"|small|moderate|large|trace|mild|severe)\b",
     re.I,
 )
+_BOX_LINE: Final = re.compile(
+    r"\n[ \t]*(?:[-*][ \t]+)?(?=(?:\[[ xX✓✔]?\]|[☑☒☐])[ \t]*(?:yes|no|present|absent|unsure|unknown|n/a)[ \t]*$)",
+    re.M | re.I,
+)
+"""A break before an answer of its own line: "Effusion:", "[x] yes", "[ ] no"."""
 _TICK: Final = re.compile(r" (?:Y|N|yes|no|neg|pos|nil|[+-])[,;]")
 _TICKED: Final = re.compile(r"\s?[A-Za-z][A-Za-z -]{2,40} (?:[YN]|yes|no|neg|pos|nil|[+-])\s?")
 _SENTENCE: Final = re.compile(r"[A-Z][a-z]")
@@ -50,6 +55,7 @@ _ANSWER: Final = re.compile(
 _HEADED: Final = re.compile(r"[a-z\d)\]][ ](?P<words>[A-Z]{2,}[A-Z /&,]{0,60}):")
 """A heading in capitals, in the line of a sentence that is not."""
 _CAPITALS: Final = re.compile(r"[A-Z]{5}")  # fewer are an abbreviation: "compatible with CHF: improved"
+_LABEL: Final = re.compile(r"\s*[A-Za-z][\w ]{1,40}:(?=\s|\Z)")
 _SLASH: Final = re.compile(r"(?<=[A-Za-z]) / (?=[A-Za-z])")
 _LOOSE: Final = re.compile(r" (?P<mark>[,.:;?!])(?=\s|\Z)")
 _ATTACHED: Final = re.compile(r"(?P<mark>[,.:;?!])(?<=[^\s.,:;?!].)(?=\s|\Z)", re.S)
@@ -116,11 +122,14 @@ _TILDE: Final = re.compile(r" ?~(?!\s?\d) ?")
 _ADDENDUM: Final = re.compile(
     r"\b(addendum|correction)[ ]+(?:by|from|dated|at|on)\b[^:\n]{1,60}?(?::\d\d[^:\n]{0,40})?:", re.I
 )
+_CELLS: Final = re.compile(r'(?<![.?!])","(?=[A-Z])')
 _SIGNS: Final = (
     ("ddendum ", _ADDENDUM, "Addendum:"), ("DDENDUM ", _ADDENDUM, "ADDENDUM:"), (":-", _COLON_DASH, ":"),
-    (" ##", _PIECES, ""), ("~ ", _TILDE, "\n"),
+    (" ##", _PIECES, ""), ("~", _TILDE, "\n"), ('","', _CELLS, ". "),
 )  # fmt: skip
-"""A hint of each sign, and what it stands for: addenda with a name, dashed colons, pieces of words, HL7's breaks."""
+"""A hint of each sign, and what it stands for: addenda with a name, dashed colons, pieces of words, breaks, cells."""
+_GLUED: Final = re.compile(r"[A-Z](?<=[A-Za-z].)(?=[a-z])")
+"""A capital behind a letter."""
 _NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2}|[a-h])\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -140,12 +149,15 @@ class Layout:
 
     def undo(self, text: str) -> Draft | None:
         """`text` without its layout; None where it has none."""
-        if not (_MARKED.search(text) or any(looks(text) for looks in _LOOKS)):
+        glued = _GLUED.search(text) is not None
+        if not (glued or text[:1] == ">" or _MARKED.search(text) or any(looks(text) for looks in _LOOKS)):
             loose = _LOOSE.findall(text)
             if not loose or _tokenised(text, loose):
                 return None
         draft = Draft(text)
         unwrap(draft)
+        if glued:
+            draft.edit(self._parted(draft.text))
         if "#" in draft.text:
             draft.edit(_fractures(draft.text))
         if "\n" in draft.text:
@@ -174,6 +186,7 @@ class Layout:
     def _undo_signs(self, draft: Draft) -> None:
         """What stands for a word, a colon or emphasis."""
         if "[" in draft.text or "(" in draft.text or "☐" in draft.text or "○" in draft.text:
+            draft.edit((*m.span(), " ") for m in _BOX_LINE.finditer(draft.text))
             draft.edit(_options(draft.text))
         if _has_aside(draft.text):
             draft.edit(_asides(draft.text))
@@ -199,12 +212,28 @@ class Layout:
         if "*" in draft.text:
             draft.edit((*m.span(), "") for m in _EMPHASIS.finditer(draft.text))
 
+    def _parted(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """A full stop where one sentence ends and the next begins within a word: "thoracic spineNo effusion"."""
+        for glued in _GLUED.finditer(text):
+            at = glued.start()
+            before, after = _LAST.search(text[max(0, at - _LONGEST) : at]), _FIRST.match(text[at : at + _LONGEST])
+            parts = [found.group() for found in (before, after) if found is not None]
+            whole, *words = (fold(part) for part in ("".join(parts), *parts))
+            if len(words[0]) > 2 and whole not in self._trie and all(self._knows(word) for word in words):
+                yield at, at, ". "
+
+    def _knows(self, word: str) -> bool:
+        return word in self._plain or word in self._trie
+
     def _separators(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Full stops for the signs that stand between sentences: "Heart normal | No effusion"."""
         found = list(_BETWEEN.finditer(text))
         if not found:
             return
-        only = sum(bool(m["weak"]) for m in found) > 1 and not _STOPPED.search(text)
+        stopped = _STOPPED.search(text) is not None
+        only = sum(bool(m["weak"]) for m in found) > 1 and not stopped
+        capitals = all(text[sign.end() : sign.end() + 1].isupper() for sign in found if sign["weak"])
+        bullets = sum(text[max(0, sign.start() - 1) : sign.start()] in (".", "?", "!") for sign in found) > 1
         ends = [sign.start() for sign in found[1:]] + [len(text)]
         for sign, end in zip(found, ends, strict=True):
             if "\n" in sign.group():
@@ -213,21 +242,34 @@ class Layout:
             more = (
                 answer is not None and text[answer.end() : answer.end() + 1] == "|" and text[answer.end() + 1 :].strip()
             )
+            if (sign.group() == " ; " and stopped) or (sign["weak"] and self._one_word(text, sign)):
+                answer = None  # a stray mark, or the hyphen of "age - indeterminate"
             if answer and not more and text[sign.start() - 1 : sign.start()] not in ".:;,!":
                 yield (*sign.span(), ": ")  # "Effusion - none"
                 continue
             if sign["weak"] and text[sign.start() - 1 : sign.start()] in (".", "?", "!"):
                 yield (*sign.span(), " ")  # "Lungs clear. - No effusion."
                 continue
-            capital = sign["weak"] == ";" and _SENTENCE.match(text, sign.end())  # of a dash the reader knows it
-            if capital or not sign["weak"] or (only and self._parts(text, sign, end)):
+            # A dash between sentences is told by others that stand behind full stops.
+            capital = (sign["weak"] == ";" or bullets) and _SENTENCE.match(text, sign.end())
+            if capital or not sign["weak"] or (only and self._parts(text, sign, end, capitals=capitals)):
                 yield (*sign.span(), ". ")
 
-    def _parts(self, text: str, sign: re.Match[str], end: int) -> bool:
-        """Whether a dash or semicolon stands between two statements: "Effusion - small, right" is one."""
+    def _one_word(self, text: str, sign: re.Match[str]) -> bool:
+        """Whether a dash stands within a phrase that the lexicon knows."""
+        before, after = _LAST.search(text[: sign.start()][-_LONGEST:]), _FIRST.match(text, sign.end())
+        return before is not None and after is not None and self._leaf([before.group(), after.group()]) is not None
+
+    def _parts(self, text: str, sign: re.Match[str], end: int, *, capitals: bool) -> bool:
+        """Whether a dash or semicolon stands between two statements: "Effusion - small, right" is one.
+
+        `capitals`: behind each of them stands one.
+        """
         if self._is_heading(text, sign.start()):
             return False
         after = text[sign.end() : min(end, sign.end() + _BEFORE)].split("\n")[0]
+        if capitals and len(after.split()) > 1:
+            return True
         return sign["weak"] == ";" or any(leaf.concept >= 0 or leaf.anatomy >= 0 for leaf in self._phrases(after))
 
     def _headings(self, text: str) -> Iterator[tuple[int, int, str]]:
@@ -250,14 +292,20 @@ class Layout:
         heading does what it always does. What follows another mark stays, as "Impression: ? pneumonia" does.
         """
         done = -1
+        marks = {stray["mark"] for stray in loose if not text[stray.end() + 1 : stray.end() + 2].isupper()}
+        spaced = "," not in marks  # who has a blank before "?" and ":" has none before a comma
         for stray in loose:
             start, end = stray.span()
             if start != done and (start == 0 or text[start - 1] in " \n.,:;?!"):
                 continue
             mark, done = stray["mark"], end
             ends = mark == "?" and text[end + 1 : end + 2].isupper() and text[end + 2 : end + 3].islower()
-            ends = ends or (mark == "?" and text[end : end + 1] in ("", "\n"))
-            heads = mark == ":" and not text[end + 1 : end + 2].islower() and self._is_heading(text, start)
+            ends = ends or (mark == "?" and spaced and text[end : end + 1] in ("", "\n"))
+            heads = (
+                mark == ":"
+                and not text[end + 1 : end + 2].islower()
+                and self._is_heading(_LOOSE.sub("", text[max(0, start - _BEFORE) : start]), _BEFORE)
+            )
             yield start, end, mark if mark in ".!" or ends or heads else ""
 
     def _compounds(self, text: str) -> Iterator[tuple[int, int, str]]:
@@ -399,7 +447,7 @@ def _slashed(text: str) -> Iterator[tuple[int, int, str]]:
     start = 0
     for line in text.split("\n"):
         parts = line.split(" / ")
-        if len(parts) > 1 and all(":" in part for part in parts):
+        if len(parts) > 1 and all(_LABEL.match(part) for part in parts):
             at = start
             for part in parts[:-1]:
                 at += len(part) + 3

@@ -14,6 +14,7 @@ Edit = tuple[int, int, str]
 RULE: Final = re.compile(r"[\s|:+=_*~#─═┌┐└┘├┤╔╗╚╝-]*\Z")
 """A line of nothing but dashes and the like."""
 _NUMBER: Final = re.compile(r"[ \t]*(?P<number>\d{1,4})(?:[ \t]*[|:][ \t]*|[ \t]+|\Z)")
+_TIME: Final = re.compile(r"[ \t]*[\[(]?\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d{1,3})?[\])]?[ \t]*(?:-[ \t]+)?")
 _SIGNS: Final = frozenset("*|#!│║┃")
 _CELL: Final = "|"
 
@@ -22,11 +23,18 @@ def without_margins(text: str) -> list[Edit]:
     """The edits that take off what stands at the side of every line; none where a line is without it."""
     lines = text.split("\n")
     first = text.lstrip()[:1]
-    if not (first.isdigit() or first in _SIGNS or RULE.match(lines[0])):
+    if not (first.isdigit() or first in _SIGNS or first == "[" or RULE.match(lines[0])):
         return []
     starts = itertools.accumulate((len(line) + 1 for line in lines), initial=0)
     told = [(start, line) for start, line in zip(starts, lines, strict=False) if line.strip()]
-    return list(_frame(told)) or list(_numbers(told))
+    return list(_frame(told)) or list(_numbers(told)) or list(_times(told))
+
+
+def _times(told: list[tuple[int, str]]) -> Iterator[Edit]:
+    """When each line was dictated: "[00:00:06] No effusion."."""
+    found = [_TIME.match(line) for _, line in told]
+    if len(told) > 1 and all(found):
+        yield from ((start, start + each.end(), "") for (start, _), each in zip(told, found, strict=True) if each)
 
 
 def _numbers(told: list[tuple[int, str]]) -> Iterator[Edit]:
@@ -36,7 +44,7 @@ def _numbers(told: list[tuple[int, str]]) -> Iterator[Edit]:
     if len(numbers) < max(2, len(told)) or any(b != a + 1 for a, b in itertools.pairwise(numbers)):
         return
     rest = [line[each.end() :].split(maxsplit=1) for (_, line), each in zip(told, found, strict=True) if each]
-    if any(words and words[0].lower() in UNIT for words in rest):
+    if sum(bool(words) and words[0].lower() in UNIT for words in rest) > len(rest) // 2:
         return  # "1 cm nodule", "2 cm nodule"
     yield from ((start, start + each.end(), "") for (start, _), each in zip(told, found, strict=True) if each)
 

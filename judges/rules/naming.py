@@ -77,11 +77,14 @@ def survey(lexicon: lx.Lexicon, events: list[Event], context: Context) -> Survey
 class Namer:
     """Names the findings of one clause, phrase by phrase."""
 
-    def __init__(self, lexicon: lx.Lexicon, context: Context, events: list[Event], places: list[Place]) -> None:
+    def __init__(
+        self, lexicon: lx.Lexicon, context: Context, events: list[Event], places: list[Place], words: Sequence[str]
+    ) -> None:
         self.lexicon = lexicon
         self.context = context
         self.events = events
         self.places = places
+        self.words = words
         self.names: dict[int, Name] = {}
         self._loose: list[int] = []  # descriptors that have found nothing to describe yet
         self._made: list[tuple[int, int]] = []  # findings named so far, by event and concept
@@ -157,7 +160,7 @@ class Namer:
                 return NOTHING, -1
             if following >= 0 and self._grades(leaf) and around.next_finding(events, k, lx.AND | lx.OR) >= 0:
                 return leaf.concept, -1  # a grade of what follows: "large left effusion and enlarged heart"
-        pair = self._pair(leaf, events[k].first) if leaf.keys else None
+        pair = self._pair(k, leaf) if leaf.keys else None
         if leaf.concept < 0 and pair is not None and self._refined(descriptors):
             return NOTHING, -1  # "a granuloma of the left lower lobe, which has calcified"
         if pair is None and not self._made and self._refined_before(k, descriptors):
@@ -214,9 +217,9 @@ class Namer:
         head = around.next_finding(self.events, k, _HEADLESS)
         return head == concept or (head >= 0 and self.lexicon.special(head, concept))
 
-    def _pair(self, leaf: lx.Leaf, at: int) -> tuple[int, int] | None:
+    def _pair(self, k: int, leaf: lx.Leaf) -> tuple[int, int] | None:
         """The concept that this word makes together with the nearest fitting anatomy, and where that stands."""
-        pairs, places = self.lexicon.pairs, self.places
+        pairs, places, at = self.lexicon.pairs, self.places, self.events[k].first
         middle = bisect_left(places, (at, -1, -1))
         best: tuple[int, int, int] | None = None
         headed = self._headed(at, middle)
@@ -230,13 +233,29 @@ class Namer:
                 concept = next((pairs[anatomy, key] for key in leaf.keys if (anatomy, key) in pairs), None)
                 if concept is not None and not self._owns(owner, leaf.concept, concept):
                     best = (distance, concept, place)
-        if best is not None:
+        if best is not None and not (self._colon_between(best[2], at) and self._describes_next(k)):
             return best[1], best[2]
-        if leaf.concept < 0 and all(owner >= 0 for _, _, owner in places):  # "Heart: enlarged with pulmonary edema"
+        apart = all(owner >= 0 for _, _, owner in places)  # "Heart: enlarged with pulmonary edema"
+        if leaf.concept < 0 and apart and not self._describes_next(k):
             for (anatomy, _), key in itertools.product(self.context.subjects(), leaf.keys):
                 if (anatomy, key) in pairs:
                     return pairs[anatomy, key], at
         return None
+
+    def _colon_between(self, place: int, at: int) -> bool:
+        """Whether the anatomy at word `place` heads what is said at word `at`."""
+        begin, end = bisect_left(self.events, (place,)), bisect_left(self.events, (at,))
+        return any(event.leaf.cue & lx.COLON for event in self.events[begin:end])
+
+    def _describes_next(self, k: int) -> bool:
+        """Whether phrase `k` describes what follows it at once: a finding, or a word that the reader does not know."""
+        if around.next_finding(self.events, k, _HEADLESS) >= 0:
+            return True
+        after = self.events[k].last + 1
+        near = self.events[k + 1 : k + 2]
+        if (near and near[0].first == after) or after >= len(self.words) or not self.words[after].isalpha():
+            return False
+        return self.words[after] not in self.lexicon.plain and self.words[after] not in self.lexicon.trie
 
     def _headed(self, at: int, middle: int) -> int:
         """The word of the colon before `at`, if an anatomy follows: "Soft tissues: | abnormality | of the rib"."""

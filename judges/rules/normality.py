@@ -14,6 +14,8 @@ from judges.rules.findings import Event, Implied
 from judges.rules.merge import ELSEWHERE, OVERALL
 from judges.rules.naming import Named
 
+_LEADS: Final = lx.WITH | lx.COLON
+"""What ends the subject of a sentence before a noun phrase of its own."""
 _AHEAD: Final = 12  # how many phrases further on a reservation is looked for
 END: Final = 1 << 30
 """Behind the last word."""
@@ -47,7 +49,10 @@ class Normality:
         zone = -1 if here else constructions.zone_before(events, k)
         if zone >= 0:
             here = [(self.lexicon.lung, around.side_of(events, zone))]
-        if here:
+        described = around.following(events, k) if here and k and events[k - 1].leaf.cue & _LEADS else ([], 0)
+        if described[0]:  # "heart enlarged with clear lungs"
+            here, end = described
+        elif here:
             start = around.start_of_subject(events, k if zone < 0 else zone + 1, since)
         else:
             here, end = around.following(events, k)

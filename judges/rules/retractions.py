@@ -336,6 +336,9 @@ class Retractions:
                 if over and sure:
                     self.clauses.changes[:] = [c for c in self.clauses.changes if c.mention is not mention]
                 self.restate(mention, PRESENT if over and sure else ABSENT if sure else UNCERTAIN)
+        elif self.asked and events and all(e.leaf.cue & _DOUBTS for e in events):
+            for mention in before:  # "Is there a pneumothorax? Possibly."
+                self.restate(mention, UNCERTAIN)
         elif (self.asked or any(e.leaf.cue & lx.EXIST for e in events)) and rhetoric.affirms(self, events, stop):
             self.clauses.context.outside = self.affirmed = True
             for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."

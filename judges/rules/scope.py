@@ -272,6 +272,9 @@ class Scope:
         if said is not None and said.value == "truth" and row is not None and not row.value and not row.applies_to:
             self.restate(subject, PRESENT, k, row)  # "it is not true that the effusion | is absent"
             return
+        if self.doubt is not None and self.doubt.row is not None and self.doubt.row.value == "clause":
+            self.restate(subject, UNCERTAIN, k, self.doubt.row)  # "I am not certain that it | is absent"
+            return
         subject = subject[-row.targets :] if row is not None else subject
         if row is not None and row.value == "artifact":  # "the density is a skin fold" denies no other density
             last = subject[-1:]

@@ -33,6 +33,9 @@ _DOUBTED: Final = lx.Leaf(cue=lx.UNC_AFTER, rows=(lx.Row("possible", direction="
 _AROUND: Final = 30  # words around a ratio among which others say more of it
 _QUESTION: Final = lx.Leaf(cue=lx.HYP, rows=(_DOUBT,))
 _ASKED: Final = frozenset((("is", "there"), ("are", "there"), ("was", "there"), ("were", "there")))
+_ANSWERS: Final = lx.NEG_AFTER | lx.UNC_AFTER
+_SHOWN: Final = frozenset((("there", "is"), ("there", "are")))
+_OTHER_FILMS: Final = frozenset(KNOWN["other_films"])
 _NONE: Final = lx.Leaf(cue=lx.NEG)
 _BACK: Final = lx.Row("absent", direction="backward", source="a score")
 _NOUGHT: Final = lx.Leaf(cue=lx.NEG_AFTER, rows=(_BACK,))
@@ -139,7 +142,13 @@ class Sections:
             ribs = self.words[last + 1 : last + 2] in _ORDINALS or "rib" in self.words[max(0, i - _NEAR_RIBS) : i]
             if ribs:
                 return node[None], i
+        if leaf is not None and self.words[i] == ":" and leaf.cue & _ANSWERS and self._goes_on(last + 1):
+            return node.get(None), i
         return leaf, last
+
+    def _goes_on(self, i: int) -> bool:
+        """Whether what begins like an answer describes the word behind it: "Bones: remote | rib fracture"."""
+        return i < len(self.words) and self.words[i].isalpha() and self.words[i] not in self.lexicon.idle
 
     def _read(self, stop: int) -> None:
         """Hand on the sentence that ends before word `stop`, and keep it where nothing is read of it."""
@@ -267,11 +276,20 @@ class Sections:
             self.clauses.retractions.asks(True)  # "Draft: effusion. Final: none."
         # "Dx:" is why the film was taken, unless the findings have been told.
         concludes = leaf.rare & lx.CLOSING and (self._named or (not self._skipping and self._tells()))
-        self._skipping, self._study = bool(leaf.cue & lx.SKIP and not concludes), bool(leaf.cue & lx.STUDY)
+        self._study = bool(leaf.cue & lx.STUDY)
+        self._skipping = bool(leaf.cue & lx.SKIP and not concludes and not (self._study and self._shows(last + 2)))
         self.headings.append(Heading(i, last, self._skipping, self._study))
         self._named = self._named or not self._skipping
         if self.clauses.trace is not None:
             self.clauses.trace.section(i, last, leaf)
+
+    def _shows(self, i: int) -> bool:
+        """Whether the sentence that begins here tells of this film: "Comparison: There is a mass in the left lung."."""
+        stop = self._stop(i)
+        if tuple(self.words[i : i + 2]) not in _SHOWN or not _OTHER_FILMS.isdisjoint(self.words[i:stop]):
+            return False
+        said = (node.get(None) for node in self.nodes[i:stop] if node)
+        return any(leaf is not None and leaf.kind & lx.SAYS for leaf in said)
 
     def _tells(self) -> bool:
         """Whether something of the patient has been said."""

@@ -134,7 +134,7 @@ def _clauses(events: list[Event], stop: int) -> Iterator[tuple[list[Event], int]
                 clause, seen = [], 0
                 if cue & _JOINS:
                     continue
-        elif kind & lx.BARE and seen & _STATEMENT and _runs_on(events, k):
+        elif (kind & lx.BARE and seen & _STATEMENT and _runs_on(events, k)) or _judged_twice(events, k, clause):
             yield clause, event.first
             clause, seen = [], 0
         clause.append(event)
@@ -212,6 +212,13 @@ def _predicate(events: list[Event], j: int) -> bool:
     if leaf.cue & lx.VERB and j + 3 < len(events) and events[j + 2].leaf.cue & lx.PREP:
         return bool(events[j + 3].leaf.side | events[j + 3].leaf.zone)  # "... are seen in the left lung"
     return bool(leaf.severity or leaf.change) and not leaf.cue & (lx.NEG | lx.NEG_AFTER)
+
+
+def _judged_twice(events: list[Event], k: int, clause: list[Event]) -> bool:
+    """Whether another verdict follows that on an anatomy at once: "bones normal | negative acute abnormality"."""
+    if not (clause and events[k].leaf.cue & lx.NORMAL and events[k - 1].leaf.cue & lx.NORMAL and k + 1 < len(events)):
+        return False
+    return events[k - 1].last + 1 == events[k].first and any(e.leaf.kind & lx.NAMED for e in clause)
 
 
 def _runs_on(events: list[Event], k: int) -> bool:

@@ -115,7 +115,9 @@ def _broken_sentences(text: str) -> int:
     titled = 2 * len(capitals) > text.count(" ")  # "Heart Is Of Normal Size."
     for joint in _CAPITAL.finditer(text) if capitals and not titled else ():
         at = joint.start()
-        before = text[text.rfind(" ", max(0, at - _BEFORE), at) + 1 : at].lower()
-        found += before in CANNOT_PRECEDE and text[at + 1 : joint.end()] in _STARTS
+        before, word = text[text.rfind(" ", max(0, at - _BEFORE), at) + 1 : at].lower(), text[at + 1 : joint.end()]
+        if before in CANNOT_PRECEDE and word in _STARTS:
+            # "No The lungs", "The The lungs": a word that cannot stand there is counted elsewhere.
+            found += word.lower() != before and word.lower() not in CANNOT_PRECEDE[before]
     low = len(_LOW_START.findall(text))
     return found + (low if low < len(_HIGH_START.findall(text)) else 0)

@@ -44,6 +44,8 @@ def count(text: str) -> int:
         ("The lungs are Clear.", 1),
         ("Edema is present. effusion is small. The heart is large. No nodule.", 1),
         ("The is heart.", 1),
+        ("The The heart is large.", 1),
+        ("No The heart is large.", 1),
         ("Small : effusion , and edema, large. Clear, stable. Old: no.", 1),
     ],
 )

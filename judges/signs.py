@@ -63,11 +63,29 @@ _QUOTED: Final = re.compile(r"^[ \t]*(?:>[ ]?){1,6}", re.M)
 _DOTTED: Final = re.compile(r"^[ \t]*(?P<key>[A-Za-z][A-Za-z /]{1,20}?)([ ]?\.{2,}[ ]?)(?=(?!score)[A-Za-z<>])", re.M)
 """A field and dots up to its value: "Side ... left"."""
 _TRAILED: Final = re.compile(
-    r"(?P<name>\b[A-Za-z][A-Za-z /]{2,40}?)[ ](?P<sign>\+{1,3}|[-–−])(?=[.;][ ]|[.;]?[ \t]*$)", re.M
+    r"(?P<name>\b[A-Za-z][A-Za-z /]{2,40}?)[ ](?P<sign>\+{1,3}|[-–−])(?P<side>[ ]\([LR]\))?"
+    r"(?:[.;,](?=[ ])|(?=[.;]?[ \t]*$))",
+    re.M,
 )
 """Findings with a sign behind each, one after the other: "Effusion +. Pneumothorax -."."""
 _SIGNED: Final = re.compile(r"^[ \t]*(?P<name>[A-Za-z][A-Za-z /]{1,40}?)[ ]{1,3}(?P<sign>\+{1,3}|[-–−])[ \t]*$", re.M)
 """The same in lines of their own."""
+_LEGEND: Final = re.compile(
+    r"\(?\b0[ ]?[=:][ ]?(?:absent|no|negative|none|not present)[ ]?[,;/][ ]?1[ ]?[=:][ ]?(?:present|yes|positive)\)?:?",
+    re.I,
+)
+_FIGURE: Final = re.compile(r"\s*[01]\b")
+_CODED: Final = re.compile(
+    r"(?P<name>[A-Za-z][A-Za-z /-]{2,40}?)[ ]?[:=]?[ ]?(?P<figure>[01])\b(?:[,;.]|(?=\s*$))", re.M
+)
+_BOX: Final = r"[A-Za-z][A-Za-z /-]{2,40}?[ ]{0,3}(?:\[[ xX✓✔]?\]|[☑☒☐])"
+_MORE: Final = r"(?:[ ]{1,3}(?:left|right|bilateral|both|small|moderate|large|mild|severe|[LR])\b)?[ ,;]{0,4}"
+_BOXES: Final = re.compile(rf"^[ \t]*(?:[A-Za-z ]{{1,30}}:[ ]?)?(?P<boxes>(?:{_BOX}{_MORE}){{2,20}})$", re.M)
+"""A line of names with a box behind each."""
+_BOXED: Final = re.compile(
+    r"(?P<name>[A-Za-z][A-Za-z /-]{2,40}?)[ ]{0,3}(?P<box>\[[ xX✓✔]?\]|[☑☒☐])"
+    r"(?P<more>[ ]{1,3}(?:left|right|bilateral|both|small|moderate|large|mild|severe|[LR])\b)?[ ,;]{0,4}"
+)
 _LISTED: Final = re.compile(
     r"^[ \t]*(?:[A-Za-z ]{1,30}:[ ]?)?(?:(?<![A-Za-z\d])[+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}[,;.]?[ ]?){3,12}$", re.M
 )
@@ -99,8 +117,9 @@ def take_off(draft: Draft) -> None:
     if ".." in draft.text:
         dotted = list(_DOTTED.finditer(draft.text))
         draft.edit((*m.span(2), ": ") for m in (dotted if len(dotted) > 1 else ()))
-    if "+" in draft.text and "-" in draft.text:
-        draft.edit(_signed(draft.text))
+    for hints, edits in _BESIDE:
+        if any(hint in draft.text for hint in hints):
+            draft.edit(edits(draft.text))
     if "..." in draft.text:
         scored = (m for m in _SCORED.finditer(draft.text) if told_state(m["state"], ""))
         draft.edit((*m.span(), sentence({NAME: m["name"], STATE: m["state"]})) for m in scored)
@@ -116,18 +135,47 @@ def _framed(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _signed(text: str) -> Iterator[tuple[int, int, str]]:
-    """Findings with "+" and "-" behind them in lines of their own, or before them in one line."""
-    lines = list(_SIGNED.finditer(text)) or list(_TRAILED.finditer(text))
-    signs = {found["sign"][0] for found in lines}
-    if "+" in signs and len(signs) > 1 and len(lines) >= _LEAST:
-        for found in lines:
-            state = "present" if found["sign"][0] == "+" else "absent"
-            said = sentence({NAME: found["name"], STATE: state})
-            stopped = text[found.end() : found.end() + 1] in (".", ";")
-            yield *found.span(), said.rstrip(".") if stopped else said
-    for found in _LISTED.finditer(text):
-        if "+" in found.group() and (minus := list(_MINUS.finditer(found.group()))):
-            yield from ((found.start() + m.start(), found.start() + m.end(), "no ") for m in minus)
+    """Findings with "+" and "-" behind them, in lines of their own or in one, or before them in one line."""
+    found = list(_SIGNED.finditer(text)) or list(_TRAILED.finditer(text))
+    signs = {each["sign"][0] for each in found}
+    if "+" in signs and len(signs) > 1 and len(found) >= _LEAST:
+        yield from map(_behind, found)
+        return
+    for listed in _LISTED.finditer(text):
+        if "+" in listed.group() and (minus := list(_MINUS.finditer(listed.group()))):
+            yield from ((listed.start() + m.start(), listed.start() + m.end(), "no ") for m in minus)
+
+
+def _behind(found: re.Match[str]) -> tuple[int, int, str]:
+    """A finding with a sign behind it, as a sentence."""
+    said = sentence({NAME: found["name"], STATE: "present" if found["sign"][0] == "+" else "absent"}).rstrip(".")
+    stop = "" if found.string[found.end() : found.end() + 1] in (".", ";") else "."
+    return *found.span(), f"{said}{found.groupdict().get('side') or ''}{stop}"
+
+
+def _boxed(text: str) -> Iterator[tuple[int, int, str]]:
+    """Sentences for the lines of a form in which a box stands behind each name: "Effusion [x] left  Edema [ ]"."""
+    for line in _BOXES.finditer(text):
+        for found in _BOXED.finditer(text, line.start("boxes"), line.end()):
+            ticked = found["box"].strip("[] ☐") != ""
+            said = sentence({NAME: found["name"], STATE: "present" if ticked else "absent"}).rstrip(".")
+            yield *found.span(), f"{said}{found['more'] or ''}. "
+
+
+def _coded(text: str) -> Iterator[tuple[int, int, str]]:
+    """Findings with a figure behind each, where the text says what it means: "(0 = absent, 1 = present): edema 0"."""
+    legend = _LEGEND.search(text)
+    if legend is None:
+        return
+    coded = [*_CODED.finditer(text, 0, legend.start()), *_CODED.finditer(text, legend.end())]
+    for found in sorted([legend, *coded], key=re.Match.start):
+        if found is legend:
+            yield *found.span(), ":" if _FIGURE.match(text, found.end()) else ""
+        else:
+            yield (
+                *found.span(),
+                sentence({NAME: found["name"], STATE: "present" if found["figure"] == "1" else "absent"}),
+            )
 
 
 def _labelled(text: str) -> Iterator[tuple[int, int, str]]:
@@ -153,3 +201,7 @@ def _denied(text: str) -> Iterator[tuple[int, int, str]]:
         for one, other in pairwise(items):
             yield one.end("name"), other.start("name"), " or "
         yield items[-1].end("name"), items[-1].end(), ".\n"
+
+
+_BESIDE: Final = ((("+",), _signed), (("0 =", "0=", "0:"), _coded), (("]", "☐"), _boxed))
+"""What stands beside findings, by hints that it is there."""

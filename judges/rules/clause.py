@@ -271,6 +271,8 @@ class _Link:
             and constructions.ends_unmet(self.events, k, denial.event, words, lexicon.sized)
         ):
             scope.denial = None
+        if cue & lx.COLON and self.normality is not None:
+            scope.end_pending()  # "apart from cardiomegaly the film is normal: effusion and pneumothorax are absent"
         names = any(event.leaf.concept >= 0 for event in self.events[k + 1 :])
         if cue & lx.COLON and supposed is not None and supposed.met and names:
             scope.supposition = None  # "film to exclude pneumothorax: no pneumothorax"
@@ -306,8 +308,15 @@ class _Link:
             self.spared = bool(rare & lx.SPARING)
             if cue & lx.VERB:
                 scope.choice.listing, scope.pending.said = False, scope.pending.said or bool(scope.made)
-        if cue & lx.NORMAL and scope.denial is scope.supposition is scope.doubt is None:
+        if cue & lx.NORMAL and scope.supposition is scope.doubt is None and self._free_of_denial():
             self.since = self._normal().settle(k, self.since)
+
+    def _free_of_denial(self) -> bool:
+        """Whether no denial is open; one that has met its findings ends here: "no effusion, heart | normal"."""
+        scope = self.scope
+        if scope.denial is not None and scope.denial.met and scope.separator & (lx.COMMA | lx.AND):
+            scope.denial = None
+        return scope.denial is None
 
     def _resolved(self, k: int, leaf: lx.Leaf) -> int:
         """What a phrase names that may mean several things: a concept, `NOTHING`, or `PART` where no more is to do."""

@@ -292,9 +292,16 @@ def in_particular(events: list[Event], k: int) -> bool:
 def ends_unmet(events: list[Event], k: int, denial: int, words: Sequence[str], sized: Sequence[bool]) -> bool:
     """Whether a colon or comma at `k` ends a denial, at phrase `denial`, of something that is no finding.
 
-    "No bowel gas | : perforation", "absent right heart border | , consolidation", "no tubes | , cardiomegaly".
+    "No bowel gas | : perforation", "absent right heart border | , consolidation", "no tubes | , cardiomegaly",
+    "no further views are needed | , the effusion is obvious".
     """
     between = events[denial + 1 : k]
+    cues = 0
+    for event in between:
+        cues |= event.leaf.cue
+    comma = events[k].leaf.cue & lx.COMMA
+    if comma and cues & lx.VERB and not cues & lx.COLON and not any(event.leaf.kind for event in between):
+        return True
     if any(event.leaf.kind & lx.THING for event in between):
         named = next((e.leaf for e in events[k + 1 :] if e.leaf.concept >= 0 or e.leaf.kind & lx.THING), None)
         return named is not None and named.concept >= 0 and sized[named.concept]  # not in "no tubes, lines or drains"

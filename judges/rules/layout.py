@@ -21,7 +21,9 @@ from judges.rules.margins import without_margins
 from judges.rules.words import KNOWN, fold
 from judges.rules.wraps import GAP, Words
 
-_MARKED: Final = re.compile(r"\.{3}|:-|->|=|→|\?:|[\n|*#`\\{<~•·&;—–]|\[|__| (?:[->/]|--|//)(?:\s|\Z)| [-=*]{3}| ##")
+_MARKED: Final = re.compile(
+    r"\.{3}|:-|->|=|→|\?:|[\n|*#`\\{<~•·&;—–☐☑☒]|\[|__| (?:[->/]|--|//)(?:[\s.,;]|\Z)| [-=*]{3}| ##"
+)
 """No other text needs any of the steps, unless it has blanks before its punctuation."""
 
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
@@ -101,9 +103,10 @@ _CORRECTED: Final = re.compile(
     re.I,
 )
 """A side that is corrected at once: "right... no, left effusion"."""
+_THAT_IS: Final = re.compile(r",? ?\(?\bi\.e\b\.?,?")
 _SPOKEN: Final = (
     *(f", {aside}" for aside in _ASIDES), "n the other hand", "n the one hand", "no, left", "no, right", "mean left",
-    "mean right", "mean, left", "mean, right", "that left", "that right",
+    "i.e", "mean right", "mean, left", "mean, right", "that left", "that right",
 )  # fmt: skip
 """A text without any of these has neither."""
 _BONE: Final = r"(?:ribs?|clavicles?|humerus|scapula|sternum|vertebra|femur|[TL]\d{1,2}\b)"
@@ -189,6 +192,7 @@ class Layout:
             draft.edit((*m.span(), " ") for m in _BOX_LINE.finditer(draft.text))
             draft.edit(_options(draft.text))
         if _has_aside(draft.text):
+            draft.edit((*m.span(), ",") for m in _THAT_IS.finditer(draft.text))
             draft.edit(_asides(draft.text))
             draft.edit((*m.span(), "") for m in _CORRECTED.finditer(draft.text))
         for hint, sign, meant in _SIGNS:
@@ -306,7 +310,8 @@ class Layout:
                 and not text[end + 1 : end + 2].islower()
                 and self._is_heading(_LOOSE.sub("", text[max(0, start - _BEFORE) : start]), _BEFORE)
             )
-            yield start, end, mark if mark in ".!" or ends or heads else ""
+            answers = mark == ":" and (text[end + 1 : end + 2].isdigit() or _ANSWER.match(text, end + 1) is not None)
+            yield start, end, mark if mark in ".!" or ends or heads or answers else ""
 
     def _compounds(self, text: str) -> Iterator[tuple[int, int, str]]:
         """A tokenizer's blanks around the hyphen of one word: "right - sided". A dash stands between two findings."""

@@ -35,6 +35,8 @@ _DENIES, _FILLS = lx.NEG | lx.NEG_AFTER, lx.VERB | lx.EXIST | lx.COMMA
 _DOUBTS: Final = lx.UNC | lx.UNC_AFTER
 _LINKS: Final = lx.COMMA | lx.EXIST | lx.VERB | lx.PREP | lx.OBJECT
 _YES: Final = frozenset(("yes", "yep", "yeah", "aye", "affirmative"))
+_NO: Final = frozenset(("no", "nope", "none", "nil"))
+_GOES_ON: Final = frozenset((",", ";", "but", "only", "just", "with"))
 _UNSURE: Final = frozenset(
     (
         "certain",
@@ -93,6 +95,19 @@ class Retractions:
     def begin_again(self) -> None:
         """Before a sentence is said that was read before."""
         self.last, self.begun, self.turns, self.affirmed = self.begun, self.clauses.known(), 0, False
+
+    def answered(self, events: list[Event]) -> int:
+        """The phrases with which a sentence answers the question before it and goes on: "No, only | a granuloma"."""
+        words, first = self.clauses.words, self.clauses.first
+        if not self.asked or first + 1 >= len(words) or words[first + 1] not in _GOES_ON:
+            return 0
+        asked = self.clauses.mentions[self.last[0] : self.begun[0]]
+        no = words[first] in _NO
+        if not (no or (words[first] in _YES and len(asked) == 1)) or any(self._over(mention) for mention in asked):
+            return 0
+        for mention in asked:
+            self.restate(mention, ABSENT if no else PRESENT)
+        return sum(event.last <= first + 1 for event in events)
 
     def end(self, events: list[Event], stop: int, *, retracts: bool) -> None:
         """After it was read; it ends before word `stop`. `retracts`: one of its phrases is a retraction."""

@@ -155,6 +155,10 @@ class Scope:
             return False
         return not (cue & lx.EXIST and opened.event == around.lead(self.events, k))
 
+    def end_pending(self) -> None:
+        """What was named so far is no subject of what follows."""
+        self.pending = Pending()
+
     def _separate(self, k: int, cue: int) -> None:
         pending, choice, reading = self.pending, self.choice, self.interpretation
         self.separator, self.graded, self.sided = cue, False, False

@@ -40,6 +40,7 @@ def read_sentence(clauses: Clauses, events: list[Event], stop: int) -> None:
     clauses.context.begin_sentence(sided=sides > 0)
     clauses.context.limited = bool(cues & lx.CONTRAST or rares & (lx.EXCEPT | lx.LIMITED))
     clauses.retractions.begin(events)
+    events = events[clauses.retractions.answered(events) :]
     if clauses.trace is not None:
         clauses.trace.sentence(events, stop)
     if kinds or cues & lx.NORMAL:  # something is named

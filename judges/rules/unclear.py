@@ -20,6 +20,8 @@ _END: Final = lx.Leaf()
 _NOTHING, _LEADING, _APART, _KNOWN, _UNREAD = range(5)
 """What a word does after a finding: nothing, it leads to a predicate, it parts the finding from its verb, it is a
 predicate that is known, or one that is not."""
+_READER: Final = frozenset(("i", "my", "our"))
+"""Words for who reads the film, before what readers do or have: "I read this as", "my impression"."""
 _SHORTEST: Final = 4  # letters of a strange word that says something: shorter ones are abbreviations
 _BEFORE: Final = 10  # words before the first phrase of a clause that belong to it
 _LONG: Final = 2  # words of a turn of speech that asserts, besides its first: "nobody could miss"
@@ -73,7 +75,8 @@ class Unclear:
         for event in (*self.events, Event(self.stop, self.stop, _END)):
             for i in range(begin, event.first):
                 if words[i] in lexicon.foreign and not (i and words[i - 1] == "by"):  # "reviewed by me"
-                    alien = alien or words[i] != "i" or words[i + 1 : i + 2] == [] or words[i + 1] not in lexicon.reads
+                    reader = words[i] in _READER and i + 1 < len(words) and words[i + 1] in lexicon.reads
+                    alien = alien or not reader
             if event.leaf.cue & lx.EXIST:
                 if event.last - event.first >= _LONG:  # "how anyone could have missed"
                     return False

@@ -80,7 +80,6 @@ def test_the_same_two_findings_in_every_form(text: str) -> None:
         ("Findings: effusion; side: see below", ["Findings: effusion; side: see below"]),
         ("Location: left base, size: 2 cm", ["Location: left base, size: 2 cm"]),
         ("Heart: normal; lungs: clear", ["Heart: normal; lungs: clear"]),
-        ("Edema (0 = absent, 1 = present): 0", ["Edema (0 = absent, 1 = present): 0"]),
         ("Lungs: clear, size: normal, volume: normal\nNo mass.", ["Lungs: clear, size: normal, volume: normal", "No mass."]),
     ],
 )  # fmt: skip

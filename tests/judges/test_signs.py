@@ -34,6 +34,12 @@ def read(text: str) -> list[str]:
         ("Edema\nAbsent\n\nEffusion\nPresent (left)", ["Edema: Absent", "Effusion: Present (left)"]),
         ("Effusion +. Edema -. Nodule -.", ["Effusion. No edema. No nodule."]),
         ("There is\nno effusion.\n\nThe heart is\nnormal.", ["There is", "no effusion.", "The heart is", "normal."]),
+        ("ptx -, effusion + (L), edema -", ["No ptx. Effusion (L). No edema."]),
+        ("Edema [ ]  Effusion [x] right  Nodule [x]", ["No edema. Effusion right. Nodule."]),
+        ("Findings: Edema ☐ Nodule ☒ left", ["Findings: No edema. Nodule left."]),
+        ("Edema (0 = absent, 1 = present): 0", ["Edema : 0"]),
+        ("Coding (0 = absent, 1 = present): edema 0, nodule 1", ["Coding  No edema. Nodule."]),
+        ("Effusion: [x] yes [ ] no", ["Effusion: [x] yes [ ] no"]),
         # fewer than three labels may be anything, and a sign of one kind alone is a dash
         ("Series: 1\nImage: 0", ["Series: 1", "Image: 0"]),
         ("Effusion -\nEdema -\nNodule -", ["Effusion -", "Edema -", "Nodule -"]),

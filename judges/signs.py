@@ -87,7 +87,9 @@ _BOXED: Final = re.compile(
     r"(?P<more>[ ]{1,3}(?:left|right|bilateral|both|small|moderate|large|mild|severe|[LR])\b)?[ ,;]{0,4}"
 )
 _LISTED: Final = re.compile(
-    r"^[ \t]*(?:[A-Za-z ]{1,30}:[ ]?)?(?:(?<![A-Za-z\d])[+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}[,;.]?[ ]?){3,12}$", re.M
+    r"^[ \t]*(?:[A-Za-z ]{1,30}:[ ]?)?(?:(?<![A-Za-z\d])[+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}[,;.]?[ ]?){3,12}$"
+    r"|^[ \t]*[+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}[,;][ ][+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}\.?$",
+    re.M,
 )
 """Findings with a sign before each: "+ cardiomegaly, - effusion, - pneumothorax"."""
 _MINUS: Final = re.compile(r"(?<![A-Za-z\d])[–−-][ ]?(?=[A-Za-z])")

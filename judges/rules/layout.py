@@ -153,7 +153,7 @@ class Layout:
     def undo(self, text: str) -> Draft | None:
         """`text` without its layout; None where it has none."""
         glued = _GLUED.search(text) is not None
-        if not (glued or text[:1] == ">" or _MARKED.search(text) or any(looks(text) for looks in _LOOKS)):
+        if not (glued or text[:1] in (">", "+", "-") or _MARKED.search(text) or any(looks(text) for looks in _LOOKS)):
             loose = _LOOSE.findall(text)
             if not loose or _tokenised(text, loose):
                 return None

@@ -214,8 +214,9 @@ class Retractions:
             or any(e.leaf.side or e.leaf.zone or e.leaf.size for e in events)
         ):
             return ""
-        if _only_denies(events, stop, words, lexicon.idle):
-            return _GONE
+        resolved = all(event.leaf.change & lx.RESOLVED and not event.leaf.cue & lx.NEG for event in events)
+        if resolved or _only_denies(events, stop, words, lexicon.idle):
+            return _GONE  # "Follow-up of effusion. Resolved."
         known = all(w in lexicon.idle or w in lexicon.stays or w in lexicon.persists for w in said)
         if not known or any(e.leaf.cue & _DENIES for e in events):
             return ""
@@ -386,9 +387,15 @@ class Retractions:
 
     def reply(self, stop: int) -> None:
         """A sentence of which no phrase is known has ended before word `stop`: "Effusion? Absolutely."."""
+        before, said = self.clauses.mentions[self.begun[0] :], self.clauses.words[self.clauses.first : stop]
         if self.asked and rhetoric.affirms(self, [], stop):
-            for mention in self.clauses.mentions[self.begun[0] :]:
+            for mention in before:
                 self.restate(mention, ABSENT if self._over(mention) else PRESENT)
+        elif len(said) == 1 and said[0] == "confirmed":
+            self.clauses.context.outside = True
+            for mention in before:  # "Query effusion. Confirmed."
+                if mention.state in (HYPOTHETICAL, UNCERTAIN):
+                    self.restate(mention, PRESENT)
 
     def asks(self, question: bool) -> None:
         """Whether the sentence that has ended was a question."""

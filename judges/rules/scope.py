@@ -34,6 +34,8 @@ _TURNS: Final = HEARD & ~(SEPARATOR | lx.TERM | lx.EXIST)
 """Those that do more than to end or to separate something."""
 
 
+_PREPOSITIONS: Final = frozenset(("of", "for", "from"))
+_THERE: Final = frozenset(("yes", "present", "positive", "confirmed"))
 _SAID: Final = ("claim", "modal")
 _RELATIVE: Final = ("which", "where")
 
@@ -386,13 +388,18 @@ class Scope:
             return False
         if self.graded or (removal and one is not other):
             return True
+        links = lx.AND | lx.OR if self._leads_to_nouns() else lx.OR
         if one and not other:
-            return not around.list_follows(self.events, k, lx.OR)  # "no effusion, foreign body or fracture"
+            return not around.list_follows(self.events, k, links)  # "no effusion, foreign body or fracture"
         thoracic = self.lexicon.thoracic[concept]
         parted = self.separator & lx.COMMA and self.denial is not None and self.denial.parts(thoracic=thoracic)
         if (removal and self.separator & lx.AND) or not (self.sided or leaf.side or parted):
             return False
-        return not around.list_follows(self.events, k, lx.AND | lx.OR if removal else lx.OR)
+        return not around.list_follows(self.events, k, lx.AND | lx.OR if removal else links)
+
+    def _leads_to_nouns(self) -> bool:
+        """Whether the denial ends with a preposition, so that "and" joins what it denies: "free of A, B and C"."""
+        return self.denial is not None and self.words[self.events[self.denial.event].last] in _PREPOSITIONS
 
     def _choose(self, last: Mention, mention: Mention, k: int) -> None:
         """An "or" before it makes it an alternative of what stands before."""
@@ -466,6 +473,26 @@ class Scope:
             if says or (state == ABSENT and constructions.intransitive(events, event, self.words, stop)):
                 subject = self._subject(cue.event)
                 self.restate(self._without_devices(subject) if self.tip >= 0 else subject, state, cue.event, "answers")
+
+        if self.made and not any(m.state in (PRESENT, ABSENT) for m in self.made):
+            self._told_behind()
+
+    def _told_behind(self) -> None:
+        """A colon leads to the state of what was only spoken of: "follow-up of effusion: | resolved", "concern: yes"."""
+        events = self.events
+        colon = next((k for k, e in enumerate(events) if e.leaf.cue & lx.COLON and e.first > self.made[-1].last), 0)
+        told = events[colon + 1 :]
+        if not (colon and told) or any(e.leaf.kind & ~lx.ATTRIBUTE for e in told):
+            return
+        changes = 0
+        for event in told:
+            changes |= event.leaf.change
+        there = self.words[told[0].first] in _THERE or changes & ~(lx.RESOLVED | lx.COMPARED)
+        if there or changes & lx.RESOLVED:
+            for mention in self.made:
+                mention.state = ABSENT if changes & lx.RESOLVED else PRESENT
+                if self.trace is not None:
+                    self.trace.note(mention, "state", mention.state, told[0], "told behind a colon")
 
     def restate(self, mentions: Sequence[Mention], state: int, k: int, by: lx.Row | str | None) -> None:
         """Change what is asserted of these, unless they are only hypothetical and no question."""

@@ -478,7 +478,7 @@ class Scope:
             self._told_behind()
 
     def _told_behind(self) -> None:
-        """A colon leads to the state of what was only spoken of: "follow-up of effusion: | resolved", "concern: yes"."""
+        """A colon leads to the state of what was only spoken of: "follow-up of effusion: | resolved"."""
         events = self.events
         colon = next((k for k, e in enumerate(events) if e.leaf.cue & lx.COLON and e.first > self.made[-1].last), 0)
         told = events[colon + 1 :]

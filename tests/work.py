@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
 
@@ -47,13 +47,15 @@ def work(run: Callable[[], object], *, most: int = 5_000_000) -> int:
         for name, module in list(sys.modules.items()):
             if name.partition(".")[0] in process_state.OWN:
                 for attribute, value in list(vars(module).items()):
-                    if (counted := _counted(value, counter)) is not value:
+                    if (counted := _counted(value)) is not value:
                         patch.setattr(module, attribute, counted)
+        _counting.append(counter)
         sys.settrace(counter.call)
         try:
             run()
         finally:
             sys.settrace(before)
+            _counting.pop()
     return counter.count
 
 
@@ -75,12 +77,15 @@ class _Counter:
         assert self.count < self._most, f"more than {self._most} operations"
 
 
-def _counted(value: Any, counter: _Counter) -> Any:
+_counting: list[_Counter] = []
+
+
+def _counted(value: Any) -> Any:
     """The same, with every pattern in it replaced by one that counts; `value` itself if there is none."""
     if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
-        return _CountedPattern(value, counter)
+        return _CountedPattern(value)
     if isinstance(value, tuple):
-        parts = [_counted(part, counter) for part in value]
+        parts = [_counted(part) for part in value]
         if any(new is not old for new, old in zip(parts, value, strict=True)):
             return value._make(parts) if hasattr(value, "_make") else tuple(parts)
     return value
@@ -89,9 +94,9 @@ def _counted(value: Any, counter: _Counter) -> Any:
 class _CountedPattern:
     """A compiled pattern whose calls are counted, step by step, before they are made."""
 
-    def __init__(self, pattern: re.Pattern[str], counter: _Counter) -> None:
+    def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
-        self._matcher = _Matcher(pattern, counter.add)
+        self._matcher = _matcher(pattern)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._pattern, name)
@@ -114,6 +119,12 @@ class _CountedPattern:
             return method(*arguments)
 
         return call
+
+
+@cache
+def _matcher(pattern: re.Pattern[str]) -> _Matcher:
+    """Made once: it counts for whoever counts when it matches."""
+    return _Matcher(pattern, lambda: _counting[-1].add())
 
 
 class _Matcher:

@@ -16,6 +16,7 @@ from judges.rules import details, knowledge, telling, tips
 from judges.rules import lexicon as lx
 from judges.rules.phrases import SIDES, ZONES, Phrases
 from judges.rules.retractions import VALUES as RETRACTIONS
+from judges.rules.stored import uncollected
 from judges.rules.words import Speller, fold
 
 WEIGHTS: Final = {"major": scores.MAJOR, "moderate": scores.MODERATE, "minor": scores.MINOR, "none": 0.0}
@@ -389,4 +390,5 @@ class _Compiler:
 
 def build(files: Mapping[str, str]) -> lx.Lexicon:
     """Compile the files, given by name. Raises `LexiconError` on any contradiction."""
-    return _Compiler(knowledge.joined(files)).lexicon(knowledge.digest(files))
+    with uncollected():
+        return _Compiler(knowledge.joined(files)).lexicon(knowledge.digest(files))

@@ -13,7 +13,7 @@ import importlib.util
 import os
 import pickle
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,18 @@ _CODE: Final = Path(__file__).parent
 _DIGEST: Final = hashlib.sha256().digest_size
 
 
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without garbage collections, while a million objects come, and none of them goes."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 def load(files: Mapping[str, str]) -> lx.Lexicon | None:
     """The lexicon that was compiled of these files by this code, and found right; None where there is none."""
     try:
@@ -34,15 +46,11 @@ def load(files: Mapping[str, str]) -> lx.Lexicon | None:
     payload = content[_DIGEST:]
     if hashlib.sha256(payload).digest() != content[:_DIGEST]:
         return None
-    collects = gc.isenabled()
-    gc.disable()  # a million objects come, and none of them goes
     try:
-        lexicon = pickle.loads(payload)
+        with uncollected():
+            lexicon = pickle.loads(payload)
     except Exception:  # whatever a foreign file may bring about
         return None
-    finally:
-        if collects:
-            gc.enable()
     return lexicon if isinstance(lexicon, lx.Lexicon) else None
 
 

@@ -7,7 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from judges.base import Judgement
+from judges.rules import knowledge
 from judges.rules.judge import RulesJudge
+
+_LARGE = ("grammar", "frames", "retraction", "turns", "history")
+"""Files of cues that hold three quarters of all phrases, and that no code refers to by a phrase."""
 
 Read = Callable[[str], dict[str, str]]
 Compare = Callable[..., Judgement]
@@ -41,6 +45,11 @@ def compare(judge: RulesJudge) -> Compare:
         return judge.compare([one], [other], [earlier])[0]
 
     return run
+
+
+def few_rows() -> dict[str, str]:
+    """The files of a smaller lexicon, which compiles in a third of the time."""
+    return knowledge.texts() | {f"cues/{name}.yaml": "cues: []\n" for name in _LARGE}
 
 
 def errors(verdict: Judgement) -> list[tuple[str, str, bool]]:

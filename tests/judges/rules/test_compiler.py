@@ -11,6 +11,7 @@ from judges.rules import compiler, knowledge, phrases
 from judges.rules import lexicon as lx
 from judges.rules.judge import RulesJudge, validate
 from judges.rules.reader import Reader
+from tests.judges.rules.conftest import few_rows
 from tests.work import work
 
 LUNGS = "concepts/lungs.yaml"
@@ -19,6 +20,11 @@ LUNGS = "concepts/lungs.yaml"
 @pytest.fixture
 def texts() -> dict[str, str]:
     return knowledge.texts()
+
+
+@pytest.fixture
+def few() -> dict[str, str]:
+    return few_rows()
 
 
 def _with(texts: dict[str, str], concept: str) -> dict[str, str]:
@@ -52,9 +58,9 @@ def test_every_concept_is_asserted_and_denied_by_its_own_sentences(judge: RulesJ
         ('cardiomegaly: {weight: major, phrases: ["xylo"], asserts: "X.", denies: "No x."}', "stands in another file"),
     ],
 )
-def test_a_contradictory_lexicon_is_refused(texts: dict[str, str], concept: str, complaint: str) -> None:
+def test_a_contradictory_lexicon_is_refused(few: dict[str, str], concept: str, complaint: str) -> None:
     with pytest.raises(lx.LexiconError, match=complaint):
-        compiler.build(_with(texts, concept))
+        compiler.build(_with(few, concept))
 
 
 def test_a_concept_whose_sentences_say_something_else_is_refused(texts: dict[str, str]) -> None:
@@ -83,10 +89,10 @@ def test_a_new_concept_is_one_entry(texts: dict[str, str]) -> None:
         ('{role: thing, of: [xylophone], phrases: ["xylo"]}', "unknown concept 'xylophone'"),
     ],
 )
-def test_a_row_that_says_nothing_known_is_refused(texts: dict[str, str], row: str, complaint: str) -> None:
-    changed = texts["cues/change.yaml"].replace("cues:\n", f"cues:\n  - {row}\n", 1)
+def test_a_row_that_says_nothing_known_is_refused(few: dict[str, str], row: str, complaint: str) -> None:
+    changed = few["cues/change.yaml"].replace("cues:\n", f"cues:\n  - {row}\n", 1)
     with pytest.raises(lx.LexiconError, match=complaint):
-        compiler.build(texts | {"cues/change.yaml": changed})
+        compiler.build(few | {"cues/change.yaml": changed})
 
 
 @pytest.mark.parametrize(
@@ -99,11 +105,11 @@ def test_a_row_that_says_nothing_known_is_refused(texts: dict[str, str], row: st
         ("cues/places.yaml", "value: above_carina", "unknown place 'above_carina'"),
     ],
 )
-def test_what_the_code_refers_to_must_be_there(texts: dict[str, str], file: str, name: str, complaint: str) -> None:
-    assert name in texts[file]
-    changed = texts[file].replace(name, name.replace(":\n", "_2:\n").replace("above_carina", "elsewhere"), 1)
+def test_what_the_code_refers_to_must_be_there(few: dict[str, str], file: str, name: str, complaint: str) -> None:
+    assert name in few[file]
+    changed = few[file].replace(name, name.replace(":\n", "_2:\n").replace("above_carina", "elsewhere"), 1)
     with pytest.raises(lx.LexiconError, match=complaint):
-        compiler.build(texts | {file: changed})
+        compiler.build(few | {file: changed})
 
 
 def test_its_hash_is_that_of_all_files(judge: RulesJudge, texts: dict[str, str]) -> None:
@@ -127,6 +133,7 @@ def test_alternatives() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_loading_is_quick(texts: dict[str, str]) -> None:
     """Build and the reading of all example sentences: two to three seconds, counted in operations; it is done once."""
     assert work(lambda: RulesJudge(lexicon=compiler.build(texts)), most=24_000_000) > 1_000_000

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judges.base import Judgement
-from judges.rules import compiler, details, knowledge, shipped, tips
+from judges.rules import compiler, details, shipped, tips
 from judges.rules import lexicon as lx
 from judges.rules.findings import Finding
 from judges.rules.judge import RulesJudge
+from tests.judges.rules.conftest import few_rows
 
 Compare = Callable[..., Judgement]
 LEXICON = shipped.default()
@@ -111,7 +112,7 @@ def test_levels_that_are_both_right_places_are_one(judge: RulesJudge) -> None:
     ],
 )
 def test_a_table_that_errs_is_refused(file: str, old: str, new: str, complaint: str) -> None:
-    texts = knowledge.texts()
+    texts = few_rows()
     name = f"cues/{file}.yaml"
     assert old in texts[name]
     with pytest.raises(lx.LexiconError, match=complaint):

@@ -14,6 +14,7 @@ from benchmarks import scope
 from judges.rules import compiler, knowledge
 from judges.rules import lexicon as lx
 from judges.rules.judge import RulesJudge
+from tests.judges.rules.conftest import few_rows
 from tests.work import assert_linear
 
 CHEST = "The lungs are clear. No pleural effusion."
@@ -130,7 +131,7 @@ def test_a_prior_outside_is_left_out(judge: RulesJudge) -> None:
 
 
 def test_a_phrase_that_says_two_things_is_refused() -> None:
-    texts = knowledge.texts()
+    texts = few_rows()
     changed = texts[knowledge.EXAMINATION].replace("  chest:\n    [", "  chest:\n    [subdural hematoma, ", 1)
     changed = changed.replace("        [intracranial, ", "        [intracranial, subdural hematoma, ", 1)
     with pytest.raises(lx.LexiconError, match="'subdural hematoma' says two things"):

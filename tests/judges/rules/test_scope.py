@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from judges.rules import compiler, knowledge, reading
+from judges.rules import compiler, reading
 from judges.rules.reader import Reader
+from tests.judges.rules.conftest import few_rows
 from tests.work import some_now
 
 FILE = "cues/assertion.yaml"
@@ -13,7 +14,7 @@ FILE = "cues/assertion.yaml"
 
 def read(row: str, text: str) -> list[str]:
     """What the text says where `row`, whose phrase is "xylo", is known."""
-    texts = knowledge.texts()
+    texts = few_rows()
     changed = texts[FILE].replace("cues:\n", f'cues:\n  - {{{row}, phrases: ["xylo"]}}\n', 1)
     reader = Reader(compiler.build(texts | {FILE: changed}))
     return reading.notation(reader.lexicon, reader.read(text))

@@ -12,6 +12,7 @@ from judges.rules import knowledge, stored
 from judges.rules.compiler import build
 from judges.rules.judge import RulesJudge
 from judges.rules.lexicon import Lexicon
+from tests.judges.rules.conftest import few_rows
 
 TEXTS = [
     "Small left pleural effusion with adjacent atelectasis. No pneumothorax.",
@@ -23,15 +24,15 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def made() -> Lexicon:
-    return build(knowledge.texts())
+    return build(few_rows())
 
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The shipped files, with a folder of its own for what is kept."""
+    """Files of a lexicon, with a folder of its own for what is kept."""
     monkeypatch.setattr(importlib.util, "cache_from_source", lambda _: str(tmp_path / "__pycache__" / "x.pyc"))
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    return knowledge.texts()
+    return few_rows()
 
 
 @pytest.mark.slow

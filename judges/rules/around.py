@@ -251,6 +251,15 @@ def _beside(events: list[Event], j: int) -> bool:
     return bool(events[j + 1].leaf.kind & lx.BARE)
 
 
+def denies_next(events: list[Event], k: int) -> bool:
+    """Whether a denial of something else follows this phrase at once: "edema | without pneumothorax", "| with no"."""
+    if k + 2 < len(events) and events[k + 1].leaf.cue & lx.WITH and events[k].last + 1 == events[k + 1].first:
+        k += 1
+    if k + 1 >= len(events) or events[k].last + 1 != events[k + 1].first:
+        return False
+    return bool(events[k + 1].leaf.cue & lx.NEG) and not events[k + 1].leaf.cue & lx.NEG_AFTER
+
+
 def list_follows(events: list[Event], k: int, link: int) -> bool:
     """Whether a `link` ("or") follows in the list that goes on here."""
     for event in events[k + 1 : k + 1 + _NORMAL_AHEAD]:

@@ -233,6 +233,7 @@ class _Link:
         unclear = Unclear(clauses.lexicon, self.events, scope.made, clauses.words, stop, foreign=clauses.foreign)
         for mention, k, state in unclear.read():
             scope.restate([mention], state, k, "unclear")
+        self._looks(stop)
         if self.reserve >= 0:
             self._reserved(self.reserve, [m for m in scope.made if m.state >= UNCERTAIN], stop)
         if scope.tip >= 0:
@@ -241,6 +242,14 @@ class _Link:
             return self.attributes
         self.clauses.implied += self.normality.implied
         return self._unsettled(self.normality)
+
+    def _looks(self, stop: int) -> None:
+        """What the clause only takes for a finding has the cause that it names: "the impression of effusion"."""
+        for mention in self.scope.made:
+            if mention.state == UNCERTAIN and constructions.only_looks(
+                self.clauses.words, self.events[0].first, mention.first, mention.last, stop
+            ):
+                self.scope.restate([mention], ABSENT, self.at, "only looks so")
 
     def _reserved(self, k: int, asserted: list[Mention], stop: int) -> None:
         """Phrase `k` speaks against what the clause says, or puts it before today."""

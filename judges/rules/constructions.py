@@ -5,6 +5,7 @@ All of them look at the phrases around one phrase of a clause and change nothing
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
@@ -19,6 +20,13 @@ _NEW: Final = lx.Leaf(
 _SAME: Final = (lx.Row("side", value="the same", source="said before"),)
 _NEVER: Final = frozenset(("not", "never", "no"))
 _AT: Final = frozenset(("in", "on", "at", "last", "yesterday", "before", "previously", "earlier"))
+_LOOKS: Final = frozenset(("look", "impression", "semblance", "illusion", "resemblance", "appearance"))
+_EXPLAINED: Final = frozenset(
+    ("explained", "for", "caused", "produced", "created", "simulated", "came", "come", "results")
+)
+_BY: Final = frozenset(("by", "from"))
+_LEAD: Final = 4  # words before the first phrase of a clause among which something is called a look
+_SENTENCE_ENDS: Final = frozenset(".;?!\n,:")
 _STABLE: Final = lx.Leaf(change=lx.STABLE)
 _DEGREES: Final = lx.WORSE | lx.BETTER
 _STEPS: Final = 4  # how many phrases before "consistent with" may stand between it and its denial
@@ -264,6 +272,28 @@ def answers(events: list[Event], k: int, stop: int) -> bool:
 def after_colon(events: list[Event], k: int) -> bool:
     """Whether phrase `k` answers what stands before a colon: "Evaluate for effusion: | negative"."""
     return k > 0 and bool(events[k - 1].leaf.cue & lx.COLON)
+
+
+def only_looks(words: Sequence[str], first: int, begin: int, end: int, stop: int) -> bool:
+    """Whether what looks like a finding has another cause: "the impression of effusion | is created by ...".
+
+    The clause begins at word `first`, the finding is from `begin` to `end`; the clause ends before `stop`.
+    """
+    before = words[max(first - _LEAD, 0) : begin]
+    looks = _LOOKS.intersection(before)
+    if not looks or (looks == {"appearance"} and before[-1:] == ["of"]):
+        return False
+    after = words[end + 1 : stop]
+    return any(one in _EXPLAINED and other in _BY for one, other in itertools.pairwise(after))
+
+
+def fronted(events: list[Event], words: Sequence[str], k: int) -> bool:
+    """Whether what phrase `k` denies stands at the head of the sentence: "Of effusion | there is no sign"."""
+    first = events[0].first
+    lead = first if words[first] == "of" else first - 1
+    if lead < 0 or words[lead] != "of" or (lead and words[lead - 1] not in _SENTENCE_ENDS):
+        return False
+    return any(e.leaf.concept >= 0 for e in events[:k]) and all(e.leaf.concept < 0 for e in events[k:])
 
 
 def to_side(events: list[Event], k: int) -> bool:

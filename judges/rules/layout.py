@@ -89,7 +89,7 @@ _ASIDES: Final = (
     "on the one hand",
 )
 _ASIDE: Final = re.compile(
-    r"(?P<verb>\b(?:is|are|was|were|has|have|does|do|did|there)\b)?"
+    r"(?P<verb>\b(?:is|are|was|were|has|have|does|do|did|there|not)\b)?"
     rf"(?P<aside>\s?,\s?(?:{'|'.join(_ASIDES)})\s?,)"
     r"(?P<after>\s(?:is|are|was|were|has|have|does|do|did|shows?|appears?|remains?|looks?)\b)?"
     r"|(?P<contrast>\bon the (?:other|one) hand\s?,\s?)",

@@ -326,6 +326,8 @@ class Retractions:
         """The last part of a sentence may deny or affirm the rest: "it looks like an effusion, | but it is not"."""
         own, words = self.clauses.mentions[self.begun[0] :], self.clauses.words
         events = [event for event in events if _value(event) not in (TODAY, AGAIN)]
+        if len(events) > 1 and events[0].leaf.cue & lx.CONTRAST and events[1].leaf.rare & lx.ANAPHOR:
+            events = events[1:]  # "was dismissed overnight, but on re-review | it is definite"
         if not (own and events) or own[-1].last >= events[0].first or any(map(_value, events)):
             return
         denies = _only_denies(events, stop, words, self.clauses.lexicon.idle)
@@ -355,7 +357,9 @@ class Retractions:
         elif self.asked and events and all(e.leaf.cue & _DOUBTS for e in events):
             for mention in before:  # "Is there a pneumothorax? Possibly."
                 self.restate(mention, UNCERTAIN)
-        elif (self.asked or any(e.leaf.cue & lx.EXIST for e in events)) and rhetoric.affirms(self, events, stop):
+        elif (
+            self.asked or any(e.leaf.cue & lx.EXIST or e.leaf.rare & lx.ANAPHOR for e in events)
+        ) and rhetoric.affirms(self, events, stop):
             self.clauses.context.outside = self.affirmed = True
             for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."
                 self.restate(mention, ABSENT if self.asked and self._over(mention) else PRESENT)

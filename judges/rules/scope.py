@@ -386,6 +386,8 @@ class Scope:
         removal = self.denial is not None and self.denial.removal
         if self.denial is not None and self.denial.lists(self.events):
             return False
+        if self.separator & lx.COMMA and around.denies_next(self.events, k):
+            return True  # "cardiomegaly without effusion, edema | without pneumothorax"
         if self.graded or (removal and one is not other):
             return True
         links = lx.AND | lx.OR if self._leads_to_nouns() else lx.OR
@@ -470,6 +472,7 @@ class Scope:
                 continue
             events, event = self.events, cue.event
             says = constructions.answers(events, event, stop) or constructions.after_colon(events, event)
+            says = says or (state == ABSENT and constructions.fronted(events, self.words, event))
             if says or (state == ABSENT and constructions.intransitive(events, event, self.words, stop)):
                 subject = self._subject(cue.event)
                 self.restate(self._without_devices(subject) if self.tip >= 0 else subject, state, cue.event, "answers")

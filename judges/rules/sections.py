@@ -364,7 +364,8 @@ class Sections:
     def _sign(self, i: int, word: str) -> None:
         text, starts = self.text, self.starts
         if word == "?" and self.words[i - 1 : i] == ["("] and self.words[i + 1 : i + 2] == [")"]:
-            self._events.append(Event(i, i, _DOUBTED))  # "cardiomegaly (?)"
+            leads = i < 2 or (self.words[i - 2] in ",;:" and self.words[i + 2 : i + 3] not in ([], [","], ["."]))
+            self._events.append(Event(i, i, _QUERY if leads else _DOUBTED))  # "(?) edema", "cardiomegaly (?)"
             return
         apart = i > 0 and text[starts[i] + 1 : starts[i] + 2].isspace() and text[starts[i] - 1].isalnum()
         if word == "?" and not apart and self._asks(i):

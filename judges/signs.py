@@ -78,12 +78,12 @@ _FIGURE: Final = re.compile(r"\s*[01]\b")
 _CODED: Final = re.compile(
     r"(?P<name>[A-Za-z][A-Za-z /-]{2,40}?)[ ]?[:=]?[ ]?(?P<figure>[01])\b(?:[,;.]|(?=\s*$))", re.M
 )
-_BOX: Final = r"[A-Za-z][A-Za-z /-]{2,40}?[ ]{0,3}(?:\[[ xX✓✔]?\]|[☑☒☐])"
+_BOX: Final = r"[A-Za-z][A-Za-z /-]{2,40}?[ ]{0,3}(?:\[[ xX✓✔]?\]|[☑☒☐✅❌✔✘✗])"
 _MORE: Final = r"(?:[ ]{1,3}(?:left|right|bilateral|both|small|moderate|large|mild|severe|[LR])\b)?[ ,;]{0,4}"
 _BOXES: Final = re.compile(rf"^[ \t]*(?:[A-Za-z ]{{1,30}}:[ ]?)?(?P<boxes>(?:{_BOX}{_MORE}){{2,20}})$", re.M)
 """A line of names with a box behind each."""
 _BOXED: Final = re.compile(
-    r"(?P<name>[A-Za-z][A-Za-z /-]{2,40}?)[ ]{0,3}(?P<box>\[[ xX✓✔]?\]|[☑☒☐])"
+    r"(?P<name>[A-Za-z][A-Za-z /-]{2,40}?)[ ]{0,3}(?P<box>\[[ xX✓✔]?\]|[☑☒☐✅❌✔✘✗])"
     r"(?P<more>[ ]{1,3}(?:left|right|bilateral|both|small|moderate|large|mild|severe|[LR])\b)?[ ,;]{0,4}"
 )
 _LISTED: Final = re.compile(
@@ -159,7 +159,7 @@ def _boxed(text: str) -> Iterator[tuple[int, int, str]]:
     """Sentences for the lines of a form in which a box stands behind each name: "Effusion [x] left  Edema [ ]"."""
     for line in _BOXES.finditer(text):
         for found in _BOXED.finditer(text, line.start("boxes"), line.end()):
-            ticked = found["box"].strip("[] ☐") != ""
+            ticked = found["box"].strip("[] ☐❌✘✗") != ""
             said = sentence({NAME: found["name"], STATE: "present" if ticked else "absent"}).rstrip(".")
             yield *found.span(), f"{said}{found['more'] or ''}. "
 
@@ -205,5 +205,5 @@ def _denied(text: str) -> Iterator[tuple[int, int, str]]:
         yield items[-1].end("name"), items[-1].end(), ".\n"
 
 
-_BESIDE: Final = ((("+",), _signed), (("0 =", "0=", "0:"), _coded), (("]", "☐"), _boxed))
+_BESIDE: Final = ((("+",), _signed), (("0 =", "0=", "0:"), _coded), (("]", "☐", "❌", "✅", "✘", "✗"), _boxed))
 """What stands beside findings, by hints that it is there."""

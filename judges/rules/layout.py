@@ -22,11 +22,13 @@ from judges.rules.words import KNOWN, fold
 from judges.rules.wraps import GAP, Words
 
 _MARKED: Final = re.compile(
-    r"\.{3}|:-|->|=|→|\?:|[\n|*#`\\{<~•·&;—–☐☑☒]|\[|__| (?:[->/]|--|//)(?:[\s.,;]|\Z)| [-=*]{3}| ##"
+    r"\.{3}|:-|->|=|→|\?:|[\n|*#`\\{<~•·&;—–☐☑☒❌✅✘✗]|\[|__| (?:[->/]|--|//)(?:[\s.,;]|\Z)| [-=*]{3}| ##"
 )
 """No other text needs any of the steps, unless it has blanks before its punctuation."""
 
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
+_UNFILLED: Final = re.compile(r"[ \t]*(?::|[–—-]|\(Y/N\)|\t)[ \t]*_{2,}(?=[ .]*(?:\n|\Z))")
+"""A field of a form that nobody has filled in: "Effusion: ___"."""
 _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\*{1,3}(?=[^*\s])")
 
 _BETWEEN: Final = re.compile(
@@ -129,10 +131,12 @@ _CELLS: Final = re.compile(r'(?<![.?!])","(?=[A-Z])')
 _SIGNS: Final = (
     ("ddendum ", _ADDENDUM, "Addendum:"), ("DDENDUM ", _ADDENDUM, "ADDENDUM:"), (":-", _COLON_DASH, ":"),
     (" ##", _PIECES, ""), ("~", _TILDE, "\n"), ('","', _CELLS, ". "),
+    ("__", _UNFILLED, ": not stated"),
 )  # fmt: skip
 """A hint of each sign, and what it stands for: addenda with a name, dashed colons, pieces of words, breaks, cells."""
 _GLUED: Final = re.compile(r"[A-Z](?<=[A-Za-z].)(?=[a-z])")
 """A capital behind a letter."""
+_DENIES: Final = lx.NEG | lx.NEG_AFTER
 _NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2}|[a-h])\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -174,7 +178,7 @@ class Layout:
         if _is_dictated(draft.text):
             draft.edit(dictated(draft.text, self._is_heading))
         if _is_numbered(draft.text):
-            draft.edit(_numbers(draft.text))
+            draft.edit(self._numbers(draft.text))
         draft.edit(self._separators(draft.text))
         if _is_headed(draft.text):
             draft.edit(self._headings(draft.text))
@@ -275,6 +279,23 @@ class Layout:
         if capitals and len(after.split()) > 1:
             return True
         return sign["weak"] == ";" or any(leaf.concept >= 0 or leaf.anatomy >= 0 for leaf in self._phrases(after))
+
+    def _numbers(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Full stops for the numbers in brackets of a list in one line: "(1) heart normal (2) lungs clear".
+
+        Of a list that is denied as a whole it is "or": "absent: 1) fracture 2) effusion".
+        """
+        found = list(_NUMBER.finditer(text))
+        if len(found) < 2 or any(m["number"] not in (str(n), "abcdefgh"[n - 1 : n]) for n, m in enumerate(found, 1)):
+            return
+        lead = text[max(0, found[0].start() - _BEFORE) : found[0].start()].rstrip()
+        denied = lead[-1:] in (":", "-") and any(leaf.cue & _DENIES for leaf in self._phrases(lead.rpartition(".")[2]))
+        for n, each in enumerate(found):
+            before = text[: each.start()][-_BEFORE:].rstrip()[-1:]
+            if denied:
+                yield (*each.span(), " or " if n else "")
+            else:
+                yield (*each.span(), "" if not before or before in ".?!:;," else ". ")
 
     def _headings(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Full stops before headings in capitals, in a sentence that is not: "views REASON FOR EXAM: Cough".
@@ -488,15 +509,6 @@ def _is_ticked(text: str) -> bool:
 
 
 _LOOKS: Final = (_is_dictated, _is_numbered, _is_headed, _is_ticked, _has_aside, _is_answer)
-
-
-def _numbers(text: str) -> Iterator[tuple[int, int, str]]:
-    """Full stops for the numbers in brackets of a list in one line: "(1) heart normal (2) lungs clear"."""
-    found = list(_NUMBER.finditer(text))
-    if len(found) > 1 and all(m["number"] in (str(n), "abcdefgh"[n - 1 : n]) for n, m in enumerate(found, 1)):
-        for each in found:
-            before = text[: each.start()][-_BEFORE:].rstrip()[-1:]
-            yield (*each.span(), "" if not before or before in ".?!:;," else ". ")
 
 
 def _tokenised(text: str, marks: list[str]) -> bool:

@@ -52,11 +52,13 @@ class Opened:
         """
         return not self.removal and (self.again or self.ended or not thoracic)
 
-    def lists(self, events: list[Event]) -> bool:
+    def lists(self, events: list[Event], words: Sequence[str]) -> bool:
         """Whether a colon stands directly behind it: "absent: effusion, cardiomegaly" has no other end."""
         if self.row is not None and self.row.value == "list":
             return True
         after = events[self.event + 1 : self.event + 2]
+        if words[events[self.event].last] == ":":
+            return True
         return bool(after and after[0].leaf.cue & lx.COLON and after[0].first == events[self.event].last + 1)
 
     def touches(self, events: list[Event], k: int) -> bool:

@@ -384,7 +384,7 @@ class Scope:
         """Whether this ends a denied list: "no pneumothorax, small effusion", "no effusion, PICC in the SVC"."""
         one, other = self.sized[self.made[-1].concept], self.sized[concept]
         removal = self.denial is not None and self.denial.removal
-        if self.denial is not None and self.denial.lists(self.events):
+        if self.denial is not None and self.denial.lists(self.events, self.words):
             return False
         if self.separator & lx.COMMA and around.denies_next(self.events, k):
             return True  # "cardiomegaly without effusion, edema | without pneumothorax"

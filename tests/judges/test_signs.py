@@ -39,6 +39,7 @@ def read(text: str) -> list[str]:
         ("Findings: Edema ☐ Nodule ☒ left", ["Findings: No edema. Nodule left."]),
         ("Edema (0 = absent, 1 = present): 0", ["Edema : 0"]),
         ("Coding (0 = absent, 1 = present): edema 0, nodule 1", ["Coding  No edema. Nodule."]),
+        ("Edema ❌  Nodule ✅", ["No edema. Nodule."]),
         ("Effusion: [x] yes [ ] no", ["Effusion: [x] yes [ ] no"]),
         # fewer than three labels may be anything, and a sign of one kind alone is a dash
         ("Series: 1\nImage: 0", ["Series: 1", "Image: 0"]),

@@ -65,6 +65,8 @@ def undone(text: str) -> str:
         ("Heart large; Lungs clear; No edema.", "Heart large. Lungs clear. No edema."),
         ("IMPRESSION - No edema - no mass", "IMPRESSION - No edema. no mass"),
         ("(1) Heart large (2) Lungs clear.", "Heart large. Lungs clear."),
+        ("None of these: 1) fracture 2) edema.", "None of these: fracture  or edema."),
+        ("Edema: ___\nEffusion - ___", "Edema: not stated\nEffusion: not stated"),
         ("1.1. Heart large.\n1.2. Lungs clear.", "Heart large.\nLungs clear."),
         ("Heart large. - Lungs clear. - No edema - Old fracture", "Heart large. Lungs clear. No edema. Old fracture"),
         ("Heart large - Mild change here - No edema", "Heart large. Mild change here. No edema"),

@@ -63,6 +63,10 @@ class Clauses:
         """How much has been read, for `forget`."""
         return len(self.mentions), len(self.implied), len(self.changes), len(self.silent)
 
+    def release(self) -> None:
+        """The text has been read. What refers back to this is let go, so that all is freed without the collector."""
+        del self.retractions
+
     def forget(self, known: Known) -> None:
         """What was read since then does not count."""
         del self.mentions[known[0] :], self.implied[known[1] :], self.changes[known[2] :], self.silent[known[3] :]

@@ -92,6 +92,7 @@ class Reader:
             findings = replace(findings, unread=unread, strange=unknown)
         if outside := self._examiner.look(text, words, sections.headings, clauses.heard, unknown, locate):
             findings = replace(findings, outside=outside)
+        clauses.release()
         return findings, locate, clauses
 
     def _tokens(self, text: str) -> tuple[list[_Token], list[int]]:

@@ -121,15 +121,16 @@ def tokenised(text: str) -> str:
 
 
 def _stray(marks: str, every: int) -> Form:
-    """With a lone mark after one word in `every`."""
+    """With a lone mark between two words in `every`."""
 
     def form(report: Written) -> str:
         rng = random.Random(report.plain)
-        words: Iterator[str] = (
+        words = report.plain.split()
+        strewn: Iterator[str] = (
             f"{word} {rng.choice(marks)}" if rng.randrange(every) == 0 and word[-1].isalpha() else word
-            for word in report.plain.split()
+            for word in words[:-1]
         )
-        return " ".join(words)
+        return " ".join([*strewn, *words[-1:]])
 
     return form
 

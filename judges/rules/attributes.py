@@ -274,8 +274,13 @@ class Binder:
         return ahead or named or self.mentions[at].state == ABSENT
 
     def _head(self, at: int) -> int:
-        """What a change after a comma speaks of: "large pneumothorax with mild shift, new"; a device has its own."""
-        sized, mentions = self.lexicon.sized, self.mentions
+        """What a change after a comma speaks of: "large pneumothorax with mild shift, new"; a device has its own.
+
+        Of a heart and what stands with it in the lung it is the lung: "cardiomegaly with edema, worse".
+        """
+        sized, mentions, thoracic = self.lexicon.sized, self.mentions, self.lexicon.thoracic
+        if at > 0 and thoracic[mentions[at].concept] and not thoracic[mentions[at - 1].concept]:
+            return at
         while at > 0 and sized[mentions[at].concept] and self._between()[at] & (lx.WITH | lx.COMMA | lx.AND) == lx.WITH:
             at -= 1
         return at

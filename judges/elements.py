@@ -124,7 +124,9 @@ def _tags(text: str, begin: int, end: int) -> Iterator[_Edit]:
 
 
 def _within(text: str, begin: int, end: int) -> bool:
-    """Whether a break stands between two words of one sentence: "previously<br>described"."""
+    """Whether the only break of a text stands between two words of one sentence: "previously<br>described"."""
+    if ". " not in text or text.lower().count("<br") > 1:
+        return False
     return text[max(0, begin - 1) : begin].islower() and text[end : end + 1].islower()
 
 

@@ -82,13 +82,18 @@ _BOX: Final = r"[A-Za-z][A-Za-z /-]{2,40}?[ ]{0,3}(?:\[[ xX✓✔]?\]|[☑☒☐
 _MORE: Final = r"(?:[ ]{1,3}(?:left|right|bilateral|both|small|moderate|large|mild|severe|[LR])\b)?[ ,;]{0,4}"
 _BOXES: Final = re.compile(rf"^[ \t]*(?:[A-Za-z ]{{1,30}}:[ ]?)?(?P<boxes>(?:{_BOX}{_MORE}){{2,20}})$", re.M)
 """A line of names with a box behind each."""
+_STATES: Final = re.compile(
+    r"(?:none|left|right|both|increased|decreased|unchanged|normal|borderline|enlarged|small|moderate|large|mild|severe"
+    r"|yes|no|present|absent|side|:)[ ]{0,3}[\[☑☒☐✅❌✔✘✗]",
+    re.I,
+)
 _BOXED: Final = re.compile(
     r"(?P<name>[A-Za-z][A-Za-z /-]{2,40}?)[ ]{0,3}(?P<box>\[[ xX✓✔]?\]|[☑☒☐✅❌✔✘✗])"
     r"(?P<more>[ ]{1,3}(?:left|right|bilateral|both|small|moderate|large|mild|severe|[LR])\b)?[ ,;]{0,4}"
 )
 _LISTED: Final = re.compile(
     r"^[ \t]*(?:[A-Za-z ]{1,30}:[ ]?)?(?:(?<![A-Za-z\d])[+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}[,;.]?[ ]?){3,12}$"
-    r"|^[ \t]*[+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}[,;][ ][+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}\.?$",
+    r"|^[+–−-][A-Za-z][A-Za-z /]{1,40}[,;][ ][+–−-][A-Za-z][A-Za-z /]{1,40}\.?$",
     re.M,
 )
 """Findings with a sign before each: "+ cardiomegaly, - effusion, - pneumothorax"."""
@@ -158,6 +163,8 @@ def _behind(found: re.Match[str]) -> tuple[int, int, str]:
 def _boxed(text: str) -> Iterator[tuple[int, int, str]]:
     """Sentences for the lines of a form in which a box stands behind each name: "Effusion [x] left  Edema [ ]"."""
     for line in _BOXES.finditer(text):
+        if _STATES.search(line.group()):  # "left [x] right [ ]"
+            continue
         for found in _BOXED.finditer(text, line.start("boxes"), line.end()):
             ticked = found["box"].strip("[] ☐❌✘✗") != ""
             said = sentence({NAME: found["name"], STATE: "present" if ticked else "absent"}).rstrip(".")

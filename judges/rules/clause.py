@@ -325,11 +325,9 @@ class _Link:
             self.since = self._normal().settle(k, self.since)
 
     def _free_of_denial(self) -> bool:
-        """Whether no denial is open; one that has met its findings ends here: "no effusion, heart | normal"."""
+        """Whether no denial is open, or one whose list this stands in: "no effusion, heart | normal"."""
         scope = self.scope
-        if scope.denial is not None and scope.denial.met and scope.separator & (lx.COMMA | lx.AND):
-            scope.denial = None
-        return scope.denial is None
+        return scope.denial is None or bool(scope.denial.met and scope.separator & (lx.COMMA | lx.AND))
 
     def _resolved(self, k: int, leaf: lx.Leaf) -> int:
         """What a phrase names that may mean several things: a concept, `NOTHING`, or `PART` where no more is to do."""

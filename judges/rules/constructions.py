@@ -20,7 +20,10 @@ _NEW: Final = lx.Leaf(
 _SAME: Final = (lx.Row("side", value="the same", source="said before"),)
 _NEVER: Final = frozenset(("not", "never", "no"))
 _AT: Final = frozenset(("in", "on", "at", "last", "yesterday", "before", "previously", "earlier"))
-_LOOKS: Final = frozenset(("look", "impression", "semblance", "illusion", "resemblance", "appearance"))
+_LOOKS: Final = frozenset((
+    *((look, "of") for look in ("look", "impression", "semblance", "illusion", "resemblance")),
+    ("appearance", "suggesting"), ("appearance", "resembling"),
+))  # fmt: skip
 _EXPLAINED: Final = frozenset(
     ("explained", "for", "caused", "produced", "created", "simulated", "came", "come", "results")
 )
@@ -279,9 +282,7 @@ def only_looks(words: Sequence[str], first: int, begin: int, end: int, stop: int
 
     The clause begins at word `first`, the finding is from `begin` to `end`; the clause ends before `stop`.
     """
-    before = words[max(first - _LEAD, 0) : begin]
-    looks = _LOOKS.intersection(before)
-    if not looks or (looks == {"appearance"} and before[-1:] == ["of"]):
+    if begin < 2 or begin - first > _LEAD or (words[begin - 2], words[begin - 1]) not in _LOOKS:
         return False
     after = words[end + 1 : stop]
     return any(one in _EXPLAINED and other in _BY for one, other in itertools.pairwise(after))
@@ -322,16 +323,9 @@ def in_particular(events: list[Event], k: int) -> bool:
 def ends_unmet(events: list[Event], k: int, denial: int, words: Sequence[str], sized: Sequence[bool]) -> bool:
     """Whether a colon or comma at `k` ends a denial, at phrase `denial`, of something that is no finding.
 
-    "No bowel gas | : perforation", "absent right heart border | , consolidation", "no tubes | , cardiomegaly",
-    "no further views are needed | , the effusion is obvious".
+    "No bowel gas | : perforation", "absent right heart border | , consolidation", "no tubes | , cardiomegaly".
     """
     between = events[denial + 1 : k]
-    cues = 0
-    for event in between:
-        cues |= event.leaf.cue
-    comma = events[k].leaf.cue & lx.COMMA
-    if comma and cues & lx.VERB and not cues & lx.COLON and not any(event.leaf.kind for event in between):
-        return True
     if any(event.leaf.kind & lx.THING for event in between):
         named = next((e.leaf for e in events[k + 1 :] if e.leaf.concept >= 0 or e.leaf.kind & lx.THING), None)
         return named is not None and named.concept >= 0 and sized[named.concept]  # not in "no tubes, lines or drains"

@@ -27,7 +27,11 @@ _MARKED: Final = re.compile(
 """No other text needs any of the steps, unless it has blanks before its punctuation."""
 
 _GAP: Final = re.compile(r"\[\*\*[^\]\n]{0,80}\]|_{2,}|<[A-Z][A-Z_ ]{1,30}>|\[[A-Z][A-Z_ ]{2,30}\]")
-_UNFILLED: Final = re.compile(r"[ \t]*(?::|[–—-]|\(Y/N\)|\t)[ \t]*_{2,}(?=[ .]*(?:\n|\Z))")
+_UNFILLED: Final = re.compile(
+    r"(?<![^\n])(?P<name>[ \t]*(?!(?:no|without|there|with)\b)(?:[A-Za-z()/]+[ ]){0,3}[A-Za-z()/]+)"
+    r"[ \t]*(?::|[–—-]|\t)[ \t]*_{2,}(?=[ .]*(?:\n|\Z))",
+    re.I,
+)
 """A field of a form that nobody has filled in: "Effusion: ___"."""
 _EMPHASIS: Final = re.compile(r"(?<![*\s])\*{1,3}(?=[\s.,:;]|\Z)|(?:(?<=\s)|\A)\*{1,3}(?=[^*\s])")
 
@@ -131,12 +135,18 @@ _CELLS: Final = re.compile(r'(?<![.?!])","(?=[A-Z])')
 _SIGNS: Final = (
     ("ddendum ", _ADDENDUM, "Addendum:"), ("DDENDUM ", _ADDENDUM, "ADDENDUM:"), (":-", _COLON_DASH, ":"),
     (" ##", _PIECES, ""), ("~", _TILDE, "\n"), ('","', _CELLS, ". "),
-    ("__", _UNFILLED, ": not stated"),
+
 )  # fmt: skip
 """A hint of each sign, and what it stands for: addenda with a name, dashed colons, pieces of words, breaks, cells."""
 _GLUED: Final = re.compile(r"[A-Z](?<=[A-Za-z].)(?=[a-z])")
 """A capital behind a letter."""
 _DENIES: Final = lx.NEG | lx.NEG_AFTER
+_GOES_ON: Final = re.compile(r" [A-Za-z]")
+_BEGINS: Final = frozenset((
+    "no", "the", "there", "negative", "normal", "clear", "heart", "lung", "right", "left", "stable", "mild", "small",
+    "moderate", "unchanged", "without", "cardiac", "mediastinum", "bone", "degenerative",
+))  # fmt: skip
+"""Words that begin a sentence where the blank before it is missing."""
 _NUMBER: Final = re.compile(r"(?<!\S)\(?(?P<number>\d{1,2}|[a-h])\)\s+")
 _LAST, _FIRST = re.compile(r"[A-Za-z]{1,40}\Z"), re.compile(r"[A-Za-z]{1,40}")
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -172,6 +182,7 @@ class Layout:
             draft.edit((*m.span(), "" if m["name"].lower() == "end" else f"{m['name']}:") for m in banners)
             draft.edit(without_margins(draft.text))
             draft.edit(without_letterhead(draft.text, self._says))
+        draft.edit(_unfilled(draft.text))
         self._undo_signs(draft)
         if "\n" in draft.text or "|" in draft.text:
             draft.edit(joined_lines(draft.text, self._words))
@@ -227,7 +238,11 @@ class Layout:
             before, after = _LAST.search(text[max(0, at - _LONGEST) : at]), _FIRST.match(text[at : at + _LONGEST])
             parts = [found.group() for found in (before, after) if found is not None]
             whole, *words = (fold(part) for part in ("".join(parts), *parts))
-            if len(words[0]) > 2 and whole not in self._trie and all(self._knows(word) for word in words):
+            if len(words[0]) < 3 or whole in self._trie or not all(self._knows(word) for word in words):
+                continue
+            if parts[0][0].isupper() and parts[0][1:].islower():  # "PleuralEffusion"
+                yield at, at, " "
+            elif words[1] in _BEGINS and _GOES_ON.match(text, at + len(parts[1])):
                 yield at, at, ". "
 
     def _knows(self, word: str) -> bool:
@@ -276,7 +291,7 @@ class Layout:
         if self._is_heading(text, sign.start()):
             return False
         after = text[sign.end() : min(end, sign.end() + _BEFORE)].split("\n")[0]
-        if capitals and len(after.split()) > 1:
+        if capitals and GAP in after:
             return True
         return sign["weak"] == ";" or any(leaf.concept >= 0 or leaf.anatomy >= 0 for leaf in self._phrases(after))
 
@@ -288,8 +303,12 @@ class Layout:
         found = list(_NUMBER.finditer(text))
         if len(found) < 2 or any(m["number"] not in (str(n), "abcdefgh"[n - 1 : n]) for n, m in enumerate(found, 1)):
             return
-        lead = text[max(0, found[0].start() - _BEFORE) : found[0].start()].rstrip()
-        denied = lead[-1:] in (":", "-") and any(leaf.cue & _DENIES for leaf in self._phrases(lead.rpartition(".")[2]))
+        lead = re.split(r"[.,;\n]", text[max(0, found[0].start() - _BEFORE) : found[0].start()].rstrip())[-1]
+        words = lead.rstrip(": ").split()
+        heads = any(self._titles(words[-n:]) for n in (1, 2, 3) if words) or "(" in lead
+        said = list(self._phrases(lead)) if lead[-1:] == ":" and not heads else []
+        whole = not any(leaf.concept >= 0 or leaf.cue & lx.PARTIAL for leaf in said)
+        denied = whole and any(leaf.cue & _DENIES for leaf in said)
         for n, each in enumerate(found):
             before = text[: each.start()][-_BEFORE:].rstrip()[-1:]
             if denied:
@@ -496,6 +515,12 @@ def _ticked(text: str) -> Iterator[tuple[int, int, str]]:
                 at += len(part) + 1
                 yield from [(at - 1, at, ".")] if at <= end and text[at - 1 : at] in (",", ";") else []
         start = end + 1
+
+
+def _unfilled(text: str) -> Iterator[tuple[int, int, str]]:
+    """What stands for the line in a field of a form that nobody has filled in."""
+    if "__" in text:
+        yield from ((m.end("name"), m.end(), ": not stated") for m in _UNFILLED.finditer(text))
 
 
 def _underlined(text: str) -> Iterator[tuple[int, int, str]]:

@@ -14,7 +14,7 @@ Edit = tuple[int, int, str]
 
 # Quotation marks of mail, then what begins an item or a heading.
 _LEAD: Final = re.compile(
-    r"[ \t]*(?:>[ \t]*)*(?P<item>(?:(?:[-*+•·●▪–—]|\[[x✓✔]\](?![ \t]*(?:yes|no|present|absent)[ \t]*\Z)"
+    r"[ \t]*(?:>[ \t]*)*(?P<item>(?:(?:[-*+•·●▪–—]|\[[x✓✔]\](?=[ \t]+\S+[ \t]+\S+[ \t]+\S)"
     r"|\(?(?:\d{1,3}(?:\.\d{1,2}){0,3}|[a-z]|(?!X{4})[ivx]{1,5})[.)])[ \t]+|#{1,6}[ \t]*)*)",
     re.I,
 )

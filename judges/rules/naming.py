@@ -249,6 +249,9 @@ class Namer:
 
     def _describes_next(self, k: int) -> bool:
         """Whether phrase `k` describes what follows it at once: a finding, or a word that the reader does not know."""
+        leaf = self.events[k].leaf
+        if not (leaf.change or self._grades(leaf)):
+            return False  # "Heart: enlarged silhouette"
         if around.next_finding(self.events, k, _HEADLESS) >= 0:
             return True
         after = self.events[k].last + 1

@@ -50,7 +50,10 @@ class Normality:
         if zone >= 0:
             here = [(self.lexicon.lung, around.side_of(events, zone))]
         described = around.following(events, k) if here and k and events[k - 1].leaf.cue & _LEADS else ([], 0)
-        if described[0]:  # "heart enlarged with clear lungs"
+        beyond = bisect_left(events, (described[1],)) if described[0] else 0
+        if described[0] and not (
+            beyond < len(events) and events[beyond].leaf.cue & lx.COLON
+        ):  # "heart enlarged with clear lungs"
             here, end = described
         elif here:
             start = around.start_of_subject(events, k if zone < 0 else zone + 1, since)

@@ -137,6 +137,11 @@ def _artifact(here: Here) -> bool:
     return after < len(words) and words[after].isalpha() and words[after] not in here.lexicon.idle
 
 
+def _sought(here: Here) -> bool:
+    """ "A pneumothorax was | looked for and found"; "no pneumothorax was | looked for"."""
+    return here.denial is not None or here.after() == "and"
+
+
 def _out(here: Here) -> bool:
     """ "ETT | out." and "line | out, effusion"; not "tube in and | out", "line | out of place"."""
     before = here.before()
@@ -153,6 +158,6 @@ def _out(here: Here) -> bool:
 PROVISOS: Final[Mapping[str, Callable[[Here], bool]]] = {
     "study": _study, "seen": _seen, "assess": _assess, "gauge": _gauge, "assumed": _assumed, "explains": _explains,
     "general": _general, "takes back": _takes_back, "pretext": _pretext, "artifact": _artifact,
-    "out": _out,
+    "out": _out, "sought": _sought,
 }  # fmt: skip
 """By what a row has as its `value`."""

@@ -36,6 +36,10 @@ _DOUBTS: Final = lx.UNC | lx.UNC_AFTER
 _LINKS: Final = lx.COMMA | lx.EXIST | lx.VERB | lx.PREP | lx.OBJECT
 _YES: Final = frozenset(("yes", "yep", "yeah", "aye", "affirmative"))
 _NO: Final = frozenset(("no", "nope", "none", "nil"))
+_ASKS: Final = frozenset((
+    "is", "are", "was", "were", "has", "have", "had", "does", "do", "did", "can", "could", "should", "would", "what",
+    "why", "where", "how", "which", "who", "when", "will",
+))  # fmt: skip
 _GOES_ON: Final = frozenset((",", ";", "but", "only", "just", "with"))
 _UNSURE: Final = frozenset(
     (
@@ -102,12 +106,21 @@ class Retractions:
         if not self.asked or first + 1 >= len(words) or words[first + 1] not in _GOES_ON:
             return 0
         asked = self.clauses.mentions[self.last[0] : self.begun[0]]
+        if not asked or not self._asks_whether(asked[0].first):
+            return 0
         no = words[first] in _NO
         if not (no or (words[first] in _YES and len(asked) == 1)) or any(self._over(mention) for mention in asked):
             return 0
         for mention in asked:
             self.restate(mention, ABSENT if no else PRESENT)
         return sum(event.last <= first + 1 for event in events)
+
+    def _asks_whether(self, word: int) -> bool:
+        """Whether it was asked if the finding at this word is there, and nothing else of it: "is it larger?"."""
+        words, begin = self.clauses.words, word
+        while begin and words[begin - 1] not in ".?!\n;":
+            begin -= 1
+        return begin == word or words[begin] not in _ASKS or words[begin + 1] == "there"
 
     def end(self, events: list[Event], stop: int, *, retracts: bool) -> None:
         """After it was read; it ends before word `stop`. `retracts`: one of its phrases is a retraction."""
@@ -214,9 +227,8 @@ class Retractions:
             or any(e.leaf.side or e.leaf.zone or e.leaf.size for e in events)
         ):
             return ""
-        resolved = all(event.leaf.change & lx.RESOLVED and not event.leaf.cue & lx.NEG for event in events)
-        if resolved or _only_denies(events, stop, words, lexicon.idle):
-            return _GONE  # "Follow-up of effusion. Resolved."
+        if _only_denies(events, stop, words, lexicon.idle):
+            return _GONE
         known = all(w in lexicon.idle or w in lexicon.stays or w in lexicon.persists for w in said)
         if not known or any(e.leaf.cue & _DENIES for e in events):
             return ""
@@ -358,7 +370,9 @@ class Retractions:
             for mention in before:  # "Is there a pneumothorax? Possibly."
                 self.restate(mention, UNCERTAIN)
         elif (
-            self.asked or any(e.leaf.cue & lx.EXIST or e.leaf.rare & lx.ANAPHOR for e in events)
+            self.asked
+            or any(e.leaf.cue & lx.EXIST for e in events)
+            or (any(map(_value, events)) and any(e.leaf.rare & lx.ANAPHOR for e in events))  # "I was wrong, it is seen"
         ) and rhetoric.affirms(self, events, stop):
             self.clauses.context.outside = self.affirmed = True
             for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."

@@ -34,6 +34,8 @@ _TURNS: Final = HEARD & ~(SEPARATOR | lx.TERM | lx.EXIST)
 """Those that do more than to end or to separate something."""
 
 
+_FOLLOWS: Final = frozenset(("follow", "followup"))
+_LACKS: Final = frozenset(("free", "absence", "devoid", "negative", "lack", "clear", "void"))
 _PREPOSITIONS: Final = frozenset(("of", "for", "from"))
 _THERE: Final = frozenset(("yes", "present", "positive", "confirmed"))
 _SAID: Final = ("claim", "modal")
@@ -386,7 +388,7 @@ class Scope:
         removal = self.denial is not None and self.denial.removal
         if self.denial is not None and self.denial.lists(self.events, self.words):
             return False
-        if self.separator & lx.COMMA and around.denies_next(self.events, k):
+        if self.separator & lx.COMMA and self.made[0].state != ABSENT and around.denies_next(self.events, k):
             return True  # "cardiomegaly without effusion, edema | without pneumothorax"
         if self.graded or (removal and one is not other):
             return True
@@ -400,8 +402,16 @@ class Scope:
         return not around.list_follows(self.events, k, lx.AND | lx.OR if removal else links)
 
     def _leads_to_nouns(self) -> bool:
-        """Whether the denial ends with a preposition, so that "and" joins what it denies: "free of A, B and C"."""
-        return self.denial is not None and self.words[self.events[self.denial.event].last] in _PREPOSITIONS
+        """Whether "and" joins what is denied: bare nouns behind a preposition, as in "free of A, B and C"."""
+        if self.denial is None:
+            return False
+        last = self.events[self.denial.event].last
+        if self.words[last] not in _PREPOSITIONS or self.words[last - 1] not in _LACKS:
+            return False
+        behind = [event.leaf for event in self.events[self.denial.event + 1 :]]
+        devices = any(leaf.concept >= 0 and not self.sized[leaf.concept] for leaf in behind)
+        told = any(leaf.side or leaf.severity or leaf.change or leaf.size or leaf.zone for leaf in behind)
+        return not (devices or told or any(leaf.cue & lx.VERB for leaf in behind))
 
     def _choose(self, last: Mention, mention: Mention, k: int) -> None:
         """An "or" before it makes it an alternative of what stands before."""
@@ -478,22 +488,20 @@ class Scope:
                 self.restate(self._without_devices(subject) if self.tip >= 0 else subject, state, cue.event, "answers")
 
         if self.made and not any(m.state in (PRESENT, ABSENT) for m in self.made):
-            self._told_behind()
+            self._told_behind(stop)
 
-    def _told_behind(self) -> None:
+    def _told_behind(self, stop: int) -> None:
         """A colon leads to the state of what was only spoken of: "follow-up of effusion: | resolved"."""
         events = self.events
         colon = next((k for k, e in enumerate(events) if e.leaf.cue & lx.COLON and e.first > self.made[-1].last), 0)
         told = events[colon + 1 :]
-        if not (colon and told) or any(e.leaf.kind & ~lx.ATTRIBUTE for e in told):
+        if not colon or len(told) != 1 or told[0].first != events[colon].last + 1 or told[0].last + 1 != stop:
             return
-        changes = 0
-        for event in told:
-            changes |= event.leaf.change
-        there = self.words[told[0].first] in _THERE or changes & ~(lx.RESOLVED | lx.COMPARED)
-        if there or changes & lx.RESOLVED:
+        change, word = told[0].leaf.change, self.words[told[0].first]
+        followed = self.words[events[0].first] in _FOLLOWS and change & ~(lx.RESOLVED | lx.COMPARED)
+        if word in _THERE or followed or (change & lx.RESOLVED and not told[0].leaf.cue & lx.NEG):
             for mention in self.made:
-                mention.state = ABSENT if changes & lx.RESOLVED else PRESENT
+                mention.state = ABSENT if change & lx.RESOLVED else PRESENT
                 if self.trace is not None:
                     self.trace.note(mention, "state", mention.state, told[0], "told behind a colon")
 

@@ -18,6 +18,9 @@ _FIRST: Final = re.compile(r"\S+?(?:(?<=[A-Za-z]{2})-|(?=\s)|\Z)")  # "T-spine" 
 _LABELLED: Final = re.compile(r"[*_]{0,2}[A-Za-z][\w/()&'-]*(?: [\w/()&'-]+){0,4}[*_]{0,2} ?[:=][*_]{0,2}\s*\S")
 """A line that begins with a label and its value: "Edema: mild"."""
 _ORDINAL: Final = re.compile(r"\d{1,2}(?:st|nd|rd|th)\b")
+_BEFORE_ORDINAL: Final = frozenset((
+    "right", "left", "posterior", "anterior", "lateral", "of", "the", "and", "through", "bilateral", "old", "healed",
+))  # fmt: skip
 _NARROWEST: Final = 30  # characters; a list of short items looks wrapped at any width
 _SHARE: Final = 0.9  # of the breaks within paragraphs that are as of wrapped lines
 _ODD: Final = 4  # breaks of which one may be otherwise, where words tell that lines are wrapped
@@ -119,8 +122,10 @@ class Wraps:
         if before.ends(",;(/") or before.text.endswith("-") or line.text[0] in "/(":
             return True
         begin = line.text.removeprefix(GAP).lstrip()
-        if self._cased and (begin[:1].islower() or _ORDINAL.match(begin)):
+        if self._cased and begin[:1].islower():
             return not self._heads(before)
+        if _ORDINAL.match(begin):  # "the right posterior" / "5th rib"
+            return before.text.rpartition(" ")[2].lower() in _BEFORE_ORDINAL
         words = [word for word in _WORD.findall(before.text) if word != GAP][-_ACROSS:]
         first = _WORD.match(begin)
         if not first or not words or before.text[-1:].isdigit():

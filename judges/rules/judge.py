@@ -42,7 +42,7 @@ _SILENT: Final = Findings({}, {}, {}, empty=True)
 class RulesJudge:
     """`encode` reads a report once, `compare` judges pairs of readings. Pure, deterministic, picklable."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     cost: ClassVar[Literal["pool"]] = "pool"
     uses_prior: ClassVar[bool] = True
     keys: ClassVar[tuple[str, ...]] = KEYS

@@ -27,7 +27,7 @@ from reward_service.text import answer
 from reward_service.text.normaliser import Normalised
 from reward_service.text.slips import BREAKS, function_words, misplaced, slips
 
-VERSION = 3
+VERSION = 4
 """Raised by hand whenever any flag or threshold changes; part of the profile fingerprint."""
 
 

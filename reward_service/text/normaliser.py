@@ -21,7 +21,7 @@ from judges.containers import unwrap
 from judges.draft import Draft
 from reward_service.text import answer
 
-VERSION = 5
+VERSION = 6
 """Raised by hand whenever any output changes; part of every component's fingerprint."""
 
 Policy = Literal["standard", "none"]

@@ -359,7 +359,9 @@ class Retractions:
         """A sentence that names nothing may deny the one before."""
         before = self.clauses.mentions[self.last[0] :]
         events = _without_lead(events)
-        if self.asked and any(e.leaf.cue & _DENIES for e in events):
+        plain = [event for event in events if not _value(event)]  # "disagree, it is there", "disagree, none seen"
+        if self.asked and any(e.leaf.cue & _DENIES for e in plain):
+            self.affirmed = True
             sure = _UNSURE.isdisjoint(self.clauses.words[self.clauses.first : stop])
             for mention in before:  # "Pneumothorax? No.", "... I am not certain."
                 over = self._over(mention)  # "Has the pneumothorax resolved? No."
@@ -373,7 +375,7 @@ class Retractions:
             self.asked
             or any(e.leaf.cue & lx.EXIST for e in events)
             or (any(map(_value, events)) and any(e.leaf.rare & lx.ANAPHOR for e in events))  # "I was wrong, it is seen"
-        ) and rhetoric.affirms(self, events, stop):
+        ) and rhetoric.affirms(self, plain, stop):
             self.clauses.context.outside = self.affirmed = True
             for mention in before:  # "Pneumothorax? Yes, there is.", "No pneumothorax. Sorry, there is one."
                 self.restate(mention, ABSENT if self.asked and self._over(mention) else PRESENT)

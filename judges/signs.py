@@ -78,19 +78,21 @@ _FIGURE: Final = re.compile(r"\s*[01]\b")
 _CODED: Final = re.compile(
     r"(?P<name>[A-Za-z][A-Za-z /-]{2,40}?)[ ]?[:=]?[ ]?(?P<figure>[01])\b(?:[,;.]|(?=\s*$))", re.M
 )
-_BOX: Final = r"[A-Za-z][A-Za-z /-]{2,40}?[ ]{0,3}(?:\[[ xX✓✔]?\]|[☑☒☐✅❌✔✘✗])"
-_MORE: Final = r"(?:[ ]{1,3}(?:left|right|bilateral|both|small|moderate|large|mild|severe|[LR])\b)?[ ,;]{0,4}"
-_BOXES: Final = re.compile(rf"^[ \t]*(?:[A-Za-z ]{{1,30}}:[ ]?)?(?P<boxes>(?:{_BOX}{_MORE}){{2,20}})$", re.M)
+_NAMED: Final = r"[A-Za-z][A-Za-z /-]{2,40}?"
+_BOX: Final = r"\[[ xX✓✔]?\]|[☑☒☐✅❌✔✘✗]"
+_MORE: Final = r"[ ]{1,3}(?:left|right|bilateral|both|small|moderate|large|mild|severe|[LR])\b"
+"""What behind a box says more of the finding: "Effusion [x] left"."""
+_BOXES: Final = re.compile(
+    rf"^[ \t]*(?:[A-Za-z ]{{1,30}}:[ ]?)?(?P<boxes>(?:{_NAMED}[ ]{{0,3}}(?:{_BOX})(?:{_MORE})?[ ,;]{{0,4}}){{2,20}})$",
+    re.M,
+)
 """A line of names with a box behind each."""
 _STATES: Final = re.compile(
     r"(?:none|left|right|both|increased|decreased|unchanged|normal|borderline|enlarged|small|moderate|large|mild|severe"
     r"|yes|no|present|absent|side|:)[ ]{0,3}[\[☑☒☐✅❌✔✘✗]",
     re.I,
 )
-_BOXED: Final = re.compile(
-    r"(?P<name>[A-Za-z][A-Za-z /-]{2,40}?)[ ]{0,3}(?P<box>\[[ xX✓✔]?\]|[☑☒☐✅❌✔✘✗])"
-    r"(?P<more>[ ]{1,3}(?:left|right|bilateral|both|small|moderate|large|mild|severe|[LR])\b)?[ ,;]{0,4}"
-)
+_BOXED: Final = re.compile(rf"(?P<name>{_NAMED})[ ]{{0,3}}(?P<box>{_BOX})(?P<more>{_MORE})?[ ,;]{{0,4}}")
 _LISTED: Final = re.compile(
     r"^[ \t]*(?:[A-Za-z ]{1,30}:[ ]?)?(?:(?<![A-Za-z\d])[+–−-][ ]?[A-Za-z][A-Za-z /]{1,40}[,;.]?[ ]?){3,12}$"
     r"|^[+–−-][A-Za-z][A-Za-z /]{1,40}[,;][ ][+–−-][A-Za-z][A-Za-z /]{1,40}\.?$",

@@ -135,13 +135,12 @@ _CELLS: Final = re.compile(r'(?<![.?!])","(?=[A-Z])')
 _SIGNS: Final = (
     ("ddendum ", _ADDENDUM, "Addendum:"), ("DDENDUM ", _ADDENDUM, "ADDENDUM:"), (":-", _COLON_DASH, ":"),
     (" ##", _PIECES, ""), ("~", _TILDE, "\n"), ('","', _CELLS, ". "),
-
 )  # fmt: skip
 """A hint of each sign, and what it stands for: addenda with a name, dashed colons, pieces of words, breaks, cells."""
 _GLUED: Final = re.compile(r"[A-Z](?<=[A-Za-z].)(?=[a-z])")
 """A capital behind a letter."""
 _DENIES: Final = lx.NEG | lx.NEG_AFTER
-_GOES_ON: Final = re.compile(r" [A-Za-z]")
+_NEXT_WORD: Final = re.compile(r" [A-Za-z]")
 _BEGINS: Final = frozenset((
     "no", "the", "there", "negative", "normal", "clear", "heart", "lung", "right", "left", "stable", "mild", "small",
     "moderate", "unchanged", "without", "cardiac", "mediastinum", "bone", "degenerative",
@@ -242,7 +241,7 @@ class Layout:
                 continue
             if parts[0][0].isupper() and parts[0][1:].islower():  # "PleuralEffusion"
                 yield at, at, " "
-            elif words[1] in _BEGINS and _GOES_ON.match(text, at + len(parts[1])):
+            elif words[1] in _BEGINS and _NEXT_WORD.match(text, at + len(parts[1])):
                 yield at, at, ". "
 
     def _knows(self, word: str) -> bool:
